@@ -1,0 +1,47 @@
+"""Exponential averages of weights, as variables that checkpoints hold."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Sequence
+
+import tensorflow as tf
+
+
+class WeightAverage(tf.Module):
+    """Averages of some variables: average <- decay * average + (1 - decay) * variable.
+
+    Args:
+      variables: what is averaged; the averages start at their present values.
+      decay: weight of the past, in [0, 1).
+
+    Raises:
+      ValueError: if `decay` is outside [0, 1).
+    """
+
+    def __init__(self, variables: Sequence[tf.Variable], decay: float):
+        super().__init__()
+        if not 0 <= decay < 1:
+            raise ValueError(f'decay = {decay} is outside [0, 1).')
+        self.decay = decay
+        self.averages = [
+            tf.Variable(variable, trainable=False, name='average',
+                        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
+            for variable in variables]
+
+    def update(self, variables: Sequence[tf.Variable]) -> None:
+        """One step of the average, inside `train_step`."""
+        for average, variable in zip(self.averages, variables):
+            average.assign_add((1 - self.decay) * (variable - average))
+
+    @contextlib.contextmanager
+    def swapped_in(self, variables: Sequence[tf.Variable]):
+        """Puts the averages in the place of `variables` while the context lasts."""
+        originals = [variable.numpy() for variable in variables]
+        for average, variable in zip(self.averages, variables):
+            variable.assign(average.numpy())
+        try:
+            yield
+        finally:
+            for original, variable in zip(originals, variables):
+                variable.assign(original)

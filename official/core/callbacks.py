@@ -1,0 +1,107 @@
+"""What happens beside the steps of `fit`: progress, the guard against NaN, preemption."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+
+import tensorflow as tf
+import tqdm
+
+
+class _Callback(tf.keras.callbacks.Callback):
+    # Tensors as logs: nothing waits for values that nobody reads.
+    _supports_tf_logs = True
+
+
+class NanGuard(_Callback):
+    """Stops training when a loss was NaN or infinite.
+
+    Args:
+      last_checkpoint: function that gives the last good checkpoint's path or None.
+    """
+
+    def __init__(self, last_checkpoint):
+        super().__init__()
+        self._last_checkpoint = last_checkpoint
+
+    def check(self) -> None:
+        """Raises FloatingPointError, naming the step and the last checkpoint."""
+        step = int(self.model.first_bad_step)
+        if step >= 0:
+            checkpoint = self._last_checkpoint()
+            raise FloatingPointError(
+                f'The loss of step {step} is not finite; the last good checkpoint is '
+                f'{checkpoint or "none: training had not come to its first one"}.')
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.check()
+
+
+class Progress(_Callback):
+    """One bar over all steps of a training, wherever it resumes.
+
+    Args:
+      first_step: steps done before.
+      last_step: steps in all.
+      description: text before the bar.
+    """
+
+    def __init__(self, first_step: int, last_step: int, description: str):
+        super().__init__()
+        # In a log file a line every half minute is enough.
+        interval = 0.2 if sys.stderr.isatty() else 30
+        self._bar = tqdm.tqdm(
+            total=last_step, initial=first_step, desc=description, unit='step',
+            mininterval=interval, maxinterval=interval, dynamic_ncols=True)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._bar.update(int(self.model.global_step) - self._bar.n)
+
+    def show(self, values: dict) -> None:
+        """Shows the latest numbers beside the bar."""
+        self._bar.set_postfix(
+            {name: f'{value:.4g}' for name, value in values.items()}, refresh=False)
+
+    def close(self) -> None:
+        """Ends the bar's line."""
+        self._bar.close()
+
+
+class Preemption(_Callback):
+    """Saves a checkpoint on SIGTERM or Ctrl-C, after the step that runs, and ends the process.
+
+    Args:
+      save: function that saves a checkpoint and returns its path.
+    """
+
+    def __init__(self, save):
+        super().__init__()
+        self._save = save
+        self._signal = None
+        self._previous = {}
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._previous[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_):
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _note(self, number, frame):
+        del frame
+        if self._signal is not None:  # Asked twice: do not wait for the step.
+            raise KeyboardInterrupt
+        self._signal = number
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._signal is not None:
+            path = self._save()
+            print(f'\nStopped by {signal.Signals(self._signal).name} at step '
+                  f'{int(self.model.global_step)}; the same command goes on from {path}.',
+                  file=sys.stderr, flush=True)
+            raise SystemExit(128 + self._signal)

@@ -1,0 +1,153 @@
+"""Checkpoints that are whole or not there.
+
+A checkpoint is a folder `checkpoints/<step>/` with TensorFlow's two files and a manifest of their
+sizes and hashes. It is written under another name and renamed when everything is on the disk, so
+a process killed at any moment leaves either the whole checkpoint or none. A checkpoint that was
+damaged later is never restored: its manifest tells.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+
+import tensorflow as tf
+
+_PREFIX = 'weights'
+_MANIFEST = 'manifest.json'
+_PARTIAL = '.partial'
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be restored; the message names the file."""
+
+
+class Checkpoints:
+    """The checkpoints of one run: the last one and, if there is a metric, the best one.
+
+    Args:
+      directory: folder of the checkpoints; made when the first is written.
+      objects: what is saved, by name: trackable TensorFlow objects (model, optimizer, ...).
+      write: whether this process writes; under several workers only the chief does.
+    """
+
+    def __init__(self, directory: str, objects: dict, write: bool = True):
+        self.directory = directory
+        self._checkpoint = tf.train.Checkpoint(**objects)
+        self._write = write
+
+    def path(self, step: int) -> str:
+        """Folder of the checkpoint of `step`."""
+        return os.path.join(self.directory, f'{step:08d}')
+
+    def steps(self) -> list[int]:
+        """Steps of the complete checkpoints, ascending."""
+        if not tf.io.gfile.isdir(self.directory):
+            return []
+        names = [name.rstrip('/') for name in tf.io.gfile.listdir(self.directory)]
+        return sorted(
+            int(name) for name in names
+            if name.isdigit() and tf.io.gfile.exists(os.path.join(
+                self.directory, name, _MANIFEST)))
+
+    def save(self, step: int, keep: set[int]) -> str:
+        """Writes the checkpoint of `step`, then removes all but it and those in `keep`.
+
+        Returns:
+          The folder of the checkpoint.
+        """
+        path = self.path(step)
+        if not self._write:
+            return path
+        if step not in self.steps():
+            partial = path + _PARTIAL
+            if tf.io.gfile.exists(partial):
+                tf.io.gfile.rmtree(partial)
+            tf.io.gfile.makedirs(partial)
+            self._checkpoint.write(os.path.join(partial, _PREFIX))
+            manifest = {'step': step, 'files': {
+                name: _fingerprint(os.path.join(partial, name))
+                for name in sorted(tf.io.gfile.listdir(partial))}}
+            with tf.io.gfile.GFile(os.path.join(partial, _MANIFEST), 'w') as f:
+                f.write(json.dumps(manifest, indent=2))
+            _flush_to_disk(partial)
+            if tf.io.gfile.exists(path):  # Without a manifest: it was never complete.
+                tf.io.gfile.rmtree(path)
+            tf.io.gfile.rename(partial, path)
+            _flush_to_disk(self.directory)
+        for name in tf.io.gfile.listdir(self.directory):
+            name = name.rstrip('/')
+            stale = name.isdigit() and int(name) not in keep | {step}
+            if stale or name.endswith(_PARTIAL):
+                tf.io.gfile.rmtree(os.path.join(self.directory, name))
+        return path
+
+    def restore(self, step: int, partial: bool = False) -> None:
+        """Restores the checkpoint of `step` into the objects.
+
+        Args:
+          step: one of `steps()`.
+          partial: allow the checkpoint to hold more than the objects, such as an optimizer that
+            an evaluation does not need.
+
+        Raises:
+          CheckpointError: if a file is missing, cut short or changed, or if the checkpoint is of
+            another model. Nothing is restored then.
+        """
+        path = self.path(step)
+        _verify(path)
+        try:
+            status = self._checkpoint.read(os.path.join(path, _PREFIX))
+            status.assert_existing_objects_matched()
+            if not partial:
+                status.assert_consumed()
+        except (AssertionError, ValueError) as error:
+            first_line = str(error).splitlines()[0]
+            raise CheckpointError(
+                f'Checkpoint {path} is of another model: {first_line}') from error
+
+
+def _fingerprint(path: str) -> dict:
+    digest, size = hashlib.sha256(), 0
+    with tf.io.gfile.GFile(path, 'rb') as f:
+        while block := f.read(1 << 22):
+            digest.update(block)
+            size += len(block)
+    return {'bytes': size, 'sha256': digest.hexdigest()}
+
+
+def _verify(path: str) -> None:
+    manifest_path = os.path.join(path, _MANIFEST)
+    try:
+        with tf.io.gfile.GFile(manifest_path) as f:
+            files = json.loads(f.read())['files']
+    except (ValueError, KeyError, tf.errors.OpError) as error:
+        raise CheckpointError(f'{manifest_path} is not a checkpoint manifest: {error}.') from error
+    for name, expected in files.items():
+        file = os.path.join(path, name)
+        advice = f'Remove the folder {path} to go on from the checkpoint before it.'
+        if not tf.io.gfile.exists(file):
+            raise CheckpointError(f'Checkpoint file {file} is missing. {advice}')
+        size = tf.io.gfile.stat(file).length
+        if size != expected['bytes']:
+            raise CheckpointError(
+                f'Checkpoint file {file} has {size} bytes, not {expected["bytes"]}: it was cut '
+                f'short or changed. {advice}')
+        if _fingerprint(file)['sha256'] != expected['sha256']:
+            raise CheckpointError(
+                f'Checkpoint file {file} is damaged: its SHA-256 is not the one it was written '
+                f'with. {advice}')
+
+
+def _flush_to_disk(directory: str) -> None:
+    """fsync of a local folder and its files; remote file systems need none."""
+    if not os.path.isdir(directory):
+        return
+    files = [os.path.join(directory, name) for name in os.listdir(directory)]
+    for path in [*filter(os.path.isfile, files), directory]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,169 @@
+"""Strategies of `tf.distribute` by name, and what the rest of the house asks about one.
+
+TensorFlow is imported where it is needed, so that flags and TF_CONFIG are checked before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+
+from absl import logging
+
+STRATEGIES = ('one_device', 'mirrored', 'multi_worker', 'tpu')
+_CONNECT_SECONDS = 10
+
+
+def check(name: str, tpu: str | None = None) -> None:
+    """Raises what `make_strategy` would about its arguments and environment, in no time.
+
+    Raises:
+      ValueError: if there is no such strategy, if `tpu` is given and not asked for, or if TF_CONFIG
+        does not describe a cluster and this process's place in it.
+    """
+    if name not in STRATEGIES:
+        raise ValueError(f'There is no strategy {name!r}: there is {", ".join(STRATEGIES)}.')
+    if tpu is not None and name != 'tpu':
+        raise ValueError(f'--tpu={tpu} needs --strategy=tpu, not {name}.')
+    if name == 'multi_worker':
+        cluster_task()
+
+
+def make_strategy(name: str, tpu: str | None = None):
+    """Returns a `tf.distribute.Strategy`. Call it before anything else that runs on a device.
+
+    Args:
+      name: 'one_device', the default strategy: the first GPU if there is one, else the CPU;
+        'mirrored', all GPUs of this machine, else all its logical CPUs;
+        'multi_worker', this process is one of those that the variable TF_CONFIG lists;
+        'tpu', a TPU or, run on a host beside it, all of a TPU pod.
+      tpu: name or address (`grpc://host:8470`) of the TPU, or 'local' for one in this machine; None
+        takes TPU_NAME.
+
+    Raises:
+      ValueError: see `check`.
+      ConnectionError: if no TPU answers.
+    """
+    check(name, tpu)
+    import tensorflow as tf
+
+    if name == 'one_device':
+        return tf.distribute.get_strategy()
+    if name == 'mirrored':
+        devices = tf.config.list_logical_devices('GPU') or tf.config.list_logical_devices('CPU')
+        return tf.distribute.MirroredStrategy([device.name for device in devices])
+    if name == 'multi_worker':
+        task, workers, _ = cluster_task()
+        logging.warning('%s is one of %d workers; waiting for all of them.', task, workers)
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    return _tpu_strategy(tpu)
+
+
+def cluster_task() -> tuple[str, int, bool]:
+    """Returns this process's name in the cluster of TF_CONFIG, the workers' number, if it is chief.
+
+    The chief is the task 'chief' where the cluster has one, else the first worker.
+
+    Raises:
+      ValueError: if TF_CONFIG does not say.
+    """
+    example = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, ' \
+        '"task": {"type": "worker", "index": 0}}'
+    text = os.environ.get('TF_CONFIG')
+    if not text:
+        raise ValueError(f'--strategy=multi_worker needs the variable TF_CONFIG, as in {example}.')
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f'TF_CONFIG={text} is no JSON ({error}).') from None
+    try:
+        cluster, kind = value['cluster'], value['task']['type']
+        index = int(value['task']['index'])
+        jobs = {job: list(addresses) for job, addresses in cluster.items()}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise ValueError(f'TF_CONFIG={text} lacks a part of {example}.') from None
+    jobs = {job: addresses for job, addresses in jobs.items() if job in ('chief', 'worker')}
+    if kind not in jobs or not 0 <= index < len(jobs[kind]):
+        raise ValueError(f'TF_CONFIG={text}: the cluster has no {kind} {index} that trains.')
+    chief = kind == 'chief' or ('chief' not in jobs and index == 0)
+    return f'{kind} {index}', sum(map(len, jobs.values())), chief
+
+
+def is_chief(strategy) -> bool:
+    """Whether this process is the one that writes files, under `strategy`."""
+    import tensorflow as tf
+
+    resolver = strategy.cluster_resolver
+    # One process drives all of a TPU pod.
+    if resolver is None or isinstance(strategy, tf.distribute.TPUStrategy):
+        return True
+    if 'chief' in resolver.cluster_spec().jobs:
+        return resolver.task_type == 'chief'
+    return not resolver.task_id
+
+
+def supports_jit_compile(strategy) -> bool:
+    """Whether `compile(jit_compile=True)` works under `strategy`.
+
+    It does on one device and on a TPU; MirroredStrategy refuses it, over one machine or several.
+    """
+    import tensorflow as tf
+
+    mirrored = (tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy)
+    if isinstance(strategy, mirrored):
+        logging.warning('%s cannot use XLA: jit_compile is off.', type(strategy).__name__)
+        return False
+    return True
+
+
+def virtual_cpu_devices(count: int) -> list[str]:
+    """Makes this process see `count` CPUs, for tests of strategies, and returns their names.
+
+    Raises:
+      RuntimeError: if TensorFlow runs already, with fewer.
+    """
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices('CPU')[0]
+    try:
+        tf.config.set_logical_device_configuration(
+            cpu, [tf.config.LogicalDeviceConfiguration()] * count)
+    except RuntimeError:  # It is too late, but it may have been done before.
+        pass
+    names = [device.name for device in tf.config.list_logical_devices('CPU')]
+    if len(names) < count:
+        raise RuntimeError(
+            f'TensorFlow runs already with {len(names)} CPU, {count} were asked for: call '
+            f'virtual_cpu_devices before anything else.')
+    return names[:count]
+
+
+def _tpu_strategy(tpu: str | None):
+    import tensorflow as tf
+
+    named = f'--tpu={tpu}' if tpu else 'TPU_NAME'
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu)
+        addresses = [] if tpu == 'local' else resolver.cluster_spec().as_dict()
+    except Exception as error:  # A name that nobody knows, no metadata server, no credentials, ...
+        raise ConnectionError(f'No TPU found by {named}: {error}') from error
+    for job in addresses:
+        for address in resolver.cluster_spec().job_tasks(job):
+            _check_answers(address, named)
+    try:
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+    except tf.errors.OpError as error:
+        reason = error.message.splitlines()[0].split(' No OpKernel')[0]
+        raise ConnectionError(f'No TPU answers at {named}: {reason}') from error
+    return tf.distribute.TPUStrategy(resolver)
+
+
+def _check_answers(address: str, named: str) -> None:
+    """Raises ConnectionError if nobody listens; TensorFlow itself would wait for ever."""
+    host, _, port = address.rpartition(':')
+    try:
+        socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise ConnectionError(f'No TPU answers at {named}, address {address}: {error}') from error

@@ -1,0 +1,42 @@
+"""SavedModels with named signatures, which load where only TensorFlow is."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shutil
+from typing import Callable, Mapping, Sequence
+
+import tensorflow as tf
+
+# Name of a signature: its function and the specs of the function's arguments.
+Signatures = Mapping[str, tuple[Callable, Sequence[tf.TensorSpec]]]
+
+
+def save(model: tf.keras.Model, signatures: Signatures, path: str) -> str:
+    """Writes a SavedModel; an older one at `path` stays until the new one is whole.
+
+    Args:
+      model: what the functions of the signatures use.
+      signatures: name to (function, specs). A function takes tensors of those specs, named as in
+        the specs, and returns a dict of tensors. The first is also `serving_default`.
+      path: folder of the SavedModel.
+
+    Returns:
+      `path`.
+    """
+    archive = tf.keras.export.ExportArchive()
+    archive.track(model)
+    for name, (function, specs) in signatures.items():
+        archive.add_endpoint(name, function, input_signature=list(specs))
+    partial, old = path + '.partial', path + '.old'
+    for leftover in (partial, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    with contextlib.redirect_stdout(io.StringIO()):  # It would print the temporary name.
+        archive.write_out(partial)
+    if os.path.exists(path):
+        os.rename(path, old)
+    os.rename(partial, path)
+    shutil.rmtree(old, ignore_errors=True)
+    return path

@@ -1,0 +1,341 @@
+"""Training, evaluation and export of a Keras model with `fit`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from typing import Callable
+
+import tensorflow as tf
+
+from official.core import callbacks
+from official.core import checkpoints
+from official.core import distribution
+from official.core import experiment
+from official.core import export
+from official.core import history
+from official.core import report
+from official.modeling import random
+
+
+class _Progress(tf.Module):
+    """What of the training loop is in a checkpoint beside model and optimizer."""
+
+    def __init__(self):
+        super().__init__()
+        self.best_value = tf.Variable(float('inf'), trainable=False, name='best_value')
+        self.best_step = tf.Variable(-1, trainable=False, dtype=tf.int64, name='best_step')
+
+
+class KerasExperiment(experiment.Experiment):
+    """Drives `fit` of an `official.core.model.Model`.
+
+    A run that is stopped at any moment and started again ends with the same weights: a checkpoint
+    holds model, optimizer, averaged weights and progress, and noise and data of a step are
+    functions of (seed, step).
+
+    Args:
+      run_dir: see `Experiment`.
+      seed: see `Experiment`.
+      data_dir: see `Experiment`.
+      strategy: see `Experiment`.
+      model: called as model(seed=seed).
+      optimizer: called without arguments.
+      data: called as data(seed=seed, data_dir=data_dir); gives
+        train(start_step, input_context), evaluation(split, input_context=...) and
+        calibration(input_context), `tf.data.Dataset`s, and `class_names`.
+      train_steps: steps in all.
+      save_every_steps: steps between checkpoints, rows of the history and evaluations.
+      steps_per_execution: training steps in one call of the compiled function.
+      jit_compile: compile the training step with XLA, where the strategy can.
+      bfloat16: compute products in bfloat16; weights and statistics stay float32.
+      average_decay: evaluate and export an exponential average of the weights with this decay.
+      calibrate: recompute normalization statistics before the reported number.
+      split: what the reported number is measured on, 'test' or 'validation'.
+      monitor_split: what is evaluated at every checkpoint, or None.
+      monitor: the metric of `monitor_split` whose lowest value makes the best checkpoint; None
+        keeps the last checkpoint only.
+      patience_steps: stop when the monitor has not improved for so many steps; None never stops.
+      report_best: report and export the best checkpoint instead of the last one.
+      signatures: called as signatures(model, data), gives `official.core.export.Signatures`; by
+        default the model's `call` on float arrays.
+      reporter: called as reporter(model=, data=, key=), gives sections of the report.
+      baseline: another experiment, trained in `<run_dir>/baseline` and reported beside this one.
+      reference: the paper's figure: {'cell': 'Table 1, ...', '<metric>': value, 'std': value}.
+      title: heading of the report; by default the name of the run folder.
+
+    Raises:
+      ValueError: if step counts are not positive, or `report_best` or `patience_steps` is asked
+        without a monitor.
+    """
+
+    def __init__(
+            self,
+            run_dir: str,
+            seed: int = 0,
+            data_dir: str | None = None,
+            strategy: tf.distribute.Strategy | None = None,
+            *,
+            model: Callable,
+            optimizer: Callable,
+            data: Callable,
+            train_steps: int,
+            save_every_steps: int,
+            steps_per_execution: int = 1,
+            jit_compile: bool = False,
+            bfloat16: bool = False,
+            average_decay: float | None = None,
+            calibrate: bool = False,
+            split: str = 'test',
+            monitor_split: str | None = None,
+            monitor: str | None = None,
+            patience_steps: int | None = None,
+            report_best: bool = False,
+            signatures: Callable | None = None,
+            reporter: Callable | None = None,
+            baseline: Callable | None = None,
+            reference: dict | None = None,
+            title: str = ''):
+        super().__init__(run_dir, seed, data_dir, strategy or tf.distribute.get_strategy())
+        for name, steps in (('train_steps', train_steps), ('save_every_steps', save_every_steps),
+                            ('steps_per_execution', steps_per_execution)):
+            if steps < 1:
+                raise ValueError(f'{name} = {steps} must be at least 1.')
+        if monitor is None and (report_best or patience_steps):
+            raise ValueError('report_best and patience_steps need a monitor, which is None.')
+        if monitor is not None and monitor_split is None:
+            raise ValueError(f'monitor = {monitor!r} needs a monitor_split, which is None.')
+        self.train_steps = train_steps
+        self.save_every_steps = save_every_steps
+        self.average_decay = average_decay
+        self.use_calibration = calibrate
+        self.split = split
+        self.monitor_split = monitor_split
+        self.monitor = monitor
+        self.patience_steps = patience_steps
+        self.report_best = report_best
+        self.signatures = signatures or _call_signature
+        self.reporter = reporter
+        self.reference = reference
+        self.title = title or os.path.basename(os.path.normpath(run_dir))
+        self.is_chief = distribution.is_chief(self.strategy)
+        self.data = data(seed=seed, data_dir=data_dir)
+        if jit_compile and not distribution.supports_jit_compile(self.strategy):
+            jit_compile = False
+        previous = tf.keras.mixed_precision.global_policy()
+        tf.keras.mixed_precision.set_global_policy('mixed_bfloat16' if bfloat16 else 'float32')
+        try:
+            with self.strategy.scope():
+                self._create(model(seed=seed), optimizer(), steps_per_execution, jit_compile)
+        finally:
+            tf.keras.mixed_precision.set_global_policy(previous)
+        self.baseline = baseline and baseline(
+            run_dir=os.path.join(run_dir, 'baseline'), seed=seed, data_dir=data_dir,
+            strategy=self.strategy)
+
+    def _create(self, model, optimizer, steps_per_execution, jit_compile):
+        self.model = model
+        model.compile(optimizer, steps_per_execution=steps_per_execution, jit_compile=jit_compile)
+        # All variables exist now, so that a checkpoint restores into them before the first step.
+        model.build_optimizers()
+        if self.average_decay is not None:
+            model.average_weights(self.average_decay)
+        self._progress = _Progress()
+        self._checkpoints = checkpoints.Checkpoints(
+            os.path.join(self.run_dir, 'checkpoints'),
+            {'model': model, 'progress': self._progress}, write=self.is_chief)
+
+    # Training.
+
+    def train(self) -> None:
+        self._restore(best=False)
+        if self.is_chief:
+            os.makedirs(self.run_dir, exist_ok=True)
+        rows = history.History(self.run_dir, self._step, write=self.is_chief)
+        self.model.stop_training = self._out_of_patience()
+        if self._step < self.train_steps and not self.model.stop_training:
+            self._fit(rows)
+        if self.baseline:
+            self.baseline.train()
+
+    @property
+    def _step(self) -> int:
+        return int(self.model.global_step)
+
+    def _fit(self, rows: history.History) -> None:
+        progress = callbacks.Progress(
+            self._step, self.train_steps, os.path.basename(os.path.normpath(self.run_dir)))
+        guard = callbacks.NanGuard(self._last_checkpoint)
+        interval = _AtInterval(lambda logs: self._end_interval(logs, rows, guard, progress))
+        interval.seconds = rows.rows[-1].get('train_seconds', 0.0) if rows.rows else 0.0
+        try:
+            with callbacks.Preemption(self._save) as preemption:
+                while self._step < self.train_steps and not self.model.stop_training:
+                    first = self._step
+                    every = self.save_every_steps
+                    if first % every or self.train_steps - first < every:
+                        # To the next boundary, or from the last one to the end.
+                        steps = min(every - first % every, self.train_steps - first)
+                        epochs = 1
+                    else:
+                        steps, epochs = every, (self.train_steps - first) // every
+                    self.model.fit(
+                        self._distributed(self.data.train, start_step=first),
+                        steps_per_epoch=steps, epochs=epochs, verbose=0,
+                        callbacks=[guard, progress, interval, preemption])
+        finally:
+            progress.close()
+
+    def _end_interval(self, logs, rows, guard, progress) -> None:
+        guard.check()
+        values = {name: float(value) for name, value in logs.items()}
+        values['learning_rate'] = float(self.model.optimizer.learning_rate)
+        step = self._step
+        if self.monitor_split is not None:
+            values.update(_scalars(self._evaluate(self.monitor_split)))
+        if self.monitor is not None:
+            if self.monitor not in values:
+                raise ValueError(
+                    f'monitor = {self.monitor!r} is none of the metrics: {sorted(values)}.')
+            if values[self.monitor] < float(self._progress.best_value):
+                self._progress.best_value.assign(values[self.monitor])
+                self._progress.best_step.assign(step)
+            self.model.stop_training = self._out_of_patience()
+        rows.add(step, values)
+        self._save()
+        progress.show({name: values[name] for name in values if name in (
+            'loss', f'{self.monitor_split}_error_percent')})
+
+    def _out_of_patience(self) -> bool:
+        best = int(self._progress.best_step)
+        return (self.patience_steps is not None and best >= 0
+                and self._step - best >= self.patience_steps)
+
+    # Checkpoints.
+
+    def _save(self) -> str:
+        if not all(bool(tf.reduce_all(tf.math.is_finite(v.read_value())))
+                   for v in self.model.trainable_variables):
+            raise FloatingPointError(
+                f'A weight is not finite after step {self._step - 1}; the last good checkpoint is '
+                f'{self._last_checkpoint()}.')
+        return self._checkpoints.save(self._step, keep={int(self._progress.best_step)})
+
+    def _last_checkpoint(self) -> str | None:
+        steps = self._checkpoints.steps()
+        return self._checkpoints.path(steps[-1]) if steps else None
+
+    def _restore(self, best: bool) -> bool:
+        steps = self._checkpoints.steps()
+        if not steps:
+            return False
+        self._checkpoints.restore(steps[-1])
+        if best and int(self._progress.best_step) != steps[-1]:
+            self._checkpoints.restore(int(self._progress.best_step))
+        return True
+
+    # Results.
+
+    def _distributed(self, pipeline: Callable, *args, **kwargs):
+        return self.strategy.distribute_datasets_from_function(
+            lambda context: pipeline(*args, input_context=context, **kwargs))
+
+    @contextlib.contextmanager
+    def _averaged(self):
+        if self.model.average is None:
+            yield
+        else:
+            with self.model.average.swapped_in(self.model.trainable_variables):
+                yield
+
+    def _evaluate(self, split: str) -> dict:
+        with self._averaged():
+            logs = self.model.evaluate(
+                self._distributed(self.data.evaluation, split), verbose=0, return_dict=True)
+        return {f'{split}_{name}': value for name, value in logs.items()}
+
+    @contextlib.contextmanager
+    def _reported_model(self):
+        """The trained model as it is reported: best or last, averaged, calibrated."""
+        if not self._restore(self.report_best):
+            raise FileNotFoundError(
+                f'{self._checkpoints.directory} has no checkpoint: train first.')
+        with self._averaged():
+            if self.use_calibration:
+                self.model.calibrate(self._distributed(self.data.calibration))
+            yield self.model
+
+    def evaluate(self) -> dict:
+        """Evaluates the reported checkpoint and writes `result.json`.
+
+        Returns:
+          Its contents: 'step', 'seed', the metrics of `split` as '<split>_<metric>',
+          'confusion_matrix' if there is one, 'class_names', 'train_seconds', and, where the
+          experiment has them, 'reference' and 'baseline', the result of the baseline.
+        """
+        with self._reported_model() as model:
+            logs = model.evaluate(
+                self._distributed(self.data.evaluation, self.split), verbose=0, return_dict=True)
+        result = {'step': self._step, 'seed': self.seed}
+        for name, value in logs.items():
+            if getattr(value, 'ndim', 0):
+                result[name] = value.tolist()
+            else:
+                result[f'{self.split}_{name}'] = float(value)
+        result['class_names'] = list(self.data.class_names)
+        rows = history.read(self.run_dir)
+        if rows:
+            result['train_seconds'] = rows[-1].get('train_seconds')
+        if self.reference:
+            result['reference'] = dict(self.reference)
+        if self.baseline:
+            result['baseline'] = self.baseline.evaluate()
+        if self.is_chief:
+            partial = os.path.join(self.run_dir, 'result.json.partial')
+            with open(partial, 'w') as f:
+                json.dump(result, f, indent=2)
+            os.replace(partial, os.path.join(self.run_dir, 'result.json'))
+        return result
+
+    def export(self) -> str:
+        path = os.path.join(self.run_dir, 'saved_model')
+        with self._reported_model() as model:
+            if self.is_chief:
+                export.save(model, self.signatures(model, self.data), path)
+        return path
+
+    def report(self) -> str:
+        sections = []
+        if self.reporter is not None:
+            with self._reported_model() as model:
+                sections = self.reporter(
+                    model=model, data=self.data, key=random.make_key(self.seed))
+        return report.run_report(self.run_dir, self.title, sections)
+
+
+class _AtInterval(tf.keras.callbacks.Callback):
+    """Calls back at the end of every Keras epoch, with the seconds of training so far."""
+
+    def __init__(self, function: Callable):
+        super().__init__()
+        self._function = function
+        self.seconds = 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._start = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seconds += time.monotonic() - self._start
+        self._function({**logs, 'train_seconds': self.seconds})
+
+
+def _scalars(logs: dict) -> dict:
+    return {name: float(value) for name, value in logs.items() if not getattr(value, 'ndim', 0)}
+
+
+def _call_signature(model, data):
+    del data
+    spec = tf.TensorSpec([None, *model.example_shape], tf.float32, name='x')
+    return {'predict': (lambda x: {'output': model(x)}, [spec])}

@@ -1,0 +1,101 @@
+"""The base class of all models: one clock, one source of randomness."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from official.core import averaging
+from official.modeling import random
+
+
+class Model(tf.keras.Model):
+    """A Keras model whose training steps are functions of (seed, global step, data) alone.
+
+    Subclasses write `update(data, key)`; `train_step` makes the key, counts the step and looks
+    for losses that are not finite. `global_step` is the only clock for noise and summaries; it
+    is a variable, so it is in every checkpoint.
+
+    Args:
+      seed: source of all randomness: initial weights and the noise of every step.
+      noise_shards: shards of the global batch that draw noise apart; by default one a replica.
+        Set it to 2 and one device draws what two devices draw.
+      name: name of the model.
+    """
+
+    def __init__(self, seed: int = 0, noise_shards: int | None = None, name: str | None = None):
+        super().__init__(name=name, autocast=False)  # Models cast where a product gains from it.
+        self.seed = seed
+        self.noise_shards = noise_shards
+        once = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        self.global_step = tf.Variable(
+            0, trainable=False, dtype=tf.int64, aggregation=once, name='global_step')
+        self.first_bad_step = tf.Variable(
+            -1, trainable=False, dtype=tf.int64, aggregation=once, name='first_bad_step')
+        self.average: averaging.WeightAverage | None = None
+        self._set_metrics([])
+
+    @tf.__internal__.tracking.no_automatic_dependency_tracking
+    def _set_metrics(self, metrics: list) -> None:
+        # Not tracked: the state of a metric is no part of a checkpoint.
+        self._own_metrics = metrics
+
+    @property
+    def metrics(self):
+        return self._own_metrics
+
+    def average_weights(self, decay: float) -> None:
+        """Keeps an exponential average of the trainable weights from now on.
+
+        Args:
+          decay: see `official.core.averaging.WeightAverage`.
+        """
+        self.average = averaging.WeightAverage(self.trainable_variables, decay)
+
+    def compile(self, optimizer, *, steps_per_execution: int = 1, jit_compile: bool = False,
+                run_eagerly: bool | None = None):
+        """Names the optimizer; the loss is the paper's and part of the model.
+
+        Args:
+          optimizer: a Keras optimizer.
+          steps_per_execution: training steps in one call of the compiled function.
+          jit_compile: compile the training step with XLA.
+          run_eagerly: run Python step by step, to debug.
+        """
+        super().compile(optimizer=optimizer, steps_per_execution=steps_per_execution,
+                        jit_compile=jit_compile, run_eagerly=run_eagerly,
+                        weighted_metrics=[])  # Named, or Keras warns of every evaluation.
+
+    def build_optimizers(self) -> None:
+        """Creates the optimizers' variables; models with several optimizers override it."""
+        self.optimizer.build(self.trainable_variables)
+
+    def update(self, data, key: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """One update of the weights.
+
+        Args:
+          data: this replica's part of the batch, as `train_step` of Keras gets it.
+          key: int32 [local shards, 2], the only randomness to use.
+
+        Returns:
+          The loss (a scalar, watched for NaN and infinity) and the logs.
+        """
+        raise NotImplementedError(f'{type(self).__name__} has no update().')
+
+    def train_step(self, data):
+        key = random.step_key(self.seed, self.global_step, self.noise_shards)
+        loss, logs = self.update(data, key)
+        bad = tf.logical_and(self.first_bad_step < 0, ~tf.math.is_finite(loss))
+        self.first_bad_step.assign(tf.where(bad, self.global_step, self.first_bad_step))
+        self.global_step.assign_add(1)
+        return logs
+
+    def apply_gradients(self, tape: tf.GradientTape, loss: tf.Tensor) -> None:
+        """One step of `self.optimizer` down the mean over replicas of `loss`."""
+        variables = self.trainable_variables
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if replicas > 1:  # Keras adds the replicas' gradients up.
+            with tape:
+                loss = loss / replicas
+        self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
+        if self.average is not None:
+            self.average.update(variables)

@@ -1,0 +1,326 @@
+"""The report of a run: what its folder holds, as one self-contained report.html.
+
+Read are result.json, history.jsonl and operative_config.gin, of the run itself, of its `baseline`
+and of its `seed_*` folders where there are any. Knows no paper: what a paper adds are sections.
+"""
+
+from __future__ import annotations
+
+import glob
+import html
+import importlib.metadata
+import json
+import math
+import numbers
+import os
+import platform
+import re
+from collections.abc import Mapping, Sequence
+
+from official.core import figures, page
+from official.core.page import Section
+
+# Numbers in result.json that say how the run went; the other numbers are what it measured.
+_FACTS = {'step': 'training steps', 'seed': 'seed', 'num_seeds': 'seeds',
+          'train_seconds': 'training time'}
+_OF_REFERENCE = ('cell', 'std', 'note')
+
+
+def run_report(run_dir: str, title: str, sections: Sequence[Section] = ()) -> str:
+    """Writes run_dir/report.html.
+
+    Args:
+      run_dir: a run folder, or one whose result.json has `num_seeds`: of several runs.
+      title: title of the page, plain text.
+      sections: what the paper's reporter adds, after the confusion matrix.
+
+    Returns:
+      The path of the report.
+
+    Raises:
+      FileNotFoundError: there is no result.json or, but for several seeds, no history.jsonl.
+      ValueError: one of the files read is damaged; the message names it, and the line.
+      OSError: the report cannot be written.
+    """
+    path = os.path.join(run_dir, 'result.json')
+    result = read_result(path)
+    parts = _seeds(run_dir, result) if 'num_seeds' in result else [_curves(run_dir, result)]
+    try:
+        summary = measured_against_paper(result)
+        if result.get('confusion_matrix') is not None:
+            parts.append(_confusion(result))
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f'{path} is not the result of a run: {error}') from error
+    parts.extend(sections)
+    parts.append(Section('Run', run_facts(result)))
+    config = os.path.join(run_dir, 'operative_config.gin')
+    if os.path.exists(config):
+        with open(config, encoding='utf-8', errors='replace') as file:
+            parts.append(Section('Operative configuration',
+                                 f'<pre>{html.escape(file.read().strip())}</pre>'))
+    return page.write_report(os.path.join(run_dir, 'report.html'), title, summary, parts)
+
+
+def read_result(path: str) -> dict:
+    """A result.json.
+
+    Raises:
+      FileNotFoundError: there is none.
+      ValueError: it is not a JSON object.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'{path} does not exist: evaluate the run before its report.')
+    with open(path, encoding='utf-8', errors='replace') as file:
+        return _json_object(file.read(), path)
+
+
+def read_history(path: str) -> list[dict]:
+    """A history.jsonl: one record a step, in the order of the steps.
+
+    A run that was stopped and resumed may have written a step twice: the later line holds.
+
+    Raises:
+      FileNotFoundError: there is none.
+      ValueError: a line is not a JSON object with an integer `step`.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'{path} does not exist: train the run before its report.')
+    records: dict[int, dict] = {}
+    with open(path, encoding='utf-8', errors='replace') as file:
+        for index, line in enumerate(file, 1):
+            if line.strip():
+                record = _json_object(line, f'{path}, line {index},', index)
+                step = record.get('step')
+                if not isinstance(step, int):
+                    raise ValueError(f'{path}, line {index}, has no integer "step": {step!r}.')
+                records.setdefault(step, {}).update(record)
+    return [records[step] for step in sorted(records)]
+
+
+def _json_object(text: str, where: str, line: int | None = None) -> dict:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        at = '' if line else f' line {error.lineno}'
+        raise ValueError(
+            f'{where} is not valid JSON:{at} column {error.colno}: {error.msg}.') from error
+    if not isinstance(value, dict):
+        raise ValueError(f'{where} is not a JSON object but {text.strip()[:60]!r}.')
+    return value
+
+
+def measured_against_paper(result: Mapping) -> str:
+    """The headline: what was measured, the paper's figure and the baseline's, then the rest.
+
+    Args:
+      result: as in result.json. Its measured numbers are all but step, seed and seconds; one is
+        a number, or of several seeds {'mean', 'std', 'median', 'values'}. 'baseline' is a result
+        too; 'reference' is {'cell': where the paper prints it, <name>: number, 'std', 'note'}.
+        The headline is the number that the reference names, else the first.
+    """
+    measured = _metrics(result)
+    reference, baseline = result.get('reference') or {}, result.get('baseline') or {}
+    printed = [name for name in _metrics(reference) if name not in _OF_REFERENCE]
+    names = list(dict.fromkeys([*(name for name in printed if name in measured), *measured]))
+    if not names:
+        return page.paragraph('The result names no measured number.')
+    headline = names[0]
+    cards = [_card(f'Measured {_label(headline)}', headline, measured[headline], _runs(result),
+                   main=True)]
+    if printed:
+        published = {'mean': reference[printed[0]], 'std': reference.get('std')}
+        note = '; '.join(str(reference[key]) for key in ('cell', 'note') if reference.get(key))
+        cards.append(_card(f'Paper, {_label(printed[0])}', printed[0], published, note))
+    if headline in _metrics(baseline):
+        cards.append(_card('Baseline', headline, baseline[headline], _runs(baseline)))
+    text = f'<div class=cards>{"".join(cards)}</div>'
+    # With a note the two may not be comparable, and a difference would say they are.
+    if headline in printed and not reference.get('note'):
+        text += page.paragraph(_difference(headline, measured[headline], reference))
+    others = [(_label(name), _shown(name, measured[name]),
+               _shown(name, baseline[name]) if name in baseline else '') for name in names[1:]]
+    if others:
+        head = ('also measured', 'this run', 'baseline')
+        keep = 3 if any(row[2] for row in others) else 2
+        text += page.table([row[:keep] for row in others], head[:keep])
+    return text
+
+
+def _metrics(result: Mapping) -> dict:
+    def is_number(value):
+        return isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return {name: value for name, value in result.items() if name not in _FACTS
+            and (is_number(value) or isinstance(value, Mapping) and is_number(value.get('mean')))}
+
+
+def _statistics(value) -> Mapping:
+    return value if isinstance(value, Mapping) else {'mean': value}
+
+
+def _label(name: str) -> str:
+    return re.sub('_percent$', '', name).replace('_', ' ')
+
+
+def _shown(name: str, value) -> str:
+    group = _statistics(value)
+    mean, std = group['mean'], group.get('std')
+    percent = name.endswith('_percent')
+    def form(number):
+        return f'{number:.2f}' if percent else page.number(number)
+    return (form(mean) + (f' ± {form(std)}' if std is not None else '')
+            + (' %' if percent else ''))
+
+
+def _card(title: str, name: str, value, note: str, main: bool = False) -> str:
+    group = _statistics(value)
+    big = _shown(name, group['mean'])
+    small = []
+    if group.get('std') is not None:
+        small.append(f'± {_shown(name, group["std"])} standard deviation')
+    if group.get('median') is not None:
+        small.append(f'median {_shown(name, group["median"])}')
+    lines = ''.join(f'<span>{html.escape(line)}</span>' for line in (*small, note) if line)
+    return (f'<div class="card{" main" if main else ""}"><span>{html.escape(title)}</span>'
+            f'<b>{html.escape(big)}</b>{lines}</div>')
+
+
+def _runs(result: Mapping) -> str:
+    if 'num_seeds' in result:
+        return f'mean of {result["num_seeds"]} seeds'
+    return ', '.join(f'{name} {page.number(result[key])}'
+                     for key, name in (('seed', 'seed'), ('step', 'step')) if key in result)
+
+
+def _difference(name: str, value, reference: Mapping) -> str:
+    gap = _statistics(value)['mean'] - reference[name]
+    if not math.isfinite(gap):
+        return 'The measured number is not finite.'
+    percent = name.endswith('_percent')
+    unit = ' percentage points' if percent else ''
+    if round(abs(gap), 2 if percent else 10) == 0:
+        return f'The {_label(name)} equals the paper\'s.'
+    size = f'{abs(gap):.2f}' if percent else page.number(abs(gap))
+    text = f'The {_label(name)} is {size}{unit} {"above" if gap > 0 else "below"} the paper\'s'
+    std = reference.get('std')
+    if std:
+        text += (', within one of its standard deviations' if abs(gap) <= std else
+                 f', {abs(gap) / std:.1f} of its standard deviations')
+    return text + '.'
+
+
+def _curves(run_dir: str, result: Mapping) -> Section:
+    history = read_history(os.path.join(run_dir, 'history.jsonl'))
+    of_baseline = os.path.join(run_dir, 'baseline', 'history.jsonl')
+    compare = {'baseline': read_history(of_baseline)} if os.path.exists(of_baseline) else {}
+    keys = [key for key in dict.fromkeys(key for record in history for key in record)
+            if key != 'step' and any(isinstance(record.get(key), numbers.Real)
+                                     for record in history)]
+    errors = [key for key in keys if 'error' in key]
+    costs = [key for key in keys if key not in errors and re.search('cost|loss', key)]
+    charts = []
+    if errors:
+        charts.append(figures.curves(
+            history, errors, 'Error', log=_spans_decades(history, errors), compare=compare,
+            y_label='%' if errors[0].endswith('_percent') else '',
+            lines=_horizontal(result, errors)))
+    if costs:
+        charts.append(figures.curves(history, costs, 'Costs', log=True))
+    for key in keys:
+        if key not in errors and key not in costs:
+            title = _label(key)
+            charts.append(figures.curves(history, [key], title[:1].upper() + title[1:]))
+    if not charts:
+        return Section('Curves', page.paragraph('The run recorded no values.'))
+    return Section('Curves', f'<div class=figures>{"".join(charts)}</div>' + page.paragraph(
+        'The number after a name is the last value.', note=True))
+
+
+def _spans_decades(history: Sequence[Mapping], keys: Sequence[str]) -> bool:
+    values = [record[key] for record in history for key in keys
+              if record.get(key) is not None and record[key] > 0]
+    return bool(values) and max(values) > 10 * min(values)
+
+
+def _horizontal(result: Mapping, errors: Sequence[str]) -> dict[str, float]:
+    """The paper's figure, if it is of the kind that the chart of errors shows."""
+    reference = result.get('reference') or {}
+    return {f'paper, {_label(name)}': value for name, value in _metrics(reference).items()
+            if 'error' in name and not reference.get('note')
+            and name.endswith('_percent') == errors[0].endswith('_percent')}
+
+
+def _confusion(result: Mapping) -> Section:
+    matrix = result['confusion_matrix']
+    names = result.get('class_names') or range(len(matrix))
+    return Section('Confusion matrix', page.confusion_matrix(matrix, names))
+
+
+def _seeds(run_dir: str, result: Mapping) -> list[Section]:
+    """The sections of a report of several seeds: each seed's value, and its error over steps."""
+    names = [name for name, value in _metrics(result).items()
+             if isinstance(value, Mapping) and value.get('values')]
+    reference, baseline = result.get('reference') or {}, result.get('baseline') or {}
+    charts = []
+    for name in names:
+        groups = {'measured': result[name]}
+        if name in _metrics(reference):
+            groups['paper'] = {'mean': reference[name], 'std': reference.get('std')}
+        if name in _metrics(baseline):
+            groups['baseline'] = _statistics(baseline[name])
+        title = _label(name)
+        charts.append(figures.strip_plot(
+            groups, title[:1].upper() + title[1:], '%' if name.endswith('_percent') else title))
+    merged: dict[int, dict] = {}
+    key = None
+    for path in sorted(glob.glob(os.path.join(glob.escape(run_dir), 'seed_*', 'history.jsonl'))):
+        seed = os.path.basename(os.path.dirname(path))
+        for record in read_history(path):
+            key = key or next((name for name in record if 'error' in name), None)
+            if record.get(key) is not None:
+                merged.setdefault(record['step'], {'step': record['step']})[seed] = record[key]
+    if merged:
+        history = [merged[step] for step in sorted(merged)]
+        seeds = sorted({name for record in history for name in record} - {'step'},
+                       key=lambda name: (len(name), name))
+        charts.append(figures.curves(
+            history, seeds, _label(key)[:1].upper() + _label(key)[1:] + ' of each seed',
+            log=_spans_decades(history, seeds), y_label='%' if key.endswith('_percent') else ''))
+    seeds = max((len(result[name]['values']) for name in names), default=0)
+    rows = [(index, *(_shown(name, result[name]['values'][index]) for name in names))
+            for index in range(seeds)]
+    values = page.table(rows, ('run', *map(_label, names))) if rows else ''
+    return [Section('Seeds', f'<div class=figures>{"".join(charts)}</div>{values}')]
+
+
+def run_facts(result: Mapping) -> str:
+    """How the run was made: seed, steps, time, versions; no name or path of the machine."""
+    rows = []
+    for key, name in _FACTS.items():
+        if isinstance(result.get(key), numbers.Real):
+            value = result[key]
+            rows.append((name, duration(value) if key.endswith('_seconds')
+                         else page.number(value)))
+    baseline = result.get('baseline') or {}
+    if isinstance(baseline.get('train_seconds'), numbers.Real):
+        rows.append(('training time of the baseline', duration(baseline['train_seconds'])))
+    for package in ('tensorflow', 'keras'):
+        try:
+            rows.append((package, importlib.metadata.version(package)))
+        except importlib.metadata.PackageNotFoundError:
+            pass  # As with a build of TensorFlow under another name.
+    rows.append(('Python', platform.python_version()))
+    rows.append(('platform', f'{platform.system()} {platform.machine()}, '
+                             f'{os.cpu_count()} processors'))
+    return page.table(rows)
+
+
+def duration(seconds: float) -> str:
+    """A duration as one reads it: 12.3 s, 1 min 43 s, 2 h 5 min."""
+    if not math.isfinite(seconds):
+        return 'unknown'
+    if seconds < 60:
+        return f'{seconds:.1f} s'
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f'{minutes} min {rest} s'
+    return f'{minutes // 60} h {minutes % 60} min'

@@ -1,0 +1,80 @@
+"""MNIST: 60 000 training and 10 000 test images of handwritten digits, 28 x 28 grey pixels.
+
+LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition, 1998.
+Read from the four original IDX files or from a data set that TFDS has prepared.
+"""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+
+from official.data import idx
+from official.data import images
+from official.data import tfds_images
+
+CLASS_NAMES = tuple('0123456789')
+
+_STEMS = {
+    'train_images': 'train-images-idx3-ubyte',
+    'train_labels': 'train-labels-idx1-ubyte',
+    'test_images': 't10k-images-idx3-ubyte',
+    'test_labels': 't10k-labels-idx1-ubyte',
+}
+
+
+def load(data_dir: str | None = None, download: bool = False) -> images.ImageArrays:
+    """MNIST from the IDX files in `data_dir` if it has any of them, otherwise from TFDS.
+
+    Args:
+      data_dir: folder with the four files (each plain or .gz), or a TFDS data folder; None: TFDS'
+        own data folder.
+      download: let TFDS download the data when neither is there. Without a network this takes
+        minutes to fail.
+
+    Returns:
+      The arrays; images are uint8 [n, 28, 28, 1].
+
+    Raises:
+      FileNotFoundError: no such folder, some but not all of the four files, or no data at all.
+      ValueError: a file is damaged, or images and labels do not fit together.
+    """
+    if data_dir is not None:
+        if not os.path.isdir(data_dir) and not download:
+            raise FileNotFoundError(f'data_dir {data_dir}: no such folder.')
+        paths = {field: _find(data_dir, stem) for field, stem in _STEMS.items()}
+        if any(paths.values()):
+            return _load_idx(data_dir, paths)
+    try:
+        return tfds_images.load('mnist', data_dir, download)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f'{error} Or give with --data_dir the folder that holds the four original files '
+            f'{", ".join(stem + ".gz" for stem in _STEMS.values())}.'
+        ) from None
+
+
+def _find(data_dir: str, stem: str) -> str | None:
+    for name in (f'{stem}.gz', stem):
+        path = os.path.join(data_dir, name)
+        if os.path.exists(path):
+            return path
+    return None
+
+
+def _load_idx(data_dir: str, paths: dict[str, str | None]) -> images.ImageArrays:
+    for field, path in paths.items():
+        if path is None:
+            raise FileNotFoundError(
+                f'{os.path.join(data_dir, _STEMS[field])}.gz: no such file, '
+                'while others of the four MNIST files are there.'
+            )
+    arrays = {}
+    for part in ('train', 'test'):
+        pixels = idx.read(paths[f'{part}_images'], 3)
+        labels = idx.read(paths[f'{part}_labels'], 1).astype(np.int32)
+        images.check_labels(labels, len(CLASS_NAMES), len(pixels), paths[f'{part}_labels'])
+        arrays[f'{part}_images'] = pixels[..., np.newaxis]
+        arrays[f'{part}_labels'] = labels
+    return images.ImageArrays(**arrays, class_names=CLASS_NAMES, name=f'MNIST in {data_dir}')

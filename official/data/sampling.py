@@ -1,0 +1,43 @@
+"""Seeded choices among labelled examples, made once before training."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def balanced_indices(
+    labels: np.ndarray, count: int, num_classes: int, seed: int | tuple[int, ...]
+) -> np.ndarray:
+    """Draws `count` examples without replacement, `count / num_classes` of every class.
+
+    Args:
+      labels: int [n], values 0 to num_classes - 1.
+      count: examples to draw, a multiple of `num_classes`.
+      num_classes: number of classes.
+      seed: one or several non-negative integers; the same seed draws the same examples with every
+        NumPy version.
+
+    Returns:
+      int64 [count], indices into `labels` in ascending order.
+
+    Raises:
+      ValueError: `count` is not a positive multiple of `num_classes`, or a class has too few.
+    """
+    if count < 1 or count % num_classes:
+        raise ValueError(
+            f'{count} labels cannot be balanced over {num_classes} classes: '
+            f'ask for a positive multiple of {num_classes}.'
+        )
+    each = count // num_classes
+    # RandomState's methods are frozen by NumPy, those of the newer Generator are not.
+    random = np.random.RandomState(np.random.MT19937(np.random.SeedSequence(seed)))
+    drawn = []
+    for label in range(num_classes):
+        members = np.flatnonzero(labels == label)
+        if len(members) < each:
+            raise ValueError(
+                f'class {label} has {len(members)} examples, fewer than the {each} that '
+                f'{count} balanced labels need of it.'
+            )
+        drawn.append(random.permutation(members)[:each])
+    return np.sort(np.concatenate(drawn)).astype(np.int64)

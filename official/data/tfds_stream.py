@@ -1,0 +1,166 @@
+"""Images of sets that do not fit into memory (imagenet2012, lsun), read from disk by index.
+
+The data must be prepared in TFDS' array_record format, which any example can be read from directly;
+so the shuffle is a true one, and a pipeline starts at any step without reading what lies before.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from official.data import pipeline
+from official.data import tfds_images
+
+_FLIP_STREAM = 1
+
+
+def train_images(
+    name: str,
+    batch_size: int,
+    image_size: int,
+    seed: int,
+    data_dir: str | None = None,
+    split: str = 'train',
+    start_step: int = 0,
+    input_context: tf.distribute.InputContext | None = None,
+    flip: bool = True,
+) -> tf.data.Dataset:
+    """Training batches without end, every epoch in another order; step n depends on (seed, n) only.
+
+    Args:
+      name: TFDS name, with its configuration ('imagenet2012', 'lsun/bedroom').
+      batch_size: images of the global batch.
+      image_size: height and width of an image, in pixels.
+      seed: the run's seed.
+      data_dir: folder of TFDS data; None: TFDS' own.
+      split: TFDS split.
+      start_step: the first step.
+      input_context: whom the pipeline serves; None: one replica that takes all.
+      flip: mirror an image left to right half of the times it is read.
+
+    Returns:
+      Dataset of (images, labels): uint8 [b, image_size, image_size, 3], see `square`, and int32
+      [b], with b = batch_size / replicas; of images alone where the data set has no labels.
+
+    Raises:
+      FileNotFoundError: the data are not prepared in this format; the message says how to.
+      ValueError: the batch cannot be divided evenly among the replicas; TFDS knows no such name.
+    """
+    source = _Source(name, data_dir, split)
+    positions = pipeline.batch_positions(batch_size, start_step, input_context)
+    size = positions.element_spec.shape[0]
+    indices = pipeline.shuffled_indices(positions, len(source), seed)
+
+    def decode(position, encoded, *label):
+        image = square(decode_image(encoded), image_size)
+        if flip:
+            key = tf.random.fold_in(
+                tf.constant([seed, _FLIP_STREAM], tf.int64), position, alg='philox'
+            )
+            mirrored = tf.random.stateless_uniform([], key, alg='philox') < 0.5
+            image = tf.where(mirrored, tf.reverse(image, [1]), image)
+        return (image, *label) if label else image
+
+    examples = tf.data.Dataset.zip((positions, indices.map(source.read))).map(
+        lambda position, example: (position, *example)
+    )
+    return _decoded(examples, decode, size)
+
+
+def evaluation_images(
+    name: str,
+    batch_size: int,
+    image_size: int,
+    data_dir: str | None = None,
+    split: str = 'validation',
+    input_context: tf.distribute.InputContext | None = None,
+) -> tf.data.Dataset:
+    """Every image of a split once, in TFDS' order; the last batch is padded with weight 0.
+
+    Args: as for `train_images`.
+
+    Returns:
+      Dataset of (images, labels, weights), weights float32 [b]; of (images, weights) where the data
+      set has no labels.
+    """
+    source = _Source(name, data_dir, split)
+    batches = pipeline.eval_batches(len(source), batch_size, input_context)
+    size = batches.element_spec[0].shape[0]
+
+    def decode(weight, encoded, *label):
+        return square(decode_image(encoded), image_size), *label, weight
+
+    examples = batches.map(lambda indices, weights: (weights, *source.read(indices)))
+    return _decoded(examples, decode, size)
+
+
+def decode_image(encoded: tf.Tensor) -> tf.Tensor:
+    """JPEG or PNG bytes to uint8 [height, width, 3]."""
+    return tf.io.decode_image(encoded, channels=3, expand_animations=False)
+
+
+def square(image: tf.Tensor, size: int) -> tf.Tensor:
+    """The largest central square of an image, resized with antialiasing.
+
+    Args:
+      image: uint8 [height, width, 3].
+      size: height and width of the result.
+
+    Returns:
+      uint8 [size, size, 3].
+    """
+    shape = tf.shape(image)
+    side = tf.minimum(shape[0], shape[1])
+    top, left = (shape[0] - side) // 2, (shape[1] - side) // 2
+    middle = image[top : top + side, left : left + side]
+    resized = tf.image.resize(middle, [size, size], antialias=True)
+    return tf.ensure_shape(tf.saturate_cast(tf.round(resized), tf.uint8), [size, size, 3])
+
+
+class _Source:
+    """A split, readable by vectors of indices inside a tf.data pipeline."""
+
+    def __init__(self, name: str, data_dir: str | None, split: str):
+        builder = tfds_images.prepared_builder(name, data_dir)
+        import tensorflow_datasets as tfds  # pylint: disable=g-import-not-at-top; takes seconds
+
+        formats = {file_format.value for file_format in builder.info.available_file_formats()}
+        if 'array_record' not in formats:
+            raise FileNotFoundError(
+                f'{builder.data_path}: prepared as {", ".join(sorted(formats))}, reading by index '
+                'needs array_record: prepare it in another --data_dir by ./garden python -m '
+                f'official.data.prepare {name} --file_format=array_record --data_dir=...'
+            )
+        if split not in builder.info.splits:
+            raise ValueError(
+                f'{builder.data_path}: no split {split!r}; there is '
+                f'{", ".join(sorted(builder.info.splits))}.'
+            )
+        self._examples = builder.as_data_source(
+            split=split, decoders={'image': tfds.decode.SkipDecoding()}
+        )
+        self._has_labels = 'label' in builder.info.features
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def read(self, indices: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """The encoded images, and the labels if there are any, at `indices` int64 [n]."""
+
+        def read_examples(indices):
+            examples = self._examples.__getitems__(indices.tolist())
+            encoded = np.array([example['image'] for example in examples], object)
+            if not self._has_labels:
+                return (encoded,)
+            return encoded, np.array([example['label'] for example in examples], np.int32)
+
+        types = (tf.string, tf.int32) if self._has_labels else (tf.string,)
+        columns = tf.numpy_function(read_examples, [indices], types, stateful=False)
+        return tuple(tf.ensure_shape(column, indices.shape) for column in columns)
+
+
+def _decoded(examples: tf.data.Dataset, decode, size: int) -> tf.data.Dataset:
+    """Decodes the examples of batches one by one, on all cores, and batches them again."""
+    decoded = examples.unbatch().map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+    return pipeline.finish(decoded.batch(size, drop_remainder=True), one_thread=False)

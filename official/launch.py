@@ -1,0 +1,130 @@
+"""Runs the experiment that a gin file wires: python -m official.launch --gin_file=<file>.
+
+What can be wrong with flags, gin file and run folder is found before TensorFlow is imported. Bad
+input ends in one sentence: exit code 2 for a flag, 1 for what it names.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+
+import gin
+from absl import app, flags
+
+from official.core import config, distribution, errors, run_folder, runner
+
+flags.DEFINE_string('gin_file', None, 'The gin file that wires the experiment.')
+flags.DEFINE_multi_string(
+    'gin_param', [], 'Class.parameter=value, in place of what the gin file says; may be repeated.')
+flags.DEFINE_enum(
+    'mode', 'train_and_evaluate', list(runner.MODES),
+    'What to do; train_and_evaluate trains, evaluates, exports and reports.')
+flags.DEFINE_string(
+    'model_dir', None, 'The run folder; by default runs/<folder and name of the gin file>.')
+flags.DEFINE_string('data_dir', None, 'The folder of the data, where it comes with no package.')
+flags.DEFINE_enum('strategy', 'one_device', distribution.STRATEGIES, 'What to run on.')
+flags.DEFINE_string('tpu', None, "Name or address of the TPU, or 'local'; needs --strategy=tpu.")
+flags.DEFINE_integer('seed', 0, 'The seed, or the first of Run.num_seeds.', lower_bound=0)
+
+_NOISE = (
+    r'\s*TensorFlow Addons \(TFA\) has ended development',
+    r'pkg_resources is deprecated as an API',
+)
+
+
+def parse_flags(arguments: list[str]) -> list[str]:
+    """absl's parser, with a sentence for a mistake in place of a page; for `app.run`."""
+    try:
+        rest = flags.FLAGS(arguments)
+    except flags.UnrecognizedFlagError as error:
+        near = errors.did_you_mean(f'--{error.flagname}', (f'--{name}' for name in flags.FLAGS))
+        _stop(f'There is no flag --{error.flagname}{near}', 2)
+    except flags.Error as error:
+        _stop(' '.join(str(error).split()), 2)
+    if len(rest) > 1:
+        hint = f'; did you mean --gin_file={rest[1]}?' if rest[1].endswith('.gin') else '.'
+        _stop(f'{rest[1]!r} is no flag{hint}', 2)
+    if not flags.FLAGS.gin_file:
+        _stop('--gin_file is needed, as in --gin_file=gin_configs/ladder/digits_100.gin.', 2)
+    return rest
+
+
+def launch(
+        gin_file: str, gin_params: tuple[str, ...] = (), mode: str = 'train_and_evaluate',
+        model_dir: str | None = None, data_dir: str | None = None, strategy: str = 'one_device',
+        tpu: str | None = None, seed: int = 0) -> dict | None:
+    """Runs what a gin file wires; the arguments are the flags.
+
+    Returns:
+      The result, where the mode evaluates.
+
+    Raises:
+      ValueError, OSError: for bad input, with one sentence for the user.
+    """
+    distribution.check(strategy, tpu)
+    configuration = config.read(os.path.expanduser(gin_file), gin_params)
+    run_dir = os.path.expanduser(model_dir or os.path.join('runs', configuration.name))
+    if data_dir is not None:
+        data_dir = os.path.expanduser(data_dir)
+        if os.path.isfile(data_dir):
+            raise NotADirectoryError(f'--data_dir={data_dir} is a file, not a folder.')
+    if strategy != 'multi_worker' or distribution.cluster_task()[-1]:
+        several = configuration.source.bindings.get(f'{config.RUN}.num_seeds')
+        identity = run_folder.Identity(
+            seed, bool(several and several.value != 1), configuration.identity())
+        run_folder.check(run_dir, identity, starts='train' in mode)
+    print(f'{mode}: {configuration.path} in {run_dir}', flush=True)
+    _prepare_environment(strategy, tpu, (run_dir, data_dir or ''))
+    # The strategy first: TensorFlow wants to know its devices before it runs anything.
+    made = distribution.make_strategy(strategy, tpu)
+    config.load(configuration)
+    return gin.get_configurable(runner.Run)()(mode, run_dir, seed, data_dir, made)
+
+
+def main(arguments: list[str]) -> None:
+    """For `app.run`: the flags to `launch`, bad input to a sentence."""
+    del arguments
+    values = flags.FLAGS
+    try:
+        launch(
+            values.gin_file, tuple(values.gin_param), values.mode, values.model_dir,
+            values.data_dir, values.strategy, values.tpu, values.seed)
+    except KeyboardInterrupt:
+        _stop('Interrupted; the same command goes on from the last checkpoint.', 130)
+    except Exception as error:
+        sentence = errors.sentence(error)
+        if sentence is None:
+            raise
+        _stop(sentence, 1)
+
+
+def _prepare_environment(strategy: str, tpu: str | None, paths: tuple[str, ...]) -> None:
+    """Keeps start-up notes of libraries from the user; variables that are set stay as they are."""
+    # 3: at 2 every import of TensorFlow says that cuDNN and two more are registered twice.
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+    on_google_cloud = strategy == 'tpu' or any(path.startswith('gs://') for path in paths)
+    if not on_google_cloud:  # There, the metadata server gives the credentials.
+        os.environ.setdefault('NO_GCE_CHECK', 'true')
+    if strategy == 'tpu' and tpu != 'local':
+        # The hosts of the pod drive their chips; this process must not take those beside it.
+        os.environ.setdefault('TPU_LOAD_LIBRARY', '0')
+    for message in _NOISE:
+        warnings.filterwarnings('ignore', message=message)
+    warnings.filterwarnings('ignore', category=SyntaxWarning, module='.*tf_agents')
+    try:
+        from gym_notices import notices  # gym, which tf_agents imports, prints what stands here.
+
+        notices.notices.clear()
+    except ImportError:
+        pass
+
+
+def _stop(sentence: str, code: int) -> None:
+    print(f'error: {sentence}', file=sys.stderr, flush=True)
+    sys.exit(code)
+
+
+if __name__ == '__main__':
+    app.run(main, flags_parser=parse_flags)

@@ -1,0 +1,56 @@
+"""Keras optimizers whose update is one fused op a variable."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+class FusedAdam(tf.keras.optimizers.Adam):
+    """Adam (Kingma & Ba 2015, Algorithm 1), each variable updated by one op that reads it once.
+
+    Keras' Adam reads and writes every weight and both of its moments several times an update,
+    which for fully connected networks on a CPU costs as much as the matrix products.
+
+    - As in Keras and TensorFlow, epsilon is the paper's "epsilon hat" (end of Sec. 2): it is
+      added to sqrt(v) before the bias correction.
+    - The default epsilon is the paper's 1e-8, not Keras' 1e-7.
+
+    Args:
+      learning_rate: a float or a `LearningRateSchedule`.
+      beta_1: decay of the first moment.
+      beta_2: decay of the second moment.
+      epsilon: see above.
+      clipnorm: clip each gradient to this norm.
+      global_clipnorm: clip all gradients together to this norm.
+      name: name of the optimizer.
+    """
+
+    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-8,
+                 clipnorm=None, global_clipnorm=None, name='Adam'):
+        super().__init__(
+            learning_rate=learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon,
+            clipnorm=clipnorm, global_clipnorm=global_clipnorm, jit_compile=False, name=name)
+
+    def update_step(self, gradient, variable):
+        if isinstance(gradient, tf.IndexedSlices):
+            super().update_step(gradient, variable)
+            return
+        index = self._index_dict[self._var_key(variable)]
+        dtype = variable.dtype
+        step = tf.cast(self.iterations + 1, dtype)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].handle,
+            v=self._velocities[index].handle,
+            beta1_power=tf.pow(tf.cast(self.beta_1, dtype), step),
+            beta2_power=tf.pow(tf.cast(self.beta_2, dtype), step),
+            lr=tf.cast(self.learning_rate, dtype),
+            beta1=tf.cast(self.beta_1, dtype),
+            beta2=tf.cast(self.beta_2, dtype),
+            epsilon=tf.cast(self.epsilon, dtype),
+            grad=gradient)
+
+    def get_config(self):
+        config = super().get_config()
+        return {key: config[key] for key in (
+            'learning_rate', 'beta_1', 'beta_2', 'epsilon', 'clipnorm', 'global_clipnorm', 'name')}

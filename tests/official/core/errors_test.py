@@ -1,0 +1,66 @@
+import json
+import sys
+
+import pytest
+
+from official.core import errors
+
+
+def _caught(function):
+    try:
+        function()
+    except Exception as error:
+        return error
+    raise AssertionError('nothing was raised')
+
+
+def test_near_matches():
+    assert errors.did_you_mean('--gin_fil', ['--gin_file', '--mode', '--seed']) == (
+        '; did you mean --gin_file?')
+    names = ['model.LadderNetwork', 'runner.Run', 'schedules.Constant']
+    assert errors.did_you_mean('LaderNetwork', names) == '; did you mean model.LadderNetwork?'
+    assert errors.did_you_mean('laddernetwork', names) == '; did you mean model.LadderNetwork?'
+
+
+def test_no_near_match_lists_what_there_is_if_it_is_little():
+    assert errors.did_you_mean('xyz', ['b', 'a']) == '; there is a, b.'
+    assert errors.did_you_mean('xyz', [f'name_{i}' for i in range(9)]) == '.'
+    assert errors.did_you_mean('xyz', []) == '.'
+
+
+def test_what_this_project_raises_is_a_sentence():
+    def bad_path():
+        raise FileNotFoundError('data/x.gz does\n   not exist.')
+
+    def wrapped():
+        try:
+            json.loads('{')
+        except ValueError as error:
+            raise ValueError('x.json is damaged.') from error
+
+    def in_context():
+        with open(__file__):
+            bad_path()
+
+    assert errors.sentence(_caught(bad_path)) == 'data/x.gz does not exist.'
+    assert errors.sentence(_caught(wrapped)) == 'x.json is damaged.'
+    assert errors.sentence(_caught(in_context)) == 'data/x.gz does not exist.'
+
+
+def test_what_others_raise_is_a_bug():
+    def library():
+        json.loads('{')
+
+    def operation():
+        int('x')
+
+    def other_kind():
+        raise TypeError('not for users')
+
+    for function in (library, operation, other_kind):
+        assert errors.sentence(_caught(function)) is None
+    assert errors.sentence(ValueError('never raised')) is None
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,0 +1,255 @@
+"""Each rule on BUILD files and imports, on small made-up trees."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+
+import pytest
+
+from tools import build_files
+
+
+def plant(root, files):
+    """Writes `files`, path -> text, under `root` and returns the tree."""
+    for path, text in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(textwrap.dedent(text))
+    return build_files.Tree(root)
+
+
+def build(package, *rules):
+    load = 'load("//tools:python.bzl", "py_library", "py_test")\n'
+    return '\n\n'.join([load, build_files.default_visibility(package), *rules, ''])
+
+
+CORE = build('official/core', 'py_library(name = "core", srcs = ["a.py", "b.py"])')
+
+
+def test_nothing_wrong(tmp_path):
+    tree = plant(tmp_path, {
+        'official/core/a.py': 'from official.core import b\n',
+        'official/core/b.py': 'import os\n',
+        'official/core/BUILD': CORE,
+        'tests/official/core/a_test.py': 'from official.core import a\n',
+        'tests/official/core/BUILD': build(
+            'tests/official/core',
+            'py_test(name = "a_test", srcs = ["a_test.py"], deps = ["//official/core"])',
+        ),
+    })  # fmt: skip
+    assert tree.problems() == []
+
+
+def test_test_file_without_target(tmp_path):
+    tree = plant(tmp_path, {'tests/x_test.py': '', 'tests/BUILD': build('tests')})
+    assert tree.problems() == ['tests/x_test.py belongs to no target; one it has to be']
+
+
+def test_test_file_in_a_library_is_never_run(tmp_path):
+    library = 'py_library(name = "tests", srcs = ["x_test.py"])'
+    tree = plant(tmp_path, {'tests/x_test.py': '', 'tests/BUILD': build('tests', library)})
+    assert tree.problems() == ['tests/x_test.py has to be a py_test']
+
+
+def test_file_without_build_file(tmp_path):
+    tree = plant(tmp_path, {'official/data/idx.py': ''})
+    assert tree.problems() == [
+        'official/data has no BUILD file',
+        'official/data/idx.py belongs to no target; one it has to be',
+    ]
+
+
+def test_source_that_is_gone(tmp_path):
+    tree = plant(tmp_path, {'official/core/a.py': '', 'official/core/BUILD': CORE})
+    assert tree.problems() == ['official/core/BUILD: core names b.py, not there']
+
+
+@pytest.mark.parametrize('text', [
+    'from official.core import a',
+    'import official.core.a',
+    'from official.core.a import f',
+    'from .core import a',
+    'def f():\n    from official.core import a',
+])  # fmt: skip
+def test_import_without_dependency(tmp_path, text):
+    tree = plant(tmp_path, {
+        'official/core/a.py': '',
+        'official/core/b.py': '',
+        'official/core/BUILD': CORE,
+        'official/launch.py': text,
+        'official/BUILD': build(
+            'official', 'py_library(name = "official", srcs = ["launch.py"])'
+        ),
+    })  # fmt: skip
+    assert tree.problems() == ['official/BUILD: official needs //official/core']
+
+
+def test_code_of_a_package_is_an_import_of_what_is_in_it(tmp_path):
+    tree = plant(tmp_path, {
+        'official/__init__.py': 'VERSION = 1\n',
+        'official/BUILD': build(
+            'official', 'py_library(name = "official", srcs = ["__init__.py"])'
+        ),
+        'official/core/a.py': '',
+        'official/core/b.py': 'from official.core import a\n',
+        'official/core/BUILD': CORE,
+    })  # fmt: skip
+    assert tree.problems() == ['official/core/BUILD: core needs //official']
+
+
+def test_module_that_is_not_there(tmp_path):
+    tree = plant(tmp_path, {
+        'official/core/a.py': 'from official.core import c\n',
+        'official/core/b.py': '',
+        'official/core/BUILD': CORE,
+    })  # fmt: skip
+    assert tree.problems() == [
+        'official/core/a.py imports official/core.py, which is not there'
+    ]
+
+
+@pytest.mark.parametrize('path, imported, allowed', [
+    ('official/core/a.py', 'official/data/b.py', True),
+    ('official/core/a.py', 'research/ladder/model.py', False),
+    ('official/core/a.py', 'tests/a.py', False),
+    ('research/ladder/model.py', 'official/core/a.py', True),
+    ('research/ladder/model.py', 'research/ladder/layers.py', True),
+    ('research/ladder/model.py', 'research/dqn/agent.py', False),
+    ('research/ladder/model.py', 'tests/a.py', False),
+    ('gin_configs/ladder/a.gin', 'research/ladder/model.py', True),
+    ('gin_configs/ladder/a.gin', 'research/dqn/agent.py', False),
+    ('benchmarks/ladder.py', 'research/ladder/model.py', True),
+    ('benchmarks/ladder.py', 'tests/a.py', False),
+    ('tools/garden.py', 'official/core/a.py', False),
+    ('tests/research/a_test.py', 'research/dqn/agent.py', True),
+])  # fmt: skip
+def test_who_may_import_whom(path, imported, allowed):
+    assert build_files.may_import(path, imported) is allowed
+
+
+def test_forbidden_import_is_a_problem_and_no_dependency(tmp_path):
+    files = {
+        'official/core/a.py': 'from research.ladder import model\n',
+        'official/core/b.py': '',
+        'official/core/BUILD': CORE,
+        'research/ladder/model.py': '',
+        'research/ladder/BUILD': build(
+            'research/ladder', 'py_library(name = "ladder", srcs = ["model.py"])'
+        ),
+    }
+    tree = plant(tmp_path, files)
+    assert tree.problems() == ['official/core/a.py may not import research/ladder/model.py']
+    tree.fix()
+    assert 'research' not in (tmp_path / 'official/core/BUILD').read_text()
+
+
+def test_a_paper_is_visible_to_no_other_paper(tmp_path):
+    line = build_files.default_visibility('research/ladder')
+    assert '//research/ladder:__subpackages__' in line
+    assert 'visibility:public' not in line and 'dqn' not in line
+    tree = plant(tmp_path, {
+        'research/ladder/model.py': '',
+        'research/ladder/BUILD': 'package(default_visibility = ["//visibility:public"])\n'
+        'py_library(name = "ladder", srcs = ["model.py"])\n',
+    })  # fmt: skip
+    assert tree.problems() == [f'research/ladder/BUILD: the package line has to be {line}']
+
+
+def test_fix_makes_everything(tmp_path):
+    tree = plant(tmp_path, {
+        'official/core/a.py': '',
+        'research/ladder/__init__.py': 'from research.ladder.model import Ladder\n',
+        'research/ladder/model.py': 'from official.core import a\n',
+        'gin_configs/ladder/digits.gin': 'from research.ladder import model\nmodel.Ladder.x = 1\n',
+        'tests/conftest.py': '',
+        'tests/research/ladder/helper.py': '',
+        'tests/research/ladder/model_test.py': 'from research.ladder import Ladder\n'
+        'from tests.research.ladder import helper\n',
+    })  # fmt: skip
+    tree.fix()
+    assert tree.problems() == [
+        'gin_configs has no BUILD file'
+    ] or tree.problems() == []
+    assert (tmp_path / 'gin_configs/ladder/BUILD').read_text() == textwrap.dedent('''\
+        load("//tools:python.bzl", "py_library")
+
+        package(default_visibility = [
+            "//:__pkg__",
+            "//gin_configs:__pkg__",
+            "//tests:__subpackages__",
+        ])
+
+        py_library(
+            name = "ladder",
+            data = glob(["*.gin"]),
+            deps = ["//research/ladder"],
+        )
+        ''')
+    assert (tmp_path / 'tests/research/ladder/BUILD').read_text() == textwrap.dedent('''\
+        load("//tools:python.bzl", "py_library", "py_test")
+
+        package(default_visibility = ["//tests:__subpackages__"])
+
+        py_library(
+            name = "ladder",
+            testonly = True,
+            srcs = ["helper.py"],
+        )
+
+        py_test(
+            name = "model_test",
+            srcs = ["model_test.py"],
+            deps = [
+                ":ladder",
+                "//research/ladder",
+                "//tests",
+            ],
+        )
+        ''')
+
+
+def test_fix_keeps_what_a_person_wrote(tmp_path):
+    written = '''
+        # Run by name.
+        py_test(
+            name = "a_test",
+            size = "large",
+            srcs = ["a_test.py"],
+            data = ["//:garden"],
+            tags = ["exclusive"],
+            deps = ["//gin_configs"],
+        )
+    '''
+    tree = plant(tmp_path, {
+        'official/core/a.py': '',
+        'official/core/gone.py': '',
+        'tests/a_test.py': 'from official.core import a\n',
+        'tests/BUILD': build('tests', textwrap.dedent(written).strip()),
+    })  # fmt: skip
+    tree.fix()
+    (tmp_path / 'official/core/gone.py').unlink()
+    tree = build_files.Tree(tmp_path)
+    tree.fix()
+    assert tree.problems() == []
+    assert (tmp_path / 'tests/BUILD').read_text().endswith(textwrap.dedent('''\
+        # Run by name.
+        py_test(
+            name = "a_test",
+            size = "large",
+            srcs = ["a_test.py"],
+            data = ["//:garden"],
+            tags = ["exclusive"],
+            deps = [
+                "//gin_configs",
+                "//official/core",
+            ],
+        )
+        '''))
+    assert 'srcs = ["a.py"]' in (tmp_path / 'official/core/BUILD').read_text()
+    text = (tmp_path / 'tests/BUILD').read_text()
+    tree.fix()
+    assert (tmp_path / 'tests/BUILD').read_text() == text
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,0 +1,52 @@
+"""The list of gin files: which are in it, and what it says of each."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tools import listing
+
+
+def write(root, path, text):
+    file = root / 'gin_configs' / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding='utf-8')
+    return file
+
+
+def test_purpose_is_the_first_comment_line(tmp_path):
+    file = write(tmp_path, 'a.gin', '\n#\n#  Seven layers — one table.  \n# More.\nf.x = 1\n')
+    assert listing.purpose(file) == 'Seven layers — one table.'
+
+
+def test_no_purpose_where_bindings_come_first(tmp_path):
+    assert listing.purpose(write(tmp_path, 'a.gin', 'f.x = 1\n# Late.\n')) == ''
+    assert listing.purpose(write(tmp_path, 'b.gin', '')) == ''
+
+
+def test_entries_are_sorted_and_leave_out_parts(tmp_path):
+    write(tmp_path, 'b/two.gin', '# Two.\n')
+    write(tmp_path, 'a/deep/one.gin', '# One.\n')
+    write(tmp_path, 'a/_part.gin', '# Included by others.\n')
+    write(tmp_path, 'a/BUILD', '# No gin file.\n')
+    assert listing.entries(tmp_path) == [
+        ('gin_configs/a/deep/one.gin', 'One.'),
+        ('gin_configs/b/two.gin', 'Two.'),
+    ]
+
+
+def test_no_folder_no_entries(tmp_path):
+    assert listing.entries(tmp_path) == []
+    assert listing.table([]) == ''
+
+
+def test_table_has_two_columns():
+    assert listing.table([('a.gin', 'One.'), ('long.gin', 'Two.'), ('c.gin', '')]) == (
+        'a.gin     One.\nlong.gin  Two.\nc.gin\n'
+    )
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,0 +1,36 @@
+"""The gin files and what each is for: standard library only, so that a list takes no time."""
+
+from __future__ import annotations
+
+import pathlib
+
+
+def purpose(path: pathlib.Path) -> str:
+    """Returns the first comment line of the gin file `path`, '' where it begins with something else."""
+    with open(path, encoding='utf-8') as lines:
+        for line in lines:
+            text = line.strip()
+            if text and not text.startswith('#'):
+                break
+            if text.strip('# '):
+                return text.strip('# ')
+    return ''
+
+
+def entries(root: pathlib.Path) -> list[tuple[str, str]]:
+    """Returns (path from `root`, purpose) of every gin file under root/gin_configs, sorted.
+
+    A file whose name begins with an underscore is a part that others include, and is left out.
+    """
+    files = sorted((root / 'gin_configs').rglob('*.gin'))
+    return [
+        (path.relative_to(root).as_posix(), purpose(path))
+        for path in files
+        if not path.name.startswith('_')
+    ]
+
+
+def table(rows: list[tuple[str, str]]) -> str:
+    """Returns `rows` of `entries` as lines of two columns."""
+    width = max((len(path) for path, _ in rows), default=0)
+    return ''.join(f'{path:{width}}  {text}'.rstrip() + '\n' for path, text in rows)

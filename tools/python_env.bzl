@@ -1,0 +1,96 @@
+"""The Python environment of all Python targets, made from the lock file.
+
+python_env() makes an environment inside the external repository with tools/environment.py, as
+`garden` makes its own, or uses one that exists.  The repository also holds the toolchain that makes
+every py_binary and py_test run under it.  It is made anew when the lock, the script, an attribute
+or one of these environment variables changes:
+
+  ARBORETUM_PYTHON  the Python 3.11 to make the environment with, a name or a path
+  ARBORETUM_VENV    an environment that exists already, to use as it is
+"""
+
+_BUILD = """\
+load("@bazel_tools//tools/python:toolchain.bzl", "py_runtime_pair")
+
+package(default_visibility = ["//visibility:public"])
+
+py_runtime(
+    name = "runtime",
+    files = ["packages.txt"],
+    interpreter = "python",
+    python_version = "PY3",
+    # Only starts each target's own starter; Bazel 4 would name "python", which Debian lacks.
+    stub_shebang = "#!/usr/bin/env python3",
+)
+
+py_runtime_pair(
+    name = "runtimes",
+    py3_runtime = ":runtime",
+)
+
+toolchain(
+    name = "toolchain",
+    toolchain = ":runtimes",
+    toolchain_type = "@bazel_tools//tools/python:toolchain_type",
+)
+"""
+
+# -P keeps the folder of the started file off sys.path.  That file is a link into the source tree,
+# where neighbours that no target names would be found.
+_PYTHON = """\
+#!/bin/sh
+exec "{python}" -P "$@"
+"""
+
+# Not "pip freeze": an environment that uv made has no pip.
+_PACKAGES = """\
+import importlib.metadata, sys
+found = importlib.metadata.distributions()
+names = sorted({'%s==%s' % (d.metadata['Name'], d.version) for d in found})
+print('python==%d.%d.%d' % sys.version_info[:3], *names, sep='\\n')
+"""
+
+def _run(ctx, doing, arguments):
+    """Returns what the command `arguments` prints; fails the build where it fails."""
+    ctx.report_progress(doing)
+    result = ctx.execute(arguments, timeout = 3600, quiet = True)
+    if result.return_code:
+        fail("python_env: %s failed\n%s%s" % (doing, result.stdout, result.stderr))
+    return result.stdout
+
+def _python_env_impl(ctx):
+    # ctx.path of a label makes the file one that this repository depends on.
+    lock = ctx.path(ctx.attr.requirements)
+    script = ctx.path(ctx.attr.script)
+    venv = ctx.os.environ.get("ARBORETUM_VENV", "")
+    if venv:
+        python = ctx.path(venv + "/bin/python")
+        if not python.exists:
+            fail("python_env: ARBORETUM_VENV names %s, which is no environment" % venv)
+    else:
+        name = ctx.os.environ.get("ARBORETUM_PYTHON", "") or ctx.attr.python
+        base = ctx.path(name) if name.startswith("/") else ctx.which(name)
+        if not base:
+            fail("python_env: there is no %s on PATH; ARBORETUM_PYTHON may name one" % name)
+        _run(ctx, "making the Python environment", [base, "-I", script, "venv", lock])
+        python = ctx.path("venv/bin/python")
+    packages = _run(ctx, "listing the packages", [python, "-I", "-c", _PACKAGES])
+    if not packages.startswith("python==%s." % ctx.attr.python_version):
+        fail("python_env: %s is no Python %s" % (python, ctx.attr.python_version))
+
+    # An input of every test: no result from before a change of the environment passes for a new one.
+    ctx.file("packages.txt", packages)
+    ctx.file("python", _PYTHON.format(python = python), executable = True)
+    ctx.file("BUILD", _BUILD)
+    ctx.file("WORKSPACE", "workspace(name = \"%s\")\n" % ctx.name)
+
+python_env = repository_rule(
+    implementation = _python_env_impl,
+    attrs = {
+        "python": attr.string(mandatory = True),
+        "python_version": attr.string(mandatory = True),
+        "requirements": attr.label(mandatory = True, allow_single_file = True),
+        "script": attr.label(mandatory = True, allow_single_file = True),
+    },
+    environ = ["ARBORETUM_PYTHON", "ARBORETUM_VENV"],
+)

@@ -43,6 +43,8 @@ def parse_flags(arguments: list[str]) -> list[str]:
         _stop(f'There is no flag --{error.flagname}{near}', 2)
     except flags.Error as error:
         _stop(' '.join(str(error).split()), 2)
+    if flags.FLAGS['verbosity'].using_default_value:
+        flags.FLAGS.verbosity = -1  # Warnings; absl would make it 0 and show TensorFlow's notes.
     if len(rest) > 1:
         hint = f'; did you mean --gin_file={rest[1]}?' if rest[1].endswith('.gin') else '.'
         _stop(f'{rest[1]!r} is no flag{hint}', 2)

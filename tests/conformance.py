@@ -6,6 +6,7 @@ experiment, `model_overrides` arguments of the model. Importing this module give
 virtual CPUs, which has to come before TensorFlow's first op.
 """
 
+import functools
 import json
 import os
 import subprocess
@@ -19,6 +20,12 @@ from official.core import checkpoints
 from official.core import distribution
 
 DEVICES = distribution.virtual_cpu_devices(2)
+
+
+@functools.cache
+def two_devices():
+    """The one MirroredStrategy of the process: those of a second one meet the first's collectives."""
+    return tf.distribute.MirroredStrategy(DEVICES)
 
 
 def weights(experiment):
@@ -94,7 +101,7 @@ def check_xla(make, tmp_path, rtol=1e-3, atol=1e-4):
 def check_two_devices(make, tmp_path, rtol=1e-3, atol=1e-4):
     """Two devices make the update of one that draws noise in two shards."""
     one = make(str(tmp_path / 'one'), model_overrides={'noise_shards': 2})
-    two = make(str(tmp_path / 'two'), strategy=tf.distribute.MirroredStrategy(DEVICES))
+    two = make(str(tmp_path / 'two'), strategy=two_devices())
     one.train()
     two.train()
     assert two.strategy.num_replicas_in_sync == 2

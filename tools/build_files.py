@@ -154,7 +154,9 @@ class Tree:
                 return [*found, f'{path}.py']
             if (self.root / path / '__init__.py').exists():
                 return [*found, f'{path}/__init__.py'] if self._has_code(f'{path}/__init__.py') else found
-        return [*found, '/'.join(parts) + '.py']
+        # A name that neither a file nor code of the package explains.
+        missing = candidates[0] if (self.root / '/'.join(parts)).is_dir() else parts
+        return [*found, '/'.join(missing) + '.py']
 
     def _has_code(self, path: str) -> bool:
         return (self.root / path).exists() and bool((self.root / path).read_text().strip())
@@ -214,12 +216,13 @@ class Tree:
 
     def fix(self) -> None:
         """Adds missing BUILD files, rules, sources and dependencies; takes away sources gone."""
-        owners = self.owners()
         for package, names in self.files.items():
             if not self.build(package).exists():
                 self.build(package).write_text(f'\n{default_visibility(package)}\n')
+            if package == 'gin_configs' and not self._rule(package, package):
+                self._append(package, 'py_library(\n    name = "gin_configs",\n)')
             for name in names:
-                if f'{package}/{name}' not in owners:
+                if f'{package}/{name}' not in self.owners():
                     self._add(package, name)
             for rule in self.rules(package):
                 if rule.kind in OWNERS and set(rule.sources) - set(names):
@@ -242,20 +245,22 @@ class Tree:
         """Gives the file `name` to the rule it belongs to, which is made if need be."""
         stem, _, suffix = name.rpartition('.')
         library = package.rsplit('/', 1)[-1]
+        known = self._rule(package, library)
         if stem.endswith('_test'):
-            rule = f'py_test(\n    name = "{stem}",\n    srcs = ["{name}"],\n)\n'
-        elif suffix == 'gin':
-            rule = f'py_library(\n    name = "{library}",\n    data = glob(["*.gin"]),\n)\n'
-        elif self._rule(package, library):
-            rule = ''
-            known = self._rule(package, library)
+            self._append(package, f'py_test(\n    name = "{stem}",\n    srcs = ["{name}"],\n)')
+        elif known:
             self._set(known, 'srcs', sorted({*known.sources, name}))
+        elif suffix == 'gin':
+            data = 'data = glob(["*.gin"])'
+            self._append(package, f'py_library(\n    name = "{library}",\n    {data},\n)')
         else:
             only = '    testonly = True,\n' if package.split('/')[0] == 'tests' else ''
-            rule = f'py_library(\n    name = "{library}",\n{only}    srcs = ["{name}"],\n)\n'
-        if rule and not (suffix == 'gin' and self._rule(package, library)):
-            build = self.build(package)
-            build.write_text(f'{build.read_text().rstrip()}\n\n{rule}')
+            lines = f'    name = "{library}",\n{only}    srcs = ["{name}"],\n'
+            self._append(package, f'py_library(\n{lines})')
+
+    def _append(self, package: str, rule: str) -> None:
+        build = self.build(package)
+        build.write_text(f'{build.read_text().rstrip()}\n\n{rule}\n')
 
     def _set(self, rule: Rule, key: str, values: list[str]) -> None:
         """Writes `values` as the list `key` of `rule`."""

@@ -29,11 +29,12 @@ from collections.abc import Callable
 STAMP = 'made_from_lock'
 LOG = 'install.log'
 
-# What pip and uv print when no index answers.
+# What pip and uv print when no index answers; pip with no retries only says "from versions: none".
 NO_NETWORK = re.compile(
     'Connection refused|NewConnectionError|[Nn]ame resolution|Name or service not known|dns error|'
     'Network is unreachable|No route to host|timed out|ConnectTimeout|Could not connect|'
-    'error sending request|ProxyError|Tunnel connection failed'
+    'error sending request|ProxyError|Tunnel connection failed|'
+    'from versions: none'
 )
 
 

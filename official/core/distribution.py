@@ -147,7 +147,7 @@ def _tpu_strategy(tpu: str | None):
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu)
         addresses = [] if tpu == 'local' else resolver.cluster_spec().as_dict()
     except Exception as error:  # A name that nobody knows, no metadata server, no credentials, ...
-        raise ConnectionError(f'No TPU found by {named}: {error}') from error
+        raise ConnectionError(f'No TPU found by {named}: {error}.') from error
     for job in addresses:
         for address in resolver.cluster_spec().job_tasks(job):
             _check_answers(address, named)
@@ -155,8 +155,8 @@ def _tpu_strategy(tpu: str | None):
         tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
     except tf.errors.OpError as error:
-        reason = error.message.splitlines()[0].split(' No OpKernel')[0]
-        raise ConnectionError(f'No TPU answers at {named}: {reason}') from error
+        reason = error.message.splitlines()[0].split('. Failed in')[0]
+        raise ConnectionError(f'No TPU answers at {named}: {reason}.') from error
     return tf.distribute.TPUStrategy(resolver)
 
 
@@ -166,4 +166,4 @@ def _check_answers(address: str, named: str) -> None:
     try:
         socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
     except (OSError, ValueError) as error:
-        raise ConnectionError(f'No TPU answers at {named}, address {address}: {error}') from error
+        raise ConnectionError(f'No TPU answers at {named}, address {address}: {error}.') from error

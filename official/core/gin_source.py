@@ -286,7 +286,10 @@ def _module_path(name: str, path) -> tuple[bool, list[str]]:
     if name in sys.modules:
         return True, list(getattr(sys.modules[name], '__path__', []))
     for finder in sys.meta_path:
-        spec = finder.find_spec(name, path)
+        try:
+            spec = finder.find_spec(name, path)
+        except KeyError:  # A package without __init__.py asks for its parent in sys.modules.
+            return True, [os.path.join(folder, name.rpartition('.')[2]) for folder in path]
         if spec is not None:
             return True, list(spec.submodule_search_locations or [])
     return False, []

@@ -6,7 +6,11 @@ import numpy as np
 
 
 def balanced_indices(
-    labels: np.ndarray, count: int, num_classes: int, seed: int | tuple[int, ...]
+    labels: np.ndarray,
+    count: int,
+    num_classes: int,
+    seed: int | tuple[int, ...],
+    what: str = 'count',
 ) -> np.ndarray:
     """Draws `count` examples without replacement, `count / num_classes` of every class.
 
@@ -16,6 +20,7 @@ def balanced_indices(
       num_classes: number of classes.
       seed: one or several non-negative integers; the same seed draws the same examples with every
         NumPy version.
+      what: how an error message calls `count`.
 
     Returns:
       int64 [count], indices into `labels` in ascending order.
@@ -25,8 +30,8 @@ def balanced_indices(
     """
     if count < 1 or count % num_classes:
         raise ValueError(
-            f'{count} labels cannot be balanced over {num_classes} classes: '
-            f'ask for a positive multiple of {num_classes}.'
+            f'{what} {count} is not a positive multiple of the {num_classes} classes: '
+            'every class gives the same number of examples.'
         )
     each = count // num_classes
     # RandomState's methods are frozen by NumPy, those of the newer Generator are not.
@@ -36,8 +41,8 @@ def balanced_indices(
         members = np.flatnonzero(labels == label)
         if len(members) < each:
             raise ValueError(
-                f'class {label} has {len(members)} examples, fewer than the {each} that '
-                f'{count} balanced labels need of it.'
+                f'{what} {count} asks for {each} examples of class {label}, which has '
+                f'{len(members)}.'
             )
         drawn.append(random.permutation(members)[:each])
     return np.sort(np.concatenate(drawn)).astype(np.int64)

@@ -105,10 +105,10 @@ def fit(
     if not train_images.size:
         raise ValueError(f'train_images of shape {train_images.shape}: nothing to fit.')
     pixels = int(np.prod(train_images.shape[1:]))
-    mean = np.zeros(pixels)
-    for _, chunk in _centred_chunks(train_images, mean, scale, epsilon):
-        mean = mean + chunk.sum(axis=0)
-    mean /= len(train_images)
+    total = np.zeros(pixels)
+    for _, chunk in _centred_chunks(train_images, 0, scale, epsilon):
+        total += chunk.sum(axis=0)
+    mean = total / len(train_images)
     covariance = np.zeros((pixels, pixels))
     for _, chunk in _centred_chunks(train_images, mean, scale, epsilon):
         covariance += chunk.T @ chunk

@@ -22,7 +22,7 @@ def signatures(model, data) -> export.Signatures:
       data: the `SemiSupervisedData` it was trained on.
     """
     names = tf.constant(data.class_names)
-    height, width, channels = data.image_shape
+    height, width, channels = data.arrays.image_shape
 
     def predict(x):
         probabilities = model(x)
@@ -31,14 +31,14 @@ def signatures(model, data) -> export.Signatures:
                 'names': tf.gather(names, labels)}
 
     def pixels(images):
-        return predict(data.model_input(images))
+        return predict(data.input_tensor(images))
 
     def image_bytes(files):
         def decode(file):
             image = tf.io.decode_image(file, channels=channels, expand_animations=False)
             image = tf.image.resize(image, (height, width), antialias=True)
             # The data's scale, in whole steps as its own pixels have it.
-            return tf.cast(tf.round(image * (data.max_value / 255)), tf.uint8)
+            return tf.cast(tf.round(image * (data.arrays.max_value / 255)), tf.uint8)
         return pixels(tf.map_fn(decode, files, fn_output_signature=tf.TensorSpec(
             (height, width, channels), tf.uint8)))
 

@@ -105,6 +105,16 @@ def test_paths_from_the_projects_folder(tmp_path, monkeypatch):
     assert gin_source.read('gin_configs/toy.gin').path == path
 
 
+def test_packages_without_init(tmp_path, monkeypatch):
+    (tmp_path / 'bare' / 'inner').mkdir(parents=True)
+    (tmp_path / 'bare' / 'inner' / 'model.py').write_text('raise AssertionError')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    source = _read(tmp_path, 'from bare.inner import model\ntoy.Model.inner = @model.Net\n')
+    assert source.imports['model'].module == 'bare.inner.model'
+    assert _message(tmp_path, 'from bare.inner import modle\n') == (
+        "toy.gin:8: bare.inner has no module 'modle'; did you mean model?")
+
+
 def test_one_include(tmp_path):
     base = toy.write_gin(tmp_path, 'toy.Model.units = 3\ntoy.Model.noise_std = 0.1\n', 'base.gin')
     path = tmp_path / 'x.gin'

@@ -8,9 +8,7 @@ import tensorflow as tf
 
 from official.modeling import random
 from research.ladder import denoisers
-from research.ladder import layers
 from research.ladder import model as ladder
-from tests.research.ladder import numpy_maps
 from tests.research.ladder import numpy_reference as reference
 
 # Each denoiser with its transcription and, in the paper's order, the names of its parameters.
@@ -129,21 +127,3 @@ def test_forward_values_and_every_gradient(name):
         assert (m is None) == (n is None)
         if m is not None:
             np.testing.assert_allclose(m, n, rtol=1e-3, atol=2e-4 * max(1.0, np.abs(n).max()))
-
-
-def convolutional(leaky=lambda x: tf.nn.leaky_relu(x, 0.1)):
-    rungs = (
-        layers.ConvRung(3, 3, padding=0, activation=leaky),
-        layers.ConvRung(2, 3, padding=2),
-        layers.MaxPoolRung(2),
-        layers.ConvRung(3, 3, padding=1),
-        layers.MeanPoolRung(),
-        layers.DenseRung(3),
-    )
-    conv = numpy_maps.Layer
-    numpy_layers = [
-        None, conv('conv', 'leaky_relu', padding='valid', slope=0.1),
-        conv('conv', 'relu', padding='full'), conv('max_pool', 'linear'),
-        conv('conv', 'relu', padding='same'), conv('mean_pool', 'linear'),
-        conv('dense', 'softmax')]
-    return rungs, numpy_layers

@@ -1,0 +1,73 @@
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official.modeling import random
+
+
+def test_a_step_draws_the_same_numbers_again_and_other_steps_and_seeds_draw_others():
+    def draw(seed, step):
+        return random.normal(random.step_key(seed, step), [4, 3]).numpy()
+
+    np.testing.assert_array_equal(draw(1, 5), draw(1, 5))
+    others = [draw(1, 6), draw(2, 5), draw(1 + (1 << 40), 5)]
+    for i, one in enumerate([draw(1, 5), *others]):
+        for other in others[i:]:
+            assert not np.any(one == other)
+
+
+def test_a_shard_draws_the_same_numbers_whoever_draws_them():
+    two = random.step_key(3, 7, shards=2)
+    assert two.shape == (2, 2)
+    together = random.normal(random.fold_in(two, 4), [6, 2], 0.5)
+    apart = [random.normal(random.fold_in(two[i:i + 1], 4), [3, 2], 0.5) for i in range(2)]
+    np.testing.assert_array_equal(together, tf.concat(apart, 0))
+    assert not np.any(apart[0].numpy() == apart[1].numpy())
+
+
+def test_xla_draws_the_same_numbers():
+    def draw(step):
+        key = random.fold_in(random.step_key(1, step, shards=2), 3)
+        return random.normal(key, [8, 5]), random.uniform(key, [8, 5], -2.0, 1.0)
+
+    plain = tf.function(draw)(tf.constant(9))
+    compiled = tf.function(draw, jit_compile=True)(tf.constant(9))
+    # XLA's logarithm and cosine differ in the last bits.
+    for one, other in zip(plain, compiled):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_moments():
+    key = random.make_key(0)
+    noise = random.normal(key, [200_000], 0.3).numpy()
+    # Standard errors: 0.3 / sqrt(n) of the mean, 0.3 / sqrt(2 n) of the standard deviation.
+    assert abs(noise.mean()) < 5 * 0.3 / np.sqrt(len(noise))
+    assert abs(noise.std() - 0.3) < 5 * 0.3 / np.sqrt(2 * len(noise))
+    flat = random.uniform(key, [200_000], -1.0, 3.0).numpy()
+    assert flat.min() >= -1 and flat.max() < 3
+    assert abs(flat.mean() - 1) < 5 * 4 / np.sqrt(12 * len(flat))
+
+
+def test_dropout_keeps_the_expectation():
+    x = tf.ones([100_000])
+    dropped = random.dropout(random.make_key(1), x, 0.2).numpy()
+    assert set(np.unique(dropped)) == {0.0, np.float32(1.25)}
+    assert abs((dropped == 0).mean() - 0.2) < 5 * np.sqrt(0.2 * 0.8 / len(dropped))
+    assert random.dropout(random.make_key(1), x, 0.0) is x
+
+
+@pytest.mark.parametrize('rate', [-0.1, 1.0])
+def test_dropout_rate_outside_its_range(rate):
+    with pytest.raises(ValueError, match=f'rate = {rate}'):
+        random.dropout(random.make_key(0), tf.ones([2]), rate)
+
+
+def test_a_batch_that_does_not_divide_into_shards():
+    with pytest.raises(ValueError, match='5 examples cannot be divided into 2 shards'):
+        random.normal(random.step_key(0, 0, shards=2), [5, 1])
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

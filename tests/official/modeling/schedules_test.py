@@ -1,0 +1,39 @@
+import sys
+
+import pytest
+import tensorflow as tf
+
+from official.modeling import optimizers
+from official.modeling import schedules
+
+
+def test_constant_then_linear():
+    schedule = schedules.ConstantThenLinear(0.002, decay_start=60_000, decay_end=90_000)
+    # By hand: 60 000 steps at 0.002, half of it half way down, 0 at the end and after.
+    for step, rate in ((0, 0.002), (59_999, 0.002), (60_000, 0.002), (75_000, 0.001),
+                       (89_970, 2e-6), (90_000, 0.0), (100_000, 0.0)):
+        assert float(schedule(step)) == pytest.approx(rate, rel=1e-4, abs=1e-12)
+    copy = schedules.ConstantThenLinear(**schedule.get_config())
+    assert float(copy(70_000)) == float(schedule(70_000))
+
+
+def test_the_rate_falls_in_the_optimizer_as_it_steps():
+    optimizer = optimizers.FusedAdam(schedules.ConstantThenLinear(0.1, 2, 4))
+    variable = tf.Variable([1.0])
+    moves = []
+    for _ in range(5):
+        before = variable.numpy()[0]
+        optimizer.apply_gradients([(tf.constant([1.0]), variable)])
+        moves.append(before - variable.numpy()[0])
+    # A constant gradient makes Adam move by the learning rate exactly.
+    assert moves == pytest.approx([0.1, 0.1, 0.1, 0.05, 0.0], abs=1e-5)
+
+
+@pytest.mark.parametrize('start, end', [(5, 5), (7, 3), (-1, 3)])
+def test_a_decay_that_ends_before_it_starts(start, end):
+    with pytest.raises(ValueError, match=f'decay_start = {start}'):
+        schedules.ConstantThenLinear(0.1, start, end)
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

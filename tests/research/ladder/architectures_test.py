@@ -1,0 +1,103 @@
+"""The convolutional encoders: every shape by hand, parameters against the counts by hand."""
+
+import sys
+
+import pytest
+import tensorflow as tf
+
+from official.modeling import random
+from research.ladder import architectures
+from research.ladder import denoisers
+from research.ladder import model as ladder
+from tests.research.ladder import parameter_counts
+
+# A valid convolution with a kernel k takes k - 1 off, a full one adds k - 1; pooling halves and
+# rounds up.
+SHAPES = {
+    'conv_fc': [  # 28 - 25 = 3
+        (28, 28, 1), (3, 3, 1000), (3, 3, 500), (3, 3, 250), (3, 3, 250), (3, 3, 250), (3, 3, 10),
+        (10,)],
+    'conv_small': [  # 28 + 4, / 2, - 2, + 2, / 2, - 2, 1x1, mean, dense
+        (28, 28, 1), (32, 32, 32), (16, 16, 32), (14, 14, 64), (16, 16, 64), (8, 8, 64),
+        (6, 6, 128), (6, 6, 10), (10,), (10,)],
+    'conv_large': [  # 32 - 2, + 2, + 2, / 2, - 2, + 2, - 2, 15 / 2 = 8, - 2, 1x1, 1x1, mean
+        (32, 32, 3), (30, 30, 96), (32, 32, 96), (34, 34, 96), (17, 17, 96), (15, 15, 192),
+        (17, 17, 192), (15, 15, 192), (8, 8, 192), (6, 6, 192), (6, 6, 192), (6, 6, 10), (10,)],
+}
+COUNTS = {
+    'conv_fc': parameter_counts.CONV_FC,
+    'conv_small': parameter_counts.CONV_SMALL,
+    'conv_large': parameter_counts.CONV_LARGE,
+}
+
+
+def network(name, costs, denoiser=denoisers.MiniatureMLP):
+    return ladder.LadderNetwork(
+        encoder=getattr(architectures, name)(), input_shape=SHAPES[name][0],
+        denoising_costs=costs, denoiser=denoiser, top_scale=name != 'conv_large')
+
+
+def num_parameters(model):
+    return sum(v.shape.num_elements() for v in model.trainable_variables)
+
+
+@pytest.mark.parametrize('name', SHAPES)
+def test_shapes_up_and_down(name):
+    rungs = getattr(architectures, name)()
+    shapes = SHAPES[name]
+    assert len(rungs) == len(shapes) - 1
+    for l, rung in enumerate(rungs, 1):
+        above = rung.create_mappings(shapes[l - 1], random.make_key(l), decode=True)
+        assert above == shapes[l]
+        assert rung.project(tf.zeros([2, *shapes[l - 1]])).shape == (2, *shapes[l])
+        assert rung.reverse(tf.zeros([2, *shapes[l]])).shape == (2, *shapes[l - 1])
+
+
+@pytest.mark.parametrize('name', SHAPES)
+@pytest.mark.parametrize('decoder', ['none', 'gamma', 'full'])
+def test_parameter_counts(name, decoder):
+    depth = len(SHAPES[name]) - 1
+    costs = {'none': [0.0] * (depth + 1), 'gamma': [0.0] * depth + [1.0],
+             'full': [1000.0, 10.0] + [0.1] * (depth - 1)}[decoder]
+    model = network(name, costs, denoisers.Gaussian if decoder == 'gamma' else denoisers.MiniatureMLP)
+    expected = parameter_counts.parameter_counts(
+        COUNTS[name], 'g5' if decoder == 'gamma' else 'g', decoder, name != 'conv_large')
+    assert num_parameters(model) == expected['total']
+    has_v = [hasattr(rung, 'v') for rung in model.rungs]
+    if decoder == 'full':
+        assert all(denoiser is not None for denoiser in model.denoisers)
+        assert has_v == [hasattr(rung, 'w') for rung in model.rungs]
+    else:  # The Gamma model has one denoiser, at the top, and no way down to it.
+        assert not any(has_v)
+        assert all(denoiser is None for denoiser in model.denoisers[:-1])
+        assert (model.denoisers[-1] is not None) == (decoder == 'gamma')
+
+
+def test_fully_connected_parameter_counts():
+    model = ladder.LadderNetwork()
+    counts = parameter_counts.parameter_counts(parameter_counts.FULLY_CONNECTED, 'g', 'full')
+    assert num_parameters(model) == counts['total'] == 3_102_666
+
+
+def test_leaky_relu_has_slope_one_tenth():
+    assert architectures.leaky_relu(tf.constant([-2.0, 3.0])).numpy().tolist() == pytest.approx(
+        [-0.2, 3.0])
+    activations = {rung.activation for rung in architectures.conv_large()}
+    assert activations == {architectures.leaky_relu, tf.identity}
+    assert {rung.activation for rung in architectures.conv_small()} == {tf.nn.relu, tf.identity}
+
+
+def test_conv_small_gamma_trains_and_predicts():
+    model = network('conv_small', [0.0] * 9 + [1.0])
+    model.compile(tf.keras.optimizers.Adam(0.002), run_eagerly=True)
+    x = tf.random.stateless_uniform([4, 28, 28, 1], (0, 1))
+    y = tf.constant([0, 1, 2, 3])
+    logs = model.fit(tf.data.Dataset.from_tensors(((x, x), y)), verbose=0).history
+    assert set(logs) == {'loss', 'classification_cost', 'denoising_cost_9'}
+    probabilities = model(x).numpy()
+    assert probabilities.shape == (4, 10)
+    assert probabilities.sum(1) == pytest.approx(1, abs=1e-5)
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,0 +1,185 @@
+"""`garden` as a user starts it: what it says, which Python it takes, what it calls."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.tools.copies import BASE, GIN, ROOT, one_sentence
+from tools import garden
+
+# What there is.
+
+
+@pytest.mark.parametrize('arguments', [(), ('help',), ('--help',), ('train', '--help')])
+def test_says_what_there_is(repository, arguments):
+    status, output, errors = repository.run(*arguments)
+    assert (status, errors) == (0, '')
+    for word in ('train', 'evaluate', 'export', 'report', 'list', 'python', 'test', '--gin_file='):
+        assert f'  {word} ' in output
+    assert not repository.venv.exists()
+
+
+def test_list_is_quick_and_needs_no_environment(repository):
+    begin = time.monotonic()
+    status, output, errors = repository.run('list')
+    assert time.monotonic() - begin < 1
+    assert (status, output, errors) == (0, 'gin_configs/ladder/digits_100.gin  The tour.\n', '')
+    assert not repository.venv.exists()
+
+
+def test_list_from_another_folder_through_a_link(repository, tmp_path):
+    (tmp_path / 'link').symlink_to(repository.root / 'garden')
+    result = subprocess.run(
+        [tmp_path / 'link', 'list'], env=repository.environ(), capture_output=True, text=True
+    )
+    assert result.stdout.startswith('gin_configs/ladder/digits_100.gin')
+
+
+@pytest.mark.parametrize('arguments, says', [
+    (('trian',), "no verb 'trian'; did you mean train? (verbs: train, evaluate, export, "),
+    (('xyz',), "no verb 'xyz' (verbs: train, evaluate, export, report, list, python, test)"),
+    (('train', '--gin_fil=x'), 'no flag --gin_fil; did you mean --gin_file'),
+    (('train', '-sed', '1'), 'no flag --sed; did you mean --seed'),
+    (('train', '--xyz'), 'no flag --xyz; there are --gin_file, --gin_param, --mode'),
+    (('train', '--gin_file'), '--gin_file needs a value'),
+    (('train', '--seed=1'), 'no gin file named'),
+    (('evaluate', 'digits.gin'), "'digits.gin' is no flag; a gin file is named by --gin_file="),
+    (
+        ('train', '--gin_file=gin_configs/ladder/digit_100.gin'),
+        'no gin file gin_configs/ladder/digit_100.gin; did you mean '
+        'gin_configs/ladder/digits_100.gin?',
+    ),
+    (('list', 'all'), 'list takes no arguments'),
+])  # fmt: skip
+def test_mistake_is_answered_before_an_environment_is_made(repository, arguments, says):
+    status, output, errors = repository.run(*arguments)
+    assert (status, output) == (2, '')
+    assert one_sentence(errors).startswith('garden: ' + says)
+    assert not repository.venv.exists()
+
+
+def test_flags_are_those_of_the_launcher():
+    tree = ast.parse((ROOT / 'official/launch.py').read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    defined = {
+        call.args[0].value
+        for call in calls
+        if isinstance(call.func, ast.Attribute) and call.func.attr.startswith('DEFINE_')
+    }
+    assert defined == set(garden.FLAGS)
+
+
+def test_flags_of_absl_and_values_that_stand_apart():
+    garden.check_flags(['-v', '1', '--nopdb', '--alsologtostderr', '--gin_param', '-x', '--flagfile=f'])
+
+
+# Which Python.
+
+
+def test_wrong_python_lists_and_says_what_is_needed(repository):
+    (repository.bin / 'python3.11').unlink()
+    repository.python('python3', '3.10')
+    assert repository.run('list')[:2] == (0, 'gin_configs/ladder/digits_100.gin  The tour.\n')
+    status, _, errors = repository.run('train', GIN)
+    assert status == 1
+    assert 'Python 3.11 is needed and PATH has only Python 3.10;' in one_sentence(errors)
+    assert not repository.venv.exists()
+
+
+def test_no_python(repository):
+    (repository.bin / 'python3.11').unlink()
+    status, _, errors = repository.run('list')
+    assert status == 1
+    assert 'Python 3.11 is needed and PATH has none;' in one_sentence(errors)
+
+
+def test_python3_does_where_it_is_3_11_and_python3_11_is_broken(repository):
+    repository.program('python3.11', 'echo "no such version" >&2; exit 127\n')
+    repository.program('python3', f'exec {BASE} "$@"\n')
+    status, output, _ = repository.run('train', GIN)
+    assert (status, output.splitlines()[0]) == (0, f'launch|--mode=train_and_evaluate|{GIN}')
+
+
+@pytest.mark.parametrize('version, says', [
+    ('3.10', 'which is Python 3.10 and no Python 3.11.'), (None, 'which is no Python 3.11.'),
+])  # fmt: skip
+def test_wrong_arboretum_python(repository, version, says):
+    name = str(repository.python('mine', version)) if version else '/nowhere/python'
+    status, _, errors = repository.run('python', ARBORETUM_PYTHON=name)
+    assert status == 1
+    assert one_sentence(errors) == f'garden: ARBORETUM_PYTHON names {name}, {says}'
+
+
+def test_arboretum_venv_is_used_as_it_is(repository, tmp_path):
+    folder = tmp_path / 'theirs'
+    subprocess.run([BASE, '-I', '-m', 'venv', '--without-pip', folder], check=True)
+    code = 'import sys; print(sys.prefix)'
+    status, output, errors = repository.run('python', '-c', code, ARBORETUM_VENV=str(folder))
+    assert (status, output, errors) == (0, f'{folder}\n', '')
+    assert not repository.venv.exists()
+
+
+def test_arboretum_venv_that_is_none(repository, tmp_path):
+    status, _, errors = repository.run('python', ARBORETUM_VENV=str(tmp_path))
+    assert status == 1
+    assert one_sentence(errors) == (
+        f'garden: ARBORETUM_VENV names {tmp_path}, which is no environment of Python 3.11.'
+    )
+
+
+# What is called.
+
+
+@pytest.mark.parametrize('verb, mode', [
+    ('train', 'train_and_evaluate'), ('evaluate', 'evaluate'), ('export', 'export'),
+    ('report', 'report'),
+])  # fmt: skip
+def test_verb_becomes_the_mode_of_the_launcher(ready, verb, mode):
+    rest = [GIN, "--gin_param=f.x = 'two words'", '--mode=train']
+    status, output, _ = ready.run(verb, *rest)
+    assert status == 0
+    called, cwd, quiet = output.splitlines()
+    # The user's own --mode comes last and so counts.
+    assert called == '|'.join(['launch', f'--mode={mode}', *rest])
+    assert cwd == f'cwd|{ready.root}'
+    assert quiet == 'quiet|3|true'
+
+
+def test_python_finds_the_project_from_anywhere(ready, tmp_path):
+    code = 'import official, os; print(official.__file__, os.getcwd(), os.environ["PYTHONPATH"])'
+    status, output, _ = ready.run('python', '-c', code, cwd=tmp_path, PYTHONPATH='/mine')
+    assert status == 0
+    root = ready.root
+    assert output == f'{root}/official/__init__.py {tmp_path} {root}:/mine\n'
+
+
+def test_launcher_is_not_shadowed_by_the_folder_of_the_user(ready, tmp_path):
+    (tmp_path / 'official').mkdir()
+    (tmp_path / 'official/__init__.py').write_text('raise SystemExit("shadow")')
+    gin = f'--gin_file={ready.root}/gin_configs/ladder/digits_100.gin'
+    status, output, errors = ready.run('train', gin, cwd=tmp_path)
+    assert status == 0, errors
+    assert output.splitlines()[:2] == [f'launch|--mode=train_and_evaluate|{gin}', f'cwd|{tmp_path}']
+
+
+def test_test_runs_pytest_in_the_root(ready, tmp_path):
+    root = ready.root
+    _, output, _ = ready.run('test', '-k', 'noise', cwd=tmp_path)
+    assert output.splitlines() == [f'pytest|-k|noise|{root}/tests', f'cwd|{root}']
+    (tmp_path / 'some_test.py').write_text('')
+    _, output, _ = ready.run('test', 'some_test.py::test_a', '-x', cwd=tmp_path)
+    assert output.splitlines()[0] == f'pytest|{tmp_path}/some_test.py::test_a|-x'
+
+
+def test_variables_of_the_user_stay(ready):
+    _, output, _ = ready.run('train', GIN, TF_CPP_MIN_LOG_LEVEL='0')
+    assert output.splitlines()[-1] == 'quiet|0|true'
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

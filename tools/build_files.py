@@ -120,7 +120,7 @@ class Tree:
 
     @functools.lru_cache(maxsize=None)
     def imports(self, path: str) -> list[str]:
-        """Returns the files of our own that the file `path` imports, as paths from the root.
+        """Returns the files of our own that `path` imports or, in a test, names, from the root.
 
         A module that does not exist is returned as the path it would have.
         """
@@ -140,6 +140,10 @@ class Tree:
         for module, name in modules:
             if module.split('.')[0] in ROOTS:
                 found += self._files_of(module, name)
+        if path.startswith('tests/'):
+            # A gin file that a test names, it runs.
+            named = re.findall(r'gin_configs/\w+/\w+\.gin', text)
+            found += [name for name in named if (self.root / name).exists()]
         return sorted(set(found) - {path})
 
     def _files_of(self, module: str, name: str | None) -> list[str]:

@@ -185,7 +185,7 @@ def _make_empty(
         return [python_of(folder), '-I', '-m', 'pip']
     raise EnvironmentFailure(
         f'{sys.executable} has neither pip nor ensurepip to install packages with'
-        ' (Debian: apt-get install python3-pip); ./garden begins anew when it is run again.'
+        ' (Debian: apt-get install python3-pip).'
     )
 
 
@@ -238,7 +238,8 @@ def _block(lock: pathlib.Path, name: str) -> str:
 
 def _pip_settings(pip: list, env: dict[str, str]) -> dict[str, list[str]]:
     """Returns the user's pip configuration: option name to its values."""
-    command = [str(part) for part in [*pip, 'config', 'list']]
+    # Without pip's --python, which would start it twice.
+    command = [str(part) for part in [*pip[:4], 'config', 'list']]
     listed = subprocess.run(command, env=env, capture_output=True, text=True, check=False).stdout
     settings: dict[str, list[str]] = {}
     # A later section is the stronger one.
@@ -280,14 +281,14 @@ def _failure(folder: pathlib.Path, lock: pathlib.Path) -> str:
     if 'No space left on device' in last:
         why = 'the disk is full'
     elif NO_NETWORK.search(last):
-        why = 'no package index answers; is there a network, or a proxy to name?'
+        why = 'no package index answers'
     else:
         lines = [line.strip() for line in last.splitlines() if line.strip()]
         errors = [line for line in lines if 'error' in line.lower()] or lines
         why = errors[-1]
     return (
-        f'the packages of {lock.name} could not be installed: {why}'
-        f' ./garden begins anew when it is run again; {folder / LOG} has the details.'
+        f'the packages of {lock.name} could not be installed ({why.rstrip(".")}); ./garden begins'
+        f' anew when it is run again, and {folder / LOG} has the details.'
     )
 
 

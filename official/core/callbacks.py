@@ -28,7 +28,7 @@ class NanGuard(_Callback):
 
     def check(self) -> None:
         """Raises FloatingPointError, naming the step and the last checkpoint."""
-        step = int(self.model.first_bad_step)
+        step = int(self.model.first_bad_step.numpy())
         if step >= 0:
             checkpoint = self._last_checkpoint()
             raise FloatingPointError(
@@ -57,7 +57,7 @@ class Progress(_Callback):
             mininterval=interval, maxinterval=interval, dynamic_ncols=True)
 
     def on_train_batch_end(self, batch, logs=None):
-        self._bar.update(int(self.model.global_step) - self._bar.n)
+        self._bar.update(int(self.model.global_step.numpy()) - self._bar.n)
 
     def show(self, values: dict) -> None:
         """Shows the latest numbers beside the bar."""
@@ -102,6 +102,6 @@ class Preemption(_Callback):
         if self._signal is not None:
             path = self._save()
             print(f'\nStopped by {signal.Signals(self._signal).name} at step '
-                  f'{int(self.model.global_step)}; the same command goes on from {path}.',
+                  f'{int(self.model.global_step.numpy())}; the same command goes on from {path}.',
                   file=sys.stderr, flush=True)
             raise SystemExit(128 + self._signal)

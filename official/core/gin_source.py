@@ -237,7 +237,8 @@ def _read_into(source: Source, path: str, included: bool) -> None:
             binding = _binding(source, statement, place)
             if binding.key in mine:
                 raise ValueError(
-                    f'{place}: {binding.key} is bound a second time (first at {mine[binding.key]}).')
+                    f'{place}: {binding.key} is bound a second time (first at '
+                    f'{mine[binding.key]}).')
             mine[binding.key] = place
             # A file's own binding comes after, and in place of, the one it included.
             source.bindings.pop(binding.key, None)

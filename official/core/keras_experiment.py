@@ -162,7 +162,7 @@ class KerasExperiment(experiment.Experiment):
 
     @property
     def _step(self) -> int:
-        return int(self.model.global_step)
+        return int(self.model.global_step.numpy())
 
     def _fit(self, rows: history.History) -> None:
         progress = callbacks.Progress(
@@ -191,7 +191,7 @@ class KerasExperiment(experiment.Experiment):
     def _end_interval(self, logs, rows, guard, progress) -> None:
         guard.check()
         values = {name: float(value) for name, value in logs.items()}
-        values['learning_rate'] = float(self.model.optimizer.learning_rate)
+        values['learning_rate'] = float(tf.convert_to_tensor(self.model.optimizer.learning_rate))
         step = self._step
         if self.monitor_split is not None:
             values.update(_scalars(self._evaluate(self.monitor_split)))
@@ -199,7 +199,7 @@ class KerasExperiment(experiment.Experiment):
             if self.monitor not in values:
                 raise ValueError(
                     f'monitor = {self.monitor!r} is none of the metrics: {sorted(values)}.')
-            if values[self.monitor] < float(self._progress.best_value):
+            if values[self.monitor] < self._progress.best_value.numpy():
                 self._progress.best_value.assign(values[self.monitor])
                 self._progress.best_step.assign(step)
             self.model.stop_training = self._out_of_patience()
@@ -209,7 +209,7 @@ class KerasExperiment(experiment.Experiment):
             'loss', f'{self.monitor_split}_error_percent')})
 
     def _out_of_patience(self) -> bool:
-        best = int(self._progress.best_step)
+        best = int(self._progress.best_step.numpy())
         return (self.patience_steps is not None and best >= 0
                 and self._step - best >= self.patience_steps)
 
@@ -221,7 +221,7 @@ class KerasExperiment(experiment.Experiment):
             raise FloatingPointError(
                 f'A weight is not finite after step {self._step - 1}; the last good checkpoint is '
                 f'{self._last_checkpoint()}.')
-        return self._checkpoints.save(self._step, keep={int(self._progress.best_step)})
+        return self._checkpoints.save(self._step, keep={int(self._progress.best_step.numpy())})
 
     def _last_checkpoint(self) -> str | None:
         steps = self._checkpoints.steps()
@@ -232,8 +232,8 @@ class KerasExperiment(experiment.Experiment):
         if not steps:
             return False
         self._checkpoints.restore(steps[-1])
-        if best and int(self._progress.best_step) != steps[-1]:
-            self._checkpoints.restore(int(self._progress.best_step))
+        if best and int(self._progress.best_step.numpy()) != steps[-1]:
+            self._checkpoints.restore(int(self._progress.best_step.numpy()))
         return True
 
     # Results.

@@ -117,7 +117,10 @@ def shuffled_indices(
         return tf.argsort(order)
 
     def from_epoch(epoch):
-        return tf.concat([permutation(epoch + i) for i in range(num_epochs)], axis=0)
+        if num_epochs == 1:
+            return permutation(epoch)
+        epochs = epoch + tf.range(num_epochs, dtype=tf.int64)
+        return tf.reshape(tf.map_fn(permutation, epochs, fn_output_signature=tf.int32), [-1])
 
     def next_element(state, position):
         epoch, permutations = state

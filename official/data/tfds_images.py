@@ -44,10 +44,10 @@ def load(name: str, data_dir: str | None = None, download: bool = False) -> imag
     builder = prepared_builder(name, data_dir, download)
     arrays = {}
     for split in ('train', 'test'):
-        # batch_size -1: the whole split as one tensor.
-        whole = builder.as_dataset(split=split, batch_size=-1)
-        arrays[f'{split}_images'] = whole['image'].numpy()
-        arrays[f'{split}_labels'] = whole['label'].numpy().astype(np.int32)
+        batches = list(builder.as_dataset(split=split).batch(1000).as_numpy_iterator())
+        arrays[f'{split}_images'] = np.concatenate([batch['image'] for batch in batches])
+        labels = np.concatenate([batch['label'] for batch in batches])
+        arrays[f'{split}_labels'] = labels.astype(np.int32)
     return images.ImageArrays(
         **arrays,
         class_names=tuple(builder.info.features['label'].names),

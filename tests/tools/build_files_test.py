@@ -97,6 +97,26 @@ def test_code_of_a_package_is_an_import_of_what_is_in_it(tmp_path):
     assert tree.problems() == ['official/core/BUILD: core needs //official']
 
 
+def test_gin_file_that_a_test_names_is_a_dependency(tmp_path):
+    tree = plant(tmp_path, {
+        'gin_configs/ladder/digits.gin': '',
+        'gin_configs/ladder/BUILD': build(
+            'gin_configs/ladder', 'py_library(name = "ladder", data = glob(["*.gin"]))'
+        ),
+        'gin_configs/BUILD': build(
+            'gin_configs', 'py_library(name = "gin_configs", deps = ["//gin_configs/ladder"])'
+        ),
+        'tests/a_test.py': 'FLAG = "--gin_file=gin_configs/ladder/digits.gin"\n',
+        'tests/b_test.py': 'FLAG = "--gin_file=gin_configs/ladder/no_such.gin"\n',
+        'tests/BUILD': build(
+            'tests',
+            'py_test(name = "a_test", srcs = ["a_test.py"])',
+            'py_test(name = "b_test", srcs = ["b_test.py"])',
+        ),
+    })  # fmt: skip
+    assert tree.problems() == ['tests/BUILD: a_test needs //gin_configs/ladder']
+
+
 def test_module_that_is_not_there(tmp_path):
     tree = plant(tmp_path, {
         'official/core/a.py': 'from official.core import c\n',

@@ -152,7 +152,7 @@ def test_no_network_is_one_sentence_and_the_next_run_repairs(repository):
     making, sentence = errors.splitlines()
     assert making.startswith('garden: making')
     assert sentence.startswith(
-        'garden: the packages of requirements.lock could not be installed: no package index answers;'
+        'garden: the packages of requirements.lock could not be installed (no package index answers);'
     )
     assert sentence.endswith(f'{repository.venv}/install.log has the details.')
     assert repository.run('train', GIN)[0] == 0
@@ -264,7 +264,7 @@ def test_settings_of_uv_go_before_those_of_pip():
 def test_failure_says_why(tmp_path, log, why):
     (tmp_path / environment.LOG).write_text(log)
     sentence = environment._failure(tmp_path, tmp_path / 'requirements.lock')
-    assert re.match('the packages of requirements.lock could not be installed: ' + why, sentence)
+    assert re.match('the packages of requirements.lock could not be installed \\(' + why, sentence)
     assert '\n' not in sentence
 
 

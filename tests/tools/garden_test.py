@@ -24,6 +24,11 @@ def test_says_what_there_is(repository, arguments):
     assert not repository.venv.exists()
 
 
+def test_example_that_is_shown_exists():
+    assert (ROOT / GIN.partition('=')[2]).exists()
+    assert GIN in garden.usage()
+
+
 def test_list_is_quick_and_needs_no_environment(repository):
     begin = time.monotonic()
     status, output, errors = repository.run('list')
@@ -98,15 +103,16 @@ def test_no_python(repository):
     assert 'Python 3.11 is needed and PATH has none;' in one_sentence(errors)
 
 
-def test_python3_does_where_it_is_3_11_and_python3_11_is_broken(repository):
-    repository.program('python3.11', 'echo "no such version" >&2; exit 127\n')
-    repository.program('python3', f'exec {BASE} "$@"\n')
-    status, output, _ = repository.run('train', GIN)
+def test_python3_does_where_it_is_3_11_and_python3_11_is_broken(ready):
+    ready.program('python3.11', 'echo "no such version" >&2; exit 127\n')
+    ready.program('python3', f'exec {BASE} "$@"\n')
+    status, output, _ = ready.run('train', GIN)
     assert (status, output.splitlines()[0]) == (0, f'launch|--mode=train_and_evaluate|{GIN}')
 
 
 @pytest.mark.parametrize('version, says', [
-    ('3.10', 'which is Python 3.10 and no Python 3.11.'), (None, 'which is no Python 3.11.'),
+    ('3.10', 'which is Python 3.10; it has to be Python 3.11.'),
+    (None, 'which cannot be run; it has to be Python 3.11.'),
 ])  # fmt: skip
 def test_wrong_arboretum_python(repository, version, says):
     name = str(repository.python('mine', version)) if version else '/nowhere/python'

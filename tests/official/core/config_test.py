@@ -149,7 +149,7 @@ def test_a_mistyped_parameter_in_an_override(tmp_path):
 def test_an_experiment_lacks_a_value(tmp_path):
     path = tmp_path / 'x.gin'
     path.write_text(toy.GIN.replace('toy.Toy.model = @toy.Model\n', ''))
-    with pytest.raises(ValueError, match='x.gin:6: toy.Toy needs a value for model, as in "toy.Toy'):
+    with pytest.raises(ValueError, match='x.gin:6: toy.Toy needs a value for model, as in "toy'):
         config.load(config.read(str(path)))
 
 
@@ -165,7 +165,7 @@ def test_a_file_without_an_experiment(tmp_path):
     with pytest.raises(ValueError, match='x.gin wires no experiment: it needs a line such as'):
         config.read(str(path))
     path.write_text(toy.GIN.replace('@toy.Toy', '@toy.Toy()'))
-    with pytest.raises(ValueError, match=r'x.gin:6: official.*is a class, as in .* not @toy.Toy\(\)'):
+    with pytest.raises(ValueError, match=r'x.gin:6: .*experiment is a class, .* not @toy.Toy\(\)'):
         config.read(str(path))
 
 

@@ -1,0 +1,184 @@
+import json
+import os
+import signal
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import conformance
+from tests.official.core import toy_model
+
+
+def w(experiment):
+    return float(experiment.model.w)
+
+
+def test_train_evaluate_and_history(tmp_path):
+    experiment = toy_model.make(str(tmp_path))
+    experiment.train()
+    # Each step halves the error 1 - w: d/dw (w - 1)^2 = 2 (w - 1), times 0.25.
+    assert w(experiment) == 1 - 0.5 ** 10
+    assert int(experiment.model.global_step) == 10
+    rows = conformance.read_history(tmp_path)
+    assert [row['step'] for row in rows] == [4, 8, 10]
+    assert [row['test_error'] for row in rows] == [0.5 ** 4, 0.5 ** 8, 0.5 ** 10]
+    # The logged loss is the mean over the interval, before each update.
+    assert rows[0]['loss'] == pytest.approx(np.mean([0.25 ** n for n in range(4)]))
+    assert rows[0]['learning_rate'] == 0.25
+    assert os.listdir(tmp_path / 'checkpoints') == ['00000010']
+    result = toy_model.make(str(tmp_path)).evaluate()
+    assert result['step'] == 10 and result['test_error'] == 0.5 ** 10
+    with open(tmp_path / 'result.json') as f:
+        assert json.load(f) == result
+    events = [name for name in os.listdir(tmp_path / 'summaries') if 'tfevents' in name]
+    assert events
+
+
+@pytest.mark.parametrize('stop_at, steps_per_execution', [(4, 1), (5, 1), (8, 3)])
+def test_resume_takes_the_same_steps(tmp_path, stop_at, steps_per_execution):
+    make = lambda run_dir: toy_model.make(run_dir, steps_per_execution=steps_per_execution)
+    conformance._train_until(make(str(tmp_path)), stop_at)
+    resumed = make(str(tmp_path))
+    resumed.train()
+    assert w(resumed) == 1 - 0.5 ** 10
+    assert [row['step'] for row in conformance.read_history(tmp_path)] == [4, 8, 10]
+
+
+def test_a_signal_saves_a_checkpoint_between_two_intervals(tmp_path, capsys):
+    experiment = toy_model.make(str(tmp_path))
+    update = experiment.model.train_step
+
+    def train_step(data):
+        tf.py_function(
+            lambda step: os.kill(os.getpid(), signal.SIGTERM) if step == 5 else None,
+            [experiment.model.global_step], [])
+        return update(data)
+
+    experiment.model.train_step = train_step
+    previous = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as stopped:
+        experiment.train()
+    assert stopped.value.code == 128 + signal.SIGTERM
+    assert 'Stopped by SIGTERM at step 6' in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is previous
+    resumed = toy_model.make(str(tmp_path))
+    resumed.train()
+    assert w(resumed) == 1 - 0.5 ** 10
+    # A first short fit runs to the boundary.
+    assert [row['step'] for row in conformance.read_history(tmp_path)] == [4, 8, 10]
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_step_and_checkpoint(tmp_path):
+    experiment = toy_model.make(str(tmp_path), model_overrides={'nan_at': 6})
+    with pytest.raises(FloatingPointError) as error:
+        experiment.train()
+    assert 'loss of step 6 is not finite' in str(error.value)
+    assert os.path.join('checkpoints', '00000004') in str(error.value)
+    assert os.listdir(tmp_path / 'checkpoints') == ['00000004']
+    with pytest.raises(FloatingPointError, match='had not come to its first one'):
+        toy_model.make(str(tmp_path / 'other'), model_overrides={'nan_at': 1}).train()
+
+
+def test_best_checkpoint_is_kept_and_reported(tmp_path):
+    # The rate 1 makes w go to 2, to 0, to 2, ...: the error is 1 for ever. Rate 1.25 diverges, so
+    # that the first evaluation is the best.
+    arguments = dict(optimizer=lambda: tf.keras.optimizers.SGD(1.25), monitor='test_error',
+                     report_best=True)
+    experiment = toy_model.make(str(tmp_path), **arguments)
+    experiment.train()
+    assert sorted(os.listdir(tmp_path / 'checkpoints')) == ['00000004', '00000010']
+    result = toy_model.make(str(tmp_path), **arguments).evaluate()
+    assert result['step'] == 4
+    assert result['test_error'] == pytest.approx(1.5 ** 4)
+
+
+def test_patience_stops_early_and_stays_stopped(tmp_path):
+    arguments = dict(optimizer=lambda: tf.keras.optimizers.SGD(1.25), monitor='test_error',
+                     patience_steps=8, train_steps=40)
+    experiment = toy_model.make(str(tmp_path), **arguments)
+    experiment.train()
+    assert int(experiment.model.global_step) == 12
+    again = toy_model.make(str(tmp_path), **arguments)
+    again.train()
+    assert int(again.model.global_step) == 12
+
+
+def test_averaged_weights_are_evaluated_saved_and_resumed(tmp_path):
+    experiment = toy_model.make(str(tmp_path), average_decay=0.5)
+    conformance._train_until(experiment, 6)
+    resumed = toy_model.make(str(tmp_path), average_decay=0.5)
+    resumed.train()
+    # The average's error is e_n = (e_{n-1} + 2^-n) / 2 with e_0 = 1, so e_n = (1 + n / 2) 2^-n.
+    expected_error = 6 * 0.5 ** 10
+    assert conformance.read_history(tmp_path)[-1]['test_error'] == pytest.approx(expected_error)
+    assert w(resumed) == 1 - 0.5 ** 10  # Training goes on from the weights, not their average.
+    evaluated = toy_model.make(str(tmp_path), average_decay=0.5)
+    assert evaluated.evaluate()['test_error'] == pytest.approx(expected_error)
+
+
+def test_baseline_and_reference_are_in_the_result(tmp_path):
+    def baseline(run_dir, seed, data_dir, strategy):
+        return toy_model.make(run_dir, seed=seed, train_steps=2)
+
+    experiment = toy_model.make(
+        str(tmp_path), baseline=baseline, reference={'cell': 'Table 0', 'test_error': 0.5})
+    experiment.train()
+    result = experiment.evaluate()
+    assert result['baseline']['test_error'] == 0.25
+    assert result['reference'] == {'cell': 'Table 0', 'test_error': 0.5}
+    assert os.path.exists(tmp_path / 'baseline' / 'checkpoints' / '00000002')
+
+
+def test_bfloat16_computes_and_keeps_float32_weights(tmp_path):
+    policies = []
+
+    def model(seed):
+        policies.append(tf.keras.mixed_precision.global_policy().name)
+        return toy_model.Line(seed=seed)
+
+    experiment = toy_model.make(str(tmp_path), model=model, bfloat16=True)
+    assert policies == ['mixed_bfloat16']
+    assert experiment.model.w.dtype == tf.float32
+    assert tf.keras.mixed_precision.global_policy().name == 'float32'
+
+
+def test_bad_checkpoint(tmp_path):
+    conformance.check_bad_checkpoint(toy_model.make, tmp_path)
+
+
+def test_a_checkpoint_of_another_model(tmp_path):
+    toy_model.make(str(tmp_path)).train()
+
+    class Parabola(toy_model.Line):
+        def __init__(self, seed):
+            super().__init__(seed)
+            self.v = self.add_weight('v', ())
+
+    with pytest.raises(ValueError, match='00000010 is of another model'):
+        toy_model.make(str(tmp_path), model=Parabola).train()
+
+
+@pytest.mark.parametrize('argument, value', [
+    ('train_steps', 0), ('save_every_steps', -1), ('steps_per_execution', 0)])
+def test_step_counts(tmp_path, argument, value):
+    with pytest.raises(ValueError, match=f'{argument} = {value}'):
+        toy_model.make(str(tmp_path), **{argument: value})
+
+
+def test_a_monitor_that_is_no_metric(tmp_path):
+    experiment = toy_model.make(str(tmp_path), monitor='validation_error')
+    with pytest.raises(ValueError, match="monitor = 'validation_error' is none of the metrics"):
+        experiment.train()
+    with pytest.raises(ValueError, match='need a monitor'):
+        toy_model.make(str(tmp_path), report_best=True)
+
+
+def test_evaluate_before_training(tmp_path):
+    with pytest.raises(FileNotFoundError, match='has no checkpoint: train first'):
+        toy_model.make(str(tmp_path)).evaluate()
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

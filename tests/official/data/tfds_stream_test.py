@@ -1,0 +1,153 @@
+"""Tests of official.data.tfds_stream on small sets prepared here."""
+
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from official.data import prepare
+from official.data import tfds_stream
+
+NUM_EXAMPLES = 10
+
+
+def _image(key):
+    """Image number `key`: its width grows with it, its left half is dark, its right half bright."""
+    image = np.full([6, 6 + 2 * key, 3], 10 * key, np.uint8)
+    image[:, image.shape[1] // 2 :] += 100
+    return image
+
+
+class TinyLabelled(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    """Ten images of different sizes; the label is the number."""
+
+    VERSION = tfds.core.Version('1.0.0')
+    FEATURES = {
+        'image': tfds.features.Image(shape=(None, None, 3), encoding_format='png'),
+        'label': tfds.features.ClassLabel(num_classes=NUM_EXAMPLES),
+    }
+
+    def _info(self):
+        return tfds.core.DatasetInfo(builder=self, disable_shuffling=True,
+                                     features=tfds.features.FeaturesDict(self.FEATURES))
+
+    def _split_generators(self, dl_manager):
+        return {'train': self._generate_examples()}
+
+    def _generate_examples(self):
+        for key in range(NUM_EXAMPLES):
+            example = {'image': _image(key), 'label': key}
+            yield key, {name: example[name] for name in self.FEATURES}
+
+
+class TinyUnlabelled(TinyLabelled, skip_registration=True):
+    """The images alone, as lsun has them."""
+
+    FEATURES = {'image': TinyLabelled.FEATURES['image']}
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp('tfds'))
+    for builder in TinyLabelled, TinyUnlabelled:
+        builder(data_dir=folder, file_format='array_record').download_and_prepare()
+    return folder
+
+
+def _train(folder, batch_size=4, image_size=6, seed=1, **options):
+    return tfds_stream.train_images(
+        'tiny_labelled', batch_size, image_size, seed, folder, **options)
+
+
+def _take(dataset, count):
+    return [np.concatenate(x) for x in zip(*dataset.take(count).as_numpy_iterator())]
+
+
+def test_every_epoch_has_every_image_once_with_its_label(folder):
+    dataset = _train(folder, flip=False)
+    assert dataset.element_spec == (
+        tf.TensorSpec([4, 6, 6, 3], tf.uint8), tf.TensorSpec([4], tf.int32))
+    images, labels = _take(dataset, 5)  # two epochs
+    assert sorted(labels[:10]) == sorted(labels[10:]) == list(range(10))
+    assert labels[:10].tolist() != labels[10:].tolist()
+    for image, label in zip(images, labels):
+        np.testing.assert_array_equal(image, _image(label)[:, label : label + 6])
+
+
+def test_images_are_mirrored_half_of_the_times(folder):
+    images, labels = _take(_train(folder, batch_size=50), 8)
+    mirrored = images[:, 0, 0, 0] > images[:, 0, -1, 0]
+    assert mirrored.mean() == pytest.approx(0.5, abs=0.1)  # 4 standard deviations
+    for image, label, turned in zip(images, labels, mirrored):
+        expected = _image(label)[:, label : label + 6]
+        np.testing.assert_array_equal(image, expected[:, ::-1] if turned else expected)
+
+
+def test_started_later_it_is_the_tail(folder):
+    whole, tail = _take(_train(folder), 9), _take(_train(folder, start_step=4), 5)
+    for all_steps, later in zip(whole, tail):
+        np.testing.assert_array_equal(all_steps[16:], later)
+    assert _take(_train(folder, seed=2), 9)[1].tolist() != whole[1].tolist()
+
+
+def test_slices_of_the_replicas_make_up_the_batch(folder):
+    whole = _take(_train(folder), 5)
+    parts = [_take(_train(folder, input_context=tf.distribute.InputContext(2, i, 2)), 5)
+             for i in range(2)]
+    for all_images, first, second in zip(whole, *parts):
+        halves = [half.reshape(5, 2, *half.shape[1:]) for half in (first, second)]
+        together = np.concatenate(halves, axis=1)
+        np.testing.assert_array_equal(all_images, together.reshape(all_images.shape))
+
+
+def test_without_labels(folder):
+    images = tfds_stream.train_images('tiny_unlabelled', 5, 6, 1, folder, flip=False)
+    assert images.element_spec == tf.TensorSpec([5, 6, 6, 3], tf.uint8)
+    darkest = np.concatenate(list(images.take(2).as_numpy_iterator())).min(axis=(1, 2, 3))
+    assert sorted(darkest) == [10 * key for key in range(10)]
+    last = list(tfds_stream.evaluation_images('tiny_unlabelled', 8, 6, folder, 'train'))[-1]
+    assert [part.shape for part in last] == [(8, 6, 6, 3), (8,)]
+
+
+def test_evaluation_takes_every_image_once(folder):
+    dataset = tfds_stream.evaluation_images('tiny_labelled', 4, 3, folder, split='train')
+    images, labels, weights = _take(dataset, -1)
+    assert weights.tolist() == [1] * 10 + [0] * 2
+    assert labels[:10].tolist() == list(range(10))
+    # Squares of 6 pixels, half dark and half bright, made 3 wide: dark, between, bright.
+    assert images.shape == (12, 3, 3, 3)
+    assert images[4, :, 0].max() < 65 < images[4, :, 1].min() < 115 < images[4, :, 2].min()
+
+
+def test_square_takes_the_middle():
+    image = np.zeros([4, 9, 3], np.uint8)
+    image[:, 2:6] = 200
+    np.testing.assert_array_equal(tfds_stream.square(tf.constant(image), 4), image[:, 2:6])
+    upright = tf.constant(image.transpose(1, 0, 2))
+    np.testing.assert_array_equal(tfds_stream.square(upright, 2), np.full([2, 2, 3], 200))
+
+
+def test_jpeg_and_png_are_decoded():
+    image = tf.constant(np.full([8, 8, 3], 77, np.uint8))
+    for encode in tf.io.encode_jpeg, tf.io.encode_png:
+        np.testing.assert_array_equal(tfds_stream.decode_image(encode(image)), image)
+    grey = tf.io.encode_png(image[..., :1])
+    np.testing.assert_array_equal(tfds_stream.decode_image(grey), image)
+
+
+def test_bad_input(folder, tmp_path):
+    with pytest.raises(ValueError, match="tiny_labelled/1.0.0: no split 'test'; there is train."):
+        _train(folder, split='test')
+    with pytest.raises(ValueError, match='batch size 4 cannot be divided evenly among 3 replicas'):
+        _train(folder, input_context=tf.distribute.InputContext(1, 0, 3))
+    prepare.prepare('sklearn_digits', str(tmp_path))
+    with pytest.raises(FileNotFoundError) as error:
+        tfds_stream.train_images('sklearn_digits', 4, 8, 0, str(tmp_path))
+    assert 'prepared as tfrecord' in str(error.value)
+    assert 'official.data.prepare sklearn_digits --file_format=array_record' in str(error.value)
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

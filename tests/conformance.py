@@ -101,6 +101,12 @@ def check_two_devices(make, tmp_path, rtol=1e-3, atol=1e-4):
     two.train()
     assert two.strategy.num_replicas_in_sync == 2
     assert_close(weights(two), weights(one), rtol, atol)
+    for row, other in zip(read_history(one.run_dir), read_history(two.run_dir), strict=True):
+        assert row.keys() == other.keys()
+        assert all(row[key] == pytest.approx(other[key], rel=1e-3)
+                   for key in row if key != 'train_seconds')
+    result, other = one.evaluate(), two.evaluate()
+    assert np.sum(result['confusion_matrix']) == np.sum(other['confusion_matrix'])
 
 
 def check_bad_checkpoint(make, tmp_path):
@@ -171,7 +177,7 @@ def saved_model_cli(path, signature, name, array, tmp_path):
          f'{name}={tmp_path}/input.npy', '--outdir', str(tmp_path / 'cli')],
         check=True, cwd=tmp_path, capture_output=True,
         env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3'})
-    return {file.stem: np.load(file) for file in (tmp_path / 'cli').glob('*.npy')}
+    return {file.stem: np.load(file, allow_pickle=True) for file in (tmp_path / 'cli').glob('*.npy')}
 
 
 def read_history(run_dir):

@@ -60,7 +60,8 @@ class Rule:
             return []
         if isinstance(value, ast.Call) and value.func.id == 'glob':
             patterns = ast.literal_eval(value.args[0])
-            return [name for name in files if any(pathlib.PurePath(name).match(p) for p in patterns)]
+            paths = map(pathlib.PurePath, files)
+            return [path.name for path in paths if any(map(path.match, patterns))]
         return ast.literal_eval(value)
 
 
@@ -157,16 +158,21 @@ class Tree:
             if (self.root / f'{path}.py').exists():
                 return [*found, f'{path}.py']
             if (self.root / path / '__init__.py').exists():
-                return [*found, f'{path}/__init__.py'] if self._has_code(f'{path}/__init__.py') else found
+                path += '/__init__.py'
+                return [*found, path] if self._has_code(path) else found
         # A name that neither a file nor code of the package explains.
         missing = candidates[0] if (self.root / '/'.join(parts)).is_dir() else parts
         return [*found, '/'.join(missing) + '.py']
 
     def _has_code(self, path: str) -> bool:
-        return (self.root / path).exists() and bool((self.root / path).read_text().strip())
+        """Returns whether the file `path` is there and holds more than a docstring."""
+        if not (self.root / path).exists():
+            return False
+        module = ast.parse((self.root / path).read_text(encoding='utf-8'), path)
+        return len(module.body) > (ast.get_docstring(module) is not None)
 
     def wanted(self, rule: Rule, owners: dict[str, list[Rule]]) -> set[str]:
-        """Returns the labels that the sources of `rule` import from; //gin_configs has all papers."""
+        """Returns the labels that the sources of `rule` import from; //gin_configs wants all."""
         paths: list[str] = []
         for name in [*rule.sources, *rule.configs]:
             path = f'{rule.package}/{name}'
@@ -191,7 +197,7 @@ class Tree:
             for rule in self.rules(package):
                 if rule.kind in OWNERS:
                     gone = sorted(set(rule.sources) - set(names))
-                    found += [f'{package}/BUILD: {rule.name} names {name}, not there' for name in gone]
+                    found += [f'{package}/BUILD: {rule.name} names {x}, not there' for x in gone]
                     missing = sorted(self.wanted(rule, owners) - set(rule.deps))
                     found += [f'{package}/BUILD: {rule.name} needs {label}' for label in missing]
         return found

@@ -118,7 +118,7 @@ def ensure(folder: pathlib.Path, lock: pathlib.Path, tell: Callable[[str], None]
         # Another one may have made it while this one waited.
         if not is_current(folder, lock):
             packages = len(re.findall(r'^[\w.-]+==', lock.read_text(), re.MULTILINE))
-            tell(f'making the environment {folder} ({packages} packages; once, a minute or two) ...')
+            tell(f'making the environment {folder} ({packages} packages; a minute or two) ...')
             start = time.monotonic()
             make(folder, lock, hold=(descriptor,))
             tell(f'the environment is ready after {time.monotonic() - start:.0f} s')
@@ -152,7 +152,8 @@ def _install(
 ) -> None:
     env = _clean_environ()
     pip = _make_empty(folder, env, run)
-    install = ['install', '--quiet', '--no-input', '--disable-pip-version-check', '--require-hashes']
+    quiet = ['--quiet', '--no-input', '--disable-pip-version-check']
+    install = ['install', '--require-hashes', *quiet]
     # First what installs and builds the others: a package without a wheel is built with the lock's
     # setuptools, not with one that no hash vouches for.
     first = folder / 'first.lock'

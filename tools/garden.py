@@ -139,7 +139,7 @@ def tell(sentence: str) -> None:
 
 
 def pytest_arguments(arguments: list[str]) -> list[str]:
-    """Returns `arguments` for a pytest started in ROOT: paths made absolute, all tests by default."""
+    """Returns `arguments` for a pytest in ROOT: paths made absolute, all tests by default."""
     made = []
     paths = 0
     for argument in arguments:

@@ -6,7 +6,7 @@ import pathlib
 
 
 def purpose(path: pathlib.Path) -> str:
-    """Returns the first comment line of the gin file `path`, '' where it begins with something else."""
+    """Returns the first comment line of a gin file, '' where it begins with something else."""
     with open(path, encoding='utf-8') as lines:
         for line in lines:
             text = line.strip()

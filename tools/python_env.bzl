@@ -78,7 +78,7 @@ def _python_env_impl(ctx):
     if not packages.startswith("python==%s." % ctx.attr.python_version):
         fail("python_env: %s is no Python %s" % (python, ctx.attr.python_version))
 
-    # An input of every test: no result from before a change of the environment passes for a new one.
+    # An input of every test: a result from before a change of the environment is not reused.
     ctx.file("packages.txt", packages)
     ctx.file("python", _PYTHON.format(python = python), executable = True)
     ctx.file("BUILD", _BUILD)

@@ -103,6 +103,18 @@ def is_chief(strategy) -> bool:
     return not resolver.task_id
 
 
+def wait_for_all(strategy) -> None:
+    """Returns when every worker of `strategy` has called it."""
+    import tensorflow as tf
+
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return
+    together = tf.function(lambda: strategy.run(
+        lambda: tf.distribute.get_replica_context().all_reduce('SUM', tf.constant(1.0))))
+    tf.nest.map_structure(lambda value: value.numpy(), strategy.experimental_local_results(
+        together()))
+
+
 def supports_jit_compile(strategy) -> bool:
     """Whether `compile(jit_compile=True)` works under `strategy`.
 

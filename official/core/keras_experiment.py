@@ -194,7 +194,10 @@ class KerasExperiment(experiment.Experiment):
         values['learning_rate'] = float(tf.convert_to_tensor(self.model.optimizer.learning_rate))
         step = self._step
         if self.monitor_split is not None:
-            values.update(_scalars(self._evaluate(self.monitor_split)))
+            with self._averaged():
+                logs = self._logs(self.monitor_split)
+            values.update({f'{self.monitor_split}_{name}': float(value)
+                           for name, value in logs.items() if not getattr(value, 'ndim', 0)})
         if self.monitor is not None:
             if self.monitor not in values:
                 raise ValueError(
@@ -228,13 +231,16 @@ class KerasExperiment(experiment.Experiment):
         return self._checkpoints.path(steps[-1]) if steps else None
 
     def _restore(self, best: bool) -> bool:
+        # The chief may be writing and removing checkpoints that the other workers look for.
+        distribution.wait_for_all(self.strategy)
         steps = self._checkpoints.steps()
-        if not steps:
-            return False
-        self._checkpoints.restore(steps[-1])
-        if best and int(self._progress.best_step.numpy()) != steps[-1]:
-            self._checkpoints.restore(int(self._progress.best_step.numpy()))
-        return True
+        if steps:
+            self._checkpoints.restore(steps[-1])
+            best_step = int(self._progress.best_step.numpy())
+            if best and best_step != steps[-1]:
+                self._checkpoints.restore(best_step)
+        distribution.wait_for_all(self.strategy)
+        return bool(steps)
 
     # Results.
 
@@ -250,11 +256,12 @@ class KerasExperiment(experiment.Experiment):
             with self.model.average.swapped_in(self.model.trainable_variables):
                 yield
 
-    def _evaluate(self, split: str) -> dict:
-        with self._averaged():
-            logs = self.model.evaluate(
-                self._distributed(self.data.evaluation, split), verbose=0, return_dict=True)
-        return {f'{split}_{name}': value for name, value in logs.items()}
+    def _logs(self, split: str) -> dict:
+        # Keras cannot count the batches of a distributed dataset; there are as many globally.
+        steps = int(self.data.evaluation(split).cardinality())
+        return self.model.evaluate(
+            self._distributed(self.data.evaluation, split), steps=steps, verbose=0,
+            return_dict=True)
 
     @contextlib.contextmanager
     def _reported_model(self):
@@ -275,9 +282,8 @@ class KerasExperiment(experiment.Experiment):
           'confusion_matrix' if there is one, 'class_names', 'train_seconds', and, where the
           experiment has them, 'reference' and 'baseline', the result of the baseline.
         """
-        with self._reported_model() as model:
-            logs = model.evaluate(
-                self._distributed(self.data.evaluation, self.split), verbose=0, return_dict=True)
+        with self._reported_model():
+            logs = self._logs(self.split)
         result = {'step': self._step, 'seed': self.seed}
         for name, value in logs.items():
             if getattr(value, 'ndim', 0):
@@ -312,6 +318,8 @@ class KerasExperiment(experiment.Experiment):
             with self._reported_model() as model:
                 sections = self.reporter(
                     model=model, data=self.data, key=random.make_key(self.seed))
+        if not self.is_chief:
+            return os.path.join(self.run_dir, 'report.html')
         return report.run_report(self.run_dir, self.title, sections)
 
 
@@ -329,10 +337,6 @@ class _AtInterval(tf.keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.seconds += time.monotonic() - self._start
         self._function({**logs, 'train_seconds': self.seconds})
-
-
-def _scalars(logs: dict) -> dict:
-    return {name: float(value) for name, value in logs.items() if not getattr(value, 'ndim', 0)}
 
 
 def _call_signature(model, data):

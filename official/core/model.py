@@ -64,6 +64,8 @@ class Model(tf.keras.Model):
         super().compile(optimizer=optimizer, steps_per_execution=steps_per_execution,
                         jit_compile=jit_compile, run_eagerly=run_eagerly,
                         weighted_metrics=[])  # Named, or Keras warns of every evaluation.
+        # Keras would add up over the replicas what a metric has reduced already.
+        self.distribute_reduction_method = 'first'
 
     def build_optimizers(self) -> None:
         """Creates the optimizers' variables; models with several optimizers override it."""

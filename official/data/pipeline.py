@@ -163,7 +163,9 @@ def batch_indices(
       ValueError: the batch cannot be divided evenly among the replicas; a count makes no sense.
     """
     positions = batch_positions(batch_size, start_step, input_context)
-    return shuffled_indices(positions, num_examples, seed, stream)
+    # Said, since several workers keep static shapes only of a dataset they know to be endless.
+    endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+    return shuffled_indices(positions, num_examples, seed, stream).apply(endless)
 
 
 def eval_batches(

@@ -18,7 +18,7 @@ from research.ladder import layers
 
 
 class OverlappingMaxPoolRung(layers.Rung):
-    """Max pooling of 3x3 windows with stride 2, [height, width, channels] to half of it, rounded up.
+    """Max pooling of 3x3 windows with stride 2: height and width are halved, rounded up.
 
     Windows may reach over the border. There is no way down.
 

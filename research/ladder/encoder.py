@@ -48,7 +48,7 @@ class EncoderNetwork(core_model.Model):
       noise_std: standard deviation of the noise on the input.
       hidden_noise_std: standard deviation of the noise on every layer above.
       top_scale: whether the softmax has the scale gamma.
-      lowest_decoded: the layer down to which the rungs get mappings for a decoder; None: no decoder.
+      lowest_decoded: the layer down to which the rungs get mappings for a decoder; None: none does.
       noise_shards: see `official.core.model.Model`.
       name: name of the model.
 

@@ -128,9 +128,9 @@ class LadderReport:
 
     @staticmethod
     def _draw_arrows(axes, z, curve, view):
-        for start in np.linspace(z[0], z[-1], 9)[1:-1]:
+        for start in np.linspace(z[0], z[-1], 13)[1:-1]:
             end = np.clip(np.interp(start, z, curve), *view)
-            if abs(end - start) > .05 * (view[1] - view[0]):  # Shorter ones are only their heads.
+            if abs(end - start) > .035 * (view[1] - view[0]):  # Shorter ones are only their heads.
                 axes.annotate('', (start, end), (start, start), arrowprops={
                     'arrowstyle': '-|>', 'color': _ARROWS, 'linewidth': 1, 'mutation_scale': 7,
                     'shrinkA': 0, 'shrinkB': 0})

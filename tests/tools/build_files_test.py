@@ -97,6 +97,19 @@ def test_code_of_a_package_is_an_import_of_what_is_in_it(tmp_path):
     assert tree.problems() == ['official/core/BUILD: core needs //official']
 
 
+def test_docstring_of_a_package_is_no_code(tmp_path):
+    tree = plant(tmp_path, {
+        'official/__init__.py': '"""What every paper stands on."""\n',
+        'official/BUILD': build(
+            'official', 'py_library(name = "official", srcs = ["__init__.py"])'
+        ),
+        'official/core/a.py': '',
+        'official/core/b.py': 'from official.core import a\n',
+        'official/core/BUILD': CORE,
+    })  # fmt: skip
+    assert tree.problems() == []
+
+
 def test_gin_file_that_a_test_names_is_a_dependency(tmp_path):
     tree = plant(tmp_path, {
         'gin_configs/ladder/digits.gin': '',

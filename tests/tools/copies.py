@@ -20,7 +20,11 @@ ROOT = pathlib.Path(__file__).parent.parent.parent
 BASE = sys._base_executable
 GIN = '--gin_file=gin_configs/ladder/digits_100.gin'
 
-SAY = 'import os, sys\nprint({name!r}, *sys.argv[1:], sep="|")\nprint("cwd", os.getcwd(), sep="|")\n'
+SAY = '''
+import os, sys
+print({name!r}, *sys.argv[1:], sep='|')
+print('cwd', os.getcwd(), sep='|')
+'''
 LAUNCH = SAY.format(name='launch') + '''
 print('quiet', os.environ['TF_CPP_MIN_LOG_LEVEL'], os.environ['NO_GCE_CHECK'], sep='|')
 import thing

@@ -30,9 +30,12 @@ def test_example_that_is_shown_exists():
 
 
 def test_list_is_quick_and_needs_no_environment(repository):
-    begin = time.monotonic()
-    status, output, errors = repository.run('list')
-    assert time.monotonic() - begin < 1
+    seconds = []
+    for _ in range(3):  # The least of three: other work may share the machine.
+        begin = time.monotonic()
+        status, output, errors = repository.run('list')
+        seconds.append(time.monotonic() - begin)
+    assert min(seconds) < 1
     assert (status, output, errors) == (0, 'gin_configs/ladder/digits_100.gin  The tour.\n', '')
     assert not repository.venv.exists()
 
@@ -80,7 +83,8 @@ def test_flags_are_those_of_the_launcher():
 
 
 def test_flags_of_absl_and_values_that_stand_apart():
-    garden.check_flags(['-v', '1', '--nopdb', '--alsologtostderr', '--gin_param', '-x', '--flagfile=f'])
+    apart = ['-v', '1', '--gin_param', '-x']
+    garden.check_flags([*apart, '--nopdb', '--alsologtostderr', '--flagfile=f'])
 
 
 # Which Python.
@@ -94,6 +98,11 @@ def test_wrong_python_lists_and_says_what_is_needed(repository):
     assert status == 1
     assert 'Python 3.11 is needed and PATH has only Python 3.10;' in one_sentence(errors)
     assert not repository.venv.exists()
+
+
+def test_list_while_the_environment_is_half_made(repository):
+    subprocess.run([BASE, '-I', '-m', 'venv', '--without-pip', repository.venv], check=True)
+    assert repository.run('list')[:2] == (0, 'gin_configs/ladder/digits_100.gin  The tour.\n')
 
 
 def test_no_python(repository):
@@ -111,8 +120,8 @@ def test_python3_does_where_it_is_3_11_and_python3_11_is_broken(ready):
 
 
 @pytest.mark.parametrize('version, says', [
-    ('3.10', 'which is Python 3.10; it has to be Python 3.11.'),
-    (None, 'which cannot be run; it has to be Python 3.11.'),
+    ('3.10', 'which is Python 3.10; 3.11 is needed.'),
+    (None, 'which cannot be run; 3.11 is needed.'),
 ])  # fmt: skip
 def test_wrong_arboretum_python(repository, version, says):
     name = str(repository.python('mine', version)) if version else '/nowhere/python'

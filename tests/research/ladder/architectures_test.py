@@ -59,9 +59,11 @@ def test_parameter_counts(name, decoder):
     depth = len(SHAPES[name]) - 1
     costs = {'none': [0.0] * (depth + 1), 'gamma': [0.0] * depth + [1.0],
              'full': [1000.0, 10.0] + [0.1] * (depth - 1)}[decoder]
-    model = network(name, costs, denoisers.Gaussian if decoder == 'gamma' else denoisers.MiniatureMLP)
-    expected = parameter_counts.parameter_counts(
-        COUNTS[name], 'g5' if decoder == 'gamma' else 'g', decoder, name != 'conv_large')
+    denoiser, g = denoisers.MiniatureMLP, 'g'
+    if decoder == 'gamma':
+        denoiser, g = denoisers.Gaussian, 'g5'
+    model = network(name, costs, denoiser)
+    expected = parameter_counts.parameter_counts(COUNTS[name], g, decoder, name != 'conv_large')
     assert num_parameters(model) == expected['total']
     has_v = [hasattr(rung, 'v') for rung in model.rungs]
     if decoder == 'full':

@@ -121,7 +121,7 @@ def test_trains_classifies_and_denoises():
     x = np.clip(prototypes[y] + 0.1 * rng.normal(size=(400, 5, 4, 1)), 0, 1).astype(np.float32)
     model = autoencoder.Autoencoder(
         units=(30, 20, 4), input_shape=(5, 4, 1), attach_to=2, reconstruction_weight=10.0)
-    model.compile(optimizers.FusedAdam(0.01))
+    model.compile(optimizers.FusedAdam(0.01), jit_compile=True)
     before = model.denoise(x[:100])
     batches = data.two_stream(x[:40], y[:40], x, labelled_batch=20, unlabelled_batch=50)
     logs = model.fit(batches, steps_per_epoch=200, verbose=0).history

@@ -31,6 +31,7 @@ def make(run_dir, strategy=None, model_overrides=None, **overrides):
     """Seven steps of a small Ladder network on the digits, two steps a call, a checkpoint at 4."""
     arguments = dict(
         seed=3, train_steps=7, save_every_steps=4, steps_per_execution=2, calibrate=True,
+        monitor_split='test',
         signatures=export.signatures,
         model=functools.partial(model.LadderNetwork, **{
             'encoder': (20, 15, 10), 'input_shape': (64,),

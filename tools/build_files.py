@@ -142,8 +142,10 @@ class Tree:
             if module.split('.')[0] in ROOTS:
                 found += self._files_of(module, name)
         if path.startswith('tests/'):
-            # A gin file that a test names, it runs.
+            # What a test names, it runs: a gin file, or a module as in python -m official.launch.
             named = re.findall(r'gin_configs/\w+/\w+\.gin', text)
+            modules = re.findall(r'''['"]((?:official|research)\.[\w.]+)['"]''', text)
+            named += [module.replace('.', '/') + '.py' for module in modules]
             found += [name for name in named if (self.root / name).exists()]
         return sorted(set(found) - {path})
 

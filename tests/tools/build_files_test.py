@@ -130,6 +130,22 @@ def test_gin_file_that_a_test_names_is_a_dependency(tmp_path):
     assert tree.problems() == ['tests/BUILD: a_test needs //gin_configs/ladder']
 
 
+def test_module_that_a_test_runs_by_name_is_a_dependency(tmp_path):
+    tree = plant(tmp_path, {
+        'official/core/a.py': '',
+        'official/core/b.py': '',
+        'official/core/BUILD': CORE,
+        'tests/a_test.py': 'COMMAND = ["python", "-m", "official.core.a"]\n',
+        'tests/b_test.py': 'LOGGER = "official.core.no_module"\n',
+        'tests/BUILD': build(
+            'tests',
+            'py_test(name = "a_test", srcs = ["a_test.py"])',
+            'py_test(name = "b_test", srcs = ["b_test.py"])',
+        ),
+    })  # fmt: skip
+    assert tree.problems() == ['tests/BUILD: a_test needs //official/core']
+
+
 def test_module_that_is_not_there(tmp_path):
     tree = plant(tmp_path, {
         'official/core/a.py': 'from official.core import c\n',

@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official.modeling import optimizers
 from official.modeling import random
+from research import ladder as research_ladder
+from research.ladder import data
 from research.ladder import denoisers
 from research.ladder import model as ladder
+from tests.research.ladder import numpy_maps
 from tests.research.ladder import numpy_reference as reference
 
 # Each denoiser with its transcription and, in the paper's order, the names of its parameters.
@@ -127,3 +131,138 @@ def test_forward_values_and_every_gradient(name):
         assert (m is None) == (n is None)
         if m is not None:
             np.testing.assert_allclose(m, n, rtol=1e-3, atol=2e-4 * max(1.0, np.abs(n).max()))
+
+
+@pytest.mark.parametrize('costs, decoded', [
+    ((0.0, 0.0, 0.0, 1.0), {3}),             # Gamma: nothing below the top.
+    ((5.0, 0.0, 0.0, 0.0), {0, 1, 2, 3}),    # Bottom only: all the way down.
+    ((0.0, 0.0, 0.0, 0.0), set()),           # The supervised baseline.
+])
+def test_only_what_a_cost_needs_is_built_and_costs_are_the_papers(costs, decoded):
+    denoiser, transcription, names = DENOISERS['g']
+    model = small_model(costs=costs)
+    set_parameters(model, names, np.random.default_rng(3))
+    assert {l for l, layer in enumerate(model.denoisers) if layer is not None} == decoded
+    assert {l for l, rung in enumerate(model.rungs, 1) if hasattr(rung, 'v')} == (
+        {1, 2, 3} if 0 in decoded else set())
+    batch, key = small_batch(), random.make_key(5)
+    run = transcribed(model, names, transcription, batch, key)
+    expected = run(parameters(model, names, lambda v: v.numpy().astype(np.float64)))
+    x_labelled, y, x_unlabelled = map(tf.constant, batch)
+    actual, _ = model.costs(x_labelled, y, x_unlabelled, key)
+    np.testing.assert_allclose(actual['loss'], expected.total, rtol=1e-4)
+    assert set(actual) == {'loss', 'classification_cost'} | {
+        f'denoising_cost_{l}' for l, cost in enumerate(costs) if cost}
+
+
+def test_noise_has_the_standard_deviations_asked_for_and_comes_after_normalization():
+    model = ladder.LadderNetwork(
+        encoder=(50, 10), input_shape=(40,), denoising_costs=(1.0, 1.0, 1.0), noise_std=0.3,
+        hidden_noise_std=0.5)
+    x = tf.random.stateless_uniform([4000, 40], [0, 1])
+    corrupted, clean = model.encode([x, x], [random.make_key(1), None])
+    noise = (corrupted.z[0] - x).numpy()
+    assert noise.std() == pytest.approx(0.3, rel=0.01) and abs(noise.mean()) < 0.005
+    # z~^(1) is unit variance plus noise of 0.5; its clean part is N_B of the noisy projection.
+    z = corrupted.z[1].numpy()
+    np.testing.assert_allclose(z.std(0), np.sqrt(1 + 0.5 ** 2), rtol=0.06)
+    noise = z - (tf.matmul(corrupted.z[0], model.rungs[0].w) - corrupted.statistics[1][0]) / tf.sqrt(
+        corrupted.statistics[1][1])
+    assert np.std(noise) == pytest.approx(0.5, rel=0.01)
+    np.testing.assert_allclose(clean.z[1].numpy().std(0), 1.0, rtol=1e-3)
+    again, = model.encode([x], [random.make_key(1)])
+    np.testing.assert_array_equal(again.z[1], corrupted.z[1])
+    other, = model.encode([x], [random.make_key(2)])
+    assert not np.any(other.z[0] == corrupted.z[0])
+
+
+def test_labelled_and_unlabelled_are_normalized_apart():
+    model = small_model()
+    x_labelled, y, x_unlabelled = small_batch(40, 30)
+    key = random.make_key(0)
+    costs = [model.costs(x_labelled, y, factor * x_unlabelled, key)[0]['classification_cost']
+             for factor in (1.0, 3.0)]
+    assert float(costs[0]) == float(costs[1])
+    labelled, unlabelled = model.encode([x_labelled, 3 * x_unlabelled], [None, None])
+    for path in (labelled, unlabelled):
+        for z in path.z[1:]:
+            np.testing.assert_allclose(np.mean(z, 0), 0, atol=1e-5)
+            np.testing.assert_allclose(np.std(z, 0), 1, rtol=1e-3)
+
+
+def test_scale_and_bias_only_where_the_paper_has_them():
+    rungs = ladder.LadderNetwork().rungs
+    assert [rung.gamma is not None for rung in rungs] == [False] * 5 + [True]
+    assert all(rung.beta is not None for rung in rungs)
+    unscaled = small_model(top_scale=False).rungs[-1]
+    assert unscaled.gamma is None and unscaled.beta is not None
+
+
+def test_the_fully_connected_network_has_the_papers_sizes():
+    model = ladder.LadderNetwork()
+    assert [shape for shape, in model.layer_shapes] == [784, 1000, 500, 250, 250, 250, 10]
+    weights = 784 * 1000 + 1000 * 500 + 500 * 250 + 2 * 250 * 250 + 250 * 10
+    units = 784 + 1000 + 500 + 3 * 250 + 10
+    # Sec. 3.3: 9 parameters a unit in g; V has the sizes of W.
+    assert sum(np.prod(v.shape) for v in model.trainable_variables) == (
+        2 * weights + (units - 784) + 10 + 9 * units)
+
+
+def test_prediction_uses_the_statistics_of_calibration():
+    _, _, names = DENOISERS['g']
+    model = small_model()
+    set_parameters(model, names, np.random.default_rng(4))
+    _, _, x = small_batch(unlabelled=60)
+    batches = [x[:20], x[20:40], x[40:]]
+    model.calibrate(tf.data.Dataset.from_tensor_slices(np.stack(batches)))
+    parameters_ = parameters(model, names, lambda v: v.numpy().astype(np.float64))
+    layers_ = numpy_maps.fully_connected(len(WIDTHS) - 1)
+    passes = [reference.encode(layers_, parameters_, batch) for batch in batches]
+    means = [None] + [np.mean([p.mean[l] for p in passes], 0) for l in range(1, len(WIDTHS))]
+    variances = [None] + [
+        np.mean([p.variance[l] for p in passes], 0) for l in range(1, len(WIDTHS))]
+    expected = reference.predict(parameters_, x, means, variances)
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, atol=1e-4)
+    # One example alone gives the same answer: nothing looks across the batch at test time.
+    np.testing.assert_allclose(model(x[:1]), expected[:1], atol=1e-4)
+
+
+def test_fit_in_a_notebook_learns_the_digits():
+    from official.data import digits
+
+    arrays = digits.load()
+    flat = lambda images: images.reshape(len(images), -1) / np.float32(arrays.max_value)
+    x, y = flat(arrays.train_images), arrays.train_labels
+    labelled = data.class_balanced_labels(y, num_labels=100, num_classes=10, seed=0)
+    model = research_ladder.LadderNetwork(
+        encoder=(250, 100, 50, 10), input_shape=(64,), denoising_costs=(100, 1, .1, .1, .1))
+    model.compile(optimizers.FusedAdam(0.002), steps_per_execution=50)
+    history = model.fit(
+        research_ladder.two_stream(x[labelled], y[labelled], x), steps_per_epoch=800, verbose=0)
+    assert history.history['denoising_cost_0'][0] < 0.1
+    predicted = model.predict(flat(arrays.test_images), verbose=0)
+    np.testing.assert_allclose(predicted.sum(1), 1, rtol=1e-5)
+    # Seen: 6.8 %; without denoising costs, 8 to 9 %; chance is 90 %.
+    assert np.mean(predicted.argmax(1) != arrays.test_labels) < 0.1
+
+
+def test_from_config_makes_the_same_network():
+    model = small_model(denoisers.Gaussian, top_scale=False)
+    copy = ladder.LadderNetwork.from_config(model.get_config())
+    assert len(copy.trainable_variables) == len(model.trainable_variables)
+    for one, other in zip(model.trainable_variables, copy.trainable_variables):
+        assert one is not other
+        np.testing.assert_array_equal(one, other)
+    other_seed = ladder.LadderNetwork.from_config({**model.get_config(), 'seed': 2})
+    assert not np.array_equal(other_seed.rungs[0].w, model.rungs[0].w)
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match='denoising_costs has 3 numbers; an encoder of 3 layers'):
+        small_model(costs=(1.0, 2.0, 3.0))
+    with pytest.raises(ValueError, match='does not denoise its input'):
+        small_model(costs=(0.0, 0.0, 0.0, 1.0)).denoise(np.zeros((2, 5), np.float32))
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

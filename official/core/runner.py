@@ -108,6 +108,10 @@ class Run:
         if chief:
             path = os.path.join(run_dir, run_folder.RESULT)
             run_folder.write_text(path, json.dumps(result, indent=2) + '\n')
+            if 'report' in MODES[mode]:
+                from official.core import report
+
+                report.run_report(run_dir, os.path.basename(os.path.normpath(run_dir)))
         return result
 
     def _run(self, mode: str, run_dir: str, chief: bool, arguments: dict) -> dict | None:

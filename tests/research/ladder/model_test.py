@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official.modeling import optimizers
 from official.modeling import random
-from research import ladder as research_ladder
-from research.ladder import data
 from research.ladder import denoisers
 from research.ladder import model as ladder
 from tests.research.ladder import numpy_maps
@@ -225,25 +222,6 @@ def test_prediction_uses_the_statistics_of_calibration():
     np.testing.assert_allclose(model.predict(x, verbose=0), expected, atol=1e-4)
     # One example alone gives the same answer: nothing looks across the batch at test time.
     np.testing.assert_allclose(model(x[:1]), expected[:1], atol=1e-4)
-
-
-def test_fit_in_a_notebook_learns_the_digits():
-    from official.data import digits
-
-    arrays = digits.load()
-    flat = lambda images: images.reshape(len(images), -1) / np.float32(arrays.max_value)
-    x, y = flat(arrays.train_images), arrays.train_labels
-    labelled = data.class_balanced_labels(y, num_labels=100, num_classes=10, seed=0)
-    model = research_ladder.LadderNetwork(
-        encoder=(250, 100, 50, 10), input_shape=(64,), denoising_costs=(100, 1, .1, .1, .1))
-    model.compile(optimizers.FusedAdam(0.002), steps_per_execution=50)
-    history = model.fit(
-        research_ladder.two_stream(x[labelled], y[labelled], x), steps_per_epoch=800, verbose=0)
-    assert history.history['denoising_cost_0'][0] < 0.1
-    predicted = model.predict(flat(arrays.test_images), verbose=0)
-    np.testing.assert_allclose(predicted.sum(1), 1, rtol=1e-5)
-    # Seen: 6.8 %; without denoising costs, 8 to 9 %; chance is 90 %.
-    assert np.mean(predicted.argmax(1) != arrays.test_labels) < 0.1
 
 
 def test_from_config_makes_the_same_network():

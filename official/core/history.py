@@ -7,6 +7,8 @@ import os
 
 import tensorflow as tf
 
+_FILE = 'history.jsonl'
+
 
 class History:
     """Rows of numbers by step, in `history.jsonl` and `summaries/` of a run folder.
@@ -18,7 +20,7 @@ class History:
     """
 
     def __init__(self, run_dir: str, last_step: int, write: bool = True):
-        self._path = os.path.join(run_dir, 'history.jsonl')
+        self._path = os.path.join(run_dir, _FILE)
         self._write = write
         self.rows = [row for row in read(run_dir) if row['step'] <= last_step]
         self._summaries = None
@@ -46,10 +48,26 @@ class History:
 
 
 def read(run_dir: str) -> list[dict]:
-    """The rows of a run folder; a last line that was cut short by a kill is left out."""
-    path = os.path.join(run_dir, 'history.jsonl')
+    """The rows of a run folder, none if there is no file.
+
+    A last line that was cut short by a kill is left out.
+
+    Raises:
+      ValueError: if a line is not a JSON object with an integer `step`.
+    """
+    path = os.path.join(run_dir, _FILE)
     if not tf.io.gfile.exists(path):
         return []
     with tf.io.gfile.GFile(path) as f:
-        lines = f.read().split('\n')
-    return [json.loads(line) for line in lines[:-1]]
+        lines = f.read().split('\n')[:-1]
+    return [_row(line, f'{path}, line {number},') for number, line in enumerate(lines, 1)]
+
+
+def _row(line: str, where: str) -> dict:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f'{where} is not valid JSON: {error}.') from error
+    if not isinstance(row, dict) or not isinstance(row.get('step'), int):
+        raise ValueError(f'{where} is not a JSON object with an integer "step": {line[:60]!r}.')
+    return row

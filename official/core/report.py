@@ -17,7 +17,7 @@ import platform
 import re
 from collections.abc import Mapping, Sequence
 
-from official.core import figures, page
+from official.core import figures, history, page
 from official.core.page import Section
 
 # Numbers in result.json that say how the run went; the other numbers are what it measured.
@@ -74,36 +74,12 @@ def read_result(path: str) -> dict:
         return _json_object(file.read(), path)
 
 
-def read_history(path: str) -> list[dict]:
-    """A history.jsonl: one record a step, in the order of the steps.
-
-    A run that was stopped and resumed may have written a step twice: the later line holds.
-
-    Raises:
-      FileNotFoundError: there is none.
-      ValueError: a line is not a JSON object with an integer `step`.
-    """
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f'{path} does not exist: train the run before its report.')
-    records: dict[int, dict] = {}
-    with open(path, encoding='utf-8', errors='replace') as file:
-        for index, line in enumerate(file, 1):
-            if line.strip():
-                record = _json_object(line, f'{path}, line {index},', index)
-                step = record.get('step')
-                if not isinstance(step, int):
-                    raise ValueError(f'{path}, line {index}, has no integer "step": {step!r}.')
-                records.setdefault(step, {}).update(record)
-    return [records[step] for step in sorted(records)]
-
-
-def _json_object(text: str, where: str, line: int | None = None) -> dict:
+def _json_object(text: str, where: str) -> dict:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        at = '' if line else f' line {error.lineno}'
-        raise ValueError(
-            f'{where} is not valid JSON:{at} column {error.colno}: {error.msg}.') from error
+        raise ValueError(f'{where} is not valid JSON: line {error.lineno} column {error.colno}: '
+                         f'{error.msg}.') from error
     if not isinstance(value, dict):
         raise ValueError(f'{where} is not a JSON object but {text.strip()[:60]!r}.')
     return value
@@ -209,34 +185,36 @@ def _difference(name: str, value, reference: Mapping) -> str:
 
 
 def _curves(run_dir: str, result: Mapping) -> Section:
-    history = read_history(os.path.join(run_dir, 'history.jsonl'))
-    of_baseline = os.path.join(run_dir, 'baseline', 'history.jsonl')
-    compare = {'baseline': read_history(of_baseline)} if os.path.exists(of_baseline) else {}
-    keys = [key for key in dict.fromkeys(key for record in history for key in record)
-            if key != 'step' and any(isinstance(record.get(key), numbers.Real)
-                                     for record in history)]
+    records = history.read(run_dir)
+    if not records:
+        raise FileNotFoundError(f'{run_dir} has no history.jsonl: train the run before its report.')
+    of_baseline = history.read(os.path.join(run_dir, 'baseline'))
+    compare = {'baseline': of_baseline} if of_baseline else {}
+    keys = [key for key in dict.fromkeys(key for record in records for key in record)
+            if key not in _FACTS and any(isinstance(record.get(key), numbers.Real)
+                                     for record in records)]
     errors = [key for key in keys if 'error' in key]
     costs = [key for key in keys if key not in errors and re.search('cost|loss', key)]
     charts = []
     if errors:
         charts.append(figures.curves(
-            history, errors, 'Error', log=_spans_decades(history, errors), compare=compare,
+            records, errors, 'Error', log=_spans_decades(records, errors), compare=compare,
             y_label='%' if errors[0].endswith('_percent') else '',
             lines=_horizontal(result, errors)))
     if costs:
-        charts.append(figures.curves(history, costs, 'Costs', log=True))
+        charts.append(figures.curves(records, costs, 'Costs', log=True))
     for key in keys:
         if key not in errors and key not in costs:
             title = _label(key)
-            charts.append(figures.curves(history, [key], title[:1].upper() + title[1:]))
+            charts.append(figures.curves(records, [key], title[:1].upper() + title[1:]))
     if not charts:
         return Section('Curves', page.paragraph('The run recorded no values.'))
     return Section('Curves', f'<div class=figures>{"".join(charts)}</div>' + page.paragraph(
         'The number after a name is the last value.', note=True))
 
 
-def _spans_decades(history: Sequence[Mapping], keys: Sequence[str]) -> bool:
-    values = [record[key] for record in history for key in keys
+def _spans_decades(records: Sequence[Mapping], keys: Sequence[str]) -> bool:
+    values = [record[key] for record in records for key in keys
               if record.get(key) is not None and record[key] > 0]
     return bool(values) and max(values) > 10 * min(values)
 
@@ -272,19 +250,19 @@ def _seeds(run_dir: str, result: Mapping) -> list[Section]:
             groups, title[:1].upper() + title[1:], '%' if name.endswith('_percent') else title))
     merged: dict[int, dict] = {}
     key = None
-    for path in sorted(glob.glob(os.path.join(glob.escape(run_dir), 'seed_*', 'history.jsonl'))):
-        seed = os.path.basename(os.path.dirname(path))
-        for record in read_history(path):
+    for folder in sorted(glob.glob(os.path.join(glob.escape(run_dir), 'seed_*'))):
+        seed = os.path.basename(folder)
+        for record in history.read(folder):
             key = key or next((name for name in record if 'error' in name), None)
             if record.get(key) is not None:
                 merged.setdefault(record['step'], {'step': record['step']})[seed] = record[key]
     if merged:
-        history = [merged[step] for step in sorted(merged)]
-        seeds = sorted({name for record in history for name in record} - {'step'},
+        records = [merged[step] for step in sorted(merged)]
+        seeds = sorted({name for record in records for name in record} - {'step'},
                        key=lambda name: (len(name), name))
         charts.append(figures.curves(
-            history, seeds, _label(key)[:1].upper() + _label(key)[1:] + ' of each seed',
-            log=_spans_decades(history, seeds), y_label='%' if key.endswith('_percent') else ''))
+            records, seeds, _label(key)[:1].upper() + _label(key)[1:] + ' of each seed',
+            log=_spans_decades(records, seeds), y_label='%' if key.endswith('_percent') else ''))
     seeds = max((len(result[name]['values']) for name in names), default=0)
     rows = [(index, *(_shown(name, result[name]['values'][index]) for name in names))
             for index in range(seeds)]

@@ -114,7 +114,9 @@ class LadderNetwork(encoder_lib.EncoderNetwork):
             labelled, unlabelled, clean = self.encode(
                 [x_labelled, x_unlabelled, x_unlabelled], [labelled_key, unlabelled_key, None])
         else:
-            labelled, clean = self.encode([x_labelled, x_labelled], [labelled_key, None])
+            # Apart: in one product with the other, the clean path would get a gradient of zeros.
+            (labelled,) = self.encode([x_labelled], [labelled_key])
+            (clean,) = self.encode([x_labelled], [None])
         total = classification_cost = self.classification_cost(y, labelled.logits)
         terms = {}
         if self.lowest_decoded < len(self.layer_shapes):

@@ -22,7 +22,7 @@ def test_networks_are_those_of_the_table(name, decoder_mappings, denoisers):
     assert sum(denoiser is not None for denoiser in model.denoisers) == denoisers
 
 
-@pytest.mark.parametrize('name', ['ladder', 'gamma'])
+@pytest.mark.parametrize('name', ['ladder', 'gamma', 'baseline'])
 def test_products_of_an_update_are_as_many_as_counted(name):
     model = ladder_tensorflow.compiled(name, steps_per_execution=1)
 

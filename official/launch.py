@@ -11,7 +11,7 @@ import sys
 import warnings
 
 import gin
-from absl import app, flags
+from absl import app, flags, logging
 
 from official.core import config, distribution, errors, run_folder, runner
 
@@ -89,6 +89,8 @@ def main(arguments: list[str]) -> None:
     """For `app.run`: the flags to `launch`, bad input to a sentence."""
     del arguments
     values = flags.FLAGS
+    if not values['verbosity'].present:  # TensorFlow tells much of an export at INFO.
+        logging.set_verbosity(logging.WARNING)
     try:
         launch(
             values.gin_file, tuple(values.gin_param), values.mode, values.model_dir,

@@ -6,7 +6,6 @@ experiment, `model_overrides` arguments of the model. Importing this module give
 virtual CPUs, which has to come before TensorFlow's first op.
 """
 
-import functools
 import json
 import os
 import subprocess
@@ -22,10 +21,9 @@ from official.core import distribution
 DEVICES = distribution.virtual_cpu_devices(2)
 
 
-@functools.cache
 def two_devices():
-    """The one MirroredStrategy of the process: those of a second one meet the first's collectives."""
-    return tf.distribute.MirroredStrategy(DEVICES)
+    """The strategy over two virtual CPUs."""
+    return distribution.mirrored(tuple(DEVICES))
 
 
 def weights(experiment):

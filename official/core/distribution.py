@@ -5,6 +5,7 @@ TensorFlow is imported where it is needed, so that flags and TF_CONFIG are check
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import socket
@@ -52,12 +53,24 @@ def make_strategy(name: str, tpu: str | None = None):
         return tf.distribute.get_strategy()
     if name == 'mirrored':
         devices = tf.config.list_logical_devices('GPU') or tf.config.list_logical_devices('CPU')
-        return tf.distribute.MirroredStrategy([device.name for device in devices])
+        return mirrored(tuple(device.name for device in devices))
     if name == 'multi_worker':
         task, workers, _ = cluster_task()
         logging.warning('%s is one of %d workers; waiting for all of them.', task, workers)
         return tf.distribute.MultiWorkerMirroredStrategy()
     return _tpu_strategy(tpu)
+
+
+@functools.cache
+def mirrored(devices: tuple[str, ...]):
+    """The MirroredStrategy over `devices` of this process.
+
+    There is one only: the collective operations of a second one would meet those of the first,
+    whose numbers they share, and fail.
+    """
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(list(devices))
 
 
 def cluster_task() -> tuple[str, int, bool]:

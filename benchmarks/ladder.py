@@ -17,7 +17,9 @@ PyTorch is not of the locked stack. Without --torch_python, the Python that ARBO
 names is taken; without that a temporary environment is made with pip, with pip's own settings (one
 that finds a build without CUDA saves gigabytes), and is removed at the end.
 
-Result: not measured yet.
+Result (2 cores of an AMD EPYC with AVX-512, 5 rounds of 40 updates): 28.3 ms an update, PyTorch
+48.8 ms, 1.7 times as long by the medians and 1.98 by the rounds' ratios; 3.0 times the supervised
+network's 9.3 ms; the floor is 27 % of the update.
 """
 
 from __future__ import annotations

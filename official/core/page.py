@@ -40,7 +40,8 @@ a { color: var(--accent); text-decoration: none; }
 .card span { display: block; color: var(--soft); font-size: .85rem; line-height: 1.35; }
 .figures { display: grid; gap: 1rem;
   grid-template-columns: repeat(auto-fill, minmax(min(100%, 27rem), 1fr)); }
-.small.figures { grid-template-columns: repeat(auto-fill, minmax(10.5rem, 15rem)); gap: .6rem; }
+.small.figures { gap: .6rem;
+  grid-template-columns: repeat(auto-fill, minmax(max(9.5rem, 22%), 1fr)); }
 figure { margin: 0; break-inside: avoid; }
 figure img { display: block; width: 100%; max-width: 34rem; height: auto; }
 figcaption { color: var(--soft); font-size: .85rem; max-width: 34rem; }
@@ -54,7 +55,9 @@ tbody th { font-weight: 500; }
 .confusion td { text-align: center; min-width: 2.4rem; padding: .35rem .3rem;
   border: 1px solid #fff; font-variant-numeric: tabular-nums; }
 .confusion th { border: 0; white-space: nowrap; padding: .3rem .5rem; }
+.confusion td, .confusion th { vertical-align: middle; }
 .confusion thead th { text-align: center; }
+.confusion thead th:first-child { white-space: normal; width: 5rem; line-height: 1.2; }
 .confusion .zero { color: #a9b4be; }
 .images td, .images th { border: 0; padding: .15rem; text-align: center;
   vertical-align: middle; }
@@ -66,6 +69,11 @@ tbody th { font-weight: 500; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: .5rem;
   padding: .8rem 1rem; font: .8rem/1.45 ui-monospace, Menlo, Consolas, monospace;
   white-space: pre-wrap; overflow-wrap: anywhere; }
+@media (max-width: 40rem) {
+  .confusion td { min-width: 1.75rem; padding: .3rem .1rem; font-size: .8rem; }
+  .confusion th { padding: .3rem; font-size: .85rem; }
+  .images img { width: 3rem; }
+}
 @media print {
   body { padding: 0; max-width: none; font-size: 10pt; }
   nav { display: none; }

@@ -263,10 +263,11 @@ def _seeds(run_dir: str, result: Mapping) -> list[Section]:
         charts.append(figures.curves(
             records, seeds, _label(key)[:1].upper() + _label(key)[1:] + ' of each seed',
             log=_spans_decades(records, seeds), y_label='%' if key.endswith('_percent') else ''))
-    seeds = max((len(result[name]['values']) for name in names), default=0)
-    rows = [(index, *(_shown(name, result[name]['values'][index]) for name in names))
-            for index in range(seeds)]
-    values = page.table(rows, ('run', *map(_label, names))) if rows else ''
+    count = max((len(result[name]['values']) for name in names), default=0)
+    seeds = result.get('seeds') or range(count)
+    rows = [(seed, *(_shown(name, result[name]['values'][index]) for name in names))
+            for index, seed in enumerate(seeds)]
+    values = page.table(rows, ('seed', *map(_label, names))) if names else ''
     return [Section('Seeds', f'<div class=figures>{"".join(charts)}</div>{values}')]
 
 

@@ -78,6 +78,8 @@ class Run:
                 run_dir=folder, seed=seed, data_dir=data_dir, strategy=strategy))
 
         with claim(run_dir, seed, several):
+            # No other worker may come before the chief, which wants an empty folder.
+            distribution.wait_for_all(strategy)
             if chief and bound:
                 run_folder.write_text(os.path.join(run_dir, run_folder.CONFIG), bound.text())
             if not several:

@@ -12,6 +12,7 @@ import numpy as np
 
 from official.core import figures, page
 from official.core.page import Section
+from research.ladder import encoder
 
 _ARROWS = '#2a9d3f'
 
@@ -23,8 +24,8 @@ class LadderReport:
       units_per_layer: units whose denoising function is drawn, of each layer.
       u_values: values of the projection u from the layer above, one curve each, in its standard
         deviations (u is batch-normalized, Eq. (2)). The arrows belong to the middle one.
-      hidden_range: hidden layers are drawn for z_tilde in +-hidden_range, in standard deviations
-        of the clean values.
+      hidden_range: the layers above the input are drawn for z_tilde in +-hidden_range, in standard
+        deviations of the clean values.
       points: points of a curve.
     """
 
@@ -40,8 +41,8 @@ class LadderReport:
         """The sections, of those that the model has.
 
         Args:
-          model: a LadderNetwork: `denoise(x, key)` and `denoisers`, one for each layer from the
-            input up, None where a layer has none.
+          model: a LadderNetwork: `denoise(x, key)`, `rungs`, and for each layer from the input up
+            `denoising_costs` and `denoisers`, None where a layer has none.
           data: `evaluation('test')` batches of (x, y, weight), `class_names`.
           key: int32 [2], the noise of the corrupted images.
         """
@@ -53,7 +54,7 @@ class LadderReport:
             sections.append(self._images(images, data.class_names))
             input_range = _range(images['corrupted'])
         if any(denoiser is not None for denoiser in denoisers):
-            sections.append(self._functions(denoisers, input_range))
+            sections.append(self._functions(model, input_range))
         return sections
 
     def _images(self, images, class_names) -> Section:
@@ -68,22 +69,31 @@ class LadderReport:
             'the decoder\'s estimate of the clean one. Black and white are '
             f'{low:.3g} and {high:.3g}.', note=True))
 
-    def _functions(self, denoisers, input_range) -> Section:
+    def _functions(self, model, input_range) -> Section:
         parts = [page.paragraph(
             'What each layer has learned as its denoising function, drawn as the paper\'s Figure 1 '
             'draws the optimal one: across the corrupted value, upwards its denoised estimate. On '
             'the dashed line nothing would change; the green arrows show how the thick curve moves '
             'values towards more probable ones. Each colour is one value of u, the message from '
-            'the layer above.'), self._legend(), '<h3>Figure 1: optimal for two modes</h3>',
+            'the layer above, in its standard deviations; above the input, so are z and its '
+            'estimate, in those of the clean values.'),
+            self._legend(), '<h3>Figure 1: optimal for two modes</h3>',
             f'<div class="small figures">{self._two_modes()}</div>']
-        for layer, denoiser in enumerate(denoisers):
+        top = len(model.denoisers) - 1
+        free = []
+        for layer, denoiser in enumerate(model.denoisers):
             if denoiser is None:
+                continue
+            if not model.denoising_costs[layer]:
+                free.append(str(layer))
                 continue
             low, high = input_range if layer == 0 else (-self.hidden_range, self.hidden_range)
             z = np.linspace(low, high, self.points, dtype=np.float32)
             curves = denoised_values(denoiser, z, self.u_values)
+            if layer:
+                curves = normalized_as_clean(curves, model.rungs[layer - 1])
             units = units_that_bend_most(z, self.u_values, curves, self.units_per_layer)
-            name = 'input' if layer == 0 else 'output' if layer == len(denoisers) - 1 else 'hidden'
+            name = 'input' if layer == 0 else 'output' if layer == top else 'hidden'
             panels = ''.join(self._panel(f'layer {layer}, unit {unit}', z, curves[..., unit])
                              for unit in units)
             parts.append(f'<h3>Layer {layer}, {name}: {page.number(denoiser.units)} units</h3>'
@@ -92,6 +102,10 @@ class LadderReport:
             'Drawn are the units (in convolutions: channels) whose function bends most, that is, '
             'lies farthest from a plane in z and u: a function as flat as a plane ignores what u '
             'says about z.', note=True))
+        if free:
+            parts.append(page.paragraph(
+                f'Not drawn: layer {", ".join(free)}, without a denoising cost. Nothing there '
+                'holds the estimate to the scale of z.', note=True))
         return Section('Learned denoising functions', ''.join(parts))
 
     def _legend(self) -> str:
@@ -184,6 +198,16 @@ def denoised_values(denoiser, z: np.ndarray, u_values: Sequence[float]) -> np.nd
     ones = np.ones((1, denoiser.units), np.float32)
     values = denoiser(grid_z.reshape(-1, 1) * ones, grid_u.reshape(-1, 1) * ones)
     return np.asarray(values).astype(np.float32).reshape(*grid_z.shape, denoiser.units)
+
+
+def normalized_as_clean(curves: np.ndarray, rung) -> np.ndarray:
+    """z_hat on the scale of z, as the denoising cost of Eq. (2) compares them.
+
+    Args:
+      curves: z_hat, on the scale of z_pre, [..., units].
+      rung: the layer; `mean` and `variance` are the statistics of its clean path, [units].
+    """
+    return (curves - np.asarray(rung.mean)) / np.sqrt(np.asarray(rung.variance) + encoder.EPSILON)
 
 
 def units_that_bend_most(z: np.ndarray, u_values: Sequence[float], curves: np.ndarray,

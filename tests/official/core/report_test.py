@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sys
+import xml.etree.ElementTree
 
 import numpy as np
 from PIL import Image
@@ -46,7 +47,8 @@ class Parsed(html.parser.HTMLParser):
 def write_run(run_dir, error=1.25, **result):
     os.makedirs(run_dir, exist_ok=True)
     with open(os.path.join(run_dir, 'result.json'), 'w') as f:
-        json.dump({'step': 300, 'seed': 5, 'test_error_percent': error, 'class_names': ['cat', 'dog'],
+        json.dump({'step': 300, 'seed': 5, 'test_error_percent': error,
+                   'class_names': ['cat', 'dog'],
                    'confusion_matrix': [[61, 7], [13, 59]], 'train_seconds': 125.0, **result}, f)
     with open(os.path.join(run_dir, 'history.jsonl'), 'w') as f:
         for step in (100, 200, 300):
@@ -107,14 +109,135 @@ def test_the_pixels_of_an_image_are_its_values(tmp_path):
     np.testing.assert_allclose(pixels, [[0, 127.5], [255, 255]], atol=1)
 
 
+def drawn(text, gid):
+    """The points [n, 2] of the curve `gid` in the one chart of `text`, y upwards."""
+    source, = Parsed(text).sources
+    kind, data = decoded(source)
+    assert kind == 'svg+xml'
+    group, = (g for g in xml.etree.ElementTree.fromstring(data).iter() if g.get('id') == gid)
+    path = next(child.get('d') for child in group if child.get('d'))
+    points = np.array(re.findall(r'[ML] (\S+) (\S+)', path), np.float64)
+    return points * (1, -1)
+
+
+def test_curves_are_drawn_where_their_values_are():
+    history = [{'step': 0, 'cost': 100.0}, {'step': 100, 'cost': 10.0, 'other': 3.0},
+               {'step': 400, 'cost': 0.1}]
+    for log in (False, True):
+        text = figures.curves(history, ['cost'], 'Cost', log=log, compare={'baseline': [
+            {'step': 0, 'cost': 10.0}, {'step': 400, 'cost': 100.0}]})
+        x, y = drawn(text, 'curve-cost').T
+        assert (x[1] - x[0]) / (x[2] - x[0]) == pytest.approx(1 / 4, rel=1e-4)
+        # From 100 to 0.1 are three decades, and the first of them is a third of the way.
+        share = 1 / 3 if log else 90 / 99.9
+        assert (y[1] - y[0]) / (y[2] - y[0]) == pytest.approx(share, rel=1e-4)
+        other = drawn(text, 'curve-baseline-cost')
+        np.testing.assert_allclose(other, [[x[0], y[1]], [x[2], y[0]]], rtol=1e-5)
+
+
+def test_values_that_cannot_be_drawn_leave_a_gap():
+    values = [4.0, None, float('nan'), 0.0, -1.0, float('inf'), 2.0, 1.0]
+    history = [{'step': step, 'cost': value} for step, value in enumerate(values)]
+    x, y = drawn(figures.curves(history, ['cost'], 'Cost', log=True), 'curve-cost').T
+    assert len(x) == 3 and y[0] - y[1] == pytest.approx(y[1] - y[2], rel=1e-4)
+    nothing = figures.curves([{'step': 1, 'cost': float('nan')}], ['cost'], 'Cost', log=True)
+    assert Parsed(nothing).sources
+
+
+def test_long_curves_are_thinned_but_keep_their_ends():
+    history = [{'step': step, 'cost': (step % 7) + 1.0} for step in range(50_000)]
+    text = figures.curves(history, ['cost'], 'Cost')
+    assert len(text) < 100_000
+    x, y = drawn(text, 'curve-cost').T
+    assert 400 < len(x) <= 800 and x[-1] == x.max()
+
+
+def test_the_same_run_gives_the_same_bytes(tmp_path):
+    run_dir = write_run(tmp_path)
+    pages = [open(report.run_report(run_dir, 'x'), 'rb').read() for _ in range(2)]
+    assert pages[0] == pages[1]
+
+
+def test_confusion_matrix_cells_stand_in_their_rows():
+    text = page.confusion_matrix([[50, 0, 3], [1, 40, 2], [0, 0, 0]], ['a', '<b>', 'c & d'])
+    rows = [re.findall(r'<t[hd][^>]*>(.*?)</t[hd]>', row) for row in text.split('<tr>')[1:]]
+    assert rows == [['true \\ predicted', 'a', '&lt;b&gt;', 'c &amp; d', 'error'],
+                    ['a', '50', '0', '3', '5.66 %'], ['&lt;b&gt;', '1', '40', '2', '6.98 %'],
+                    ['c &amp; d', '0', '0', '0', '']]
+    with pytest.raises(ValueError, match='2 rows .* does not fit 3 class names'):
+        page.confusion_matrix([[1, 2], [3, 4]], ['a', 'b', 'c'])
+
+
+def test_of_many_classes_the_most_frequent_confusions_are_listed():
+    matrix = np.diag(np.full(40, 9)).tolist()
+    matrix[3][17], matrix[20][4] = 5, 8
+    words = Parsed(page.confusion_matrix(matrix, [f'class{c}' for c in range(40)])).words
+    assert 'class20 class4 8 class3 class17 5 The 2 most frequent' in words
+
+
+@pytest.mark.parametrize('reference, sentence', [
+    ({'test_error_percent': 1.0, 'std': 0.5}, '0.25 percentage points above the paper\'s, within'),
+    ({'test_error_percent': 1.75, 'std': 0.2}, 'below the paper\'s, 2.5 of its standard'),
+    ({'test_error_percent': 1.25}, 'equals the paper\'s'),
+    # Another data set than the paper's: both numbers, and no comparison.
+    ({'test_error_percent': 1.13, 'note': 'on MNIST'}, None), ({}, None)])
+def test_the_comparison_with_the_paper(reference, sentence):
+    result = {'step': 1, 'seed': 0, 'test_error_percent': 1.25, 'test_loss': 0.5}
+    words = Parsed(report.measured_against_paper({**result, 'reference': reference})).words
+    assert '1.25 %' in words and 'test loss' in words
+    assert ('the paper\'s' in words) == (sentence is not None) and (sentence or '') in words
+    assert ('on MNIST' in words) == ('note' in reference)
+
+
+def test_text_of_the_run_is_never_markup(tmp_path):
+    evil = '<script src="http://x">&'
+    run_dir = write_run(tmp_path, class_names=[evil, 'dog'], reference={
+        'cell': evil, 'test_error_percent': 1.0}, baseline={'test_error_percent': 2.0, evil: 3.0})
+    (tmp_path / 'operative_config.gin').write_text(evil)
+    page_ = parsed(run_dir, evil, [page.Section(evil, page.table([[evil, 1]], [evil, evil]))])
+    assert 'script' not in page_.tags and page_.words.count(evil) >= 7
+
+
+def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    path = str(tmp_path / 'report.html')
+    page.write_report(path, 'old', '', [])
+
+    def fails(*_):
+        raise OSError('disk full')
+
+    monkeypatch.setattr(os, 'replace', fails)
+    with pytest.raises(OSError, match='disk full'):
+        page.write_report(path, 'new', '', [])
+    assert os.listdir(tmp_path) == ['report.html'] and '<h1>old' in open(path).read()
+
+
+@pytest.mark.parametrize('seconds, text', [
+    (0.04, '0.0 s'), (59.9, '59.9 s'), (60, '1 min 0 s'), (3599.6, '1 h 0 min'),
+    (7500, '2 h 5 min'), (float('nan'), 'unknown')])
+def test_durations(seconds, text):
+    assert report.duration(seconds) == text
+
+
+def test_the_points_of_a_strip_plot_are_the_values():
+    text = figures.strip_plot({'measured': {
+        'mean': 2.0, 'std': 1.0, 'median': 1.0, 'values': [1.0, 1.0, 4.0]}}, 'Error', '%')
+    source, = Parsed(text).sources
+    group, = (g for g in xml.etree.ElementTree.fromstring(decoded(source)[1]).iter()
+              if g.get('id') == 'values-0')
+    points = np.array([[float(use.get(axis)) for axis in 'xy'] for use in group.iter()
+                       if use.tag.endswith('use')])
+    assert points[0, 0] == points[1, 0] < points[2, 0]
+    assert len(np.unique(points[:, 1])) == 3, 'equal values hide each other'
+
+
 def test_several_seeds(tmp_path):
-    for seed, error in enumerate((1.0, 1.5, 2.0)):
+    for seed, error in enumerate((1.0, 1.5, 2.0), 7):
         write_run(tmp_path / f'seed_{seed}', error)
     with open(tmp_path / 'result.json', 'w') as f:
-        json.dump({'num_seeds': 3, 'seeds': [0, 1, 2], 'test_error_percent': {
+        json.dump({'num_seeds': 3, 'seeds': [7, 8, 9], 'test_error_percent': {
             'mean': 1.51, 'std': 0.52, 'median': 1.53, 'values': [1.0, 1.5, 2.0]}}, f)
     page_ = parsed(str(tmp_path))
-    for expected in ('1.51 %', '0.52', '1.53', '2.00 %'):
+    for expected in ('1.51 %', '0.52', '1.53', '7 1.00 % 8 1.50 % 9 2.00 %'):
         assert expected in page_.words, expected
     assert len(page_.sources) >= 2
 
@@ -130,6 +253,9 @@ def test_what_is_missing_or_damaged_is_named(tmp_path):
         report.run_report(run_dir, 'x')
     (tmp_path / 'result.json').write_text('{"step": ')
     with pytest.raises(ValueError, match='result.json is not valid JSON: line 1'):
+        report.run_report(run_dir, 'x')
+    write_run(tmp_path, confusion_matrix=[[1, 2]])
+    with pytest.raises(ValueError, match='result.json is not the result of a run: .*confusion'):
         report.run_report(run_dir, 'x')
     os.remove(tmp_path / 'result.json')
     with pytest.raises(FileNotFoundError, match='result.json does not exist: evaluate the run'):

@@ -7,11 +7,13 @@ import sys
 import numpy as np
 from PIL import Image
 import pytest
+import tensorflow as tf
 
 from official.data import digits
 from official.modeling import random
 from research.ladder import data
 from research.ladder import denoisers
+from research.ladder import encoder
 from research.ladder import model
 from research.ladder import report
 
@@ -48,6 +50,34 @@ def test_denoised_values_are_the_denoisers_for_each_unit():
     expected = np.array([[[x + factor * x * u for factor in (0.0, 1.0, -2.0)] for x in z]
                          for u in us])
     np.testing.assert_allclose(values, expected, rtol=1e-6)
+
+
+def test_estimates_are_drawn_on_the_scale_that_the_cost_compares():
+    network, rng = ladder(), np.random.default_rng(0)
+    mean, variance = rng.normal(size=20), rng.uniform(0.5, 9.0, 20)
+    network.rungs[0].mean.assign(mean)
+    network.rungs[0].variance.assign(variance)
+    z, z_hat = rng.normal(size=(2, 7, 20)).astype(np.float32)
+    drawn = report.normalized_as_clean(z_hat, network.rungs[0])
+    clean = encoder.Path([None, tf.constant(z)], [
+        None, (tf.constant(mean, tf.float32), tf.constant(variance, tf.float32))], None)
+    cost = network.denoising_cost(1, clean, tf.constant(z_hat))
+    assert float(cost) == pytest.approx(np.mean((z - drawn) ** 2), rel=1e-5)
+    np.testing.assert_allclose(drawn * np.sqrt(variance) + mean, z_hat, atol=1e-5)
+
+
+def test_layers_without_a_cost_are_named_and_not_drawn():
+    sections = report.LadderReport(units_per_layer=2)(
+        model=ladder((100.0, 0.0, 1.0)), data=digits_data(), key=random.make_key(0))
+    text = sections[-1].html
+    assert 'Not drawn: layer 1,' in text
+    assert 'Layer 0, input' in text and 'Layer 1' not in text and 'Layer 2, output' in text
+    # Two of each of two layers, and Figure 1.
+    assert text.count('<img') == 5
+
+
+def test_a_model_without_a_decoder_adds_nothing():
+    assert report.LadderReport()(model=ladder((0.0, 0.0, 0.0)), data=None, key=None) == []
 
 
 def test_the_units_that_bend_most():

@@ -50,6 +50,8 @@ def parse_flags(arguments: list[str]) -> list[str]:
         _stop(f'{rest[1]!r} is no flag{hint}', 2)
     if not flags.FLAGS.gin_file:
         _stop('--gin_file is needed, as in --gin_file=gin_configs/ladder/digits_100.gin.', 2)
+    if not flags.FLAGS['verbosity'].present:  # TensorFlow tells much of an export at INFO.
+        logging.set_verbosity(logging.WARNING)
     return rest
 
 
@@ -89,8 +91,6 @@ def main(arguments: list[str]) -> None:
     """For `app.run`: the flags to `launch`, bad input to a sentence."""
     del arguments
     values = flags.FLAGS
-    if not values['verbosity'].present:  # TensorFlow tells much of an export at INFO.
-        logging.set_verbosity(logging.WARNING)
     try:
         launch(
             values.gin_file, tuple(values.gin_param), values.mode, values.model_dir,

@@ -6,6 +6,7 @@ input ends in one sentence: exit code 2 for a flag, 1 for what it names.
 
 from __future__ import annotations
 
+import logging as python_logging
 import os
 import sys
 import warnings
@@ -26,7 +27,8 @@ flags.DEFINE_string(
 flags.DEFINE_string('data_dir', None, 'The folder of the data, where it comes with no package.')
 flags.DEFINE_enum('strategy', 'one_device', distribution.STRATEGIES, 'What to run on.')
 flags.DEFINE_string('tpu', None, "Name or address of the TPU, or 'local'; needs --strategy=tpu.")
-flags.DEFINE_integer('seed', 0, 'The seed, or the first of Run.num_seeds.', lower_bound=0)
+flags.DEFINE_integer('seed', 0, 'The seed, or the first of Run.num_seeds.', lower_bound=0,
+    upper_bound=2 ** 32 - 1)
 
 _NOISE = (
     r'\s*TensorFlow Addons \(TFA\) has ended development',
@@ -111,9 +113,11 @@ def _prepare_environment(strategy: str, tpu: str | None, paths: tuple[str, ...])
     on_google_cloud = strategy == 'tpu' or any(path.startswith('gs://') for path in paths)
     if not on_google_cloud:  # There, the metadata server gives the credentials.
         os.environ.setdefault('NO_GCE_CHECK', 'true')
-    if strategy == 'tpu' and tpu != 'local':
+    if strategy == 'tpu' and (tpu or os.environ.get('TPU_NAME')) != 'local':
         # The hosts of the pod drive their chips; this process must not take those beside it.
         os.environ.setdefault('TPU_LOAD_LIBRARY', '0')
+    # Without a home to write to, it says where else it keeps its cache.
+    python_logging.getLogger('matplotlib').setLevel(python_logging.ERROR)
     for message in _NOISE:
         warnings.filterwarnings('ignore', message=message)
     warnings.filterwarnings('ignore', category=SyntaxWarning, module='.*tf_agents')

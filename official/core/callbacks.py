@@ -88,9 +88,11 @@ class Preemption(_Callback):
                 self._previous[number] = signal.signal(number, self._note)
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, kind, *_):
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+        if kind is None and self._signal is not None:  # It came after the last step.
+            self._stop()
 
     def _note(self, number, frame):
         del frame
@@ -99,9 +101,17 @@ class Preemption(_Callback):
         self._signal = number
 
     def on_train_batch_end(self, batch, logs=None):
+        # The last step of an interval has its evaluation and its checkpoint yet to come.
+        if self._signal is not None and batch + 1 < self.params['steps']:
+            self._stop()
+
+    def on_epoch_end(self, epoch, logs=None):
         if self._signal is not None:
-            path = self._save()
-            print(f'\nStopped by {signal.Signals(self._signal).name} at step '
-                  f'{int(self.model.global_step.numpy())}; the same command goes on from {path}.',
-                  file=sys.stderr, flush=True)
-            raise SystemExit(128 + self._signal)
+            self._stop()
+
+    def _stop(self) -> None:
+        path = self._save()
+        print(f'\nStopped by {signal.Signals(self._signal).name} at step '
+              f'{int(self.model.global_step.numpy())}; the same command goes on from {path}.',
+              file=sys.stderr, flush=True)
+        raise SystemExit(128 + self._signal)

@@ -61,7 +61,8 @@ class Checkpoints:
         if not self._write:
             return path
         if step not in self.steps():
-            partial = path + _PARTIAL
+            # Object stores rename file by file: there the manifest, written last, is what counts.
+            partial = path if '://' in path else path + _PARTIAL
             if tf.io.gfile.exists(partial):
                 tf.io.gfile.rmtree(partial)
             tf.io.gfile.makedirs(partial)
@@ -72,9 +73,10 @@ class Checkpoints:
             with tf.io.gfile.GFile(os.path.join(partial, _MANIFEST), 'w') as f:
                 f.write(json.dumps(manifest, indent=2))
             _flush_to_disk(partial)
-            if tf.io.gfile.exists(path):  # Without a manifest: it was never complete.
-                tf.io.gfile.rmtree(path)
-            tf.io.gfile.rename(partial, path)
+            if partial != path:
+                if tf.io.gfile.exists(path):  # Without a manifest: it was never complete.
+                    tf.io.gfile.rmtree(path)
+                tf.io.gfile.rename(partial, path)
             _flush_to_disk(self.directory)
         for name in tf.io.gfile.listdir(self.directory):
             name = name.rstrip('/')
@@ -83,25 +85,22 @@ class Checkpoints:
                 tf.io.gfile.rmtree(os.path.join(self.directory, name))
         return path
 
-    def restore(self, step: int, partial: bool = False) -> None:
+    def restore(self, step: int) -> None:
         """Restores the checkpoint of `step` into the objects.
 
         Args:
           step: one of `steps()`.
-          partial: allow the checkpoint to hold more than the objects, such as an optimizer that
-            an evaluation does not need.
 
         Raises:
-          CheckpointError: if a file is missing, cut short or changed, or if the checkpoint is of
-            another model. Nothing is restored then.
+          CheckpointError: if a file is missing, cut short or changed, and then nothing is restored;
+            or if the checkpoint is of another model.
         """
         path = self.path(step)
         _verify(path)
         try:
             status = self._checkpoint.read(os.path.join(path, _PREFIX))
             status.assert_existing_objects_matched()
-            if not partial:
-                status.assert_consumed()
+            status.assert_consumed()
         except (AssertionError, ValueError) as error:
             first_line = str(error).splitlines()[0]
             raise CheckpointError(

@@ -116,16 +116,15 @@ def is_chief(strategy) -> bool:
     return not resolver.task_id
 
 
-def wait_for_all(strategy) -> None:
-    """Returns when every worker of `strategy` has called it."""
+def from_all_workers(strategy, value: int) -> list[int]:
+    """Waits until every worker of `strategy` has called it, and returns the values of all."""
     import tensorflow as tf
 
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        return
-    together = tf.function(lambda: strategy.run(
-        lambda: tf.distribute.get_replica_context().all_reduce('SUM', tf.constant(1.0))))
-    tf.nest.map_structure(lambda value: value.numpy(), strategy.experimental_local_results(
-        together()))
+        return [value]
+    gathered = tf.function(lambda: strategy.run(
+        lambda: tf.distribute.get_replica_context().all_gather(tf.constant([value]), axis=0)))()
+    return strategy.experimental_local_results(gathered)[0].numpy().tolist()
 
 
 def supports_jit_compile(strategy) -> bool:
@@ -170,7 +169,7 @@ def _tpu_strategy(tpu: str | None):
     named = f'--tpu={tpu}' if tpu else 'TPU_NAME'
     try:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu)
-        addresses = [] if tpu == 'local' else resolver.cluster_spec().as_dict()
+        addresses = [] if (tpu or os.environ.get('TPU_NAME')) == 'local' else resolver.cluster_spec().as_dict()
     except Exception as error:  # A name that nobody knows, no metadata server, no credentials, ...
         raise ConnectionError(f'No TPU found by {named}: {error}.') from error
     for job in addresses:

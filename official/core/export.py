@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
-import shutil
 from typing import Callable, Mapping, Sequence
 
 import tensorflow as tf
@@ -31,12 +29,13 @@ def save(model: tf.keras.Model, signatures: Signatures, path: str) -> str:
     for name, (function, specs) in signatures.items():
         archive.add_endpoint(name, function, input_signature=list(specs))
     partial, old = path + '.partial', path + '.old'
-    for leftover in (partial, old):
-        shutil.rmtree(leftover, ignore_errors=True)
+    for leftover in filter(tf.io.gfile.exists, (partial, old)):
+        tf.io.gfile.rmtree(leftover)
     with contextlib.redirect_stdout(io.StringIO()):  # It would print the temporary name.
         archive.write_out(partial)
-    if os.path.exists(path):
-        os.rename(path, old)
-    os.rename(partial, path)
-    shutil.rmtree(old, ignore_errors=True)
+    if tf.io.gfile.exists(path):
+        tf.io.gfile.rename(path, old)
+    tf.io.gfile.rename(partial, path)
+    if tf.io.gfile.exists(old):
+        tf.io.gfile.rmtree(old)
     return path

@@ -17,6 +17,7 @@ from official.core import experiment
 from official.core import export
 from official.core import history
 from official.core import report
+from official.core import run_folder
 from official.modeling import random
 
 
@@ -152,7 +153,7 @@ class KerasExperiment(experiment.Experiment):
     def train(self) -> None:
         self._restore(best=False)
         if self.is_chief:
-            os.makedirs(self.run_dir, exist_ok=True)
+            tf.io.gfile.makedirs(self.run_dir)
         rows = history.History(self.run_dir, self._step, write=self.is_chief)
         self.model.stop_training = self._out_of_patience()
         if self._step < self.train_steps and not self.model.stop_training:
@@ -223,7 +224,7 @@ class KerasExperiment(experiment.Experiment):
                    for v in self.model.trainable_variables):
             raise FloatingPointError(
                 f'A weight is not finite after step {self._step - 1}; the last good checkpoint is '
-                f'{self._last_checkpoint()}.')
+                f'{self._last_checkpoint() or "none"}.')
         return self._checkpoints.save(self._step, keep={int(self._progress.best_step.numpy())})
 
     def _last_checkpoint(self) -> str | None:
@@ -232,14 +233,22 @@ class KerasExperiment(experiment.Experiment):
 
     def _restore(self, best: bool) -> bool:
         # The chief may be writing and removing checkpoints that the other workers look for.
-        distribution.wait_for_all(self.strategy)
+        distribution.from_all_workers(self.strategy, 0)
         steps = self._checkpoints.steps()
         if steps:
             self._checkpoints.restore(steps[-1])
             best_step = int(self._progress.best_step.numpy())
+            if best and best_step < 0:
+                raise ValueError(
+                    f'{self._checkpoints.directory} has no best checkpoint yet: no interval has '
+                    f'been evaluated.')
             if best and best_step != steps[-1]:
                 self._checkpoints.restore(best_step)
-        distribution.wait_for_all(self.strategy)
+        restored = distribution.from_all_workers(self.strategy, self._step)
+        if len(set(restored)) > 1:
+            raise ValueError(
+                f'The workers are at steps {restored}: {self.run_dir} must be one folder that all '
+                f'of them see.')
         return bool(steps)
 
     # Results.
@@ -299,10 +308,8 @@ class KerasExperiment(experiment.Experiment):
         if self.baseline:
             result['baseline'] = self.baseline.evaluate()
         if self.is_chief:
-            partial = os.path.join(self.run_dir, 'result.json.partial')
-            with open(partial, 'w') as f:
-                json.dump(result, f, indent=2)
-            os.replace(partial, os.path.join(self.run_dir, 'result.json'))
+            run_folder.write_text(
+                os.path.join(self.run_dir, run_folder.RESULT), json.dumps(result, indent=2) + '\n')
         return result
 
     def export(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from official.core import averaging
+from official.modeling import batch_statistics
 from official.modeling import random
 
 
@@ -86,7 +87,9 @@ class Model(tf.keras.Model):
     def train_step(self, data):
         key = random.step_key(self.seed, self.global_step, self.noise_shards)
         loss, logs = self.update(data, key)
-        bad = tf.logical_and(self.first_bad_step < 0, ~tf.math.is_finite(loss))
+        # On whichever replica: the mean of a number that is not finite is not finite either.
+        bad = tf.logical_and(
+            self.first_bad_step < 0, ~tf.math.is_finite(batch_statistics.global_mean(loss)))
         self.first_bad_step.assign(tf.where(bad, self.global_step, self.first_bad_step))
         self.global_step.assign_add(1)
         return logs

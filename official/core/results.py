@@ -55,7 +55,8 @@ def lines(result: dict) -> list[str]:
         notes = [reference['cell']] if 'cell' in reference else []
         for name, value in reference.items():
             if _is_number(value) and name != 'std':
-                std = [f'±{_number(name, reference["std"])}'] if 'std' in reference else []
+                of_mean = 'std' in reference and not name.startswith('median_')
+                std = [f'±{_number(name, reference["std"])}'] if of_mean else []
                 shown.append(_line(f'paper {name}', value, std + notes))
     return shown
 

@@ -79,7 +79,7 @@ class Run:
 
         with claim(run_dir, seed, several):
             # No other worker may come before the chief, which wants an empty folder.
-            distribution.wait_for_all(strategy)
+            distribution.from_all_workers(strategy, 0)
             if chief and bound:
                 run_folder.write_text(os.path.join(run_dir, run_folder.CONFIG), bound.text())
             if not several:

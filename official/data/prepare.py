@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
     try:
         print(prepare(options.name, options.data_dir, options.file_format))
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         parser.exit(1, f'{error}\n')
 
 

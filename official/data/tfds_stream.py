@@ -50,7 +50,7 @@ def train_images(
     source = _Source(name, data_dir, split)
     positions = pipeline.batch_positions(batch_size, start_step, input_context)
     size = positions.element_spec.shape[0]
-    indices = pipeline.shuffled_indices(positions, len(source), seed)
+    indices = pipeline.batch_indices(len(source), batch_size, seed, start_step, input_context)
 
     def decode(position, encoded, *label):
         image = square(decode_image(encoded), image_size)

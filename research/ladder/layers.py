@@ -26,7 +26,8 @@ class Rung(tf.keras.layers.Layer):
     """
 
     def __init__(self, activation: Callable = tf.nn.relu, name: str | None = None):
-        super().__init__(name=name)
+        # float32: products are cast where they are made, statistics and biases never.
+        super().__init__(name=name, dtype='float32')
         self.activation = activation
         self.beta = self.gamma = None
 

@@ -44,7 +44,7 @@ class LadderReport:
           model: a LadderNetwork: `denoise(x, key)`, `rungs`, and for each layer from the input up
             `denoising_costs` and `denoisers`, None where a layer has none.
           data: `evaluation('test')` batches of (x, y, weight), `class_names`.
-          key: int32 [2], the noise of the corrupted images.
+          key: int32 [1, 2], the noise of the corrupted images.
         """
         denoisers = list(getattr(model, 'denoisers', None) or ())
         sections = []
@@ -158,7 +158,7 @@ def images_of_classes(model, data, key) -> dict[str, np.ndarray]:
     Args:
       model: has `denoise(x, key)`, a dict of clean, corrupted and denoised batches like x.
       data: has `evaluation('test')`, `class_names`, and `arrays.test_images` of the images' shape.
-      key: int32 [2], of the noise.
+      key: int32 [1, 2], of the noise.
 
     Returns:
       clean, corrupted, denoised: [classes found, height, width, channels]; labels, ascending.

@@ -46,13 +46,15 @@ def test_resume_takes_the_same_steps(tmp_path, stop_at, steps_per_execution):
     assert [row['step'] for row in conformance.read_history(tmp_path)] == [4, 8, 10]
 
 
-def test_a_signal_saves_a_checkpoint_between_two_intervals(tmp_path, capsys):
+@pytest.mark.parametrize('signal_step, stopped_at', [(5, 6), (7, 8), (9, 10)])
+def test_a_signal_saves_a_checkpoint_wherever_it_comes(tmp_path, capsys, signal_step, stopped_at):
+    """In the middle of an interval, at its last step and at the last step of all."""
     experiment = toy_model.make(str(tmp_path))
     update = experiment.model.train_step
 
     def train_step(data):
         tf.py_function(
-            lambda step: os.kill(os.getpid(), signal.SIGTERM) if step == 5 else None,
+            lambda step: os.kill(os.getpid(), signal.SIGTERM) if step == signal_step else None,
             [experiment.model.global_step], [])
         return update(data)
 
@@ -61,7 +63,7 @@ def test_a_signal_saves_a_checkpoint_between_two_intervals(tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
         experiment.train()
     assert stopped.value.code == 128 + signal.SIGTERM
-    assert 'Stopped by SIGTERM at step 6' in capsys.readouterr().err
+    assert f'Stopped by SIGTERM at step {stopped_at};' in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) is previous
     resumed = toy_model.make(str(tmp_path))
     resumed.train()
@@ -173,6 +175,14 @@ def test_a_monitor_that_is_no_metric(tmp_path):
         experiment.train()
     with pytest.raises(ValueError, match='need a monitor'):
         toy_model.make(str(tmp_path), report_best=True)
+
+
+def test_reporting_the_best_before_any_interval_was_evaluated(tmp_path):
+    arguments = dict(monitor='test_error', report_best=True)
+    experiment = toy_model.make(str(tmp_path), **arguments)
+    experiment._save()
+    with pytest.raises(ValueError, match='has no best checkpoint yet'):
+        toy_model.make(str(tmp_path), **arguments).evaluate()
 
 
 def test_evaluate_before_training(tmp_path):

@@ -117,6 +117,9 @@ def test_bfloat16_changes_the_products_and_little_else(tmp_path):
         costs.append(float(terms['loss']))
     assert costs[0] != costs[1]
     assert costs[0] == pytest.approx(costs[1], rel=0.02)
+    experiment.train()
+    assert 0 <= experiment.evaluate()['test_error_percent'] < 100
+    assert os.path.isdir(experiment.export())
 
 
 TINY = [

@@ -50,7 +50,7 @@ def train_images(
     source = _Source(name, data_dir, split)
     positions = pipeline.batch_positions(batch_size, start_step, input_context)
     size = positions.element_spec.shape[0]
-    indices = pipeline.batch_indices(len(source), batch_size, seed, start_step, input_context)
+    indices = pipeline.shuffled_indices(positions, len(source), seed)
 
     def decode(position, encoded, *label):
         image = square(decode_image(encoded), image_size)
@@ -65,7 +65,9 @@ def train_images(
     examples = tf.data.Dataset.zip((positions, indices.map(source.read))).map(
         lambda position, example: (position, *example)
     )
-    return _decoded(examples, decode, size)
+    # Said, since several workers keep static shapes only of a dataset they know to be endless.
+    return _decoded(examples, decode, size).apply(
+        tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
 
 
 def evaluation_images(

@@ -88,6 +88,24 @@ def test_convolutional_ladder_and_every_gradient():
             np.testing.assert_allclose(m, n, rtol=2e-3, atol=2e-4 * max(1.0, np.abs(n).max()))
 
 
+def test_xla_gives_the_same_gradients():
+    rungs, _ = convolutional()
+    model = ladder.LadderNetwork(
+        seed=1, encoder=rungs, input_shape=IMAGE, denoising_costs=(5., 1., .5, .3, .2, .4, .1))
+    batch = model_test.small_batch(labelled=4, unlabelled=4, shape=IMAGE)
+
+    def loss_and_gradients(x_labelled, y, x_unlabelled):
+        with tf.GradientTape() as tape:
+            loss = model.costs(x_labelled, y, x_unlabelled, random.make_key(7))[0]['loss']
+        return loss, tape.gradient(loss, model.trainable_variables)
+
+    plain = loss_and_gradients(*map(tf.constant, batch))
+    compiled = tf.function(loss_and_gradients, jit_compile=True)(*map(tf.constant, batch))
+    for one, other in zip(tf.nest.flatten(plain), tf.nest.flatten(compiled), strict=True):
+        np.testing.assert_allclose(
+            other, one, rtol=1e-3, atol=1e-4 * max(1.0, np.abs(one).max()))
+
+
 def test_prediction_uses_the_given_statistics():
     rungs, numpy_layers = convolutional()
     _, _, names = model_test.DENOISERS['g3']

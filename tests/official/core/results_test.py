@@ -49,6 +49,10 @@ def test_lines_of_one_seed():
         'test error 3.42 %', 'test loss 1.71', 'baseline test error 20.00 %',
         'paper test error 1.06 % (±0.37 %, Table 1, 100 labels)']
     assert results.lines({'step': 1, 'seed': 0, 'score': 400}) == ['score 400']
+    # The deviation is the mean's, not the median's.
+    reference = {'cell': 'Table 1', 'test_error': 4.0, 'median_test_error': 2.0, 'std': 1.0}
+    assert results.lines({'test_error': 3.0, 'reference': reference}) == [
+        'test error 3', 'paper test error 4 (±1, Table 1)', 'paper median test error 2 (Table 1)']
 
 
 if __name__ == '__main__':

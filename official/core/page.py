@@ -9,8 +9,9 @@ from __future__ import annotations
 import dataclasses
 import html
 import numbers
-import os
 from collections.abc import Sequence
+
+from official.core import run_folder
 
 _LARGEST_MATRIX = 30  # Classes; with more, the cells no longer fit on a screen.
 
@@ -225,13 +226,5 @@ def write_report(path: str, title: str, summary: str, sections: Sequence[Section
     Raises:
       OSError: the folder does not exist or cannot be written.
     """
-    text = document(title, summary, sections)
-    unfinished = f'{path}.{os.getpid()}.unfinished'
-    try:
-        with open(unfinished, 'w', encoding='utf-8') as file:
-            file.write(text)
-        os.replace(unfinished, path)
-    finally:
-        if os.path.exists(unfinished):
-            os.remove(unfinished)
+    run_folder.write_text(path, document(title, summary, sections))
     return path

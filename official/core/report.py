@@ -6,7 +6,6 @@ and of its `seed_*` folders where there are any. Knows no paper: what a paper ad
 
 from __future__ import annotations
 
-import glob
 import html
 import importlib.metadata
 import json
@@ -16,6 +15,8 @@ import os
 import platform
 import re
 from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
 
 from official.core import figures, history, page
 from official.core.page import Section
@@ -54,10 +55,9 @@ def run_report(run_dir: str, title: str, sections: Sequence[Section] = ()) -> st
     parts.extend(sections)
     parts.append(Section('Run', run_facts(result)))
     config = os.path.join(run_dir, 'operative_config.gin')
-    if os.path.exists(config):
-        with open(config, encoding='utf-8', errors='replace') as file:
-            parts.append(Section('Operative configuration',
-                                 f'<pre>{html.escape(file.read().strip())}</pre>'))
+    if tf.io.gfile.exists(config):
+        parts.append(Section('Operative configuration',
+                             f'<pre>{html.escape(_text(config).strip())}</pre>'))
     return page.write_report(os.path.join(run_dir, 'report.html'), title, summary, parts)
 
 
@@ -68,10 +68,14 @@ def read_result(path: str) -> dict:
       FileNotFoundError: there is none.
       ValueError: it is not a JSON object.
     """
-    if not os.path.isfile(path):
+    if not tf.io.gfile.exists(path):
         raise FileNotFoundError(f'{path} does not exist: evaluate the run before its report.')
-    with open(path, encoding='utf-8', errors='replace') as file:
-        return _json_object(file.read(), path)
+    return _json_object(_text(path), path)
+
+
+def _text(path: str) -> str:
+    with tf.io.gfile.GFile(path, 'rb') as file:
+        return file.read().decode('utf-8', 'replace')
 
 
 def _json_object(text: str, where: str) -> dict:
@@ -250,9 +254,10 @@ def _seeds(run_dir: str, result: Mapping) -> list[Section]:
             groups, title[:1].upper() + title[1:], '%' if name.endswith('_percent') else title))
     merged: dict[int, dict] = {}
     key = None
-    for folder in sorted(glob.glob(os.path.join(glob.escape(run_dir), 'seed_*'))):
-        seed = os.path.basename(folder)
-        for record in history.read(folder):
+    for seed in sorted(name.rstrip('/') for name in tf.io.gfile.listdir(run_dir)):
+        if not re.fullmatch(r'seed_\d+', seed):
+            continue
+        for record in history.read(os.path.join(run_dir, seed)):
             key = key or next((name for name in record if 'error' in name), None)
             if record.get(key) is not None:
                 merged.setdefault(record['step'], {'step': record['step']})[seed] = record[key]

@@ -114,11 +114,16 @@ def write_text(path: str, text: str) -> None:
             f.write(text)
         tf.io.gfile.rename(partial, path, overwrite=True)
         return
-    with open(partial, 'w', encoding='utf-8') as f:
-        f.write(text)
-        f.flush()
-        os.fsync(f.fileno())
-    os.replace(partial, path)
+    try:
+        with open(partial, 'w', encoding='utf-8') as f:
+            f.write(text)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(partial, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.remove(partial)
+        raise
 
 
 def read_json(path: str) -> dict:

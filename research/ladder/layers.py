@@ -193,10 +193,12 @@ class MaxPoolRung(Rung):
         return (-(-below[0] // self.size), -(-below[1] // self.size), below[2])
 
     def project(self, h):
-        excess = [[0, -self.below[axis] % self.size] for axis in (0, 1)]
-        if excess != [[0, 0], [0, 0]]:
-            h = tf.pad(h, [[0, 0], *excess, [0, 0]], constant_values=h.dtype.min)
-        return tf.nn.max_pool2d(h, self.size, self.size, 'VALID')
+        # Not TensorFlow's max pooling: its gradient under XLA has no deterministic form.
+        (height, more), (width, wider) = (
+            (-(-side // self.size), -side % self.size) for side in self.below[:2])
+        h = tf.pad(h, [[0, 0], [0, more], [0, wider], [0, 0]], constant_values=h.dtype.min)
+        windows = tf.reshape(h, [-1, height, self.size, width, self.size, self.below[2]])
+        return tf.reduce_max(windows, [2, 4])
 
     def reverse(self, z_hat):
         u = tf.repeat(tf.repeat(z_hat, self.size, axis=1), self.size, axis=2)

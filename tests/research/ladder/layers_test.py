@@ -99,6 +99,7 @@ def test_xla_gives_the_same_gradients():
             loss = model.costs(x_labelled, y, x_unlabelled, random.make_key(7))[0]['loss']
         return loss, tape.gradient(loss, model.trainable_variables)
 
+    tf.config.experimental.enable_op_determinism()  # As the launcher does.
     plain = loss_and_gradients(*map(tf.constant, batch))
     compiled = tf.function(loss_and_gradients, jit_compile=True)(*map(tf.constant, batch))
     for one, other in zip(tf.nest.flatten(plain), tf.nest.flatten(compiled), strict=True):

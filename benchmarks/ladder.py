@@ -25,24 +25,18 @@ network's 9.3 ms; the floor is 27 % of the update.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
-import os
 import pathlib
-import platform
 import statistics
-import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+from benchmarks import contest
+
 WIDTHS = (784, 1000, 500, 250, 250, 250, 10)
 BATCH = 100  # of each kind of examples
 BLOCKS = 3
-TORCH_REQUIREMENTS = ('torch==2.13.0', 'numpy')
-TORCH_VARIABLE = 'ARBORETUM_TORCH_PYTHON'
+PEER = contest.Peer('PyTorch', 'torch', ('torch==2.13.0', 'numpy'))
 
 
 # Arithmetic.
@@ -103,22 +97,6 @@ CONTESTANTS = {
 }  # fmt: skip
 
 
-def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> dict[str, float]:
-    """Compares two contestants' times, round by round.
-
-    Returns:
-      'median', 'lowest' and 'highest' of the rounds' ratios, and 'of_medians', the ratio of the
-      medians of the times.
-    """
-    ratios = [a / b for a, b in zip(numerator, denominator, strict=True)]
-    return {
-        'median': statistics.median(ratios),
-        'lowest': min(ratios),
-        'highest': max(ratios),
-        'of_medians': statistics.median(numerator) / statistics.median(denominator),
-    }
-
-
 def summary(times: Mapping[str, Sequence[float]], peaks: Sequence[float]) -> dict:
     """All numbers that come of the measurements.
 
@@ -139,18 +117,18 @@ def summary(times: Mapping[str, Sequence[float]], peaks: Sequence[float]) -> dic
                 'median_ms': statistics.median(rounds),
                 'lowest_ms': min(rounds),
                 'highest_ms': max(rounds),
-                'times_the_ladder': ratio(rounds, times['ladder'])['median'],
+                'times_the_ladder': contest.ratio(rounds, times['ladder'])['median'],
             }
             for name, rounds in times.items()
         },
-        'ladder_over_baseline': ratio(times['ladder'], times['baseline']),
+        'ladder_over_baseline': contest.ratio(times['ladder'], times['baseline']),
         'peak_gflop_per_s': peak,
         'floor_ms': floor_ms,
         'floor_fraction': floor_ms / statistics.median(times['ladder']),
     }
     for name in ('torch', 'torch_fused'):
         if name in times:
-            result[f'{name}_over_ladder'] = ratio(times[name], times['ladder'])
+            result[f'{name}_over_ladder'] = contest.ratio(times[name], times['ladder'])
     return result
 
 
@@ -188,118 +166,6 @@ def table(numbers: dict) -> str:
 # Measurement.
 
 
-def take_turns(
-    contestants: Mapping[str, Callable[[], float]], rounds: int
-) -> dict[str, list[float]]:
-    """Calls one after the other, and all of them again: name -> its number in each round."""
-    taken: dict[str, list[float]] = {name: [] for name in contestants}
-    for number in range(1, rounds + 1):
-        print(f'round {number} of {rounds}', file=sys.stderr, flush=True)
-        for name, measure in contestants.items():
-            taken[name].append(measure())
-    return taken
-
-
-def run_worker(command: Sequence[str]) -> dict:
-    """The JSON object that a process prints as its last line.
-
-    Raises:
-      SystemExit: it failed; with one sentence that ends in the last line of its complaint.
-    """
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get('PYTHONPATH')]))
-    quiet = {'TF_CPP_MIN_LOG_LEVEL': '3'}
-    done = subprocess.run(
-        command, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-        env=quiet | os.environ | {'PYTHONPATH': path})
-    if done.returncode:
-        script = next(word for word in command if word.endswith('.py'))
-        raise SystemExit(
-            f'{os.path.basename(script)} ended with status {done.returncode}: '
-            f'{_last_line(done.stderr)}')
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, 'sched_getaffinity'):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def machine() -> dict:
-    """What the times depend on, without names."""
-    name = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError):
-        for line in pathlib.Path('/proc/cpuinfo').read_text().splitlines():
-            if line.startswith('model name'):
-                name = line.partition(':')[2].strip()
-    load = os.getloadavg()[0] if hasattr(os, 'getloadavg') else None
-    return {'processor': name, 'processors': processors(), 'system': platform.system(),
-            'python': platform.python_version(), 'load_before': load}
-
-
-def busy(facts: Mapping) -> str:
-    """A warning where the machine of `machine` had other work, else ''."""
-    load, free = facts['load_before'], facts['processors']
-    if load is None or load < free / 4:
-        return ''
-    # Threads that wait for each other in a loop, as those of OpenMP do, suffer out of proportion.
-    return (f'The load was {load:.1f} on {free} processors before the first round: other programs '
-            'ran, and these times do not count.')
-
-
-@contextlib.contextmanager
-def torch_environment(given: str | None) -> Iterator[str | None]:
-    """A Python that has torch, made for as long as it is needed if there is none.
-
-    Args:
-      given: path of one; 'none' for none at all; None for the one ARBORETUM_TORCH_PYTHON names.
-
-    Raises:
-      SystemExit: it has no torch, or none can be installed; with one sentence.
-    """
-    if given == 'none':
-        yield None
-        return
-    source, python = '--torch_python', given
-    if not python:
-        source, python = TORCH_VARIABLE, os.environ.get(TORCH_VARIABLE)
-    if python:
-        complaint = _complaint([python, '-I', '-c', 'import torch'])
-        if complaint:
-            raise SystemExit(f'{source} names {python}, which has no PyTorch: {complaint}')
-        yield python
-        return
-    with tempfile.TemporaryDirectory(prefix='torch_') as folder:
-        print(f'installing {" and ".join(TORCH_REQUIREMENTS)} into a temporary environment ...',
-              file=sys.stderr, flush=True)
-        python = os.path.join(folder, 'bin', 'python')
-        complaint = _complaint([sys.executable, '-I', '-m', 'venv', folder]) or _complaint(
-            [python, '-I', '-m', 'pip', 'install', '--quiet', *TORCH_REQUIREMENTS])
-        if complaint:
-            raise SystemExit(
-                f'PyTorch, which is installed only for this comparison, cannot be: {complaint}; '
-                f'name a Python that has it with --torch_python or {TORCH_VARIABLE}, or leave it '
-                'out with --torch_python=none.')
-        yield python
-
-
-def _complaint(command: Sequence[str]) -> str:
-    """Why a command failed, in a line; '' if it did not."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    except OSError as error:
-        return error.strerror
-    if not done.returncode:
-        return ''
-    errors = [line for line in done.stderr.splitlines() if line.startswith('ERROR: ')]
-    return _last_line('\n'.join(errors) or done.stderr or done.stdout)
-
-
-def _last_line(text: str) -> str:
-    return text.strip().rpartition('\n')[2] or 'it said nothing'
-
-
 def measure(rounds: int, updates: int, torch_python: str | None) -> dict:
     """Runs all contestants and returns `summary` with the machine and the libraries."""
     here = pathlib.Path(__file__).parent
@@ -307,59 +173,41 @@ def measure(rounds: int, updates: int, torch_python: str | None) -> dict:
     libraries = {}
 
     def worker(*command: str) -> dict:
-        printed = run_worker(command)
+        printed = contest.run_worker(command)
         libraries.update(printed['libraries'])
         return printed
 
     def of_tensorflow(name: str) -> Callable[[], float]:
         command = (sys.executable, str(here / 'ladder_tensorflow.py'), name)
-        if name == 'peak':
-            return lambda: max(worker(*command)['gflop_per_s'])
         return lambda: statistics.median(worker(*command, *sizes)['update_ms'])
 
     def of_torch(*arguments: str) -> Callable[[], float]:
         # -I: nothing of this project, and none of its packages, in that environment.
         command = (torch_python, '-I', str(here / 'ladder_torch.py'), *sizes,
-                   f'--threads={processors()}', *arguments)
+                   f'--threads={contest.processors()}', *arguments)
         return lambda: statistics.median(worker(*command)['update_ms'])
 
     contestants = {'ladder': of_tensorflow('ladder')}
     if torch_python:
         contestants |= {'torch': of_torch(), 'torch_fused': of_torch('--fused')}
-    contestants |= {name: of_tensorflow(name) for name in ('gamma', 'baseline', 'peak')}
-    facts = machine()
-    times = take_turns(contestants, rounds)
+    contestants |= {name: of_tensorflow(name) for name in ('gamma', 'baseline')}
+    contestants['peak'] = lambda: max(
+        worker(sys.executable, str(here / 'peak.py'))['gflop_per_s'])
+    facts = contest.machine()
+    times = contest.take_turns(contestants, rounds)
     peaks = times.pop('peak')
     settings = {'rounds': rounds, 'blocks': BLOCKS, 'updates': updates}
     return {'machine': facts | libraries, 'settings': settings, **summary(times, peaks)}
 
 
-def _positive(text: str) -> int:
-    if not text.isdigit() or not int(text):
-        raise argparse.ArgumentTypeError(f'{text!r} is no positive whole number')
-    return int(text)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--rounds', type=_positive, default=7, help='turns of each contestant')
-    parser.add_argument(
-        '--updates', type=_positive, default=40, help=f'in a block; a turn times {BLOCKS} blocks')
-    parser.add_argument(
-        '--torch_python', help=f'a Python that has torch (or {TORCH_VARIABLE}); none: without')
-    parser.add_argument('--json', help='file to write all numbers to')
-    arguments = parser.parse_args()
-    if arguments.json and not pathlib.Path(arguments.json).absolute().parent.is_dir():
-        parser.error(f'--json={arguments.json}: there is no such folder')
-    with torch_environment(arguments.torch_python) as torch_python:
+    parser.add_argument('--updates', type=contest.positive, default=40,
+                        help=f'in a block; a turn times {BLOCKS} blocks')
+    arguments = contest.parse(parser)
+    with contest.torch_environment(arguments.torch_python, PEER) as torch_python:
         numbers = measure(arguments.rounds, arguments.updates, torch_python)
-    print(', '.join(f'{name}: {value}' for name, value in numbers['machine'].items()))
-    print(', '.join(f'{name}: {value}' for name, value in numbers['settings'].items()), end='\n\n')
-    print(table(numbers))
-    if busy(numbers['machine']):
-        print(busy(numbers['machine']))
-    if arguments.json:
-        pathlib.Path(arguments.json).write_text(json.dumps(numbers, indent=2) + '\n')
+    contest.report(numbers, table(numbers), arguments.json)
 
 
 if __name__ == '__main__':

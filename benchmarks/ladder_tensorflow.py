@@ -3,12 +3,10 @@
 What benchmarks/ladder.py runs, a process at a time; by hand:
 
     ./garden python benchmarks/ladder_tensorflow.py ladder --updates=40 --blocks=3
-    ./garden python benchmarks/ladder_tensorflow.py peak
 
 Everything is the product's: model, optimizer, schedule, `fit` and pipeline, as the gin files of
 Table 1 (Rasmus et al. 2015) wire them; only the images are random. Prints one JSON object:
-'update_ms', the mean update of each block, milliseconds, or 'gflop_per_s', each of several large
-products; and 'libraries'.
+'update_ms', the mean update of each block, milliseconds; and 'libraries'.
 """
 
 from __future__ import annotations
@@ -84,29 +82,15 @@ def update_ms(
     return [1000 * seconds / updates for seconds in np.diff(clock.seconds)]
 
 
-def gflop_per_s(size: int = 2048, repetitions: int = 10) -> list[float]:
-    """The rate of each of several products of two float32 matrices [size, size]."""
-    a, b = (tf.random.stateless_normal([size, size], seed) for seed in ([0, 0], [0, 1]))
-    rates = []
-    for _ in range(1 + repetitions):
-        start = time.perf_counter()
-        tf.matmul(a, b)
-        rates.append(2e-9 * size ** 3 / (time.perf_counter() - start))
-    return rates[1:]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('contestant', choices=[*SETTINGS, 'peak'])
+    parser.add_argument('contestant', choices=list(SETTINGS))
     parser.add_argument('--updates', type=int, default=40, help='in a block')
     parser.add_argument('--blocks', type=int, default=3, help='timed, after one to warm up')
     arguments = parser.parse_args()
-    if arguments.contestant == 'peak':
-        printed = {'gflop_per_s': gflop_per_s()}
-    else:
-        model = compiled(arguments.contestant, steps_per_execution=arguments.updates)
-        printed = {'update_ms': update_ms(model, arguments.updates, arguments.blocks)}
-    print(json.dumps({**printed, 'libraries': {'tensorflow': tf.__version__}}))
+    model = compiled(arguments.contestant, steps_per_execution=arguments.updates)
+    measured = update_ms(model, arguments.updates, arguments.blocks)
+    print(json.dumps({'update_ms': measured, 'libraries': {'tensorflow': tf.__version__}}))
 
 
 if __name__ == '__main__':

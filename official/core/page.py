@@ -10,6 +10,7 @@ import dataclasses
 import html
 import numbers
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from official.core import run_folder
 
@@ -46,6 +47,7 @@ a { color: var(--accent); text-decoration: none; }
 figure { margin: 0; break-inside: avoid; }
 figure img { display: block; width: 100%; max-width: 34rem; height: auto; }
 figcaption { color: var(--soft); font-size: .85rem; max-width: 34rem; }
+summary { cursor: pointer; color: var(--accent); }
 .scroll { overflow-x: auto; margin: .6rem 0; }
 table { border-collapse: collapse; font-size: .92rem; }
 td, th { padding: .28rem .7rem; border-bottom: 1px solid var(--line); text-align: left;
@@ -116,7 +118,22 @@ def number(value: float) -> str:
     return f'{value:.4g}'
 
 
+class Link(NamedTuple):
+    """A cell of a table that leads somewhere.
+
+    Attributes:
+      href: where, relative to the page.
+      text: plain text.
+    """
+
+    href: str
+    text: str
+
+
 def _cell(value: object, tag: str = 'td') -> str:
+    if isinstance(value, Link):
+        return (f'<{tag}><a href="{html.escape(value.href)}">{html.escape(value.text)}</a>'
+                f'</{tag}>')
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
         return f'<{tag} class=number>{number(value)}</{tag}>'
     return f'<{tag}>{html.escape("" if value is None else str(value))}</{tag}>'

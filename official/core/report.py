@@ -24,6 +24,7 @@ from official.core.page import Section
 # Numbers in result.json that say how the run went; the other numbers are what it measured.
 _FACTS = {'step': 'training steps', 'seed': 'seed', 'num_seeds': 'seeds',
           'train_seconds': 'training time'}
+_MOST_SEEDS = 20  # In a table that is open; more would hide what comes after it.
 _OF_REFERENCE = ('cell', 'std', 'note')
 
 
@@ -273,6 +274,8 @@ def _seeds(run_dir: str, result: Mapping) -> list[Section]:
     rows = [(seed, *(_shown(name, result[name]['values'][index]) for name in names))
             for index, seed in enumerate(seeds)]
     values = page.table(rows, ('seed', *map(_label, names))) if names else ''
+    if len(rows) > _MOST_SEEDS:
+        values = f'<details><summary>All {len(rows)} seeds</summary>{values}</details>'
     return [Section('Seeds', f'<div class=figures>{"".join(charts)}</div>{values}')]
 
 

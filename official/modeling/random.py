@@ -20,12 +20,19 @@ import tensorflow as tf
 _ALGORITHM = 'philox'
 
 
-def make_key(seed: int) -> tf.Tensor:
-    """The key of `seed` for things drawn once, such as initial weights: int32 [1, 2]."""
+def make_key(seed: int | tf.Tensor) -> tf.Tensor:
+    """The key of `seed` for things drawn once, such as initial weights: int32 [1, 2].
+
+    An integer tensor or variable as the seed gives the key of its value, so that one traced
+    function serves many seeds.
+    """
+    if tf.is_tensor(seed):
+        parts = tf.stack([seed & 0x7FFFFFFF, tf.bitwise.right_shift(seed, 31) & 0x7FFFFFFF])
+        return tf.cast(parts, tf.int32)[tf.newaxis]
     return tf.constant([[seed & 0x7FFFFFFF, (seed >> 31) & 0x7FFFFFFF]], tf.int32)
 
 
-def step_key(seed: int, step: tf.Tensor, shards: int | None = None) -> tf.Tensor:
+def step_key(seed: int | tf.Tensor, step: tf.Tensor, shards: int | None = None) -> tf.Tensor:
     """The key of one training step on this replica: int32 [local shards, 2].
 
     Args:
@@ -59,23 +66,28 @@ def _per_shard(draw, key: tf.Tensor, shape) -> tf.Tensor:
     keys = tf.unstack(key)
     if len(keys) == 1:
         return draw(keys[0], shape)
+    shape = [int(size) for size in shape]
     if shape[0] % len(keys):
         raise ValueError(f'{shape[0]} examples cannot be divided into {len(keys)} shards.')
     shard_shape = [shape[0] // len(keys), *shape[1:]]
     return tf.concat([draw(k, shard_shape) for k in keys], axis=0)
 
 
-def _unit(key: tf.Tensor, shape) -> tf.Tensor:
-    """Uniform on [0, 1), multiples of 2^-23: random mantissas of floats in [1, 2), less 1."""
+def _bits(key: tf.Tensor, shape) -> tf.Tensor:
     bits = tf.random.stateless_uniform(
         shape, key, minval=None, maxval=None, dtype=tf.int32, alg=_ALGORITHM)
-    mantissa = tf.bitwise.right_shift(tf.bitcast(bits, tf.uint32), 9)
+    return tf.bitcast(bits, tf.uint32)
+
+
+def _unit(key: tf.Tensor, shape) -> tf.Tensor:
+    """Uniform on [0, 1), multiples of 2^-23: random mantissas of floats in [1, 2), less 1."""
+    mantissa = tf.bitwise.right_shift(_bits(key, shape), 9)
     return tf.bitcast(tf.bitwise.bitwise_or(mantissa, 0x3F800000), tf.float32) - 1.0
 
 
 def _box_muller(key: tf.Tensor, shape) -> tf.Tensor:
     """N(0, 1) from pairs of uniforms (Box & Muller 1958)."""
-    size = math.prod(shape)
+    size = tf.reduce_prod(shape) if tf.is_tensor(shape) else math.prod(shape)
     u = _unit(key, [2, -(-size // 2)])
     radius, angle = tf.sqrt(-2.0 * tf.math.log(1.0 - u[0])), 2 * math.pi * u[1]
     pairs = tf.concat([radius * tf.cos(angle), radius * tf.sin(angle)], axis=0)
@@ -83,13 +95,16 @@ def _box_muller(key: tf.Tensor, shape) -> tf.Tensor:
 
 
 def normal(key: tf.Tensor, shape, stddev: float = 1.0) -> tf.Tensor:
-    """N(0, stddev^2), float32 of `shape`, whose first axis is this replica's part of the batch."""
-    return stddev * _per_shard(_box_muller, key, [int(size) for size in shape])
+    """N(0, stddev^2), float32 of `shape`, whose first axis is this replica's part of the batch.
+
+    With several shards the shape must be known when the graph is made.
+    """
+    return stddev * _per_shard(_box_muller, key, shape)
 
 
 def uniform(key: tf.Tensor, shape, minval: float = 0.0, maxval: float = 1.0) -> tf.Tensor:
     """Uniform on [minval, maxval), float32 of `shape`, its first axis this replica's part."""
-    unit = _per_shard(_unit, key, [int(size) for size in shape])
+    unit = _per_shard(_unit, key, shape)
     return minval + (maxval - minval) * unit
 
 
@@ -103,5 +118,8 @@ def dropout(key: tf.Tensor, x: tf.Tensor, rate: float) -> tf.Tensor:
         raise ValueError(f'rate = {rate} is outside [0, 1).')
     if rate == 0:
         return x
-    keep = uniform(key, x.shape) >= rate
+    shape = x.shape if x.shape.is_fully_defined() else tf.shape(x)
+    # `uniform(key, shape) >= rate`, on the bits: the floats would take longer than all the rest.
+    threshold = math.ceil(rate * 2 ** 23) << 9
+    keep = _per_shard(_bits, key, shape) >= tf.constant(threshold, tf.uint32)
     return tf.where(keep, x / tf.cast(1 - rate, x.dtype), tf.zeros_like(x))

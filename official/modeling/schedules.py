@@ -39,3 +39,39 @@ class ConstantThenLinear(tf.keras.optimizers.schedules.LearningRateSchedule):
             'decay_start': self.decay_start,
             'decay_end': self.decay_end,
         }
+
+
+class StepDecay(tf.keras.optimizers.schedules.LearningRateSchedule):
+    """A rate that is multiplied by `factor` every so many steps: rate * factor^(step // every).
+
+    Used for graphs and point clouds by Fey & Lenssen 2019 ("Fast Graph Representation Learning with
+    PyTorch Geometric"): halved every 50 epochs.
+
+    Args:
+      learning_rate: rate of the first steps.
+      every_steps: steps at each rate.
+      factor: of one rate to the next.
+
+    Raises:
+      ValueError: if `every_steps` or `factor` is not positive.
+    """
+
+    def __init__(self, learning_rate: float, every_steps: int, factor: float = 0.5):
+        if every_steps < 1:
+            raise ValueError(f'every_steps = {every_steps} must be at least 1.')
+        if factor <= 0:
+            raise ValueError(f'factor = {factor} must be positive.')
+        self.learning_rate = learning_rate
+        self.every_steps = every_steps
+        self.factor = factor
+
+    def __call__(self, step):
+        times = tf.cast(step, tf.int64) // self.every_steps
+        return self.learning_rate * tf.pow(float(self.factor), tf.cast(times, tf.float32))
+
+    def get_config(self):
+        return {
+            'learning_rate': self.learning_rate,
+            'every_steps': self.every_steps,
+            'factor': self.factor,
+        }

@@ -69,5 +69,35 @@ def test_a_batch_that_does_not_divide_into_shards():
         random.normal(random.step_key(0, 0, shards=2), [5, 1])
 
 
+def test_a_seed_in_a_variable_gives_the_same_keys():
+    for seed in (0, 5, 1 << 31, (1 << 40) + 3):
+        variable = tf.Variable(seed, dtype=tf.int64)
+        np.testing.assert_array_equal(random.make_key(seed), random.make_key(variable))
+        np.testing.assert_array_equal(
+            random.step_key(seed, 4, shards=2), random.step_key(variable, 4, shards=2))
+
+
+def test_dropout_keeps_where_uniform_is_at_least_the_rate():
+    key = random.step_key(2, 3, shards=2)
+    x = tf.ones([20_000, 2])
+    for rate in (.1, .5, .6, .75):
+        kept = random.dropout(key, x, rate).numpy()
+        np.testing.assert_array_equal(kept != 0, random.uniform(key, x.shape) >= rate)
+        np.testing.assert_allclose(kept[kept != 0], 1 / (1 - rate), rtol=1e-6)
+
+
+def test_shapes_that_are_not_known_before():
+    key = random.make_key(1)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 3])])
+    def draw(x):
+        return random.dropout(key, x, .5), random.normal(key, tf.shape(x))
+
+    x = tf.ones([7, 3])
+    dropped, noise = draw(x)
+    np.testing.assert_array_equal(dropped, random.dropout(key, x, .5))
+    np.testing.assert_allclose(noise, random.normal(key, [7, 3]), rtol=1e-6)
+
+
 if __name__ == '__main__':
     raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -35,5 +35,25 @@ def test_a_decay_that_ends_before_it_starts(start, end):
         schedules.ConstantThenLinear(0.1, start, end)
 
 
+def test_step_decay():
+    schedule = schedules.StepDecay(0.01, every_steps=50)
+    # By hand: halved after 50, 100 and 10 * 50 steps.
+    for step, rate in ((0, 0.01), (49, 0.01), (50, 0.005), (99, 0.005), (100, 0.0025),
+                       (500, 0.01 / 1024)):
+        assert float(schedule(tf.constant(step, tf.int64))) == pytest.approx(rate, rel=1e-6)
+    # Steps beyond 2^24, which floats do not count one by one.
+    late = schedules.StepDecay(1.0, every_steps=2**24 + 1)
+    assert float(late(2**24)) == 1 and float(late(2**24 + 1)) == 0.5
+    copy = schedules.StepDecay(**schedules.StepDecay(0.3, 7, factor=0.1).get_config())
+    assert float(copy(14)) == pytest.approx(0.003)
+
+
+@pytest.mark.parametrize('settings, told', [
+    ({'every_steps': 0}, 'every_steps = 0'), ({'every_steps': 5, 'factor': 0.0}, 'factor = 0.0')])
+def test_a_step_decay_that_cannot_be(settings, told):
+    with pytest.raises(ValueError, match=told):
+        schedules.StepDecay(0.1, **settings)
+
+
 if __name__ == '__main__':
     raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,0 +1,224 @@
+"""What the benchmarks share: contestants that take turns, the machine, a Python that has the peer.
+
+A contestant is timed in a process of its own, one process at a time, so that no idle thread of one
+disturbs another; it prints what it measured as a JSON object, its last line. The peers are not of
+the locked stack and run in another Python.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+TORCH_VARIABLE = 'ARBORETUM_TORCH_PYTHON'
+_PROC_STATUS = '/proc/self/status'
+
+
+class Peer(NamedTuple):
+    """What another Python has to have.
+
+    Attributes:
+      name: what messages call it.
+      module: to import.
+      requirements: what pip installs.
+    """
+
+    name: str
+    module: str
+    requirements: tuple[str, ...]
+
+
+def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> dict[str, float]:
+    """Compares two contestants' times, round by round.
+
+    Returns:
+      'median', 'lowest' and 'highest' of the rounds' ratios, and 'of_medians', the ratio of the
+      medians of the times.
+    """
+    ratios = [a / b for a, b in zip(numerator, denominator, strict=True)]
+    return {
+        'median': statistics.median(ratios),
+        'lowest': min(ratios),
+        'highest': max(ratios),
+        'of_medians': statistics.median(numerator) / statistics.median(denominator),
+    }
+
+
+# Measurement.
+
+
+def take_turns(
+    contestants: Mapping[str, Callable[[], float]], rounds: int
+) -> dict[str, list[float]]:
+    """Calls one after the other, and all of them again: name -> its number in each round."""
+    taken: dict[str, list[float]] = {name: [] for name in contestants}
+    for number in range(1, rounds + 1):
+        print(f'round {number} of {rounds}', file=sys.stderr, flush=True)
+        for name, measure in contestants.items():
+            taken[name].append(measure())
+    return taken
+
+
+def run_worker(command: Sequence[str]) -> dict:
+    """The JSON object that a process prints as its last line.
+
+    Raises:
+      SystemExit: it failed; with one sentence that ends in the last line of its complaint.
+    """
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get('PYTHONPATH')]))
+    quiet = {'TF_CPP_MIN_LOG_LEVEL': '3'}
+    done = subprocess.run(
+        command, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+        env=quiet | os.environ | {'PYTHONPATH': path})
+    if done.returncode:
+        script = next(word for word in command if word.endswith('.py'))
+        raise SystemExit(
+            f'{os.path.basename(script)} ended with status {done.returncode}: '
+            f'{_last_line(done.stderr)}')
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def memory_mb() -> dict[str, float]:
+    """What this process holds and the most it ever held, MB of 10^6 bytes, where Linux says so."""
+    # Not resource.getrusage: its peak includes the process that started this one.
+    names = {'VmRSS:': 'now_mb', 'VmHWM:': 'peak_mb'}
+    with contextlib.suppress(OSError):
+        rows = [line.split() for line in pathlib.Path(_PROC_STATUS).read_text().splitlines()]
+        return {names[row[0]]: int(row[1]) * 1024 / 1e6 for row in rows if row and row[0] in names}
+    return {}
+
+
+def machine() -> dict:
+    """What the times depend on, without names."""
+    name = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        for line in pathlib.Path('/proc/cpuinfo').read_text().splitlines():
+            if line.startswith('model name'):
+                name = line.partition(':')[2].strip()
+    load = os.getloadavg()[0] if hasattr(os, 'getloadavg') else None
+    return {'processor': name, 'processors': processors(), 'system': platform.system(),
+            'python': platform.python_version(), 'load_before': load}
+
+
+def busy(facts: Mapping) -> str:
+    """A warning where the machine of `machine` had other work, else ''."""
+    load, free = facts['load_before'], facts['processors']
+    if load is None or load < free / 4:
+        return ''
+    # Threads that wait for each other in a loop, as those of OpenMP do, suffer out of proportion.
+    return (f'The load was {load:.1f} on {free} processors before the first round: other programs '
+            'ran, and these times do not count.')
+
+
+@contextlib.contextmanager
+def torch_environment(given: str | None, peer: Peer) -> Iterator[str | None]:
+    """A Python that has the peer, made for as long as it is needed if there is none.
+
+    Args:
+      given: path of one; 'none' for none at all; None for the one ARBORETUM_TORCH_PYTHON names.
+      peer: what it has to have.
+
+    Raises:
+      SystemExit: it has no such thing, or none can be installed; with one sentence.
+    """
+    if given == 'none':
+        yield None
+        return
+    source, python = '--torch_python', given
+    if not python:
+        source, python = TORCH_VARIABLE, os.environ.get(TORCH_VARIABLE)
+    if python:
+        complaint = _complaint([python, '-I', '-c', f'import {peer.module}'])
+        if complaint:
+            raise SystemExit(f'{source} names {python}, which has no {peer.name}: {complaint}')
+        yield python
+        return
+    with tempfile.TemporaryDirectory(prefix='torch_') as folder:
+        print(f'installing {" and ".join(peer.requirements)} into a temporary environment ...',
+              file=sys.stderr, flush=True)
+        python = os.path.join(folder, 'bin', 'python')
+        complaint = _complaint([sys.executable, '-I', '-m', 'venv', folder]) or _complaint(
+            [python, '-I', '-m', 'pip', 'install', '--quiet', *peer.requirements])
+        if complaint:
+            raise SystemExit(
+                f'{peer.name}, which is installed only for this comparison, cannot be: {complaint}; '
+                f'name a Python that has it with --torch_python or {TORCH_VARIABLE}, or leave it '
+                'out with --torch_python=none.')
+        yield python
+
+
+def _complaint(command: Sequence[str]) -> str:
+    """Why a command failed, in a line; '' if it did not."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    except OSError as error:
+        return error.strerror
+    if not done.returncode:
+        return ''
+    errors = [line for line in done.stderr.splitlines() if line.startswith('ERROR: ')]
+    return _last_line('\n'.join(errors) or done.stderr or done.stdout)
+
+
+def _last_line(text: str) -> str:
+    return text.strip().rpartition('\n')[2] or 'it said nothing'
+
+
+# Arguments.
+
+
+def positive(text: str) -> int:
+    """The positive whole number that an argument is.
+
+    Raises:
+      argparse.ArgumentTypeError: it is none.
+    """
+    if not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f'{text!r} is no positive whole number')
+    return int(text)
+
+
+def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The arguments of a benchmark, with those that all have: --rounds, --torch_python, --json."""
+    parser.add_argument('--rounds', type=positive, default=7, help='turns of each contestant')
+    parser.add_argument(
+        '--torch_python', help=f'a Python that has the peer (or {TORCH_VARIABLE}); none: without')
+    parser.add_argument('--json', help='file to write all numbers to')
+    arguments = parser.parse_args()
+    if arguments.json and not pathlib.Path(arguments.json).absolute().parent.is_dir():
+        parser.error(f'--json={arguments.json}: there is no such folder')
+    return arguments
+
+
+def report(numbers: Mapping, text: str, json_path: str | None) -> None:
+    """Prints machine, settings and text, warns of a busy machine, writes the file.
+
+    Args:
+      numbers: of 'machine', of `machine`, and 'settings', and all else that the file is to have.
+      text: the tables.
+      json_path: file to write `numbers` to, or None.
+    """
+    print(', '.join(f'{name}: {value}' for name, value in numbers['machine'].items()))
+    print(', '.join(f'{name}: {value}' for name, value in numbers['settings'].items()), end='\n\n')
+    print(text)
+    if busy(numbers['machine']):
+        print(busy(numbers['machine']))
+    if json_path:
+        pathlib.Path(json_path).write_text(json.dumps(numbers, indent=2) + '\n')

@@ -1,0 +1,57 @@
+"""What this machine can do at most: floating-point operations, and bytes to and from the cache.
+
+What the floors of the benchmarks stand on; by hand:
+
+    ./garden python benchmarks/peak.py
+
+Prints one JSON object: 'gflop_per_s', each of several large float32 products of TensorFlow, with
+all processors; 'gbyte_per_s', the sums of NumPy arrays that fit the cache, with one processor; and
+'libraries'.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+
+import numpy as np
+import tensorflow as tf
+
+
+def gflop_per_s(size: int = 2048, repetitions: int = 10) -> list[float]:
+    """The rate of each of several products of two float32 matrices [size, size]."""
+    a, b = (tf.random.stateless_normal([size, size], seed) for seed in ([0, 0], [0, 1]))
+    rates = []
+    for _ in range(1 + repetitions):
+        start = time.perf_counter()
+        tf.matmul(a, b)
+        rates.append(2e-9 * size ** 3 / (time.perf_counter() - start))
+    return rates[1:]
+
+
+def gbyte_per_s(kilobytes: int = 100, repetitions: int = 50, sums: int = 100) -> list[float]:
+    """The rate of one processor at which sums of two arrays read and write.
+
+    Args:
+      kilobytes: of the three arrays together.
+      repetitions: rates to return.
+      sums: timed together for one rate.
+    """
+    a, b, c = np.ones((3, kilobytes * 1000 // 12), np.float32)
+    rates = []
+    for _ in range(1 + repetitions):
+        start = time.perf_counter()
+        for _ in range(sums):
+            np.add(a, b, out=c)
+        rates.append(1e-9 * sums * 3 * c.nbytes / (time.perf_counter() - start))
+    return rates[1:]
+
+
+def main() -> None:
+    print(json.dumps({
+        'gflop_per_s': gflop_per_s(), 'gbyte_per_s': gbyte_per_s(),
+        'libraries': {'tensorflow': tf.__version__}}))
+
+
+if __name__ == '__main__':
+    main()

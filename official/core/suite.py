@@ -1,0 +1,145 @@
+"""Many experiments by one command: a table of the paper, one gin file a cell."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import Sequence
+
+import tensorflow as tf
+
+from official.core import experiment
+from official.core import gin_source
+from official.core import page
+from official.core import run_folder
+
+
+class Suite(experiment.Experiment):
+    """Runs gin files one after another, each in a process and a folder of its own.
+
+    The folder of `<path>/<name>.gin` is `<run_dir>/<name>`. A finished one is not run again, so a
+    suite that was stopped goes on. One that fails is named at the end, after the others have run.
+
+    Args:
+      run_dir: see `Experiment`.
+      seed: of every experiment.
+      data_dir: see `Experiment`; one folder for all.
+      strategy: one device.
+      files: paths of gin files, as `--gin_file` takes them.
+      gin_params: what replaces values in every file, as `--gin_param` takes it.
+      title: heading of the report.
+
+    Raises:
+      ValueError: if two files have the same name, or the strategy is not one device.
+      FileNotFoundError: if a file is missing.
+    """
+
+    def __init__(self, run_dir: str, seed: int = 0, data_dir: str | None = None,
+                 strategy: tf.distribute.Strategy | None = None, *, files: Sequence[str],
+                 gin_params: Sequence[str] = (), title: str = ''):
+        super().__init__(run_dir, seed, data_dir, strategy or tf.distribute.get_strategy())
+        if self.strategy.num_replicas_in_sync > 1:
+            raise ValueError('A Suite starts processes of its own and runs on one device; run its '
+                             'files by themselves on several.')
+        self.files = {}
+        for path in files:
+            name = os.path.splitext(os.path.basename(path))[0]
+            if name in self.files:
+                raise ValueError(f'Suite.files names {name} twice: {self.files[name]} and {path}.')
+            if not os.path.exists(os.path.join(gin_source.ROOT, path)):
+                raise FileNotFoundError(f'Suite.files: {path} does not exist.')
+            self.files[name] = path
+        self.gin_params = tuple(gin_params)
+        self.title = title or os.path.basename(os.path.normpath(run_dir))
+
+    def train(self) -> None:
+        failed = []
+        for number, (name, path) in enumerate(self.files.items(), 1):
+            folder = os.path.join(self.run_dir, name)
+            if run_folder.is_finished(folder):
+                continue
+            print(f'{name} ({number} of {len(self.files)})', flush=True)
+            arguments = [
+                sys.executable, '-m', 'official.launch', f'--gin_file={path}',
+                f'--model_dir={os.path.abspath(folder)}', f'--seed={self.seed}',
+                *(f'--gin_param={parameter}' for parameter in self.gin_params)]
+            if self.data_dir is not None:
+                arguments.append(f'--data_dir={os.path.abspath(self.data_dir)}')
+            start = time.monotonic()
+            code = subprocess.run(arguments, cwd=gin_source.ROOT, check=False, env={
+                **os.environ, 'PYTHONPATH': gin_source.ROOT}).returncode
+            print(f'{name}: {time.monotonic() - start:.0f} s in all', flush=True)
+            if code:
+                failed.append(name)
+        if failed:
+            raise RuntimeError(
+                f'{len(failed)} of {len(self.files)} experiments of the suite failed, and the '
+                f'others are done: {", ".join(failed)}.')
+
+    def evaluate(self) -> dict:
+        """Collects the results of those that are done and writes `result.json`.
+
+        Returns:
+          {'experiments': name to the result of its run folder, 'missing': names without one}.
+        """
+        found, missing = {}, []
+        for name in self.files:
+            path = os.path.join(self.run_dir, name, run_folder.RESULT)
+            if os.path.exists(path):
+                found[name] = run_folder.read_json(path)
+            else:
+                missing.append(name)
+        print('\n'.join('  '.join(row) for row in _aligned(rows(found))), flush=True)
+        result = {'experiments': found, 'missing': missing}
+        run_folder.write_text(
+            os.path.join(self.run_dir, run_folder.RESULT), json.dumps(result, indent=2) + '\n')
+        return result
+
+    def export(self) -> str:
+        """Each experiment has exported its own model: the folder that holds them."""
+        return self.run_dir
+
+    def report(self) -> str:
+        result = run_folder.read_json(os.path.join(self.run_dir, run_folder.RESULT))
+        table = [[page.Link(f'{row[0]}/report.html', row[0]), *row[1:]]
+                 for row in rows(result['experiments'])]
+        text = page.table(table, HEADER)
+        if result['missing']:
+            text += page.paragraph('Not run: ' + ', '.join(result['missing']) + '.')
+        return page.write_report(
+            os.path.join(self.run_dir, 'report.html'), self.title, text, [])
+
+
+HEADER = ('experiment', 'cell', 'runs', 'measured', 'paper', 'difference')
+
+
+def rows(found: dict[str, dict]) -> list[list[str]]:
+    """One row an experiment, as HEADER names the columns, of what its `result.json` holds."""
+    table = []
+    for name, result in found.items():
+        reference = result.get('reference') or {}
+        metric = next((key for key in reference if key in result), None) or next(
+            (key for key in result if key.startswith('test_')), None)
+        if metric is None:
+            table.append([name, str(reference.get('cell', '')), '', '', '', ''])
+            continue
+        value = result[metric]
+        several = isinstance(value, dict)
+        mean = value['mean'] if several else value
+        spread = f' ±{value["std"]:.2f}' if several else ''
+        printed = reference.get(metric)
+        paper = '' if printed is None else f'{printed:.2f}' + (
+            f' ±{reference["std"]:.2f}' if 'std' in reference else '')
+        table.append([
+            name, str(reference.get('cell', '')), str(len(value['values']) if several else 1),
+            f'{mean:.2f}{spread}', paper, '' if printed is None else f'{mean - printed:+.2f}'])
+    return table
+
+
+def _aligned(table: list[list[str]]) -> list[list[str]]:
+    table = [list(HEADER), *table]
+    widths = [max(len(row[column]) for row in table) for column in range(len(HEADER))]
+    return [[cell.ljust(width) for cell, width in zip(row, widths)] for row in table]

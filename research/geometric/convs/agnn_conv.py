@@ -1,0 +1,72 @@
+"""Propagation by attention (Thekumparampil et al. 2018, "Attention-based Graph Neural Network")."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from research.geometric import message_passing
+from research.geometric import normalization
+from research.geometric import segments
+from research.geometric import sparse
+
+
+class AGNNConv(message_passing.MessagePassing):
+    """X' = P X, P_ij = softmax over j in N(i) and i itself of beta cos(x_i, x_j).
+
+    The propagation layer of AGNN (Thekumparampil et al. 2018, Sec. 4), whose one weight is beta.
+
+    - The cosine with a node whose features are all 0 is 0.
+    - Several edges from j to i have one term of the softmax each; a self loop that the graph
+      already has is counted once.
+
+    Args:
+      beta: of the formula; its initial value where it is learnt.
+      train_beta: whether beta is a weight, a scalar.
+      name: name of the layer.
+
+    Call arguments:
+      x: [N, F], dense.
+      edge_index: integers [2, E], or a sparse adjacency matrix [N, N], of which the places count
+        and not the values.
+      edge_attr: not used; must be None.
+
+    Returns:
+      [N, F].
+
+    Raises:
+      ValueError: if edge_attr is given.
+    """
+
+    def __init__(self, beta: float = 1.0, train_beta: bool = True, name: str | None = None):
+        super().__init__('sum', name=name)
+        self.initial_beta = beta
+        self.train_beta = train_beta
+
+    def build(self, input_shape):
+        self.beta = self.initial_beta
+        if self.train_beta:
+            self.beta = self.add_weight(
+                'beta', [], initializer=tf.keras.initializers.Constant(self.initial_beta))
+        super().build(input_shape)
+
+    def call(self, x, edge_index, edge_attr=None):
+        if edge_attr is not None:
+            raise ValueError('AGNNConv has no use for edge_attr; got one.')
+        if isinstance(edge_index, tf.SparseTensor):
+            edge_index = sparse.edges(edge_index)[0]
+        num_nodes = message_passing.num_rows(x)
+        loops = tf.range(num_nodes, dtype=edge_index[0].dtype)
+        source, target = (tf.concat([edge_index[row], loops], axis=0) for row in (0, 1))
+        unit = normalization.unit_rows(x)
+        cosine = tf.reduce_sum(tf.gather(unit, source) * tf.gather(unit, target), axis=-1)
+        logits = self.beta * cosine
+        # A loop that was there already would be counted twice.
+        twice = tf.equal(source, target)[:-num_nodes]
+        logits = tf.concat([
+            tf.where(twice, tf.constant(float('-inf')), logits[:-num_nodes]),
+            logits[-num_nodes:]], axis=0)
+        attention = segments.segment_softmax(logits, target, num_nodes)
+        return self.propagate(x, tf.stack([source, target]), attention)
+
+    def get_config(self):
+        return {'beta': self.initial_beta, 'train_beta': self.train_beta, 'name': self.name}

@@ -1,0 +1,41 @@
+"""What operators on points and bipartite graphs are called with: pairs, widths, positions."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def pair(x) -> tuple:
+    """Sources and targets: `x` itself where it is a pair, else twice `x`."""
+    return tuple(x) if isinstance(x, (tuple, list)) else (x, x)
+
+
+def widths(input_shape) -> tuple[int, int]:
+    """Widths of sources and targets, of what Keras hands `build` for x: a shape, or a pair."""
+    first = input_shape[0]
+    if isinstance(first, (tuple, list, tf.TensorShape)):
+        return first[-1], input_shape[1][-1]
+    return input_shape[-1], input_shape[-1]
+
+
+def positions(name: str, pos, edge_attr) -> tuple[tf.Tensor, tf.Tensor]:
+    """Positions of sources and targets, of the call arguments of an operator on points.
+
+    Args:
+      name: of the operator.
+      pos: [N, D], or a pair ([M, D], [N, D]).
+      edge_attr: the edge features given, which such an operator has none of.
+
+    Raises:
+      ValueError: if there are no positions, those of sources and targets have not the same
+        number of coordinates, or there are edge features.
+    """
+    if edge_attr is not None:
+        raise ValueError(f'{name}: edge_attr is given, but the operator uses positions alone.')
+    if pos is None:
+        raise ValueError(f'{name}: pos is None, but the operator works on positions.')
+    sources, targets = (tf.convert_to_tensor(p, tf.float32) for p in pair(pos))
+    if sources.shape[-1] != targets.shape[-1]:
+        raise ValueError(f'{name}: positions of sources have {sources.shape[-1]} coordinates, '
+                         f'those of targets {targets.shape[-1]}.')
+    return sources, targets

@@ -1,0 +1,141 @@
+"""The message-passing interface (Fey & Lenssen 2019, Sec. 2, Eq. (1) and Figure 1)."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+import tensorflow as tf
+
+from research.geometric import segments
+from research.geometric import sparse
+
+AGGREGATIONS = {
+    'sum': segments.segment_sum,
+    'mean': segments.segment_mean,
+    'max': segments.segment_max,
+}
+
+
+class MessagePassing(tf.keras.layers.Layer):
+    """x_i' = gamma(x_i, aggregation over j in N(i) of phi(x_i, x_j, e_ij))  (Eq. (1)).
+
+    A subclass writes `message`, which is phi, and `update`, which is gamma, and calls `propagate`,
+    or, where it transforms nothing before, leaves `call` as it is:
+
+        class Difference(MessagePassing):
+            def message(self, x_source, x_target, edge_attr):
+                return x_source - x_target
+
+    Features arrive gathered, one row an edge (Figure 1): `x_source` are those of j, `x_target`
+    those of i. A node without an incoming edge aggregates to 0.
+
+    Where the message is the source's feature times the edge's weight and the aggregation is the
+    sum, `edge_index` may be a sparse adjacency matrix and the layer overrides `multiply`: then no
+    message is ever stored. This is the fast route on a CPU; XLA has no such product and needs the
+    other.
+
+    Args:
+      aggregation: 'sum', 'mean' or 'max', or a function (values [E, ...], segment_ids [E],
+        num_segments) -> [num_segments, ...].
+      name: name of the layer.
+
+    Call arguments:
+      x: node features [N, F]; or a pair (sources [M, F], targets [N, F']) of a bipartite graph,
+        where `edge_index[0]` counts in the first and `edge_index[1]` in the second.
+      edge_index: integers [2, E], from sources in row 0 to targets in row 1; or a
+        `tf.SparseTensor` [N, M], whose entry (i, j) is the edge from j to i and whose value is the
+        edge's weight (`sparse.adjacency`).
+      edge_attr: edge features or weights, [E] or [E, D], or None.
+
+    Raises:
+      ValueError: if `aggregation` is another word, or `edge_attr` comes with a sparse matrix.
+    """
+
+    def __init__(self, aggregation: str | Callable = 'sum', name: str | None = None):
+        super().__init__(name=name)
+        if not callable(aggregation) and aggregation not in AGGREGATIONS:
+            raise ValueError(
+                f'aggregation = {aggregation!r} is none of {", ".join(AGGREGATIONS)} and no '
+                'function.')
+        self.aggregation = aggregation
+
+    def message(self, x_source, x_target, edge_attr):
+        """phi of Eq. (1); by default the source's features, times the edge weight if there is one.
+
+        Args:
+          x_source: features of the sources, [E, F].
+          x_target: features of the targets, [E, F'].
+          edge_attr: as given to `propagate`.
+
+        Returns:
+          [E, ...].
+        """
+        del x_target
+        if edge_attr is None:
+            return x_source
+        return x_source * segments.expand_like(edge_attr, x_source)
+
+    def update(self, x, aggregated):
+        """gamma of Eq. (1); by default what was aggregated.
+
+        Args:
+          x: features of the targets, [N, F'].
+          aggregated: [N, ...].
+        """
+        del x
+        return aggregated
+
+    def multiply(self, x, adjacency: tf.SparseTensor):
+        """What the messages of a sparse adjacency matrix aggregate to, or None: gather them.
+
+        Args:
+          x: features of the sources, [M, F].
+          adjacency: [N, M].
+        """
+        del x, adjacency
+        return None
+
+    def propagate(self, x, edge_index, edge_attr=None):
+        """Gathers, calls `message`, aggregates, calls `update`; see the call arguments."""
+        x_sources, x_targets = x if isinstance(x, (tuple, list)) else (x, x)
+        aggregated = None
+        if isinstance(edge_index, tf.SparseTensor):
+            if edge_attr is not None:
+                raise ValueError('edge_attr comes with a sparse adjacency matrix; its values are '
+                                 'the edge weights, so give either it or edge_index.')
+            aggregated = self.multiply(x_sources, edge_index)
+            if aggregated is None:
+                edge_index, edge_attr = sparse.edges(edge_index)
+        if aggregated is None:
+            source, target = edge_index[0], edge_index[1]
+            # Gathered in one place, so that a message that uses one side alone costs no more:
+            # without XLA TensorFlow prunes the other.
+            messages = self.message(
+                tf.gather(x_sources, source), tf.gather(x_targets, target), edge_attr)
+            aggregated = self.aggregate(messages, target, num_rows(x_targets))
+        return self.update(x_targets, aggregated)
+
+    def aggregate(self, messages, target, num_targets):
+        """The square of Eq. (1): messages [E, ...] of each target to [num_targets, ...]."""
+        function = self.aggregation
+        if not callable(function):
+            function = AGGREGATIONS[function]
+        return function(messages, target, num_targets)
+
+    def call(self, x, edge_index, edge_attr=None):
+        return self.propagate(x, edge_index, edge_attr)
+
+    def get_config(self):
+        return {'aggregation': self.aggregation, 'name': self.name}
+
+
+def num_rows(x) -> int | tf.Tensor:
+    """Rows of `x`, a Python number where it is known."""
+    return x.shape[0] if x.shape[0] is not None else tf.shape(x)[0]
+
+
+def source_features(input_shape) -> int:
+    """F of the sources, of what Keras hands `build` for x: its shape, or a pair of shapes."""
+    first = input_shape[0]
+    shape = first if isinstance(first, (tuple, list, tf.TensorShape)) else input_shape
+    return shape[-1]

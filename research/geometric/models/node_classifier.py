@@ -1,0 +1,83 @@
+"""Semi-supervised classification of the nodes of one graph (Fey & Lenssen 2019, Table 1)."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from official.core import model
+from official.modeling import batch_statistics
+
+
+class NodeClassifier(model.Model):
+    """A network over a whole graph, trained on the labels of some of its nodes.
+
+    A batch is (inputs, labels, nodes): `inputs` a dict of 'x', 'edge_index' and, where there are
+    any, 'edge_attr', as the network takes them; `labels` integers [N]; `nodes` integers [n], whose
+    labels count. `fit` it on a data set of one such batch.
+
+    - Weight decay is coupled, as in the published runs: weight_decay * w is added to the gradient
+      of each weight w, biases too, before the optimizer sees it.
+
+    Args:
+      network: called as network(x, edge_index, edge_attr, key=key), gives logits [N, classes].
+      weight_decay: see above.
+      seed: source of all randomness.
+      noise_shards: see `official.core.model.Model`.
+      name: name of the model.
+    """
+
+    def __init__(self, network: tf.keras.layers.Layer, weight_decay: float = 0.0, seed: int = 0,
+                 noise_shards: int | None = None, name: str | None = None):
+        super().__init__(seed=seed, noise_shards=noise_shards, name=name)
+        self.network = network
+        self.weight_decay = weight_decay
+        self._set_metrics([tf.keras.metrics.Mean('loss'),
+                           tf.keras.metrics.SparseCategoricalAccuracy('accuracy')])
+
+    def call(self, inputs, key=None):
+        """Logits [N, classes] of all nodes."""
+        return self.network(
+            inputs['x'], inputs['edge_index'], inputs.get('edge_attr'), key=key)
+
+    def embed(self, inputs):
+        """What the last operator of the network gets, [N, F]."""
+        return self.network.embed(inputs['x'], inputs['edge_index'], inputs.get('edge_attr'))
+
+    def weights_of_network(self) -> list[tf.Variable]:
+        """What training changes, and what else the network keeps."""
+        return self.network.weights
+
+    def update(self, data, key):
+        inputs, labels, nodes = data
+        with tf.GradientTape() as tape:
+            loss, accuracy = scores(self(inputs, key=key), labels, nodes)
+            decay = self.weight_decay * tf.add_n(
+                [tf.nn.l2_loss(weight) for weight in self.trainable_variables])
+            total = loss + decay
+        self.apply_gradients(tape, total)
+        return total, {'loss': batch_statistics.global_mean(loss),
+                       'accuracy': batch_statistics.global_mean(accuracy)}
+
+    def test_step(self, data):
+        inputs, labels, nodes = data
+        logits = tf.gather(self(inputs), nodes)
+        labels = tf.gather(labels, nodes)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        loss, accuracy = self.metrics
+        loss.update_state(losses)
+        accuracy.update_state(labels, logits)
+        return {metric.name: metric.result() for metric in self.metrics}
+
+
+def scores(logits: tf.Tensor, labels: tf.Tensor, nodes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Mean cross-entropy and accuracy (0 to 1) over some nodes.
+
+    Args:
+      logits: [N, classes].
+      labels: integers [N].
+      nodes: integers [n].
+    """
+    logits, labels = tf.gather(logits, nodes), tf.gather(labels, nodes)
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    right = tf.equal(tf.argmax(logits, axis=1, output_type=labels.dtype), labels)
+    return tf.reduce_mean(losses), tf.reduce_mean(tf.cast(right, tf.float32))

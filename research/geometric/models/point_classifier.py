@@ -1,0 +1,80 @@
+"""Classification of clouds of points (Fey & Lenssen 2019, Sec. 3 and Table 3)."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from official.core import model
+from official.evaluation import classification
+
+
+class PointClassifier(model.Model):
+    """A network over clouds of points, trained on their classes.
+
+    `fit` takes (points [B, P, 3], labels [B]), see `point_data.PointData`. Call: points to logits
+    [B, classes].
+
+    - Initial weights are drawn by Keras: `tf.keras.utils.set_random_seed` decides on them, not
+      `seed`.
+
+    Args:
+      network: a `PointNetwork`.
+      seed: source of the randomness of training.
+      noise_shards: see `official.core.model.Model`.
+      name: name of the model.
+    """
+
+    def __init__(self, network: tf.keras.layers.Layer, seed: int = 0,
+                 noise_shards: int | None = None, name: str | None = None):
+        super().__init__(seed=seed, noise_shards=noise_shards, name=name)
+        self.network = network
+        # All variables exist from now on.
+        logits = network(tf.zeros([1, network.points_needed, 3]))
+        self.num_classes = logits.shape[-1]
+        # Accuracy in percent, the mean over the steps of an interval.
+        self._set_metrics([
+            tf.keras.metrics.Mean('loss'), tf.keras.metrics.Mean('accuracy_percent'),
+            classification.ConfusionMatrix(self.num_classes),
+            classification.ConfusionMatrix(self.num_classes, 'distinct_confusion_matrix')])
+        self.built = True
+
+    def call(self, points, key=None):
+        return self.network(points, key=key)
+
+    def embed(self, points):
+        """The global features of each cloud, [B, F]."""
+        return self.network.embed(points)
+
+    def update(self, data, key):
+        points, labels = data
+        with tf.GradientTape() as tape:
+            logits = self(points, key=key)
+            loss = tf.reduce_mean(
+                tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+        self.apply_gradients(tape, loss)
+        right = tf.equal(tf.argmax(logits, axis=1, output_type=labels.dtype), labels)
+        means = self.metrics[:2]
+        means[0].update_state(loss)
+        means[1].update_state(100 * tf.reduce_mean(tf.cast(right, tf.float32)))
+        return loss, {mean.name: mean.result() for mean in means}
+
+    def test_step(self, data):
+        """Measures (points, labels, weights), or with a fourth part the distinct ones apart.
+
+        The fourth are weights, too, and give `distinct_accuracy_percent`, the accuracy over those
+        clouds alone.
+        """
+        points, labels, weights, *distinct = data
+        logits = self(points)
+        answers = tf.argmax(logits, axis=1)
+        mean, _, every, some = self.metrics
+        mean.update_state(
+            tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits), weights)
+        every.update_state(labels, answers, weights)
+        matrix = every.result()
+        error = classification.error_percent(matrix)
+        logs = {'loss': mean.result(), 'accuracy_percent': 100 - error, 'error_percent': error}
+        if distinct:
+            some.update_state(labels, answers, distinct[0])
+            logs['distinct_accuracy_percent'] = 100 - classification.error_percent(some.result())
+        return {**logs, 'confusion_matrix': matrix}

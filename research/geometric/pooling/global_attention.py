@@ -1,0 +1,61 @@
+"""Global soft attention (Li et al. 2016, "Gated Graph Sequence Neural Networks")."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from research.geometric import segments
+from research.geometric.pooling import readout
+
+
+class GlobalAttention(tf.keras.layers.Layer):
+    """r_g = sum over the nodes i of graph g of softmax_g(gate(x_i)) * features(x_i).
+
+    After Li et al. 2016, Eq. (7): r = tanh(sum over i of sigmoid(gate(x_i)) * tanh(features(x_i))).
+
+    - The gate is a softmax over the graph's nodes, as in Fey & Lenssen's Table 2, so the sum does
+      not grow with the graph; `softmax=False` gives the equation's sigmoid.
+    - Neither tanh is applied: the first belongs to `features`, the second to what follows.
+
+    Args:
+      gate: layer that gives the logits, [N, F] to [N, 1], or [N, F'], one for each channel.
+      features: layer [N, F] to [N, F'], or None for x itself.
+      softmax: see above.
+      name: name of the layer.
+
+    Call arguments:
+      x: node features [N, F].
+      batch: graph of each node, integers [N] in any order, -1 for none.
+      num_graphs: G, a Python integer.
+
+    Returns:
+      [G, F']; 0 of a graph without nodes.
+    """
+
+    def __init__(self, gate: tf.keras.layers.Layer, features: tf.keras.layers.Layer | None = None,
+                 softmax: bool = True, name: str | None = None):
+        super().__init__(name=name)
+        self.gate = gate
+        self.features = features
+        self.softmax = softmax
+
+    def call(self, x, batch, num_graphs: int):
+        batch = tf.cast(batch, tf.int32)
+        logits = self.gate(x)
+        weights = readout.softmax(logits, batch, num_graphs) if self.softmax else tf.sigmoid(logits)
+        values = x if self.features is None else self.features(x)
+        return segments.segment_sum(weights * values, batch, num_graphs)
+
+    def get_config(self):
+        serialize = tf.keras.layers.serialize
+        return {
+            'gate': serialize(self.gate),
+            'features': None if self.features is None else serialize(self.features),
+            'softmax': self.softmax, 'name': self.name}
+
+    @classmethod
+    def from_config(cls, config):
+        deserialize = tf.keras.layers.deserialize
+        features = config['features']
+        return cls(**{**config, 'gate': deserialize(config['gate']),
+                      'features': None if features is None else deserialize(features)})

@@ -1,0 +1,70 @@
+"""What operators share that propagate along the normalized adjacency matrix."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+import tensorflow as tf
+
+from research.geometric import message_passing
+from research.geometric import normalization
+from research.geometric import sparse
+
+
+class NormalizedPropagation(message_passing.MessagePassing):
+    """Base of operators that multiply by P = D~^(-1/2) A~ D~^(-1/2), on either route.
+
+    With `self_loops`, A~ is A with a self loop of weight 1 at each node that has none, and D~ its
+    degrees (Kipf & Welling 2017, Eq. (2)); without, they are A and D themselves.
+
+    Args:
+      normalize: False where the edges already carry the coefficients of P
+        (`normalization.gcn_normalized`), which saves work on a graph that does not change.
+      self_loops: whether a node without a self loop gets one.
+      name: name of the layer.
+    """
+
+    def __init__(self, normalize: bool = True, self_loops: bool = True, name: str | None = None):
+        super().__init__('sum', name=name)
+        self.normalize = normalize
+        self.self_loops = self_loops
+
+    def multiply(self, x, adjacency):
+        return sparse.matmul(adjacency, x)
+
+    def smooth(self, x, edge_index, edge_attr=None):
+        """P x, [N, C], of a dense x [N, C]."""
+        return self.smoother(edge_index, edge_attr, message_passing.num_rows(x))(x)
+
+    def smoother(self, edge_index, edge_attr, num_nodes) -> Callable[[tf.Tensor], tf.Tensor]:
+        """The function x -> P x; coefficients are computed once, however often it is called."""
+        weights, loops = self.coefficients(edge_index, edge_attr, num_nodes)
+        return lambda x: self.step(x, edge_index, weights, loops)
+
+    def coefficients(self, edge_index, edge_attr, num_nodes):
+        """The entries of P: on the edges [E]; and beside them on the diagonal [N], or None.
+
+        Raises:
+          ValueError: if `edge_attr` comes with a sparse matrix.
+        """
+        if isinstance(edge_index, tf.SparseTensor):
+            if edge_attr is not None:
+                raise ValueError('edge_attr comes with a sparse adjacency matrix; its values are '
+                                 'the edge weights, so give either it or edge_index.')
+            source, target = edge_index.indices[:, 1], edge_index.indices[:, 0]
+            given = edge_index.values
+        else:
+            source, target = edge_index[0], edge_index[1]
+            given = tf.ones_like(target, tf.float32) if edge_attr is None else edge_attr
+        if not self.normalize:
+            return given, None
+        scale, weights, loops = normalization.symmetric_coefficients(
+            edge_index, edge_attr, num_nodes, self.self_loops)
+        return tf.gather(scale, target) * weights * tf.gather(scale, source), scale**2 * loops
+
+    def step(self, x, edge_index, weights, loops):
+        """P x, of `coefficients`."""
+        if isinstance(edge_index, tf.SparseTensor):
+            edge_index, weights = edge_index.with_values(weights), None
+        smoothed = self.propagate(x, edge_index, weights)
+        return smoothed if loops is None else smoothed + loops[:, tf.newaxis] * x

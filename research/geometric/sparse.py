@@ -1,0 +1,60 @@
+"""Sparse matrices: bag-of-words features, and adjacency matrices as the fast route on a CPU.
+
+A sparse matrix is a `tf.SparseTensor` whose indices ascend by rows. TensorFlow's product of a
+sparse and a dense matrix touches each entry once and stores nothing in between; XLA has none.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+
+def matmul(a, b: tf.Tensor) -> tf.Tensor:
+    """a @ b for a dense or sparse `a` [n, m] and a dense `b` [m, k].
+
+    Through a sparse `a` gradients reach `b`, and the values of `a` where they were computed.
+    """
+    if isinstance(a, tf.SparseTensor):
+        return tf.sparse.sparse_dense_matmul(a, b)
+    return tf.matmul(a, b)
+
+
+def adjacency(edge_index, num_targets: int, edge_weight=None,
+              num_sources: int | None = None) -> tf.SparseTensor:
+    """The matrix whose entry (i, j) is the weight of the edge from j to i.
+
+    Duplicate edges stay apart and add up in products. Make it once for a graph, not every step.
+
+    Args:
+      edge_index: integers [2, E], sources and targets.
+      num_targets: rows.
+      edge_weight: [E]; 1 by default.
+      num_sources: columns; as many as rows by default.
+
+    Returns:
+      float32 [num_targets, num_sources], entries sorted by row, then column.
+    """
+    source, target = (np.asarray(row, np.int64) for row in edge_index)
+    weight = np.ones(len(source)) if edge_weight is None else np.asarray(edge_weight)
+    order = np.lexsort((source, target))
+    return tf.SparseTensor(
+        np.stack([target[order], source[order]], axis=1), weight[order].astype(np.float32),
+        [num_targets, num_targets if num_sources is None else num_sources])
+
+
+def edges(matrix: tf.SparseTensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """`edge_index` [2, E] and weights [E] of an adjacency matrix, sorted by target."""
+    return tf.stack([matrix.indices[:, 1], matrix.indices[:, 0]]), matrix.values
+
+
+def from_scipy(matrix) -> tf.SparseTensor:
+    """A `scipy.sparse` matrix as float32, entries sorted by row, then column."""
+    matrix = matrix.tocsr().sorted_indices().tocoo()
+    indices = np.stack([matrix.row, matrix.col], axis=1).astype(np.int64)
+    return tf.SparseTensor(indices, matrix.data.astype(np.float32), matrix.shape)
+
+
+def is_sparse(x) -> bool:
+    """Whether `x` is a `tf.SparseTensor`."""
+    return isinstance(x, tf.SparseTensor)

@@ -1,0 +1,73 @@
+"""A suite of two real experiments on the digits, through the launcher."""
+
+import json
+import os
+import sys
+
+import pytest
+
+from official.core import gin_source
+from official.core import run_folder
+from official.core import suite
+
+# A file that this test names, so that its folder comes along: gin_configs/ladder/digits_100.gin
+FILE = 'gin_configs/ladder/digits_100.gin'
+TINY = ('KerasExperiment.train_steps=2', 'KerasExperiment.save_every_steps=2',
+        'KerasExperiment.steps_per_execution=2', 'KerasExperiment.calibrate=False',
+        'KerasExperiment.reporter=None', 'KerasExperiment.monitor_split=None',
+        'KerasExperiment.baseline=None', 'LadderNetwork.encoder=(40, 10)',
+        'LadderNetwork.denoising_costs=(100.0, 1.0, 0.1)')
+
+
+def make(run_dir, files=(FILE,), gin_params=TINY):
+    return suite.Suite(str(run_dir), 3, None, None, files=files, gin_params=gin_params)
+
+
+def test_each_in_its_folder_and_what_is_done_is_not_done_again(tmp_path, capfd):
+    made = make(tmp_path)
+    made.train()
+    folder = tmp_path / 'digits_100'
+    assert run_folder.is_finished(str(folder))
+    before = (folder / 'result.json').stat().st_mtime_ns
+    again = make(tmp_path)
+    again.train()
+    assert (folder / 'result.json').stat().st_mtime_ns == before
+    result = again.evaluate()
+    with open(folder / 'result.json') as f:
+        assert result['experiments']['digits_100'] == json.load(f)
+    assert result['experiments']['digits_100']['seed'] == 3
+    assert result['missing'] == []
+    with open(again.report()) as f:
+        assert '<a href="digits_100/report.html">digits_100</a>' in f.read()
+    assert 'digits_100' in capfd.readouterr().out.splitlines()[-1]
+
+
+def test_one_that_fails_is_named_and_listed_as_missing(tmp_path):
+    made = make(tmp_path, gin_params=('KerasExperiment.train_steps=0',))
+    with pytest.raises(RuntimeError, match='1 of 1 experiments of the suite failed.*: digits_100.'):
+        made.train()
+    assert made.evaluate()['missing'] == ['digits_100']
+    with open(made.report()) as f:
+        assert 'Not run: digits_100.' in f.read()
+
+
+def test_rows():
+    found = {
+        'one': {'test_accuracy_percent': {'mean': 81.25, 'std': .5, 'values': [81., 81.5]},
+                'reference': {'cell': 'Table 1', 'test_accuracy_percent': 81.5, 'std': .7}},
+        'two': {'step': 5, 'test_error_percent': 3.0}}
+    assert suite.rows(found) == [
+        ['one', 'Table 1', '2', '81.25 ±0.50', '81.50 ±0.70', '-0.25'],
+        ['two', '', '1', '3.00', '', '']]
+
+
+def test_bad_input(tmp_path):
+    with pytest.raises(ValueError, match='names digits_100 twice'):
+        make(tmp_path, (FILE, FILE))
+    with pytest.raises(FileNotFoundError, match='gin_configs/none.gin does not exist'):
+        make(tmp_path, ('gin_configs/none.gin',))
+    assert os.path.exists(os.path.join(gin_source.ROOT, FILE))
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,0 +1,80 @@
+import sys
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from research.geometric import graph as graph_lib
+
+EDGES = np.array([[0, 1], [1, 2]])
+
+
+def make(**fields):
+    return graph_lib.Graph(**{
+        'edge_index': EDGES, 'x': np.ones((3, 2)), 'name': 'file.txt, graph 4', **fields})
+
+
+def nan_at(shape, place, value=np.nan):
+    values = np.ones(shape)
+    values[place] = value
+    return values
+
+
+def test_types_and_counts():
+    graph = make(y=[0, 1, -1], edge_attr=np.ones((2, 4)), pos=np.zeros((3, 3)),
+                 splits={'train': [0, 2]}, class_names=('a', 'b'))
+    assert (graph.num_nodes, graph.num_edges, graph.num_features) == (3, 2, 2)
+    assert graph.edge_index.dtype == np.int32 and graph.x.dtype == np.float32
+    assert graph.y.dtype == np.int32 and graph.edge_attr.dtype == np.float32
+    assert graph.splits['train'].dtype == np.int64
+
+
+def test_sparse_features_stay_sparse():
+    graph = make(x=scipy.sparse.coo_matrix(np.eye(3)))
+    assert scipy.sparse.isspmatrix_csr(graph.x) and graph.x.dtype == np.float32
+
+
+def test_a_graph_without_edges_and_without_features():
+    graph = graph_lib.Graph(np.zeros((2, 0)), num_nodes=2)
+    assert graph.num_edges == 0 and graph.x is None
+
+
+@pytest.mark.parametrize('fields,message', [
+    ({'edge_index': [[0, 5], [1, 2]]},
+     'edge 1, from node 5 to node 2, leaves the graph, whose nodes are 0 to 2.'),
+    ({'edge_index': [[0], [-1]]}, 'edge 0, from node 0 to node -1, leaves the graph'),
+    ({'edge_index': [[0., 1.], [1., 2.]]}, 'edge_index is of float64, not of integers.'),
+    ({'edge_index': [0, 1]}, r'edge_index has shape \(2,\), not \[2, edges\].'),
+    ({'x': nan_at((3, 2), (1, 0))}, 'x, row 1, column 0 is nan, not a finite number.'),
+    ({'x': scipy.sparse.csr_matrix(nan_at((3, 2), (2, 1), np.inf))},
+     'x, row 2, column 1 is inf, not a finite number.'),
+    ({'x': np.ones(3)}, r'x has shape \(3,\), not \[nodes, features\].'),
+    ({'num_nodes': 4}, 'x has 3 rows, but the graph has 4 nodes.'),
+    ({'y': [0, 1]}, 'y has 2 rows, but the graph has 3 nodes.'),
+    ({'y': [0, 1, 2], 'class_names': ('a', 'b')},
+     'label 2 of row 2 is unknown; labels are 0 to 1.'),
+    ({'y': [0, -2, 1]}, 'label -2 of row 1 is unknown; labels are not negative.'),
+    ({'edge_attr': np.ones((3, 1))}, 'edge_attr has 3 rows, but the graph has 2 edges.'),
+    ({'edge_attr': nan_at((2, 1), (1, 0))}, 'edge_attr, row 1, column 0 is nan'),
+    ({'edge_attr': np.array([0, -1])}, 'edge_attr of integers are the types of the edges'),
+    ({'pos': nan_at((3, 3), (0, 2))}, 'pos, row 0, column 2 is nan'),
+    ({'splits': {'test': [0, 3]}}, "split 'test' has node 3, but nodes are 0 to 2."),
+    ({'x': np.ones((0, 2)), 'edge_index': np.zeros((2, 0), int)}, 'the graph is empty'),
+])
+def test_bad_input_in_one_sentence(fields, message):
+    with pytest.raises(ValueError, match='^file.txt, graph 4: .*' + message):
+        make(**fields)
+
+
+def test_no_number_of_nodes():
+    with pytest.raises(ValueError, match='num_nodes must be given'):
+        graph_lib.Graph(EDGES)
+
+
+def test_changes_are_checked():
+    with pytest.raises(ValueError, match='x has 2 rows'):
+        make().replace(x=np.ones((2, 2)))
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,0 +1,236 @@
+"""Trials on the karate club: the protocol of Table 1, seed by seed."""
+
+import functools
+import json
+import os
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official.core import gin_source
+from official.core import history
+from official.modeling import optimizers
+from research.geometric import node_data
+from research.geometric import node_trials
+from research.geometric.convs import gat_conv
+from research.geometric.convs import gcn_conv
+from research.geometric.datasets import karate
+from research.geometric.datasets import planetoid
+from research.geometric.datasets import splits
+from research.geometric.models import node_classifier
+from research.geometric.models import node_networks
+from tests import conformance
+
+PLANETOID = os.path.join(os.path.dirname(gin_source.ROOT), 'shared', 'data', 'planetoid')
+SPLIT = functools.partial(splits.random_split, per_class=2, num_validation=10, num_test=None)
+
+
+def gcn(classes=4):
+    return node_networks.GraphNetwork(
+        [gcn_conv.GCNConv(8, normalize=False), gcn_conv.GCNConv(classes, normalize=False)],
+        dropout=.5, input_dropout=0.)
+
+
+def gat(classes=4):
+    return node_networks.GraphNetwork(
+        [gat_conv.GATConv(4, 2, dropout=.3), gat_conv.GATConv(classes, concat=False, dropout=.3)],
+        activation='elu', dropout=.3)
+
+
+def make(run_dir, seed=0, network=gcn, data=None, source=None, **overrides):
+    data = {'source': source or functools.partial(karate.load, communities=True, sparse=True),
+            'split': SPLIT, 'coefficients': 'gcn' if network is gcn else None, **(data or {})}
+    return node_trials.NodeTrials(str(run_dir), seed, None, None, **{
+        'model': lambda seed: node_classifier.NodeClassifier(network(), 5e-4, seed=seed),
+        'optimizer': lambda: optimizers.FusedAdam(0.02),
+        'data': functools.partial(node_data.NodeData, **data),
+        'epochs': 60, 'patience': 5, 'num_trials': 2, **overrides})
+
+
+def rows_of(experiment):
+    with open(os.path.join(experiment.run_dir, 'trials.jsonl')) as f:
+        return [json.loads(line) for line in f][1:]
+
+
+def without_time(row):
+    return {name: value for name, value in row.items() if name != 'train_seconds'}
+
+
+def test_the_protocol_on_the_recorded_curves(tmp_path):
+    """Stopping, selection and reported accuracy, worked out again from the curves of trial 0."""
+    stopped = []
+    for seed in range(3):
+        experiment = make(tmp_path / str(seed), seed=seed, num_trials=1,
+                          optimizer=lambda: optimizers.FusedAdam(0.1))
+        experiment.train()
+        row, = rows_of(experiment)
+        curves = history.read(experiment.run_dir)
+        losses = [point['validation_loss'] for point in curves]
+        end = next((epoch for epoch in range(60 // 2 + 1, 61) if epoch > len(losses)
+                    or losses[epoch - 1] > np.mean(losses[epoch - 6:epoch - 1])), 60)
+        assert row['epochs'] == len(losses) == end
+        best = int(np.argmin(losses))
+        assert row['best_epoch'] == best + 1 == curves[best]['step']
+        for name in ('test_accuracy_percent', 'validation_accuracy_percent'):
+            assert row[name] == pytest.approx(curves[best][name])
+        # The model that is kept is that of the best epoch.
+        confusion = np.array(row['confusion_matrix'])
+        assert 100 * np.trace(confusion) / confusion.sum() == pytest.approx(
+            row['test_accuracy_percent'], abs=1e-4)
+        with experiment.reported_model() as model:
+            logits = model(experiment.data.inputs)
+        loss, _ = node_classifier.scores(
+            logits, experiment.data.labels, experiment.data.nodes(0)['validation'])
+        assert float(loss) == pytest.approx(losses[best], rel=1e-5)
+        stopped.append(end < 60)
+    assert any(stopped)  # Early stopping happened at all.
+
+
+def test_trial_i_is_trial_0_of_seed_i(tmp_path):
+    several = make(tmp_path / 'several', seed=3, num_trials=3)
+    several.train()
+    alone = make(tmp_path / 'alone', seed=5, num_trials=1)
+    alone.train()
+    last, only = rows_of(several)[2], rows_of(alone)[0]
+    assert without_time({**last, 'trial': 0}) == without_time(only)
+    assert len({json.dumps(without_time({**row, 'trial': 0})) for row in rows_of(several)}) == 3
+
+
+def test_a_run_that_is_begun_again_ends_the_same(tmp_path):
+    whole = make(tmp_path / 'whole', num_trials=3)
+    whole.train()
+    first = make(tmp_path / 'again', num_trials=1)
+    first.train()
+    again = make(tmp_path / 'again', num_trials=3)
+    again.train()
+    assert list(map(without_time, rows_of(again))) == list(map(without_time, rows_of(whole)))
+    result = again.evaluate()
+    assert result['test_accuracy_percent']['values'] == [
+        row['test_accuracy_percent'] for row in rows_of(whole)]
+
+
+@pytest.mark.parametrize('network', [gcn, gat])
+def test_xla_on_dense_features_and_edges_agrees(tmp_path, network):
+    data = {'sparse_features': False, 'sparse_edges': False}
+    curves = []
+    for jit_compile, routes in ((False, {}), (False, data), (True, data)):
+        experiment = make(tmp_path / f'{jit_compile}{len(routes)}', network=network, data=routes,
+                          jit_compile=jit_compile, num_trials=1, epochs=12, patience=None)
+        experiment.train()
+        curves.append([[point['loss'], point['validation_loss']]
+                       for point in history.read(experiment.run_dir)])
+    assert len(curves[0]) == 12
+    # The routes draw other dropout: of the first, only where the network's is of dense features.
+    np.testing.assert_allclose(curves[2], curves[1], rtol=1e-3, atol=1e-4)
+    if network is gcn:
+        np.testing.assert_allclose(curves[1], curves[0], rtol=1e-3, atol=1e-4)
+
+
+def test_weight_decay_is_coupled():
+    data = node_data.NodeData(source=karate.load, split=splits.fixed_split, coefficients='gcn')
+    batch = data.batch('train')
+    moved = {}
+    for decay in (0., .1):
+        tf.keras.utils.set_random_seed(1)
+        model = node_classifier.NodeClassifier(node_networks.GraphNetwork(
+            [gcn_conv.GCNConv(2, normalize=False)]), decay)
+        model(data.inputs)
+        model.network.operators[0].bias.assign([1., 2.])
+        model.compile(tf.keras.optimizers.SGD(1.))
+        before = [v.numpy() for v in model.trainable_variables]
+        model.train_step(batch)
+        moved[decay] = [b - v.numpy() for b, v in zip(before, model.trainable_variables)]
+    assert len(before) == 2
+    for without, with_decay, weight in zip(moved[0.], moved[.1], before):
+        np.testing.assert_allclose(with_decay, without + .1 * weight, rtol=1e-4, atol=1e-6)
+        assert np.abs(without).max() > 0
+
+
+def test_fit_in_a_notebook():
+    data = node_data.NodeData(
+        source=functools.partial(karate.load, communities=True), coefficients='gcn', split=SPLIT)
+    model = node_classifier.NodeClassifier(gcn(), 5e-4)
+    model.compile(optimizers.FusedAdam(0.02), steps_per_execution=10)
+    model.fit(tf.data.Dataset.from_tensors(data.batch('train')).repeat(),
+              steps_per_epoch=100, verbose=0)
+    logs = model.evaluate(tf.data.Dataset.from_tensors(data.batch('test')), return_dict=True,
+                          verbose=0)
+    logits = model(data.inputs).numpy()[data.nodes(0)['test']]
+    labels = data.graph.y[data.nodes(0)['test']]
+    assert logs['accuracy'] == pytest.approx((logits.argmax(1) == labels).mean())
+    assert logs['accuracy'] > .6
+
+
+def test_export_answers_for_any_graph(tmp_path):
+    from research.geometric import node_export
+
+    experiment = make(tmp_path / 'run', num_trials=1, signatures=node_export.signatures,
+                      data={'normalize_features': True})
+    experiment.train()
+    path = experiment.export()
+    graph = karate.load(communities=True)
+    small = {'x': 2 * np.eye(34, dtype=np.float32)[:5],
+             'edge_index': np.array([[0, 1, 2, 2], [1, 0, 2, 0]], np.int32)}
+    weighted = {**small, 'edge_attr': np.array([.5, .5, 2., 1.], np.float32)}
+    answers = conformance.check_export(path, {
+        'serving_default': {'x': graph.x, 'edge_index': graph.edge_index},
+        'predict': small, 'predict_weighted': weighted}, tmp_path)
+    with experiment.reported_model() as model:
+        logits = model(experiment.data.inputs).numpy()
+    whole = answers['serving_default']
+    np.testing.assert_allclose(whole['logits'], logits, atol=1e-5)
+    np.testing.assert_array_equal(whole['labels'], logits.argmax(1))
+    np.testing.assert_allclose(whole['probabilities'].sum(1), 1, atol=1e-5)
+    assert whole['names'][0].decode() == experiment.data.class_names[logits[0].argmax()]
+    # Another graph, by hand: Eq. (9) of Kipf & Welling 2017 with the model's weights.
+    first, second = experiment.model.network.operators
+    for answer, arrays in (('predict', small), ('predict_weighted', weighted)):
+        matrix = np.zeros((5, 5))
+        weights = arrays.get('edge_attr', np.ones(4))
+        for (j, i), weight in zip(small['edge_index'].T, weights, strict=True):
+            matrix[i, j] = weight
+        for node in (0, 1, 3, 4):  # Node 2 has a loop.
+            matrix[node, node] = 1
+        root = np.diag(matrix.sum(1) ** -.5)
+        matrix = root @ matrix @ root
+        x = np.eye(34)[:5]  # Rows sum to one.
+        hidden = np.maximum(matrix @ x @ first.kernel.numpy() + first.bias.numpy(), 0)
+        expected = matrix @ hidden @ second.kernel.numpy() + second.bias.numpy()
+        np.testing.assert_allclose(answers[answer]['logits'], expected, atol=1e-5)
+
+
+def test_bad_input(tmp_path):
+    with pytest.raises(ValueError, match='epochs = 0'):
+        make(tmp_path, epochs=0)
+    with pytest.raises(ValueError, match='one graph, which is not divided among the 2 replicas'):
+        node_trials.NodeTrials(
+            str(tmp_path), strategy=conformance.two_devices(), model=None, optimizer=None,
+            data=None, epochs=1)
+    with pytest.raises(ValueError, match='classified by features and labels, but y is None'):
+        make(tmp_path, source=lambda data_dir: karate.load().replace(y=None))
+    with pytest.raises(ValueError, match="coefficients = 'gnc' is none of"):
+        make(tmp_path, data={'coefficients': 'gnc'})
+    with pytest.raises(FloatingPointError, match='loss of epoch 2 of trial 0 is not finite'):
+        make(tmp_path / 'nan', model=lambda seed: node_classifier.NodeClassifier(
+            gcn(), float('nan'), seed=seed)).train()
+
+
+@pytest.mark.skipif(not os.path.isdir(PLANETOID), reason='the Planetoid files are not here')
+def test_gcn_learns_cora(tmp_path):
+    experiment = make(
+        tmp_path, epochs=200, patience=10,
+        source=lambda data_dir: planetoid.load(PLANETOID, 'cora'),
+        data={'split': splits.fixed_split, 'normalize_features': True}, num_trials=3,
+        model=lambda seed: node_classifier.NodeClassifier(node_networks.GraphNetwork(
+            [gcn_conv.GCNConv(16, normalize=False), gcn_conv.GCNConv(7, normalize=False)],
+            dropout=.5, input_dropout=0.), 5e-4, seed=seed),
+        optimizer=lambda: optimizers.FusedAdam(0.01))
+    experiment.train()
+    # Table 1: 81.5 +- 0.6.
+    assert 79.7 < experiment.evaluate()['test_accuracy_percent']['mean'] < 83.3
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TORCH_VARIABLE = 'ARBORETUM_TORCH_PYTHON'
@@ -58,11 +58,9 @@ def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> dict[str,
 # Measurement.
 
 
-def take_turns(
-    contestants: Mapping[str, Callable[[], float]], rounds: int
-) -> dict[str, list[float]]:
-    """Calls one after the other, and all of them again: name -> its number in each round."""
-    taken: dict[str, list[float]] = {name: [] for name in contestants}
+def take_turns(contestants: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list]:
+    """Calls one after the other, and all of them again: name -> what it gave in each round."""
+    taken: dict[str, list] = {name: [] for name in contestants}
     for number in range(1, rounds + 1):
         print(f'round {number} of {rounds}', file=sys.stderr, flush=True)
         for name, measure in contestants.items():

@@ -54,8 +54,8 @@ SIZES = {
 }
 
 
-def arrays(name: str, data_dir: str | None) -> dict[str, np.ndarray]:
-    """What a file holds.
+def arrays(name: str, data_dir: str | None) -> tuple[dict[str, np.ndarray], str]:
+    """What a file holds, and where it is from, in words.
 
     Args:
       name: one of SIZES.
@@ -67,12 +67,12 @@ def arrays(name: str, data_dir: str | None) -> dict[str, np.ndarray]:
       ValueError: a file is damaged.
     """
     if data_dir is None or name == 'mutag':
-        return synthetic(SIZES[name])
+        return synthetic(SIZES[name]), f'a SYNTHETIC graph of the sizes of {name}'
     graph = normalize_features.normalize_features(planetoid.load(data_dir, name))
     return {
         'edge_index': _by_source(graph.edge_index), 'labels': graph.y,
         'nodes': graph.splits['train'].astype(np.int32), 'classes': len(graph.class_names),
-        **_features(graph.x)}
+        **_features(graph.x)}, f'{name} from its files'
 
 
 def synthetic(sizes: Sizes, seed: int = 0) -> dict[str, np.ndarray]:

@@ -21,7 +21,7 @@ the place of the first operator's linear layer. The forms:
 
 Prints one JSON object: 'seconds' of the epochs after some to warm up, 'loss' of the last one,
 'parameters', 'memory' and 'libraries'; with --find the 'seconds' of each form that works, why
-others 'failed', and the fastest: 'features' and 'edges'.
+others 'failed', and the options of the 'fastest'.
 """
 
 from __future__ import annotations
@@ -238,24 +238,32 @@ def timed(training: Training, warm_up: int, epochs: int) -> tuple[float, float]:
     return time.perf_counter() - start, loss
 
 
-def find(network: str, found: dict, epochs: int) -> dict:
-    """Times the forms: those of the edges first, then with the best those of the features."""
+def find(network: str, found: dict, epochs: int, threads: int) -> dict:
+    """Times the forms: of the edges; with the best one of the features; with that one processor.
+
+    Returns:
+      'seconds' of the forms that work, why others 'failed', 'fastest': the options of one.
+    """
     seconds, failed = {}, {}
 
-    def measure(features, edges):
-        name = edges if network == 'rgcn' else f'{features}, {edges}'
+    def measure(**form) -> float:
+        name = ', '.join(f'{value} {option}' for option, value in form.items())
+        torch.set_num_threads(form['threads'])
         try:
-            seconds[name] = timed(Training(network, found, features, edges), 2, epochs)[0]
-        except (RuntimeError, ValueError, TypeError, NotImplementedError, AssertionError,
-                AttributeError) as error:
-            failed[name] = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            training = Training(network, found, form.get('features'), form['edges'])
+            seconds[name] = timed(training, 2, epochs)[0]
+        except Exception as error:  # Whatever a library has to say to a form that it has not.
+            failed[name] = (str(error).strip() or type(error).__name__).splitlines()[0]
         return seconds.get(name, float('inf'))
 
-    features = 'dense' if network == 'rgcn' else 'csr'
-    best = min(EDGES[network], key=lambda edges: measure(features, edges))
-    if network != 'rgcn':
-        features = min(FEATURES, key=lambda form: measure(form, best))
-    return {'seconds': seconds, 'failed': failed, 'features': features, 'edges': best}
+    fastest = {} if network == 'rgcn' else {'features': 'csr'}
+    steps = [('edges', EDGES[network]), ('features', FEATURES), ('threads', {1, threads})]
+    fastest |= {'edges': 'plain', 'threads': threads}
+    for option, values in steps:
+        if option in fastest:
+            fastest[option] = min(
+                values, key=lambda value: measure(**fastest | {option: value}))
+    return {'seconds': seconds, 'failed': failed, 'fastest': fastest}
 
 
 def memory_mb() -> dict[str, float]:
@@ -279,22 +287,22 @@ def main() -> None:
     parser.add_argument('--features', choices=FEATURES)
     parser.add_argument('--edges', choices=sorted(set().union(*EDGES.values())))
     parser.add_argument('--find', action='store_true', help='the fastest form')
-    parser.add_argument('--threads', type=int, help="by default torch's own choice")
+    parser.add_argument('--threads', type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     network, features, edges = arguments.network, arguments.features, arguments.edges
     if edges and edges not in EDGES[network]:
         parser.error(f'--edges={edges}: {network} has {", ".join(EDGES[network])}')
-    if (features is None) != (edges is None):
+    if network != 'rgcn' and (features is None) != (edges is None):
         parser.error('--features and --edges go together')
     warnings.simplefilter('ignore')  # That sparse matrices are in beta.
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
+    torch.set_num_threads(arguments.threads)
     # As TensorFlow does: moments that die out must not slow it down.
     torch.set_flush_denormal(True)
     found = read(arguments.graph, network)
     libraries = {'torch': torch.__version__, 'torch_geometric': torch_geometric.__version__}
     if arguments.find:
-        print(json.dumps({**find(network, found, arguments.epochs), 'libraries': libraries}))
+        tried = find(network, found, arguments.epochs, arguments.threads)
+        print(json.dumps({**tried, 'libraries': libraries}))
         return
     training = Training(network, found, features, edges)
     seconds, loss = timed(training, arguments.warm_up, arguments.epochs)

@@ -122,4 +122,5 @@ def dropout(key: tf.Tensor, x: tf.Tensor, rate: float) -> tf.Tensor:
     # `uniform(key, shape) >= rate`, on the bits: the floats would take longer than all the rest.
     threshold = math.ceil(rate * 2 ** 23) << 9
     keep = _per_shard(_bits, key, shape) >= tf.constant(threshold, tf.uint32)
-    return tf.where(keep, x / tf.cast(1 - rate, x.dtype), tf.zeros_like(x))
+    # Not tf.where, which takes several times as long and its gradient, too.
+    return x / tf.cast(1 - rate, x.dtype) * tf.cast(keep, x.dtype)

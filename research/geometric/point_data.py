@@ -164,9 +164,10 @@ class PointData:
             tf.constant([self.seed, _POINTS], tf.int64), stream, alg='philox')
 
         def gather(positions, rows):
-            drawn = tf.stack([
-                _drawn(tf.random.fold_in(key, position, alg='philox'), points.shape[1],
-                       self.num_points) for position in tf.unstack(positions)])
+            drawn = tf.map_fn(
+                lambda position: _drawn(tf.random.fold_in(key, position, alg='philox'),
+                                        points.shape[1], self.num_points),
+                positions, fn_output_signature=tf.TensorSpec([self.num_points], tf.int32))
             clouds = tf.gather(tf.gather(points, rows), drawn, batch_dims=1)
             return normalized(clouds), tf.gather(labels, rows)
 

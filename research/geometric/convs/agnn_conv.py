@@ -8,6 +8,7 @@ from research.geometric import message_passing
 from research.geometric import normalization
 from research.geometric import segments
 from research.geometric import sparse
+from research.geometric.convs import inputs
 
 
 class AGNNConv(message_passing.MessagePassing):
@@ -55,16 +56,10 @@ class AGNNConv(message_passing.MessagePassing):
         if isinstance(edge_index, tf.SparseTensor):
             edge_index = sparse.edges(edge_index)[0]
         num_nodes = message_passing.num_rows(x)
-        loops = tf.range(num_nodes, dtype=edge_index[0].dtype)
-        source, target = (tf.concat([edge_index[row], loops], axis=0) for row in (0, 1))
+        source, target = inputs.with_self_loops(edge_index, num_nodes)
         unit = normalization.unit_rows(x)
         cosine = tf.reduce_sum(tf.gather(unit, source) * tf.gather(unit, target), axis=-1)
-        logits = self.beta * cosine
-        # A loop that was there already would be counted twice.
-        twice = tf.equal(source, target)[:-num_nodes]
-        logits = tf.concat([
-            tf.where(twice, tf.constant(float('-inf')), logits[:-num_nodes]),
-            logits[-num_nodes:]], axis=0)
+        logits = inputs.without_repeated(self.beta * cosine, source, target, num_nodes)
         attention = segments.segment_softmax(logits, target, num_nodes)
         return self.propagate(x, tf.stack([source, target]), attention)
 

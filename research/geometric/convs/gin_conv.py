@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from research.geometric import message_passing
+from research.geometric import networks
 from research.geometric import sparse
 
 
@@ -26,12 +27,15 @@ class GINConv(message_passing.MessagePassing):
 
     Returns:
       What `mlp` gives, [N, F'].
+
+    Raises:
+      ValueError: if `mlp` is no Keras layer.
     """
 
     def __init__(self, mlp: tf.keras.layers.Layer, eps: float = 0.0, train_eps: bool = False,
                  name: str | None = None):
         super().__init__('sum', name=name)
-        self.mlp = mlp
+        self.mlp = networks.get(mlp)
         self.initial_eps = eps
         self.train_eps = train_eps
 
@@ -49,9 +53,5 @@ class GINConv(message_passing.MessagePassing):
         return self.mlp((1 + self.eps) * x + aggregated)
 
     def get_config(self):
-        return {'mlp': tf.keras.layers.serialize(self.mlp), 'eps': self.initial_eps,
+        return {'mlp': networks.serialize(self.mlp), 'eps': self.initial_eps,
                 'train_eps': self.train_eps, 'name': self.name}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**{**config, 'mlp': tf.keras.layers.deserialize(config['mlp'])})

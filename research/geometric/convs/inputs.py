@@ -1,8 +1,10 @@
-"""What operators on points and bipartite graphs are called with: pairs, widths, positions."""
+"""What operators are called with: pairs, widths, positions, and edges with self loops."""
 
 from __future__ import annotations
 
 import tensorflow as tf
+
+from research.geometric import segments
 
 
 def pair(x) -> tuple:
@@ -39,3 +41,26 @@ def positions(name: str, pos, edge_attr) -> tuple[tf.Tensor, tf.Tensor]:
         raise ValueError(f'{name}: positions of sources have {sources.shape[-1]} coordinates, '
                          f'those of targets {targets.shape[-1]}.')
     return sources, targets
+
+
+def with_self_loops(edge_index, num_nodes) -> tuple[tf.Tensor, tf.Tensor]:
+    """Sources and targets, [E + N] each: of the edges, then of a self loop at each node."""
+    loops = tf.range(num_nodes, dtype=edge_index[0].dtype)
+    return tuple(tf.concat([nodes, loops], axis=0) for nodes in (edge_index[0], edge_index[1]))
+
+
+def without_repeated(logits: tf.Tensor, source, target, num_nodes) -> tf.Tensor:
+    """Logits that count each self loop once in a softmax, on the edges of `with_self_loops`.
+
+    Args:
+      logits: [E + N, ...].
+      source: [E + N].
+      target: [E + N].
+      num_nodes: N.
+
+    Returns:
+      `logits`, -inf where the graph itself already had a self loop.
+    """
+    repeated = segments.expand_like(tf.equal(source, target), logits)[:-num_nodes]
+    edges = tf.where(repeated, tf.constant(float('-inf')), logits[:-num_nodes])
+    return tf.concat([edges, logits[-num_nodes:]], axis=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from research.geometric import kernels
 from research.geometric import message_passing
 from research.geometric import segments
 from research.geometric import sparse
@@ -73,10 +74,10 @@ class KernelConv(message_passing.MessagePassing):
         x_sources, x_targets = inputs.pair(x)
         source, target = edge_index[0], edge_index[1]
         targets = message_passing.num_rows(x_targets)
-        kernels, width, channels = kernel.shape
+        count, width, channels = kernel.shape
         if self.nodes_first(x_sources, width):
             transformed = tf.reshape(
-                sparse.matmul(x_sources, side_by_side(kernel)), [-1, kernels, channels])
+                sparse.matmul(x_sources, kernels.side_by_side(kernel)), [-1, count, channels])
             messages = kernel_sums.mix(tf.transpose(transformed, [1, 0, 2]), coefficients, source)
             return self.update(x_targets, self.aggregate(messages, target, targets))
         collected = kernel_sums.spread(
@@ -118,9 +119,3 @@ class KernelConv(message_passing.MessagePassing):
         return {
             'channels': self.channels, 'aggregation': self.aggregation,
             'root_weight': self.root_weight, 'use_bias': self.use_bias, 'name': self.name}
-
-
-def side_by_side(kernel: tf.Tensor) -> tf.Tensor:
-    """Matrices [K, F, F'] beside each other: [F, K * F']."""
-    kernels, width, channels = kernel.shape
-    return tf.reshape(tf.transpose(kernel, [1, 0, 2]), [width, kernels * channels])

@@ -57,8 +57,7 @@ class PointNetConv(message_passing.MessagePassing):
         if self.add_self_loops:
             if isinstance(pos, (tuple, list)):
                 raise ValueError(f'{self.name}: a bipartite graph has no self loops to add.')
-            loops = tf.range(targets, dtype=source.dtype)
-            source, target = tf.concat([source, loops], 0), tf.concat([target, loops], 0)
+            source, target = inputs.with_self_loops(edge_index, targets)
         features = tf.gather(pos_sources, source) - tf.gather(pos_targets, target)
         if x is not None:
             features = tf.concat([tf.gather(inputs.pair(x)[0], source), features], axis=-1)

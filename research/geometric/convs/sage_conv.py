@@ -11,6 +11,7 @@ from research.geometric import message_passing
 from research.geometric import normalization
 from research.geometric import segments
 from research.geometric import sparse
+from research.geometric.convs import inputs
 
 _LINEAR = ('sum', 'mean')
 
@@ -69,12 +70,11 @@ class SAGEConv(message_passing.MessagePassing):
         self.kernel_initializer = tf.keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape):
-        pair = isinstance(input_shape[0], (tuple, list, tf.TensorShape))
-        shapes = input_shape if pair else (input_shape, input_shape)
+        sources, targets = inputs.widths(input_shape)
         self.kernel = self.add_weight(
-            'kernel', [shapes[0][-1], self.channels], initializer=self.kernel_initializer)
+            'kernel', [sources, self.channels], initializer=self.kernel_initializer)
         self.root_kernel = self.add_weight(
-            'root_kernel', [shapes[1][-1], self.channels],
+            'root_kernel', [targets, self.channels],
             initializer=kernels.another(self.kernel_initializer)) if self.root_weight else None
         self.bias = self.add_weight(
             'bias', [self.channels], initializer='zeros') if self.use_bias else None

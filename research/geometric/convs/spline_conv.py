@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from research.geometric import kernels
 from research.geometric import message_passing
 from research.geometric import segments
 from research.geometric import sparse
@@ -92,20 +93,20 @@ class SplineConv(kernel_conv.KernelConv):
         x_sources, x_targets = inputs.pair(x)
         source, target = edge_index[0][:, tf.newaxis], edge_index[1]
         targets = message_passing.num_rows(x_targets)
-        kernels, width, channels = self.kernel.shape
+        count, width, channels = self.kernel.shape
         basis, points = spline_basis(pseudo, self.kernel_size, self.degree, self.open_spline)
         points = tf.cast(points, source.dtype)
         if self.nodes_first(x_sources, width):
             transformed = tf.reshape(
-                sparse.matmul(x_sources, kernel_conv.side_by_side(self.kernel)), [-1, channels])
+                sparse.matmul(x_sources, kernels.side_by_side(self.kernel)), [-1, channels])
             messages = tf.einsum(
-                'es,esc->ec', basis, tf.gather(transformed, source * kernels + points))
+                'es,esc->ec', basis, tf.gather(transformed, source * count + points))
             return self.update(x_targets, self.aggregate(messages, target, targets))
         weighted = basis[:, :, tf.newaxis] * tf.gather(x_sources, source)
         collected = segments.segment_sum(
-            weighted, target[:, tf.newaxis] * kernels + points, targets * kernels)
-        aggregated = tf.matmul(tf.reshape(collected, [-1, kernels * width]),
-                               tf.reshape(self.kernel, [kernels * width, channels]))
+            weighted, target[:, tf.newaxis] * count + points, targets * count)
+        aggregated = tf.matmul(tf.reshape(collected, [-1, count * width]),
+                               tf.reshape(self.kernel, [count * width, channels]))
         if self.aggregation == 'mean':
             aggregated /= tf.maximum(segments.count(target, targets), 1)[:, tf.newaxis]
         return self.update(x_targets, aggregated)

@@ -79,6 +79,8 @@ class PointNetwork(tf.keras.layers.Layer):
         """
         raise NotImplementedError(f'{type(self).__name__} has no convolve().')
 
+    # AutoGraph has nothing to do here, and takes seconds to find that out.
+    @tf.autograph.experimental.do_not_convert
     def embed(self, points):
         """The global features of each cloud, which the head gets: [B, F]."""
         order = neighbors.farthest_points(points, self.counts[0])

@@ -120,7 +120,7 @@ class MPNN(KernelNetwork):
 class SplineCNN(KernelNetwork):
     """Continuous B-spline kernels (Fey et al. 2018), mean of a ball, ELU.
 
-    441 932 weights for ten classes.
+    441 922 weights for ten classes.
 
     Args:
       classes: number of classes.

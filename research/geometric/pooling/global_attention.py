@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from research.geometric import networks
 from research.geometric import segments
 from research.geometric.pooling import readout
 
@@ -30,13 +31,16 @@ class GlobalAttention(tf.keras.layers.Layer):
 
     Returns:
       [G, F']; 0 of a graph without nodes.
+
+    Raises:
+      ValueError: if `gate` or `features` is no Keras layer.
     """
 
     def __init__(self, gate: tf.keras.layers.Layer, features: tf.keras.layers.Layer | None = None,
                  softmax: bool = True, name: str | None = None):
         super().__init__(name=name)
-        self.gate = gate
-        self.features = features
+        self.gate = networks.get(gate)
+        self.features = None if features is None else networks.get(features)
         self.softmax = softmax
 
     def call(self, x, batch, num_graphs: int):
@@ -47,15 +51,6 @@ class GlobalAttention(tf.keras.layers.Layer):
         return segments.segment_sum(weights * values, batch, num_graphs)
 
     def get_config(self):
-        serialize = tf.keras.layers.serialize
-        return {
-            'gate': serialize(self.gate),
-            'features': None if self.features is None else serialize(self.features),
-            'softmax': self.softmax, 'name': self.name}
-
-    @classmethod
-    def from_config(cls, config):
-        deserialize = tf.keras.layers.deserialize
-        features = config['features']
-        return cls(**{**config, 'gate': deserialize(config['gate']),
-                      'features': None if features is None else deserialize(features)})
+        features = None if self.features is None else networks.serialize(self.features)
+        return {'gate': networks.serialize(self.gate), 'features': features,
+                'softmax': self.softmax, 'name': self.name}

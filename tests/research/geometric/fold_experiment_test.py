@@ -119,19 +119,18 @@ def test_result(trained):
     assert np.sum(result['confusion_matrix']) == 36
 
 
-def test_killed_it_goes_on_with_the_next_fold(trained, tmp_path):
-    class Killed(fold_experiment.FoldExperiment):
-        def run_trial(self, index):
-            if index == 1:
-                raise KeyboardInterrupt
-            return super().run_trial(index)
+def test_killed_it_goes_on_with_the_next_fold(trained, tmp_path, monkeypatch):
+    run_trial = fold_experiment.FoldExperiment.run_trial
 
-    original, fold_experiment.FoldExperiment = fold_experiment.FoldExperiment, Killed
-    try:
+    def killed(experiment, index):
+        if index == 1:
+            raise KeyboardInterrupt
+        return run_trial(experiment, index)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fold_experiment.FoldExperiment, 'run_trial', killed)
         with pytest.raises(KeyboardInterrupt):
             make(tmp_path).train()
-    finally:
-        fold_experiment.FoldExperiment = original
     assert len(rows_of(tmp_path)) == 1
     make(tmp_path).train()
     assert rows_of(tmp_path) == rows_of(trained.run_dir)

@@ -5,7 +5,7 @@ import numpy as np
 from research.geometric import graph as graph_lib
 from research.geometric.datasets import graph_dataset
 
-NAMES = ('sphere', 'box', 'torus', 'segments')
+NAMES = ('sphere', 'balls', 'ring', 'sticks')
 
 
 def cloud(label, num_points, random):
@@ -14,15 +14,12 @@ def cloud(label, num_points, random):
     sphere = normal / np.linalg.norm(normal, axis=1, keepdims=True)
     if label == 0:
         points = sphere
-    elif label == 1:
-        points = random.uniform(-1, 1, (num_points, 3))
-        points[np.arange(num_points), random.integers(0, 3, num_points)] = random.choice(
-            [-1, 1], num_points)
+    elif label == 1:  # Two small ones.
+        points = .3 * sphere
+        points[:, 0] += random.choice([-1, 1], num_points)
     elif label == 2:
-        angle, around = random.uniform(0, 2 * np.pi, (2, num_points))
-        radius = 1 + .25 * np.cos(around)
-        points = np.stack(
-            [radius * np.cos(angle), radius * np.sin(angle), .25 * np.sin(around)], axis=1)
+        angle = random.uniform(0, 2 * np.pi, num_points)
+        points = np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=1) + .05 * normal
     else:  # Two crossed sticks.
         points = .05 * normal
         points[np.arange(num_points), random.integers(0, 2, num_points)] += random.uniform(

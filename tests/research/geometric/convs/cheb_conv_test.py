@@ -45,7 +45,7 @@ def test_formula(channels, K, lambda_max, attr):
 
 @pytest.mark.parametrize('channels', [2, 4])
 def test_filter_of_the_spectrum(channels):
-    """Eq. (2), y = U g(Lambda) U^T x, with the greatest eigenvalue and T_k(cos a) = cos(k a)."""
+    """Eq. (1), y = U g(Lambda) U^T x, with the greatest eigenvalue and T_k(cos a) = cos(k a)."""
     edges = np.array([[0, 1, 1, 2, 2, 3, 0, 3, 4, 0], [1, 0, 2, 1, 3, 2, 3, 0, 0, 4]], np.int32)
     x = checks.features(5)
     values, vectors = np.linalg.eigh(laplacian(edges, 5))

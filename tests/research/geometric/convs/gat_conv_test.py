@@ -5,9 +5,11 @@ import pytest
 import tensorflow as tf
 
 from official.modeling import random
+from research.geometric import message_passing
 from research.geometric import sparse
 from research.geometric.convs import gat_conv
 from tests.research.geometric import checks
+from tests.research.geometric.convs import routes
 
 
 def reference(heads, channels, concat, self_loops=True):
@@ -62,14 +64,47 @@ def test_attention_stays_finite_where_logits_are_huge():
     assert np.isfinite(layer(checks.features() * 1e4, checks.EDGES)).all()
 
 
-def test_sparse_routes_agree():
+class Gathered(message_passing.MessagePassing):
+    """A head's messages one by one, of what is projected: [N, channels + 2], the scores last."""
+
+    def message(self, x_source, x_target, edge_attr):
+        logits = tf.nn.leaky_relu(x_target[:, -2] + x_source[:, -1], .2)
+        share = tf.exp(logits)[:, tf.newaxis]
+        return tf.concat([share * x_source[:, :-2], share], axis=1)
+
+    def update(self, x, aggregated):
+        return aggregated[:, :-1] / aggregated[:, -1:]
+
+
+def test_all_routes_agree():
+    layer = routes.built(gat_conv.GATConv(2, heads=3))
+    routes.check_adjacency(layer)
+    routes.check_sparse_x(layer)
+    routes.check_graph(layer)
+    # The values of the matrix do not count.
     x = checks.features()
-    layer = gat_conv.GATConv(2, heads=2)
-    expected = layer(x, checks.EDGES)
-    adjacency = sparse.adjacency(checks.EDGES, checks.NODES)
-    np.testing.assert_allclose(layer(x, adjacency), expected, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(
-        layer(tf.sparse.from_dense(x), adjacency), expected, rtol=1e-5, atol=1e-6)
+    other = sparse.adjacency(checks.EDGES, checks.NODES, 1 + np.arange(checks.EDGES.shape[1]))
+    routes.alike(layer(x, other), layer(x, checks.EDGES))
+
+
+def test_agrees_with_message_passing():
+    layer = routes.built(gat_conv.GATConv(2, heads=3))
+    loops = np.tile(np.arange(checks.NODES, dtype=np.int32), (2, 1))
+    edges = np.concatenate([checks.EDGES[:, checks.EDGES[0] != checks.EDGES[1]], loops], axis=1)
+
+    def gathered(x, edge_index, edge_attr):
+        heads = tf.split(x @ layer.kernel, 3, axis=1)
+        scored = [tf.concat([head, head @ tf.stack([target, source], axis=1)], axis=1)
+                  for head, target, source in zip(
+                      heads, tf.unstack(layer.attention_target),
+                      tf.unstack(layer.attention_source), strict=True)]
+        return tf.concat([Gathered()(x, edge_index) for x in scored], axis=1) + layer.bias
+
+    gathered.trainable_weights = layer.trainable_weights
+    x = checks.features()
+    routes.alike(gathered(x, edges, None), layer(x, checks.EDGES))
+    routes.alike(checks.tape_gradients(gathered, x, edges, None),
+                 checks.tape_gradients(layer, x, checks.EDGES, None))
 
 
 def test_self_loops_made_beforehand():
@@ -91,6 +126,8 @@ def test_bipartite_pair():
     # As one graph in which the sources come after the targets.
     whole = layer(np.concatenate([targets, sources]), edges + [[3], [0]])
     np.testing.assert_allclose(out, whole[:3], rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match='no self loops; it needs self_loops=False'):
+        gat_conv.GATConv(2)((sources, targets), edges)
 
 
 def test_dropout_drops_attention():
@@ -109,9 +146,11 @@ def test_dropout_drops_attention():
     assert float(layer(x, edges)[0, 0]) == pytest.approx(1)
 
 
-def test_edge_attr_is_refused():
+def test_bad_arguments():
     with pytest.raises(ValueError, match='no use for edge_attr'):
         gat_conv.GATConv(1)(checks.features(), checks.EDGES, np.ones(10, np.float32))
+    with pytest.raises(ValueError, match='dropout = 1.0 is outside'):
+        gat_conv.GATConv(1, dropout=1.)
 
 
 if __name__ == '__main__':

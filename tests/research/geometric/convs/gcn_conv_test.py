@@ -8,6 +8,7 @@ from research.geometric import normalization
 from research.geometric import sparse
 from research.geometric.convs import gcn_conv
 from tests.research.geometric import checks
+from tests.research.geometric.convs import routes
 
 
 def reference(weights, x, edge_index, edge_attr):
@@ -38,21 +39,19 @@ def test_three_nodes_by_hand():
 
 @pytest.mark.parametrize('weights', [None, checks.uniform_attr()(checks.EDGES.shape[1])])
 def test_all_routes_agree(weights):
+    layer = routes.built(gcn_conv.GCNConv(4), weights)
+    routes.check_adjacency(layer, weights)
+    routes.check_sparse_x(layer, weights)
+    routes.check_graph(layer, weights)
+    routes.check_edge_attr_refused(layer)
     x = checks.features()
-    layer = gcn_conv.GCNConv(4)
     expected = layer(x, checks.EDGES, weights)
-    checks.randomize(layer)
-    expected = layer(x, checks.EDGES, weights).numpy()
-    nodes = checks.NODES
-    adjacency = sparse.adjacency(checks.EDGES, nodes, weights)
-    np.testing.assert_allclose(layer(x, adjacency), expected, rtol=1e-5, atol=1e-6)
     layer.normalize = False
-    edges, coefficients = normalization.gcn_normalized(checks.EDGES, nodes, weights)
-    np.testing.assert_allclose(layer(x, edges, coefficients), expected, rtol=1e-5, atol=1e-6)
-    cached = sparse.adjacency(edges, nodes, coefficients)
-    np.testing.assert_allclose(layer(x, cached), expected, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(
-        layer(tf.sparse.from_dense(x), cached), expected, rtol=1e-5, atol=1e-6)
+    edges, coefficients = normalization.gcn_normalized(checks.EDGES, checks.NODES, weights)
+    routes.alike(layer(x, edges, coefficients), expected)
+    cached = sparse.adjacency(edges, checks.NODES, coefficients)
+    routes.alike(layer(x, cached), expected)
+    routes.alike(layer(tf.sparse.from_dense(x), cached), expected)
 
 
 if __name__ == '__main__':

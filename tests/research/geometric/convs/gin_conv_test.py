@@ -89,5 +89,10 @@ def test_pair_of_a_bipartite_graph():
     routes.alike(layer((sources, targets), edges), joined[:2])
 
 
+def test_bad_argument():
+    with pytest.raises(ValueError, match='must be a Keras layer'):
+        gin_conv.GINConv(tf.nn.relu)
+
+
 if __name__ == '__main__':
     raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

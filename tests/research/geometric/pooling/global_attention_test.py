@@ -58,5 +58,11 @@ def test_config():
     np.testing.assert_array_equal(copy(*arguments), layer(*arguments))
 
 
+def test_bad_arguments():
+    for networks in ((None,), (dense(1, 'gate'), tf.nn.relu)):
+        with pytest.raises(ValueError, match='must be a Keras layer'):
+            global_attention.GlobalAttention(*networks)
+
+
 if __name__ == '__main__':
     raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

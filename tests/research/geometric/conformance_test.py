@@ -1,0 +1,115 @@
+"""Graph classification against what every model of the house must do."""
+
+import functools
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official.core import keras_experiment
+from official.modeling import optimizers
+from official.modeling import schedules
+from research.geometric import batching
+from research.geometric import graph_data
+from research.geometric import graph_export
+from research.geometric import graph_tensor
+from research.geometric.models import graph_classifier
+from tests import conformance
+from tests.research.geometric import tiny_graphs
+from tests.research.geometric.models import graph_networks
+
+
+def make(run_dir, strategy=None, model_overrides=None, network='gin0', **overrides):
+    """Seven steps on rings and stars, two steps a call, a checkpoint at 4."""
+    # Keras draws the initial weights; the launcher seeds it.
+    tf.keras.utils.set_random_seed(3)
+
+    def model(seed):
+        return graph_classifier.GraphClassifier(
+            graph_networks.NETWORKS[network](), num_features=3, num_classes=2, hidden=8, seed=seed,
+            **(model_overrides or {}))
+
+    return keras_experiment.KerasExperiment(run_dir, strategy=strategy, **{
+        'seed': 3, 'train_steps': 7, 'save_every_steps': 4, 'steps_per_execution': 2,
+        'monitor_split': 'validation', 'monitor': 'validation_loss',
+        'signatures': graph_export.signatures, 'model': model,
+        # A step of Adam is the rate times the gradient's sign at first; an epsilon that is not
+        # tiny keeps gradients of nearly zero from being blown up.
+        'optimizer': lambda: optimizers.FusedAdam(
+            schedules.StepDecay(.01, every_steps=3), epsilon=1e-3),
+        # Three batches an epoch, the last with 2 graphs: one of two replicas has none of them.
+        'data': functools.partial(
+            graph_data.GraphData, source=lambda data_dir: tiny_graphs.dataset(36), num_folds=4,
+            batch_size=8, padding=batching.largest),
+        **overrides})
+
+
+def test_resume(tmp_path):
+    conformance.check_resume(make, tmp_path, stop_at=6)
+
+
+def test_xla(tmp_path):
+    conformance.check_xla(make, tmp_path)
+
+
+def test_two_devices(tmp_path):
+    conformance.check_two_devices(make, tmp_path)
+
+
+def test_bad_checkpoint(tmp_path):
+    conformance.check_bad_checkpoint(make, tmp_path)
+
+
+@pytest.mark.parametrize('name', sorted(graph_networks.NETWORKS))
+def test_every_train_step_compiles_with_xla(name):
+    """One update on a padded batch, with the same weights after it as without XLA."""
+    graphs = batching.Concatenated(tiny_graphs.dataset(12))
+    data = graphs.example(batching.largest, 6)(tf.constant([3, 5, 0, -1, 8, 2], tf.int64))
+    weights = []
+    for jit_compile in (False, True):
+        tf.keras.utils.set_random_seed(1)
+        model = graph_classifier.GraphClassifier(graph_networks.NETWORKS[name](), 3, 2, hidden=8)
+        model.compile(tf.keras.optimizers.SGD(.1))
+        tf.function(model.train_step, autograph=False, jit_compile=jit_compile)(data)
+        weights.append(model.weights_of_network())
+    start = weights[0][0]
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5, err_msg=one.name)
+    tf.keras.utils.set_random_seed(1)
+    fresh = graph_classifier.GraphClassifier(graph_networks.NETWORKS[name](), 3, 2, hidden=8)
+    assert np.abs(start - fresh.weights_of_network()[0]).max() > 0
+
+
+def test_export_answers_as_the_model_does(tmp_path):
+    experiment = make(
+        str(tmp_path / 'run'), train_steps=120, save_every_steps=120, steps_per_execution=40,
+        model_overrides={'dropout': 0.}, optimizer=lambda: optimizers.FusedAdam(.01))
+    experiment.train()
+    path = experiment.export()
+    graphs = experiment.data.dataset.graphs
+    with experiment._reported_model() as trained:
+        expected = np.concatenate(
+            [trained(graph_tensor.to_graph_tensor(graph)) for graph in graphs])
+    labels = experiment.data.graphs.labels
+    assert (expected.argmax(1) == labels).mean() > .8  # Not a model that answers at random.
+    starts = np.cumsum([0, *experiment.data.graphs.node_counts])
+    together = {
+        'x': np.concatenate([graph.x for graph in graphs]),
+        'edge_index': np.concatenate([graph.edge_index + start for graph, start in zip(
+            graphs, starts)], axis=1).astype(np.int32),
+        'batch': np.repeat(np.arange(len(graphs)), np.diff(starts)).astype(np.int32)}
+    one = {'x': graphs[0].x, 'edge_index': graphs[0].edge_index}
+    answers = conformance.check_export(path, {
+        'serving_default': one, 'predict': one, 'predict_batch': together}, tmp_path)
+    for name in ('serving_default', 'predict'):
+        np.testing.assert_allclose(answers[name]['logits'], expected[:1], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        answers['predict_batch']['logits'], expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_array_equal(answers['predict_batch']['labels'], expected.argmax(1))
+    assert [name.decode() for name in answers['predict_batch']['names']] == [
+        experiment.data.class_names[label] for label in expected.argmax(1)]
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -157,9 +157,9 @@ def torch_environment(given: str | None, peer: Peer) -> Iterator[str | None]:
             [python, '-I', '-m', 'pip', 'install', '--quiet', *peer.requirements])
         if complaint:
             raise SystemExit(
-                f'{peer.name}, which is installed only for this comparison, cannot be: {complaint}; '
-                f'name a Python that has it with --torch_python or {TORCH_VARIABLE}, or leave it '
-                'out with --torch_python=none.')
+                f'{peer.name}, which is installed only for this comparison, cannot be: '
+                f'{complaint}; name a Python that has it with --torch_python or {TORCH_VARIABLE}, '
+                'or leave it out with --torch_python=none.')
         yield python
 
 

@@ -11,13 +11,13 @@ as long; and on Cora two cores take less than the paper's GPU, 0.7 s and 2.2 s.
         [--torch_python=PATH]   a Python that has torch and torch-geometric; `none` leaves it out
 
 Three contestants take turns, each in a process of its own, one process at a time: this project's
-training loop; torch-geometric as its users write it, given dense features and computing anew each
-time what depends on the graph alone; and torch-geometric in its fastest form. That is looked for
-first, with short trainings: sparse features and edges as torch's own sparse matrices or as
+training loop; plain torch-geometric, as its users write it: given dense features, computing anew
+each time what depends on the graph alone; and torch-geometric in its fastest form. That is looked
+for first, with short trainings: sparse features and edges as torch's own sparse matrices or as
 `EdgeIndex`, what depends on the graph alone computed once, Adam fused, all processors or one; forms
 that need compiled extensions or a compiler are left out. All get the same file of arrays, rows of
-features divided by their sums. Each has the same numbers of parameters and processors, warms up for
-10 epochs, trains and ends.
+features divided by their sums, and have equally many parameters. Each warms up for 10 epochs,
+trains and ends.
 
 MUTAG's RDF graph is not at hand: R-GCN's is synthetic, uniformly random with the same 23 644 nodes,
 74 227 edges in each direction, 46 relations, 2 classes and 272 labelled nodes. So are the others
@@ -49,7 +49,7 @@ TRIED = 10  # epochs of each form of torch-geometric
 BASES = 30
 LABELS = {
     'arboretum': 'Arboretum',
-    'dense': 'torch-geometric, dense features',
+    'plain': 'torch-geometric, plain',
     'fastest': 'torch-geometric, fastest form',
 }
 
@@ -299,7 +299,7 @@ def measure(names: Sequence[str], rounds: int, epochs: int | None, graphs: Mappi
                 tried[name] = worker(
                     *of_torch, *task[:2], '--find', f'--epochs={TRIED}', threads)
                 form = [f'--{key}={value}' for key, value in tried[name]['fastest'].items()]
-                turns['dense'] = _turn(worker, *of_torch, *task, threads)
+                turns['plain'] = _turn(worker, *of_torch, *task, threads)
                 turns['fastest'] = _turn(worker, *of_torch, *task, *form)
             runs[name] = contest.take_turns(turns, rounds)
     peaks.append(worker(sys.executable, here / 'peak.py'))

@@ -5,8 +5,8 @@ A file has
   edge_index          int32 [2, E], sources and targets, by source as others' readers give them
   labels, nodes       int32 [N], and int32 [n], the nodes trained on
   classes             how many there are
-  x_data, x_indices, x_indptr, x_columns    features, float32, as a CSR matrix of N rows; or, of a
-                                            graph without,
+  x_data, x_indices, x_indptr, x_columns    features, float32, as a CSR matrix of N rows, each
+                                            divided by its sum; or, of a graph without,
   edge_type, relations    int32 [E], and how many there are
 """
 
@@ -20,7 +20,6 @@ import scipy.sparse
 
 from research.geometric.datasets import edges
 from research.geometric.datasets import planetoid
-from research.geometric.transforms import normalize_features
 
 
 class Sizes(NamedTuple):
@@ -68,7 +67,7 @@ def arrays(name: str, data_dir: str | None) -> tuple[dict[str, np.ndarray], str]
     """
     if data_dir is None or name == 'mutag':
         return synthetic(SIZES[name]), f'a SYNTHETIC graph of the sizes of {name}'
-    graph = normalize_features.normalize_features(planetoid.load(data_dir, name))
+    graph = planetoid.load(data_dir, name)
     return {
         'edge_index': _by_source(graph.edge_index), 'labels': graph.y,
         'nodes': graph.splits['train'].astype(np.int32), 'classes': len(graph.class_names),
@@ -101,9 +100,8 @@ def synthetic(sizes: Sizes, seed: int = 0) -> dict[str, np.ndarray]:
     x = scipy.sparse.csr_matrix(
         (np.ones(len(places), np.float32), (places // sizes.features, places % sizes.features)),
         (sizes.nodes, sizes.features))
-    x = scipy.sparse.diags(1 / np.maximum(x.sum(axis=1).A1, 1)) @ x
     return {**found, 'edge_index': _by_source(edges.undirected(source, target, sizes.nodes)),
-            **_features(x.tocsr())}
+            **_features(x)}
 
 
 def sizes_of(found: Mapping[str, np.ndarray]) -> Sizes:
@@ -122,7 +120,8 @@ def matrix(found: Mapping[str, np.ndarray]) -> scipy.sparse.csr_matrix:
 
 
 def _features(x) -> dict[str, np.ndarray]:
-    x = x.sorted_indices()
+    total = np.asarray(x.sum(axis=1)).ravel()
+    x = (scipy.sparse.diags(1 / np.where(total, total, 1)) @ x).tocsr().sorted_indices()
     return {'x_data': x.data.astype(np.float32), 'x_indices': x.indices.astype(np.int32),
             'x_indptr': x.indptr.astype(np.int32), 'x_columns': x.shape[1]}
 

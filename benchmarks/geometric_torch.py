@@ -17,7 +17,7 @@ the place of the first operator's linear layer. The forms:
   features  dense; csr, csc, coo: torch's sparse matrices; edge_index: EdgeIndex, with both orders
             of its entries kept
   edges     plain, as they come; sorted, by target (R-GCN: by relation); edge_index: EdgeIndex;
-            csr, csc: torch's sparse matrices; fast, of R-GCN: FastRGCNConv
+            csr, csc: torch's sparse matrices (GATConv refuses csc); fast, of R-GCN: FastRGCNConv
 
 Prints one JSON object: 'seconds' of the epochs after some to warm up, 'loss' of the last one,
 'parameters', 'memory' and 'libraries'; with --find the 'seconds' of each form that works, why
@@ -43,7 +43,7 @@ LEARNING_RATE = 0.01
 FEATURES = ('dense', 'csr', 'csc', 'coo', 'edge_index')
 EDGES = {
     'gcn': ('plain', 'sorted', 'edge_index', 'csr', 'csc'),
-    'gat': ('plain', 'sorted', 'edge_index', 'csr', 'csc'),
+    'gat': ('plain', 'sorted', 'edge_index', 'csr'),
     'rgcn': ('plain', 'sorted', 'fast'),
 }
 KEYS = ('edge_index', 'labels', 'nodes', 'classes')
@@ -145,7 +145,7 @@ def connected(network: str, found: dict, form: str | None) -> tuple:
         return arguments
     if form in ('csr', 'csc'):
         matrix = torch.sparse_coo_tensor(index.flip(0), weight, (nodes, nodes)).coalesce()
-        return (matrix.to_sparse_csr() if form == 'csr' else matrix.to_sparse_csc(),)
+        return ((matrix.to_sparse_csr if form == 'csr' else matrix.to_sparse_csc)(),)
     order = torch.argsort(index[1] * nodes + index[0])
     arguments = tuple(argument[..., order].contiguous() for argument in arguments)
     if form == 'edge_index':
@@ -248,12 +248,13 @@ def find(network: str, found: dict, epochs: int, threads: int) -> dict:
 
     def measure(**form) -> float:
         name = ', '.join(f'{value} {option}' for option, value in form.items())
-        torch.set_num_threads(form['threads'])
-        try:
-            training = Training(network, found, form.get('features'), form['edges'])
-            seconds[name] = timed(training, 2, epochs)[0]
-        except Exception as error:  # Whatever a library has to say to a form that it has not.
-            failed[name] = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if name not in seconds and name not in failed:
+            torch.set_num_threads(form['threads'])
+            try:
+                training = Training(network, found, form.get('features'), form['edges'])
+                seconds[name] = timed(training, 2, epochs)[0]
+            except Exception as error:  # Whatever a library has to say to a form that it has not.
+                failed[name] = (str(error).strip() or type(error).__name__).splitlines()[0]
         return seconds.get(name, float('inf'))
 
     fastest = {} if network == 'rgcn' else {'features': 'csr'}

@@ -100,8 +100,9 @@ class FoldExperiment(trials.Trials):
 
     def settings(self) -> dict:
         return {
-            **super().settings(), 'data': self.data.dataset.name,
-            'graphs': len(self.data.dataset), 'folds': len(self.data.folds),
+            **super().settings(), 'graphs': len(self.data.dataset),
+            'nodes': int(self.data.graphs.node_counts.sum()),
+            'edges': int(self.data.graphs.edge_counts.sum()), 'folds': len(self.data.folds),
             'batch_size': self.data.batch_size, 'parameters': self.model.count_params(),
             'first_learning_rate': self._first_rate, 'epochs': self.epochs,
             'halve_every_epochs': self.halve_every_epochs}

@@ -36,7 +36,8 @@ def signatures(model, data) -> export.Signatures:
             tf.debugging.assert_non_negative(
                 edge_index, message='edge_index has a negative node.')]
         num_graphs = 1
-        if batch is None:
+        several_graphs = batch is not None
+        if not several_graphs:
             batch = tf.zeros([num_nodes], tf.int32)
         else:
             checks += [
@@ -44,9 +45,10 @@ def signatures(model, data) -> export.Signatures:
                     tf.shape(batch)[0], num_nodes, message='batch must have one number a node.'),
                 tf.debugging.assert_non_negative(
                     batch[1:] - batch[:-1], message='batch must ascend.')]
-            num_graphs = batch[-1] + 1
         with tf.control_dependencies(checks):
-            edge_index = tf.identity(edge_index)
+            edge_index, batch = tf.identity(edge_index), tf.identity(batch)
+        if several_graphs:
+            num_graphs = batch[-1] + 1
         logits = model.logits(
             graph_tensor.Arrays(x, edge_index, edge_attr, batch, num_graphs))
         labels = tf.argmax(logits, axis=1, output_type=tf.int32)
@@ -58,10 +60,9 @@ def signatures(model, data) -> export.Signatures:
     width = model.num_edge_features
     if width is not None:
         specs.append(tf.TensorSpec([None, width] if width else [None], tf.float32, 'edge_attr'))
-    one = predict
 
     def several(x, edge_index, *others):
         return predict(x, edge_index, *others[:-1], batch=others[-1])
 
-    return {'predict': (one, specs),
+    return {'predict': (predict, specs),
             'predict_batch': (several, [*specs, tf.TensorSpec([None], tf.int32, 'batch')])}

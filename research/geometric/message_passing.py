@@ -48,7 +48,8 @@ class MessagePassing(tf.keras.layers.Layer):
       edge_attr: edge features or weights, [E] or [E, D], or None.
 
     Raises:
-      ValueError: if `aggregation` is another word, or `edge_attr` comes with a sparse matrix.
+      ValueError: if `aggregation` is another word, `edge_index` has not two rows, `edge_attr` comes
+        with a sparse matrix, or, by default, is not one weight an edge.
     """
 
     def __init__(self, aggregation: str | Callable = 'sum', name: str | None = None):
@@ -73,7 +74,8 @@ class MessagePassing(tf.keras.layers.Layer):
         del x_target
         if edge_attr is None:
             return x_source
-        return x_source * segments.expand_like(edge_attr, x_source)
+        weights = sparse.weights(edge_attr, x_source.shape[0], x_source.dtype)
+        return x_source * segments.expand_like(weights, x_source)
 
     def update(self, x, aggregated):
         """gamma of Eq. (1); by default what was aggregated.
@@ -107,9 +109,8 @@ class MessagePassing(tf.keras.layers.Layer):
             if aggregated is None:
                 edge_index, edge_attr = sparse.edges(edge_index)
         if aggregated is None:
-            source, target = edge_index[0], edge_index[1]
-            # Gathered in one place, so that a message that uses one side alone costs no more:
-            # without XLA TensorFlow prunes the other.
+            source, target = sparse.ends(edge_index)
+            # In a graph TensorFlow prunes the side that the message does not use.
             messages = self.message(
                 tf.gather(x_sources, source), tf.gather(x_targets, target), edge_attr)
             aggregated = self.aggregate(messages, target, num_rows(x_targets))

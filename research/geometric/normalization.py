@@ -6,13 +6,14 @@ import numpy as np
 import tensorflow as tf
 
 from research.geometric import segments
+from research.geometric import sparse
 
 
 def symmetric_coefficients(edge_index, edge_weight, num_nodes, self_loops: bool = True):
     """What makes D~^(-1/2) A~ D~^(-1/2) out of a graph's edges (Kipf & Welling 2017, Eq. (2)).
 
     A~ is A, where every node without a self loop gets one of weight 1 if `self_loops`, and D~ its
-    degrees: the sums of its rows, the weights that come in. A node of degree 0 has coefficient 0.
+    degrees: the sums of its rows, the weights that come in. A node whose degree is not positive has coefficient 0.
     Nothing is appended, so shapes stay what they are: self loops are a vector of their own.
 
     Args:
@@ -28,13 +29,13 @@ def symmetric_coefficients(edge_index, edge_weight, num_nodes, self_loops: bool 
       The coefficient of the edge from j to i is scale_i * weight * scale_j, of i itself
       scale_i * loops_i * scale_i.
     """
+    source, target = sparse.ends(edge_index)
     if isinstance(edge_index, tf.SparseTensor):
-        source, target = edge_index.indices[:, 1], edge_index.indices[:, 0]
         edge_weight = edge_index.values
-    else:
-        source, target = edge_index[0], edge_index[1]
-    if edge_weight is None:
+    elif edge_weight is None:
         edge_weight = tf.ones_like(target, tf.float32)
+    else:
+        edge_weight = sparse.weights(edge_weight, target.shape[0])
     is_loop = tf.cast(tf.equal(source, target), edge_weight.dtype)
     loops = segments.segment_sum(edge_weight * is_loop, target, num_nodes)
     if self_loops:
@@ -103,8 +104,8 @@ def with_coefficients(kind: str | None, edge_index, edge_weight, num_nodes):
         return edge_index, edge_weight
     if kind not in COEFFICIENTS:
         raise ValueError(f'coefficients = {kind!r} is none of {", ".join(COEFFICIENTS)}.')
-    source, target = edge_index[0], edge_index[1]
-    nodes = tf.range(num_nodes, dtype=edge_index.dtype)
+    source, target = sparse.ends(edge_index)
+    nodes = tf.range(num_nodes, dtype=target.dtype)
     if kind == 'self_loops':
         others = tf.not_equal(source, target)
         edge_index = tf.boolean_mask(edge_index, others, axis=1)

@@ -45,17 +45,18 @@ class NormalizedPropagation(message_passing.MessagePassing):
         """The entries of P: on the edges [E]; and beside them on the diagonal [N], or None.
 
         Raises:
-          ValueError: if `edge_attr` comes with a sparse matrix.
+          ValueError: if `edge_attr` comes with a sparse matrix, or is not one weight an edge.
         """
+        if isinstance(edge_index, tf.SparseTensor) and edge_attr is not None:
+            raise ValueError('edge_attr comes with a sparse adjacency matrix; its values are the '
+                             'edge weights, so give either it or edge_index.')
+        source, target = sparse.ends(edge_index)
         if isinstance(edge_index, tf.SparseTensor):
-            if edge_attr is not None:
-                raise ValueError('edge_attr comes with a sparse adjacency matrix; its values are '
-                                 'the edge weights, so give either it or edge_index.')
-            source, target = edge_index.indices[:, 1], edge_index.indices[:, 0]
             given = edge_index.values
+        elif edge_attr is None:
+            given = tf.ones_like(target, tf.float32)
         else:
-            source, target = edge_index[0], edge_index[1]
-            given = tf.ones_like(target, tf.float32) if edge_attr is None else edge_attr
+            given = edge_attr = sparse.weights(edge_attr, target.shape[0])
         if not self.normalize:
             return given, None
         scale, weights, loops = normalization.symmetric_coefficients(

@@ -58,3 +58,41 @@ def from_scipy(matrix) -> tf.SparseTensor:
 def is_sparse(x) -> bool:
     """Whether `x` is a `tf.SparseTensor`."""
     return isinstance(x, tf.SparseTensor)
+
+
+def ends(edge_index) -> tuple[tf.Tensor, tf.Tensor]:
+    """Sources and targets of edges, [E] each.
+
+    Args:
+      edge_index: integers [2, E], or a pair of [E], or a sparse adjacency matrix.
+
+    Raises:
+      ValueError: if it has not two rows, as when it is [E, 2].
+    """
+    if isinstance(edge_index, tf.SparseTensor):
+        return edge_index.indices[:, 1], edge_index.indices[:, 0]
+    if isinstance(edge_index, (tuple, list)):
+        if len(edge_index) != 2:
+            raise ValueError(f'edge_index has {len(edge_index)} rows, not 2: sources and targets.')
+    else:
+        edge_index = tf.convert_to_tensor(edge_index)
+        if edge_index.shape.rank != 2 or edge_index.shape[0] not in (2, None):
+            raise ValueError(f'edge_index has shape {tuple(edge_index.shape)}, not [2, edges]: '
+                             'sources are row 0, targets row 1.')
+    return tf.convert_to_tensor(edge_index[0]), tf.convert_to_tensor(edge_index[1])
+
+
+def weights(edge_attr, num_edges: int | None, dtype=tf.float32) -> tf.Tensor:
+    """Edge weights [E], of numbers of any type, [E] or [E, 1].
+
+    Raises:
+      ValueError: if an edge has several features, or the edges are of another number.
+    """
+    values = tf.cast(edge_attr, dtype)
+    if values.shape.rank == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.shape.rank != 1 or (None not in (num_edges, values.shape[0])
+                                  and num_edges != values.shape[0]):
+        raise ValueError(f'edge_attr has shape {tuple(values.shape)}; this operator takes one '
+                         f'weight for each of the {num_edges or ""} edges.'.replace('  ', ' '))
+    return values

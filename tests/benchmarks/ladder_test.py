@@ -1,4 +1,4 @@
-"""The arithmetic of the Ladder benchmark, its turns and its complaints; nothing is timed."""
+"""The arithmetic of the Ladder benchmark and its complaints; nothing is timed."""
 
 from __future__ import annotations
 
@@ -38,19 +38,6 @@ def test_flops_of_an_update_at_the_paper_s_sizes():
     assert ladder.CONTESTANTS['baseline'].flops == 1_072_400_000
 
 
-def test_ratio_is_of_each_round_and_not_of_the_medians_alone():
-    # A round in which the machine was slow for both has an ordinary ratio.
-    found = ladder.ratio([30.0, 80.0, 32.0], [20.0, 50.0, 16.0])
-    assert found == {
-        'median': pytest.approx(1.6),
-        'lowest': pytest.approx(1.5),
-        'highest': pytest.approx(2.0),
-        'of_medians': pytest.approx(32 / 20),
-    }
-    with pytest.raises(ValueError):
-        ladder.ratio([1.0, 2.0], [1.0])
-
-
 TIMES = {
     'ladder': [20.0, 50.0, 16.0],
     'torch': [30.0, 80.0, 32.0],
@@ -88,79 +75,6 @@ def test_table_says_what_was_measured():
     assert 'fused' not in text
     assert 'Ladder over baseline: 4.00 (2.00 to 5.00; of the medians 2.00)' in text
     assert 'are 10.00 ms, 50% of the update' in text
-
-
-def test_contestants_take_turns():
-    called = []
-
-    def contestant(name):
-        def measure():
-            called.append(name)
-            return float(len(called))
-        return measure
-
-    taken = ladder.take_turns({name: contestant(name) for name in 'ab'}, rounds=3)
-    assert ''.join(called) == 'ababab'
-    assert taken == {'a': [1.0, 3.0, 5.0], 'b': [2.0, 4.0, 6.0]}
-
-
-def test_a_worker_s_last_line_is_its_answer(tmp_path):
-    script = tmp_path / 'worker.py'
-    script.write_text('print("noise"); print(\'{"update_ms": [1.5]}\')')
-    assert ladder.run_worker([sys.executable, str(script)]) == {'update_ms': [1.5]}
-
-
-def test_a_worker_that_fails_is_named_with_its_reason(tmp_path):
-    script = tmp_path / 'worker.py'
-    script.write_text('raise OverflowError("too large")')
-    with pytest.raises(SystemExit, match=r'^worker.py ended with status 1: OverflowError: too'):
-        ladder.run_worker([sys.executable, str(script)])
-
-
-@pytest.fixture
-def python_without_torch(tmp_path):
-    """A command that answers as a Python without torch and without a network does."""
-    path = tmp_path / 'python'
-    complaint = "ModuleNotFoundError: No module named 'torch'"
-    path.write_text(f'#!/bin/sh\necho "{complaint}" >&2\nexit 1\n')
-    path.chmod(0o755)
-    return str(path)
-
-
-def test_python_without_torch(monkeypatch, python_without_torch):
-    with pytest.raises(SystemExit, match=r"^--torch_python names .*python, .* named 'torch'$"):
-        with ladder.torch_environment(python_without_torch):
-            pass
-    monkeypatch.setenv(ladder.TORCH_VARIABLE, '/nowhere/python')
-    with pytest.raises(SystemExit, match=r'^ARBORETUM_TORCH_PYTHON names /nowhere.* No such file'):
-        with ladder.torch_environment(None):
-            pass
-
-
-def test_torch_that_cannot_be_installed(monkeypatch, python_without_torch):
-    monkeypatch.delenv(ladder.TORCH_VARIABLE, raising=False)
-    monkeypatch.setattr(sys, 'executable', python_without_torch)
-    with pytest.raises(SystemExit, match='installed only for this comparison, cannot be: Module'):
-        with ladder.torch_environment(None):
-            pass
-
-
-def test_torch_can_be_left_out():
-    with ladder.torch_environment('none') as python:
-        assert python is None
-
-
-def test_machine_is_described_without_names():
-    facts = ladder.machine()
-    assert sorted(facts) == ['load_before', 'processor', 'processors', 'python', 'system']
-    assert facts['processors'] >= 1
-
-
-def test_a_busy_machine_is_named():
-    facts = {'processors': 2}
-    assert not ladder.busy(facts | {'load_before': None})
-    assert not ladder.busy(facts | {'load_before': 0.3})
-    assert ladder.busy(facts | {'load_before': 1.04}).startswith('The load was 1.0 on 2 processors')
 
 
 @pytest.mark.parametrize('argument', ['--rounds=0', '--updates=x', '--json=/nowhere/else/x.json'])

@@ -15,14 +15,15 @@ import sys
 import numpy as np
 import pytest
 
+from benchmarks import contest
 from benchmarks import ladder
 from tests.research.ladder import numpy_reference as reference
 
-TORCH_PYTHON = os.environ.get(ladder.TORCH_VARIABLE) or (
+TORCH_PYTHON = os.environ.get(contest.TORCH_VARIABLE) or (
     importlib.util.find_spec('torch') and sys.executable)
 SCRIPT = pathlib.Path(ladder.__file__).parent / 'ladder_torch.py'
 pytestmark = pytest.mark.skipif(
-    not TORCH_PYTHON, reason=f'no torch here, and {ladder.TORCH_VARIABLE} names no Python with it')
+    not TORCH_PYTHON, reason=f'no torch here, and {contest.TORCH_VARIABLE} names no Python with it')
 
 # Run by the other Python: folder of ladder_torch.py, file of arrays to read, file to write.
 PROGRAM = """

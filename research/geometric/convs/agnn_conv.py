@@ -7,7 +7,6 @@ import tensorflow as tf
 from research.geometric import message_passing
 from research.geometric import normalization
 from research.geometric import segments
-from research.geometric import sparse
 from research.geometric.convs import inputs
 
 
@@ -53,8 +52,6 @@ class AGNNConv(message_passing.MessagePassing):
     def call(self, x, edge_index, edge_attr=None):
         if edge_attr is not None:
             raise ValueError('AGNNConv has no use for edge_attr; got one.')
-        if isinstance(edge_index, tf.SparseTensor):
-            edge_index = sparse.edges(edge_index)[0]
         num_nodes = message_passing.num_rows(x)
         source, target = inputs.with_self_loops(edge_index, num_nodes)
         unit = normalization.unit_rows(x)

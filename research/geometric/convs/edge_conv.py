@@ -54,8 +54,7 @@ class EdgeConv(message_passing.MessagePassing):
         split = networks.split_first(self.network)
         if split is None:
             return self.propagate(x, edge_index)
-        if isinstance(edge_index, tf.SparseTensor):
-            edge_index, _ = sparse.edges(edge_index)
+        source, target = sparse.ends(edge_index)
         first, rest = split
         x_sources, x_targets = inputs.pair(x)
         of_target, of_difference = tf.split(first.kernel, 2)
@@ -64,8 +63,8 @@ class EdgeConv(message_passing.MessagePassing):
         if first.bias is not None:
             from_targets += first.bias
         messages = rest(
-            tf.gather(from_sources, edge_index[0]) + tf.gather(from_targets, edge_index[1]))
-        return self.aggregate(messages, edge_index[1], message_passing.num_rows(x_targets))
+            tf.gather(from_sources, source) + tf.gather(from_targets, target))
+        return self.aggregate(messages, target, message_passing.num_rows(x_targets))
 
     def message(self, x_source, x_target, edge_attr):
         del edge_attr

@@ -109,11 +109,9 @@ class GATConv(tf.keras.layers.Layer):
         return tf.reshape(sparse.matmul(x, self.kernel), [-1, self.heads, self.channels])
 
     def _edges(self, edge_index, num_targets):
-        if isinstance(edge_index, tf.SparseTensor):
-            edge_index = sparse.edges(edge_index)[0]
         if self.self_loops:
             return inputs.with_self_loops(edge_index, num_targets)
-        return edge_index[0], edge_index[1]
+        return sparse.ends(edge_index)
 
     def _logits(self, sources, targets, source, target):
         """LeakyReLU(a_target . W x_i + a_source . W x_j), [E, heads]."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from research.geometric import segments
+from research.geometric import sparse
 
 
 def pair(x) -> tuple:
@@ -45,8 +46,9 @@ def positions(name: str, pos, edge_attr) -> tuple[tf.Tensor, tf.Tensor]:
 
 def with_self_loops(edge_index, num_nodes) -> tuple[tf.Tensor, tf.Tensor]:
     """Sources and targets, [E + N] each: of the edges, then of a self loop at each node."""
-    loops = tf.range(num_nodes, dtype=edge_index[0].dtype)
-    return tuple(tf.concat([nodes, loops], axis=0) for nodes in (edge_index[0], edge_index[1]))
+    ends = sparse.ends(edge_index)
+    loops = tf.range(num_nodes, dtype=ends[0].dtype)
+    return tuple(tf.concat([nodes, loops], axis=0) for nodes in ends)
 
 
 def without_repeated(logits: tf.Tensor, source, target, num_nodes) -> tf.Tensor:

@@ -72,7 +72,7 @@ class KernelConv(message_passing.MessagePassing):
           [N, F'].
         """
         x_sources, x_targets = inputs.pair(x)
-        source, target = edge_index[0], edge_index[1]
+        source, target = sparse.ends(edge_index)
         targets = message_passing.num_rows(x_targets)
         count, width, channels = kernel.shape
         if self.nodes_first(x_sources, width):

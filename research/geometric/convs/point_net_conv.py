@@ -50,10 +50,8 @@ class PointNetConv(message_passing.MessagePassing):
 
     def call(self, x, edge_index, edge_attr=None, pos=None):
         pos_sources, pos_targets = inputs.positions(self.name, pos, edge_attr)
-        if isinstance(edge_index, tf.SparseTensor):
-            edge_index, _ = sparse.edges(edge_index)
         targets = message_passing.num_rows(pos_targets)
-        source, target = edge_index[0], edge_index[1]
+        source, target = sparse.ends(edge_index)
         if self.add_self_loops:
             if isinstance(pos, (tuple, list)):
                 raise ValueError(f'{self.name}: a bipartite graph has no self loops to add.')

@@ -113,7 +113,7 @@ class RGCNConv(message_passing.MessagePassing):
         """Edges from rows of the table, and 1 / c_ir of each."""
         if relations is None:
             raise ValueError('edge_attr must be the relations of the edges; got None.')
-        source, target = tf.convert_to_tensor(edge_index[0]), tf.convert_to_tensor(edge_index[1])
+        source, target = sparse.ends(edge_index)
         relations = tf.convert_to_tensor(relations)
         if not relations.dtype.is_integer:
             raise ValueError(f'edge_attr must be relations, integers; got {relations.dtype.name}.')

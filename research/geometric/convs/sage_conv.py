@@ -118,9 +118,7 @@ class SAGEConv(message_passing.MessagePassing):
             # Of the targets only their number counts.
             return self.propagate((sources, root), edge_index, edge_attr)
         aggregated = self.propagate(sources, edge_index, edge_attr)
-        if isinstance(edge_index, tf.SparseTensor):
-            edge_index = sparse.edges(edge_index)[0]
-        source, target = edge_index[0], edge_index[1]
+        source, target = sparse.ends(edge_index)
         num_nodes = message_passing.num_rows(sources)
         number = segments.count(target, num_nodes)[:, tf.newaxis]
         is_loop = tf.cast(tf.equal(source, target), sources.dtype)

@@ -91,7 +91,8 @@ class SplineConv(kernel_conv.KernelConv):
     def call(self, x, edge_index, edge_attr=None):
         edge_index, pseudo = self.edges_of(edge_index, edge_attr, self.dim)
         x_sources, x_targets = inputs.pair(x)
-        source, target = edge_index[0][:, tf.newaxis], edge_index[1]
+        source, target = sparse.ends(edge_index)
+        source = source[:, tf.newaxis]
         targets = message_passing.num_rows(x_targets)
         count, width, channels = self.kernel.shape
         basis, points = spline_basis(pseudo, self.kernel_size, self.degree, self.open_spline)

@@ -13,10 +13,10 @@ from research.geometric import neighbors
 class PointNetwork(tf.keras.layers.Layer):
     """Convolutions on fewer and fewer points of a cloud, a readout, and a perceptron.
 
-    Hierarchical pooling as in Sec. 3, "Point Cloud Classification", of Fey & Lenssen 2019: iterative
-    farthest point sampling, then a new graph. A level convolves the points that the level before
-    has left at its own centroids alone; to convolve at all points and then to drop those that are
-    not sampled is the same and takes longer. A subclass writes `convolve`.
+    Hierarchical pooling as in Sec. 3, "Point Cloud Classification", of Fey & Lenssen 2019:
+    iterative farthest point sampling, then a new graph. A level convolves the points that the level
+    before has left at its own centroids alone; to convolve at all points and then to drop those
+    that are not sampled is the same and takes longer. A subclass writes `convolve`.
 
     - Farthest points of farthest points are the first among them, in the order they were taken: so
       they are sampled once, and each level takes the first `counts[level]` of them.
@@ -64,6 +64,13 @@ class PointNetwork(tf.keras.layers.Layer):
     def points_needed(self) -> int:
         """The fewest points a cloud must have."""
         return self.counts[0]
+
+    def check_levels(self, **settings: Sequence) -> None:
+        """Raises ValueError where a setting has not one entry for each level."""
+        for name, values in settings.items():
+            if len(values) != len(self.counts):
+                raise ValueError(f'{name} = {tuple(values)} has {len(values)} entries, not one for '
+                                 f'each of the {len(self.counts)} levels.')
 
     def convolve(self, level: int, x, points, centroids):
         """The features of the centroids, before the activation.

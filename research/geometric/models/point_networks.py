@@ -1,4 +1,15 @@
-"""The five networks of Table 3 of Fey & Lenssen 2019, of 427 to 452 thousand weights."""
+"""The five networks of Table 3 of Fey & Lenssen 2019, of 427 to 452 thousand weights.
+
+Levels, radii, numbers of neighbours and activations are those of the published runs, except:
+
+- The paper prints no widths, but that all have about as many parameters. MPNN and the convolutions
+  of PointCNN have the published widths; in the others some were changed to meet that number.
+- EdgeCNN has the pooling that the paper describes; the published runs convolve all points twice.
+- The X-transformations of PointCNN have no batch normalization, and its F_delta has a quarter of
+  the channels, as in Li et al. 2018.
+- A centroid is its own neighbour in all methods.
+- What the edge networks of MPNN get is divided by the radius.
+"""
 
 from __future__ import annotations
 
@@ -28,16 +39,14 @@ class BallNetwork(point_network.PointNetwork):
       name: name of the layer.
 
     Raises:
-      ValueError: if there are not as many radii as levels.
+      ValueError: see there, or if there are not as many radii as levels.
     """
 
     def __init__(self, classes: int, counts: Sequence[int], radii: Sequence[float],
                  max_neighbors: int, head: Sequence[int], readout: str, activation,
                  dropout: float, name: str | None):
         super().__init__(classes, counts, head, readout, activation, dropout, name)
-        if len(radii) != len(self.counts):
-            raise ValueError(f'radii = {tuple(radii)} are not one for each of the '
-                             f'{len(self.counts)} levels.')
+        self.check_levels(radii=radii)
         self.radii = tuple(radii)
         self.max_neighbors = max_neighbors
 
@@ -51,7 +60,7 @@ class BallNetwork(point_network.PointNetwork):
 
 
 class KernelNetwork(BallNetwork):
-    """A network of kernels over the ball: MPNN and SplineCNN. The points begin with the feature 1.
+    """A network of kernels over the ball, MPNN or SplineCNN; the feature of each point is 1.
 
     Args:
       convs: the convolution of each level, called as conv((sources, targets), edge_index, pseudo,
@@ -99,6 +108,9 @@ class MPNN(KernelNetwork):
       head: widths of the hidden dense layers.
       dropout: before the last dense layer.
       name: name of the layer.
+
+    Raises:
+      ValueError: if a setting has not one entry for each level; see `PointNetwork`.
     """
 
     def __init__(self, classes: int, channels: Sequence[int] = (64, 64, 128), hidden: int = 25,
@@ -110,6 +122,7 @@ class MPNN(KernelNetwork):
             [grouped.GroupedNNConv(channels[level], _edge_network(
                 hidden, widths[level], channels[level])) for level in range(len(channels))],
             classes, counts, radii, max_neighbors, head, 'relu', dropout, name)
+        self.check_levels(channels=channels)
 
     def edge_features(self, pseudo):
         # Differences, around 0: over [0, 1] hardly a ReLU of the edge network has its kink, so that
@@ -132,6 +145,9 @@ class SplineCNN(KernelNetwork):
       head: widths of the hidden dense layers.
       dropout: before the last dense layer.
       name: name of the layer.
+
+    Raises:
+      ValueError: if a setting has not one entry for each level; see `PointNetwork`.
     """
 
     def __init__(self, classes: int, channels: Sequence[int] = (32, 32, 56), kernel_size: int = 5,
@@ -141,6 +157,7 @@ class SplineCNN(KernelNetwork):
         super().__init__(
             [grouped.GroupedSplineConv(width, 3, kernel_size) for width in channels],
             classes, counts, radii, max_neighbors, head, 'elu', dropout, name)
+        self.check_levels(channels=channels)
 
 
 class PointNetPlusPlus(BallNetwork):
@@ -157,6 +174,9 @@ class PointNetPlusPlus(BallNetwork):
       head: widths of the hidden dense layers.
       dropout: before the last dense layer.
       name: name of the layer.
+
+    Raises:
+      ValueError: if a setting has not one entry for each level; see `PointNetwork`.
     """
 
     def __init__(self, classes: int,
@@ -166,6 +186,7 @@ class PointNetPlusPlus(BallNetwork):
                  name: str | None = None):
         super().__init__(
             classes, counts, radii, max_neighbors, head, 'max', 'relu', dropout, name)
+        self.check_levels(channels=channels)
         self.convs = [grouped.GroupedPointNetConv(point_network.perceptron(widths))
                       for widths in channels]
 
@@ -189,6 +210,9 @@ class EdgeCNN(point_network.PointNetwork):
       head: widths of the hidden dense layers.
       dropout: before the last dense layer.
       name: name of the layer.
+
+    Raises:
+      ValueError: if a setting has not one entry for each level; see `PointNetwork`.
     """
 
     def __init__(self, classes: int,
@@ -196,6 +220,7 @@ class EdgeCNN(point_network.PointNetwork):
                  k: int = 20, counts: Sequence[int] = (512, 128, 128),
                  head: Sequence[int] = (512, 256), dropout: float = 0.5, name: str | None = None):
         super().__init__(classes, counts, head, 'max', 'relu', dropout, name)
+        self.check_levels(channels=channels)
         self.k = k
         self.convs = [edge_conv.EdgeConv(
             point_network.perceptron(widths), aggregation=grouped.grouped_max)
@@ -229,6 +254,9 @@ class PointCNN(point_network.PointNetwork):
       head: widths of the hidden dense layers.
       dropout: before the last dense layer.
       name: name of the layer.
+
+    Raises:
+      ValueError: if a setting has not one entry for each level; see `PointNetwork`.
     """
 
     def __init__(self, classes: int, channels: Sequence[int] = (48, 96, 192, 384),
@@ -237,6 +265,7 @@ class PointCNN(point_network.PointNetwork):
                  counts: Sequence[int] = (384, 128, 128, 128), head: Sequence[int] = (256, 128),
                  dropout: float = 0.5, name: str | None = None):
         super().__init__(classes, counts, head, 'mean', 'relu', dropout, name)
+        self.check_levels(channels=channels, kernel_sizes=kernel_sizes, dilations=dilations)
         self.convs = [
             x_conv.XConv(width, size, dilation=dilation)
             for width, size, dilation in zip(channels, kernel_sizes, dilations, strict=True)]

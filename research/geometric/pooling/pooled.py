@@ -57,8 +57,9 @@ def pool_clusters(x, edge_index, batch, cluster, edge_attr=None, pos=None,
       x: node features [N, F].
       edge_index: integers [2, E].
       batch: graph of each node, integers [N], -1 for none.
-      cluster: cluster of each node, integers [N], 0 to num_clusters - 1, or -1 to drop it; all of a
-        cluster are of one graph. A number that no node has is a slot without a node.
+      cluster: cluster of each node, integers [N], 0 to num_clusters - 1; nodes with another number,
+        such as -1, are dropped. All of a cluster are of one graph. A number that no node has is a
+        slot without a node.
       edge_attr: [E] or [E, D], or None.
       pos: positions [N, D], or None; those of a cluster give their mean.
       aggregation: of the features, as in `MessagePassing`.
@@ -74,7 +75,9 @@ def pool_clusters(x, edge_index, batch, cluster, edge_attr=None, pos=None,
                              'added up where edges between two clusters become one.')
     x, batch = tf.convert_to_tensor(x), tf.cast(batch, tf.int32)
     slots = message_passing.num_rows(x) if num_clusters is None else num_clusters
-    assignment = tf.where(batch < 0, -1, tf.cast(cluster, tf.int32))
+    cluster = tf.cast(cluster, tf.int32)
+    # Number S would be the sink.
+    assignment = tf.where((batch < 0) | (cluster < 0) | (cluster >= slots), -1, cluster)
     function = aggregation if callable(aggregation) else message_passing.AGGREGATIONS[aggregation]
     edge_index, edge_attr = pool_edges(edge_index, assignment, slots, edge_attr)
     source, target = edge_index[0], edge_index[1]

@@ -1,5 +1,6 @@
 """Each method of Table 3 learns to tell simple shapes apart within seconds."""
 
+import functools
 import sys
 
 import numpy as np
@@ -25,24 +26,30 @@ NETWORKS = {
 }
 
 
+@functools.cache
+def shapes(split):
+    """All clouds of a split, and their labels."""
+    data = point_data.PointData(
+        0, None, source=lambda data_dir: point_shapes.dataset(40, 64, test_per_class=20),
+        num_points=64, evaluation_batch=80)
+    parts = zip(*(batch[:2] for batch in data.evaluation(split)), strict=True)
+    return [tf.concat(part, axis=0) for part in parts]
+
+
 @pytest.mark.parametrize('name', NETWORKS)
 def test_shapes(name):
     """85 % of 80 clouds not seen in training; one in four is right by chance."""
     tf.keras.utils.set_random_seed(0)
-    data = point_data.PointData(
-        0, None, source=lambda data_dir: point_shapes.dataset(40, 64, test_per_class=20),
-        num_points=64, evaluation_batch=80)
+    clouds, labels = shapes('train')
     model = point_classifier.PointClassifier(NETWORKS[name]())
     model.compile(optimizers.FusedAdam(0.005))
     model.build_optimizers()
-    train = [part for batch in data.evaluation('train') for part in [batch[:2]]]
-    clouds, labels = (tf.concat(parts, axis=0) for parts in zip(*train, strict=True))
     step = tf.function(model.train_step, autograph=False)  # Traced faster.
     order = np.random.default_rng(0)
     for _ in range(150):
         rows = order.choice(len(labels), 16, replace=False)
         step((tf.gather(clouds, rows), tf.gather(labels, rows)))
-    clouds, labels, *_ = next(iter(data.evaluation('test')))
+    clouds, labels = shapes('test')
     right = np.mean(model(clouds).numpy().argmax(1) == labels)
     assert right > .85
 

@@ -76,16 +76,11 @@ WEIGHTS = {
 }
 
 
-@pytest.mark.parametrize('name', METHODS)
-def test_weights_of_table_3(name):
-    network = getattr(point_networks, name)(10)
-    network(tf.zeros([1, network.points_needed, 3]))
-    count = sum(np.prod(weight.shape) for weight in network.trainable_weights)
-    assert count == WEIGHTS[name]
-    assert f'{count:,} weights'.replace(',', ' ') in type(network).__doc__
-
-
 def test_weights_are_about_equally_many():
+    """As the docstrings say; tests/gin_configs/geometric_table3_test.py counts them."""
+    for name, count in WEIGHTS.items():
+        said = f'{count:,} weights for ten classes'.replace(',', ' ')
+        assert said in getattr(point_networks, name).__doc__
     assert (min(WEIGHTS.values()), max(WEIGHTS.values())) == (427_530, 452_182)  # As documented.
     mean = np.mean(list(WEIGHTS.values()))
     assert all(abs(count / mean - 1) < .035 for count in WEIGHTS.values())
@@ -141,7 +136,7 @@ def test_as_if_convolved_at_all_points_and_sampled_then(name):
 
 @pytest.mark.parametrize('name', METHODS)
 def test_order_of_the_points_does_not_matter(name):
-    """But for the first point, with which sampling begins, and which points of a full ball count."""
+    """But for the first point, where sampling begins, and which points of a full ball count."""
     network = made(name, **({} if name in ('EdgeCNN', 'PointCNN') else {'max_neighbors': POINTS}))
     order = np.concatenate([[0], 1 + np.random.default_rng(3).permutation(POINTS - 1)])
     np.testing.assert_allclose(
@@ -174,9 +169,16 @@ def test_any_number_of_clouds_and_points(name):
         np.testing.assert_allclose(anyhow(points), network(points), rtol=1e-4, atol=1e-5)
 
 
-def test_radii_that_are_not_one_a_level():
-    with pytest.raises(ValueError, match=r'radii = \(0.8,\) are not one for each of the 2 levels'):
-        SMALL['MPNN'](radii=(0.8,))
+@pytest.mark.parametrize('name', METHODS)
+def test_settings_that_are_not_one_a_level(name):
+    with pytest.raises(ValueError, match='channels = .* has 2 entries, not one for each of the 4'):
+        getattr(point_networks, name)(
+            4, channels=((8, 8), (8, 8)) if name in ('EdgeCNN', 'PointNetPlusPlus') else (8, 8),
+            counts=(4, 4, 4, 4), **(
+                {} if name in ('EdgeCNN', 'PointCNN') else {'radii': (1., 1., 1., 1.)}))
+    if name not in ('EdgeCNN', 'PointCNN'):
+        with pytest.raises(ValueError, match=r'radii = \(0.8,\) has 1 entries'):
+            SMALL[name](radii=(0.8,))
 
 
 def test_points_needed_for_the_neighbours():

@@ -130,6 +130,16 @@ def test_what_follows_is_that_of_the_smaller_graph(aggregation):
     np.testing.assert_allclose(permuted, out, 1e-4, 1e-5)
 
 
+def test_clusters_beyond_the_last_are_dropped():
+    x = pooling_checks.features()
+    for jit in (False, True):
+        pool = tf.function(lambda: pooled.pool_clusters(
+            x, EDGES, BATCH, CLUSTER, ATTR, num_clusters=5), jit_compile=jit)
+        pooling_checks.assert_same(
+            pooling_checks.compact(pool()),
+            reference(whole(x, ATTR), np.where(CLUSTER < 5, CLUSTER, -1)))
+
+
 def test_types_of_edges_do_not_add_up():
     with pytest.raises(ValueError, match='edge_attr is of int32'):
         pooled.pool_clusters(pooling_checks.features(), EDGES, BATCH, CLUSTER, EDGES[0])

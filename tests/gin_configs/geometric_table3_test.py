@@ -1,0 +1,126 @@
+"""Table 3's gin files: every cell has one and a short one, and each constructs its network."""
+
+import ast
+import functools
+import glob
+import os
+import sys
+
+import gin
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official.core import config
+from official.core import gin_source
+from official.core import keras_experiment
+from official.core import runner
+from research.geometric import graph as graph_lib
+from research.geometric import point_data
+from research.geometric.datasets import graph_dataset
+from research.geometric.datasets import modelnet
+from research.geometric.models import point_networks
+from tools import listing
+
+# Its folder comes along with a file that is named here: gin_configs/geometric/table3_short.gin
+FOLDER = os.path.join(gin_source.ROOT, 'gin_configs', 'geometric')
+# Method and accuracy as Table 3 prints them, and the class.
+PAPER = {
+    'mpnn': ('MPNN', 92.07, point_networks.MPNN),
+    'pointnet': ('PointNet++', 92.51, point_networks.PointNetPlusPlus),
+    'edgecnn': ('EdgeCNN', 92.62, point_networks.EdgeCNN),
+    'splinecnn': ('SplineCNN', 92.65, point_networks.SplineCNN),
+    'pointcnn': ('PointCNN', 93.28, point_networks.PointCNN),
+}
+CELLS = {f'table3_modelnet10_{method}{short}': (method, bool(short))
+         for method in PAPER for short in ('', '_short')}
+TRAINING_CLOUDS = 3984
+
+
+@functools.cache
+def source(name):
+    return gin_source.read(os.path.join(FOLDER, f'{name}.gin'))
+
+
+def values(name):
+    """Class.parameter to value of what a file binds."""
+    return {'.'.join(full.rsplit('.', 2)[-2:]): binding.value
+            for full, binding in source(name).bindings.items()}
+
+
+def test_every_cell_has_two_files_and_the_short_ones_are_in_the_suite():
+    there = {os.path.basename(path)[:-4]
+             for path in glob.glob(os.path.join(FOLDER, 'table3_modelnet10_*'))}
+    assert there == set(CELLS)
+    files = values('table3_short')['Suite.files']
+    files = ast.literal_eval(files) if isinstance(files, str) else files
+    names = [os.path.basename(path)[:-4] for path in files]
+    assert sorted(names) == sorted(name for name, (_, short) in CELLS.items() if short)
+
+
+@pytest.mark.parametrize('name', CELLS)
+def test_figures_and_head(name):
+    method, accuracy, _ = PAPER[CELLS[name][0]]
+    reference = values(name)['KerasExperiment.reference']
+    assert reference['test_accuracy_percent'] == accuracy
+    assert reference['cell'] == f'Table 3, {method}, ModelNet10' and 'voxels' in reference['note']
+    text = '\n'.join(source(name).head)
+    assert f'{method}: {accuracy} % test accuracy' in text
+    assert listing.purpose(os.path.join(FOLDER, f'{name}.gin')).endswith(f'(paper: {accuracy} %).')
+    assert f'--gin_file=gin_configs/geometric/{name}.gin' in text
+    for word in ('# Hardware: ', '# Time: ', '# Result: '):
+        assert word in text
+
+
+def stub(num_points, data_dir):
+    """As many objects to train on as ModelNet10 has, of few points, all of them the same."""
+    del data_dir
+    pos = np.random.default_rng(0).normal(size=(num_points, 3))
+    graph = graph_lib.Graph(np.zeros((2, 0), np.int32), pos=pos, y=0,
+                            class_names=modelnet.CLASS_NAMES)
+    return graph_dataset.GraphDataset([graph], modelnet.CLASS_NAMES, 'stub', {
+        'train': [0], 'test': [0]})
+
+
+@pytest.mark.parametrize('name', CELLS)
+def test_settings(name, tmp_path):
+    method, short = CELLS[name]
+    config.load(config.read(os.path.join(FOLDER, f'{name}.gin')))
+    run = gin.get_configurable(runner.Run)()
+    given = {binding.parameter: binding.value for binding in source(name).bindings.values()
+             if binding.full.endswith('point_data.PointData')}
+    assert given.pop('source').full.endswith('modelnet10_voxels')
+    pool = values(name).get('modelnet10_voxels.num_points', 4096)
+    made = run.experiment(
+        run_dir=str(tmp_path), seed=3, data_dir=None, strategy=None, data=functools.partial(
+            point_data.PointData, source=functools.partial(stub, pool), **given))
+    config.clear()
+    tf.keras.backend.clear_session()
+    assert type(made) is keras_experiment.KerasExperiment and made.reporter is not None
+    network = made.model.network
+    assert type(network) is PAPER[method][2] and made.model.num_classes == 10
+    # As many as the docstring says, which do not depend on the numbers of points.
+    weights = sum(int(np.prod(weight.shape)) for weight in made.model.trainable_variables)
+    assert f'{weights:,} weights for ten classes'.replace(',', ' ') in type(network).__doc__
+    assert given['num_points'] == (256 if short else 1024) and pool == 4 * given['num_points']
+    assert given['batch_size'] == (32 if method == 'pointcnn' and not short else 8)
+    # 200 epochs, halved every 50; of a short run the same shares.
+    epochs = 10 if short else 200
+    epoch = TRAINING_CLOUDS / given['batch_size']
+    assert made.train_steps == epochs * epoch
+    assert made.save_every_steps in (epoch, 2 * epoch)
+    rate = made.model.optimizer._learning_rate
+    quarters = [float(rate(tf.constant(int(q * made.train_steps), tf.int64)))
+                for q in (0, .2499, .2501, .5001, .7501, .9999)]
+    assert quarters == pytest.approx([.001, .001, .0005, .00025, .000125, .000125])
+    counts = (384, 128, 128, 128) if method == 'pointcnn' else (512, 128, 128)
+    assert network.counts == tuple(count // (4 if short else 1) for count in counts)
+    assert network.dropout == .5
+    if method in ('mpnn', 'pointnet', 'splinecnn'):
+        # In a ball of twice the radius are as many of a quarter of the points.
+        assert network.radii == ((.4, .8, 2.) if short else (.2, .4, 1.))
+        assert network.max_neighbors == 32
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -60,7 +60,8 @@ class Graph:
         if self.edge_attr is not None:
             keep('edge_attr', self._checked_edge_attr())
         if self.pos is not None:
-            keep('pos', self._rows('pos', np.asarray(self.pos, np.float32), self.num_nodes, 'nodes'))
+            pos = np.asarray(self.pos, np.float32)
+            keep('pos', self._rows('pos', pos, self.num_nodes, 'nodes'))
         if self.y is not None:
             keep('y', self._checked_labels())
         keep('splits', {name: self._checked_split(name, nodes)

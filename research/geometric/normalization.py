@@ -13,8 +13,9 @@ def symmetric_coefficients(edge_index, edge_weight, num_nodes, self_loops: bool 
     """What makes D~^(-1/2) A~ D~^(-1/2) out of a graph's edges (Kipf & Welling 2017, Eq. (2)).
 
     A~ is A, where every node without a self loop gets one of weight 1 if `self_loops`, and D~ its
-    degrees: the sums of its rows, the weights that come in. A node whose degree is not positive has coefficient 0.
-    Nothing is appended, so shapes stay what they are: self loops are a vector of their own.
+    degrees: the sums of its rows, the weights that come in. A node whose degree is not positive has
+    coefficient 0. Nothing is appended, so shapes stay what they are: self loops are a vector of
+    their own.
 
     Args:
       edge_index: integers [2, E], sources and targets; or the sparse adjacency matrix.

@@ -24,8 +24,8 @@ class ChebConv(smoothing.NormalizedPropagation):
 
     - lambda_max is 2 by default, the bound of the eigenvalues of L, so that L^ is
       -D^(-1/2) A D^(-1/2); the paper uses the largest eigenvalue.
-    - L of an isolated node is 1 as of any other; a self loop is an entry of A; D of a directed graph
-      sums what comes in.
+    - L of an isolated node is 1 as of any other; a self loop is an entry of A; on directed graphs
+      D sums what comes in.
 
     Args:
       channels: F', features of a node after the layer.

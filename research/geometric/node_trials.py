@@ -7,7 +7,6 @@ from typing import Callable
 import numpy as np
 import tensorflow as tf
 
-from official.evaluation import classification
 from research.geometric import trials
 from research.geometric.models import node_classifier
 
@@ -77,8 +76,6 @@ class NodeTrials(trials.Trials):
             made = self._built(seed)
             made.compile(optimizer())
             made.build_optimizers()
-            # One traced function serves all trials: their seed is a variable.
-            made.seed = tf.Variable(seed, trainable=False, dtype=tf.int64, name='seed')
             self.use_model(made)
             self._best = [tf.Variable(w, trainable=False) for w in made.weights_of_network()]
         self._run = tf.function(self._train_and_measure, jit_compile=jit_compile)
@@ -93,7 +90,7 @@ class NodeTrials(trials.Trials):
         return made
 
     def run_trial(self, index: int) -> dict:
-        self._reset(self.seed + index)
+        self.reset(self._built(self.seed + index), self.seed + index)
         nodes = {name: tf.constant(value) for name, value in self.data.nodes(index).items()}
         curves, epochs, best, confusion = self._run(
             self.data.inputs, self.data.labels, nodes['train'], nodes['validation'], nodes['test'])
@@ -111,19 +108,6 @@ class NodeTrials(trials.Trials):
             'validation_accuracy_percent': float(curves['validation_accuracy_percent'][best]),
             'epochs': epochs, 'best_epoch': best + 1,
             'confusion_matrix': confusion.numpy().astype(int).tolist()}
-
-    def _reset(self, seed):
-        """The model as it is when newly made with a seed."""
-        made = self._built(seed)
-        for variable, value in zip(self.model.weights_of_network(), made.weights_of_network(),
-                                   strict=True):
-            variable.assign(value)
-        for variable in self.model.optimizer.variables:
-            if variable is not self.model.optimizer.learning_rate:
-                variable.assign(tf.zeros_like(variable))
-        self.model.global_step.assign(0)
-        self.model.first_bad_step.assign(-1)
-        self.model.seed.assign(seed)
 
     def _train_and_measure(self, inputs, labels, train, validation, test):
         names = ('loss', 'validation_loss', 'validation_accuracy_percent', 'test_accuracy_percent')

@@ -51,9 +51,10 @@ class NodeClassifier(model.Model):
         inputs, labels, nodes = data
         with tf.GradientTape() as tape:
             loss, accuracy = scores(self(inputs, key=key), labels, nodes)
-            decay = self.weight_decay * tf.add_n(
-                [tf.nn.l2_loss(weight) for weight in self.trainable_variables])
-            total = loss + decay
+            total = loss
+            if self.weight_decay:
+                total += self.weight_decay * tf.add_n(
+                    [tf.nn.l2_loss(weight) for weight in self.trainable_variables])
         self.apply_gradients(tape, total)
         return total, {'loss': batch_statistics.global_mean(loss),
                        'accuracy': batch_statistics.global_mean(accuracy)}

@@ -3,7 +3,8 @@
     ./garden python tools/build_files.py          says what is wrong, exit status 1
     ./garden python tools/build_files.py --fix    adds the missing rules, sources and dependencies
 
-A folder has one py_library, named after it, of its Python files, and one py_test a test file.  The
+A folder has one py_library, named after it, of its Python files, and one py_test a test file;
+another py_library, where one would go round in circles, is made by hand and then kept in step.  The
 imports in a file, inside functions too, decide the dependencies; `VISIBLE_TO` is the rule of who
 may import whom, which Bazel enforces through each package's default visibility.
 """

@@ -1,30 +1,41 @@
 """Graph learning: the operators, pools and experiments of Fey & Lenssen 2019.
 
-Here are the operators; what else there is lies in `pooling`, `transforms`, `datasets` and `models`.
+Here are the operators, each imported when it is first asked for; what else there is lies in
+`pooling`, `transforms`, `datasets` and `models`.
 """
 
-from research.geometric.convs.agnn_conv import AGNNConv
-from research.geometric.convs.appnp import APPNP
-from research.geometric.convs.arma_conv import ARMAConv
-from research.geometric.convs.cheb_conv import ChebConv
-from research.geometric.convs.dynamic_edge_conv import DynamicEdgeConv
-from research.geometric.convs.edge_conv import EdgeConv
-from research.geometric.convs.gat_conv import GATConv
-from research.geometric.convs.gcn_conv import GCNConv
-from research.geometric.convs.gin_conv import GINConv
-from research.geometric.convs.gmm_conv import GMMConv
-from research.geometric.convs.nn_conv import NNConv
-from research.geometric.convs.point_net_conv import PointNetConv
-from research.geometric.convs.rgcn_conv import RGCNConv
-from research.geometric.convs.sage_conv import SAGEConv
-from research.geometric.convs.sg_conv import SGConv
-from research.geometric.convs.spline_conv import SplineConv
-from research.geometric.convs.x_conv import XConv
-from research.geometric.graph import Graph
-from research.geometric.message_passing import MessagePassing
+import importlib
 
-__all__ = [
-    'AGNNConv', 'APPNP', 'ARMAConv', 'ChebConv', 'DynamicEdgeConv', 'EdgeConv', 'GATConv',
-    'GCNConv', 'GINConv', 'GMMConv', 'Graph', 'MessagePassing', 'NNConv', 'PointNetConv',
-    'RGCNConv', 'SAGEConv', 'SGConv', 'SplineConv', 'XConv',
-]
+_MODULES = {
+    'AGNNConv': 'convs.agnn_conv',
+    'APPNP': 'convs.appnp',
+    'ARMAConv': 'convs.arma_conv',
+    'ChebConv': 'convs.cheb_conv',
+    'DynamicEdgeConv': 'convs.dynamic_edge_conv',
+    'EdgeConv': 'convs.edge_conv',
+    'GATConv': 'convs.gat_conv',
+    'GCNConv': 'convs.gcn_conv',
+    'GINConv': 'convs.gin_conv',
+    'GMMConv': 'convs.gmm_conv',
+    'Graph': 'graph',
+    'MessagePassing': 'message_passing',
+    'NNConv': 'convs.nn_conv',
+    'PointNetConv': 'convs.point_net_conv',
+    'RGCNConv': 'convs.rgcn_conv',
+    'SAGEConv': 'convs.sage_conv',
+    'SGConv': 'convs.sg_conv',
+    'SplineConv': 'convs.spline_conv',
+    'XConv': 'convs.x_conv',
+}
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str):
+    # Late, as the operators themselves import what lies in this package.
+    if name not in _MODULES:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(importlib.import_module(f'{__name__}.{_MODULES[name]}'), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULES])

@@ -111,6 +111,8 @@ def uniform(key: tf.Tensor, shape, minval: float = 0.0, maxval: float = 1.0) -> 
 def dropout(key: tf.Tensor, x: tf.Tensor, rate: float) -> tf.Tensor:
     """Sets a fraction `rate` of `x` to zero and scales the rest by 1 / (1 - rate).
 
+    What is not finite is NaN where it is dropped.
+
     Raises:
       ValueError: if `rate` is outside [0, 1).
     """

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
-
 from research.geometric import message_passing
-from research.geometric import smoothing
 from research.geometric import sparse
+from research.geometric.convs import gcn_conv
 
 
-class SGConv(smoothing.NormalizedPropagation):
+class SGConv(gcn_conv.GCNConv):
     """X' = S^K X Theta + b, with S = D~^(-1/2) A~ D~^(-1/2), A~ = A + I  (Wu et al. 2019, Eq. (8)).
 
     The softmax of Eq. (8) is left to the loss. With K = 1 this is `GCNConv`.
@@ -42,20 +40,10 @@ class SGConv(smoothing.NormalizedPropagation):
 
     def __init__(self, channels: int, K: int = 1, normalize: bool = True, use_bias: bool = True,
                  kernel_initializer='glorot_uniform', name: str | None = None):
-        super().__init__(normalize, name=name)
+        super().__init__(channels, normalize, use_bias, kernel_initializer, name)
         if K < 0:
             raise ValueError(f'K = {K} must not be negative.')
-        self.channels = channels
         self.K = K
-        self.use_bias = use_bias
-        self.kernel_initializer = tf.keras.initializers.get(kernel_initializer)
-
-    def build(self, input_shape):
-        self.kernel = self.add_weight(
-            'kernel', [input_shape[-1], self.channels], initializer=self.kernel_initializer)
-        self.bias = self.add_weight(
-            'bias', [self.channels], initializer='zeros') if self.use_bias else None
-        super().build(input_shape)
 
     def call(self, x, edge_index, edge_attr=None):
         x = sparse.matmul(x, self.kernel)
@@ -65,8 +53,4 @@ class SGConv(smoothing.NormalizedPropagation):
         return x if self.bias is None else x + self.bias
 
     def get_config(self):
-        return {
-            'channels': self.channels, 'K': self.K, 'normalize': self.normalize,
-            'use_bias': self.use_bias,
-            'kernel_initializer': tf.keras.initializers.serialize(self.kernel_initializer),
-            'name': self.name}
+        return {**super().get_config(), 'K': self.K}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
 from typing import Callable
@@ -13,12 +12,8 @@ import tensorflow as tf
 from official.core import callbacks
 from official.core import checkpoints
 from official.core import distribution
-from official.core import experiment
-from official.core import export
 from official.core import history
-from official.core import report
-from official.core import run_folder
-from official.modeling import random
+from official.core import model_experiment
 
 
 class _Progress(tf.Module):
@@ -30,7 +25,7 @@ class _Progress(tf.Module):
         self.best_step = tf.Variable(-1, trainable=False, dtype=tf.int64, name='best_step')
 
 
-class KerasExperiment(experiment.Experiment):
+class KerasExperiment(model_experiment.ModelExperiment):
     """Drives `fit` of an `official.core.model.Model`.
 
     A run that is stopped at any moment and started again ends with the same weights: a checkpoint
@@ -60,12 +55,11 @@ class KerasExperiment(experiment.Experiment):
         keeps the last checkpoint only.
       patience_steps: stop when the monitor has not improved for so many steps; None never stops.
       report_best: report and export the best checkpoint instead of the last one.
-      signatures: called as signatures(model, data), gives `official.core.export.Signatures`; by
-        default the model's `call` on float arrays.
-      reporter: called as reporter(model=, data=, key=), gives sections of the report.
+      signatures: see `ModelExperiment`.
+      reporter: see `ModelExperiment`.
       baseline: another experiment, trained in `<run_dir>/baseline` and reported beside this one.
-      reference: the paper's figure: {'cell': 'Table 1, ...', '<metric>': value, 'std': value}.
-      title: heading of the report; by default the name of the run folder.
+      reference: see `ModelExperiment`.
+      title: see `ModelExperiment`.
 
     Raises:
       ValueError: if step counts are not positive, or `report_best` or `patience_steps` is asked
@@ -99,7 +93,9 @@ class KerasExperiment(experiment.Experiment):
             baseline: Callable | None = None,
             reference: dict | None = None,
             title: str = ''):
-        super().__init__(run_dir, seed, data_dir, strategy or tf.distribute.get_strategy())
+        super().__init__(
+            run_dir, seed, data_dir, strategy, signatures=signatures, reporter=reporter,
+            reference=reference, title=title)
         for name, steps in (('train_steps', train_steps), ('save_every_steps', save_every_steps),
                             ('steps_per_execution', steps_per_execution)):
             if steps < 1:
@@ -117,11 +113,6 @@ class KerasExperiment(experiment.Experiment):
         self.monitor = monitor
         self.patience_steps = patience_steps
         self.report_best = report_best
-        self.signatures = signatures or _call_signature
-        self.reporter = reporter
-        self.reference = reference
-        self.title = title or os.path.basename(os.path.normpath(run_dir))
-        self.is_chief = distribution.is_chief(self.strategy)
         self.data = data(seed=seed, data_dir=data_dir)
         if jit_compile and not distribution.supports_jit_compile(self.strategy):
             jit_compile = False
@@ -273,7 +264,7 @@ class KerasExperiment(experiment.Experiment):
             return_dict=True)
 
     @contextlib.contextmanager
-    def _reported_model(self):
+    def reported_model(self):
         """The trained model as it is reported: best or last, averaged, calibrated."""
         if not self._restore(self.report_best):
             raise FileNotFoundError(
@@ -291,7 +282,7 @@ class KerasExperiment(experiment.Experiment):
           'confusion_matrix' if there is one, 'class_names', 'train_seconds', and, where the
           experiment has them, 'reference' and 'baseline', the result of the baseline.
         """
-        with self._reported_model():
+        with self.reported_model():
             logs = self._logs(self.split)
         result = {'step': self._step, 'seed': self.seed}
         for name, value in logs.items():
@@ -299,35 +290,12 @@ class KerasExperiment(experiment.Experiment):
                 result[name] = value.tolist()
             else:
                 result[f'{self.split}_{name}'] = float(value)
-        result['class_names'] = list(self.data.class_names)
         rows = history.read(self.run_dir)
         if rows:
             result['train_seconds'] = rows[-1].get('train_seconds')
-        if self.reference:
-            result['reference'] = dict(self.reference)
         if self.baseline:
             result['baseline'] = self.baseline.evaluate()
-        if self.is_chief:
-            run_folder.write_text(
-                os.path.join(self.run_dir, run_folder.RESULT), json.dumps(result, indent=2) + '\n')
-        return result
-
-    def export(self) -> str:
-        path = os.path.join(self.run_dir, 'saved_model')
-        with self._reported_model() as model:
-            if self.is_chief:
-                export.save(model, self.signatures(model, self.data), path)
-        return path
-
-    def report(self) -> str:
-        sections = []
-        if self.reporter is not None:
-            with self._reported_model() as model:
-                sections = self.reporter(
-                    model=model, data=self.data, key=random.make_key(self.seed))
-        if not self.is_chief:
-            return os.path.join(self.run_dir, 'report.html')
-        return report.run_report(self.run_dir, self.title, sections)
+        return self.write_result(result)
 
 
 class _AtInterval(tf.keras.callbacks.Callback):
@@ -344,9 +312,3 @@ class _AtInterval(tf.keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.seconds += time.monotonic() - self._start
         self._function({**logs, 'train_seconds': self.seconds})
-
-
-def _call_signature(model, data):
-    del data
-    spec = tf.TensorSpec([None, *model.example_shape], tf.float32, name='x')
-    return {'predict': (lambda x: {'output': model(x)}, [spec])}

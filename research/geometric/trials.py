@@ -16,20 +16,17 @@ import tqdm
 
 from official.core import checkpoints
 from official.core import distribution
-from official.core import experiment
-from official.core import export
 from official.core import figures
 from official.core import history
+from official.core import model_experiment
 from official.core import page
-from official.core import report
 from official.core import results
 from official.core import run_folder
-from official.modeling import random
 
 _FILE = 'trials.jsonl'
 
 
-class Trials(experiment.Experiment):
+class Trials(model_experiment.ModelExperiment):
     """Trains one model again and again, each time from other weights or on other data.
 
     A subclass sets `data` and calls `use_model` when it is made, and writes `run_trial`. What a
@@ -43,10 +40,10 @@ class Trials(experiment.Experiment):
       data_dir: see `Experiment`.
       strategy: see `Experiment`.
       num_trials: how many.
-      signatures: called as signatures(model, data), gives `official.core.export.Signatures`.
-      reporter: called as reporter(model=, data=, key=), gives sections of the report.
-      reference: the paper's figure: {'cell': 'Table 1, ...', '<metric>': value, 'std': value}.
-      title: heading of the report; by default the name of the run folder.
+      signatures: see `ModelExperiment`.
+      reporter: see `ModelExperiment`.
+      reference: see `ModelExperiment`.
+      title: see `ModelExperiment`.
 
     Raises:
       ValueError: if there is no trial to run.
@@ -64,17 +61,12 @@ class Trials(experiment.Experiment):
             reporter: Callable | None = None,
             reference: dict | None = None,
             title: str = ''):
-        super().__init__(run_dir, seed, data_dir, strategy or tf.distribute.get_strategy())
+        super().__init__(
+            run_dir, seed, data_dir, strategy, signatures=signatures, reporter=reporter,
+            reference=reference, title=title)
         if num_trials < 1:
             raise ValueError(f'num_trials = {num_trials} must be at least 1.')
         self.num_trials = num_trials
-        self.signatures = signatures
-        self.reporter = reporter
-        self.reference = reference
-        self.title = title or os.path.basename(os.path.normpath(run_dir))
-        self.is_chief = distribution.is_chief(self.strategy)
-        self.data = None
-        self.model = None
         self._checkpoints = None
 
     def use_model(self, model: tf.keras.Model) -> None:
@@ -195,31 +187,11 @@ class Trials(experiment.Experiment):
         if all('confusion_matrix' in row for row in rows):
             result['confusion_matrix'] = np.sum(
                 [row['confusion_matrix'] for row in rows], axis=0).tolist()
-        result['class_names'] = list(self.data.class_names)
-        if self.reference:
-            result['reference'] = dict(self.reference)
-        if self.is_chief:
-            run_folder.write_text(
-                os.path.join(self.run_dir, run_folder.RESULT), json.dumps(result, indent=2) + '\n')
-        return result
+        return self.write_result(result)
 
-    def export(self) -> str:
-        path = os.path.join(self.run_dir, 'saved_model')
-        with self.reported_model() as model:
-            if self.is_chief:
-                export.save(model, self.signatures(model, self.data), path)
-        return path
-
-    def report(self) -> str:
+    def own_sections(self) -> list[page.Section]:
         # Of one trial the report draws them by itself.
-        sections = [self._curves()] if self.num_trials > 1 else []
-        if self.reporter is not None:
-            with self.reported_model() as model:
-                sections += self.reporter(
-                    model=model, data=self.data, key=random.make_key(self.seed))
-        if not self.is_chief:
-            return os.path.join(self.run_dir, 'report.html')
-        return report.run_report(self.run_dir, self.title, sections)
+        return [self._curves()] if self.num_trials > 1 else []
 
     @contextlib.contextmanager
     def reported_model(self) -> Iterator[tf.keras.Model]:

@@ -88,7 +88,7 @@ def test_export_answers_as_the_model_does(tmp_path):
     experiment.train()
     path = experiment.export()
     graphs = experiment.data.dataset.graphs
-    with experiment._reported_model() as trained:
+    with experiment.reported_model() as trained:
         expected = np.concatenate(
             [trained(graph_tensor.to_graph_tensor(graph)) for graph in graphs])
     labels = experiment.data.graphs.labels

@@ -81,7 +81,7 @@ def test_export_answers_as_the_model_does(tmp_path):
         optimizer=lambda: optimizers.FusedAdam(0.01))
     experiment.train()
     path = experiment.export()
-    with experiment._reported_model() as trained:
+    with experiment.reported_model() as trained:
         x, labels = experiment.data.inputs('test')
         expected = trained.predict(x, verbose=0)
     assert (expected.argmax(1) == labels).mean() > 0.7  # Not a model that answers at random.

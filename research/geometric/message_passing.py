@@ -133,10 +133,3 @@ class MessagePassing(tf.keras.layers.Layer):
 def num_rows(x) -> int | tf.Tensor:
     """Rows of `x`, a Python number where it is known."""
     return x.shape[0] if x.shape[0] is not None else tf.shape(x)[0]
-
-
-def source_features(input_shape) -> int:
-    """F of the sources, of what Keras hands `build` for x: its shape, or a pair of shapes."""
-    first = input_shape[0]
-    shape = first if isinstance(first, (tuple, list, tf.TensorShape)) else input_shape
-    return shape[-1]

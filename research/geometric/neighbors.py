@@ -27,12 +27,11 @@ def squared_distances(points, queries) -> tf.Tensor:
     Returns:
       float32 [B, Q, P], not negative.
     """
-    points, queries = tf.stop_gradient(points), tf.stop_gradient(queries)
+    points, queries = _coordinates(points), _coordinates(queries)
     if points.shape[-1] <= _MAX_POSITION_SIZE:
-        total = 0.
-        for p, q in zip(tf.unstack(points, axis=-1), tf.unstack(queries, axis=-1), strict=True):
-            total += tf.math.squared_difference(q[:, :, tf.newaxis], p[:, tf.newaxis, :])
-        return total
+        return _sum_of_squares(
+            [p[:, tf.newaxis, :] for p in tf.unstack(points, axis=-1)],
+            [q[:, :, tf.newaxis] for q in tf.unstack(queries, axis=-1)])
     # Far from the origin the three terms would be large and their sum a small rest.
     center = tf.reduce_mean(points, axis=1, keepdims=True)
     points, queries = points - center, queries - center
@@ -59,8 +58,8 @@ def knn(points, queries, k: int, loops: bool = True) -> tf.Tensor:
       ValueError: if the cloud has fewer than k other points, or `loops` is False and there are not
         as many queries as points.
     """
-    points = tf.convert_to_tensor(points)
-    queries = points if queries is None else tf.convert_to_tensor(queries)
+    points = _coordinates(points)
+    queries = points if queries is None else _coordinates(queries)
     distances = squared_distances(points, queries)
     size = points.shape[1]
     if not loops:
@@ -98,7 +97,7 @@ def ball_query(points, queries, radius: float, max_neighbors: int) -> tuple[tf.T
     """
     if radius <= 0 or max_neighbors < 1:
         raise ValueError(f'radius = {radius} and max_neighbors = {max_neighbors} must be positive.')
-    points, queries = tf.convert_to_tensor(points), tf.convert_to_tensor(queries)
+    points, queries = _coordinates(points), _coordinates(queries)
     within = squared_distances(points, queries) <= radius**2
     size = tf.shape(points)[1] if points.shape[1] is None else points.shape[1]
     # The lower the index of a point within, the higher its rank; floats are exact to 2^24.
@@ -157,7 +156,7 @@ def farthest_points(points, count: int, start: int = 0, key=None) -> tf.Tensor:
     Raises:
       ValueError: if `count` or `start` is more than the cloud has.
     """
-    points = tf.stop_gradient(tf.convert_to_tensor(points))
+    points = _coordinates(points)
     size = points.shape[1]
     if size is not None and not (1 <= count <= size and 0 <= start < size):
         raise ValueError(f'count = {count} points from point {start} are wanted of {size} points.')
@@ -168,10 +167,21 @@ def farthest_points(points, count: int, start: int = 0, key=None) -> tf.Tensor:
         drawn = random.uniform(key, clouds) * tf.cast(tf.shape(points)[1], tf.float32)
         first = tf.minimum(tf.cast(drawn, tf.int32), tf.shape(points)[1] - 1)
 
+    if points.shape[-1] <= _MAX_POSITION_SIZE:
+        # Taken apart once, not in every step.
+        coordinates = tf.unstack(points, axis=-1)
+
+        def from_last(last):
+            return _sum_of_squares(coordinates, [
+                tf.gather(p, last, batch_dims=1)[:, tf.newaxis] for p in coordinates])
+    else:
+        def from_last(last):
+            place = tf.gather(points, last, batch_dims=1)[:, tf.newaxis, :]
+            return squared_distances(points, place)[:, 0]
+
     def body(step, last, distances, taken):
         taken = taken.write(step, last)
-        place = tf.gather(points, last, batch_dims=1)[:, tf.newaxis, :]
-        distances = tf.minimum(distances, squared_distances(points, place)[:, 0])
+        distances = tf.minimum(distances, from_last(last))
         return step + 1, tf.argmax(distances, axis=1, output_type=tf.int32), distances, taken
 
     first = tf.ensure_shape(first, points.shape[:1])
@@ -182,3 +192,13 @@ def farthest_points(points, count: int, start: int = 0, key=None) -> tf.Tensor:
         lambda step, *_: step < count, body, (0, first, distances, taken),
         maximum_iterations=count)
     return tf.transpose(taken.stack())
+
+
+def _coordinates(points) -> tf.Tensor:
+    return tf.stop_gradient(tf.cast(points, tf.float32))
+
+
+def _sum_of_squares(points, queries) -> tf.Tensor:
+    """Sum over the coordinates of (p - q)^2, of what broadcasts."""
+    return tf.add_n([tf.math.squared_difference(p, q)
+                     for p, q in zip(points, queries, strict=True)])

@@ -147,7 +147,7 @@ def test_settings(name, tmp_path):
     assert made.model.weight_decay == decay
     dropout = {'gat': .6, 'sgc': 0}.get(method, .5)
     assert network.dropout == dropout
-    if method in ('gcn', 'cheby'):
+    if method in ('gcn', 'cheby', 'arma'):
         assert network.input_dropout == 0
     elif method != 'appnp':
         assert network.input_dropout == dropout
@@ -160,6 +160,7 @@ def test_settings(name, tmp_path):
         assert all(operator.dropout == skip for operator in operators)
         assert all(operator.shared_weights == (data != 'pubmed') for operator in operators)
         assert [operator.num_layers for operator in operators] == [1, 1]
+        assert [operator.activation for operator in operators] == 2 * [tf.keras.activations.relu]
 
 
 if __name__ == '__main__':

@@ -66,7 +66,7 @@ class GATConv(tf.keras.layers.Layer):
         self.kernel_initializer = tf.keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape):
-        features = message_passing.source_features(input_shape)
+        features = inputs.widths(input_shape)[0]
         per_head = [self.heads, self.channels]
 
         def weight(name, shape, index):

@@ -72,7 +72,7 @@ class XConv(tf.keras.layers.Layer):
         self.use_bias = use_bias
 
     def build(self, input_shape):
-        width = message_passing.source_features(input_shape) or 0  # None where x is None.
+        width = inputs.widths(input_shape)[0] or 0  # None where x is None.
         k = self.kernel_size
         hidden = self.hidden_channels or (max(1, width // 4) if width else self.channels // 2)
         multiplier = self.depth_multiplier or (math.ceil(self.channels / width) if width else 4)

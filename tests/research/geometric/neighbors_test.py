@@ -180,6 +180,16 @@ def test_sizes_that_are_not_known():
         np.testing.assert_array_equal(one, other)
 
 
+def test_points_of_double_precision():
+    points = normal(2, 30, 3).astype(np.float64)
+    near = neighbors.knn(points, None, 3)
+    taken = neighbors.farthest_points(points, 5)
+    ball, _ = neighbors.ball_query(points, points, 1., 2)
+    np.testing.assert_array_equal(near, brute_knn(points, points, 3))
+    np.testing.assert_array_equal(taken, brute_farthest(points, 5, [0, 0]))
+    np.testing.assert_array_equal(ball, brute_ball(points, points, 1., 2)[0])
+
+
 def test_no_gradient_passes():
     points = tf.constant(normal(2, 10, 3))
     with tf.GradientTape() as tape:

@@ -111,7 +111,8 @@ def uniform(key: tf.Tensor, shape, minval: float = 0.0, maxval: float = 1.0) -> 
 def dropout(key: tf.Tensor, x: tf.Tensor, rate: float) -> tf.Tensor:
     """Sets a fraction `rate` of `x` to zero and scales the rest by 1 / (1 - rate).
 
-    What is not finite is NaN where it is dropped.
+    One byte is drawn an element where `rate` is a multiple of 1/256, else two, and the rate of what
+    is dropped is the nearest multiple of 2^-16. What is not finite is NaN where it is dropped.
 
     Raises:
       ValueError: if `rate` is outside [0, 1).
@@ -121,8 +122,19 @@ def dropout(key: tf.Tensor, x: tf.Tensor, rate: float) -> tf.Tensor:
     if rate == 0:
         return x
     shape = x.shape if x.shape.is_fully_defined() else tf.shape(x)
-    # `uniform(key, shape) >= rate`, on the bits: the floats would take longer than all the rest.
-    threshold = math.ceil(rate * 2 ** 23) << 9
-    keep = _per_shard(_bits, key, shape) >= tf.constant(threshold, tf.uint32)
+    # On a small graph drawing takes as long as all the products, so no bit too many is drawn.
+    dtype = tf.uint8 if (rate * 256).is_integer() else tf.uint16
+    threshold = round(rate * 2 ** (8 * dtype.size))
+    if threshold > dtype.max:  # Of 65536 nothing would be left.
+        threshold = dtype.max
+    draws = _per_shard(lambda k, part: _small_integers(k, part, dtype), key, shape)
+    keep = draws >= tf.constant(threshold, dtype)
     # Not tf.where, which takes several times as long and its gradient, too.
     return x / tf.cast(1 - rate, x.dtype) * tf.cast(keep, x.dtype)
+
+
+def _small_integers(key: tf.Tensor, shape, dtype: tf.DType) -> tf.Tensor:
+    """Uniform uint8 or uint16: the bytes of fewer, larger integers."""
+    size = tf.reduce_prod(shape) if tf.is_tensor(shape) else math.prod(shape)
+    bits = tf.bitcast(_bits(key, [-(-size * dtype.size // 4)]), dtype)
+    return tf.reshape(tf.reshape(bits, [-1])[:size], shape)

@@ -77,13 +77,22 @@ def test_a_seed_in_a_variable_gives_the_same_keys():
             random.step_key(seed, 4, shards=2), random.step_key(variable, 4, shards=2))
 
 
-def test_dropout_keeps_where_uniform_is_at_least_the_rate():
-    key = random.step_key(2, 3, shards=2)
-    x = tf.ones([20_000, 2])
-    for rate in (.1, .5, .6, .75):
-        kept = random.dropout(key, x, rate).numpy()
-        np.testing.assert_array_equal(kept != 0, random.uniform(key, x.shape) >= rate)
-        np.testing.assert_allclose(kept[kept != 0], 1 / (1 - rate), rtol=1e-6)
+@pytest.mark.parametrize('rate', [.1, .5, .6, .75, 1 - 1e-6])
+@pytest.mark.parametrize('jit_compile', [False, True])
+def test_dropout_keeps_bytes_that_are_at_least_the_rate(rate, jit_compile):
+    key, x = random.make_key(2), tf.ones([333, 3])
+    bits = tf.random.stateless_uniform(
+        [500], key[0], minval=None, maxval=None, dtype=tf.int32, alg='philox').numpy()
+    draws = bits.view(np.uint8) / 2**8 if rate in (.5, .75) else bits.view(np.uint16) / 2**16
+    expected = (draws[:999].reshape(333, 3) >= rate) / (1 - rate)
+    kept = tf.function(random.dropout, jit_compile=jit_compile)(key, x, rate)
+    np.testing.assert_allclose(kept, expected, rtol=1e-6)
+
+
+def test_dropout_of_two_shards_is_that_of_each():
+    keys, x = random.step_key(2, 3, shards=2), tf.ones([34, 3])
+    parts = [random.dropout(keys[i:i + 1], x[:17], .5) for i in range(2)]
+    np.testing.assert_array_equal(random.dropout(keys, x, .5), tf.concat(parts, axis=0))
 
 
 def test_shapes_that_are_not_known_before():

@@ -150,7 +150,8 @@ def _plain_log_ticks(axes):
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def strip_plot(groups: Mapping[str, Mapping[str, object]], title: str, x_label: str) -> str:
+def strip_plot(groups: Mapping[str, Mapping[str, object]], title: str, x_label: str,
+               point: str = 'a seed') -> str:
     """Every value as a point, their mean with its standard deviation, and their median.
 
     Args:
@@ -158,6 +159,7 @@ def strip_plot(groups: Mapping[str, Mapping[str, object]], title: str, x_label: 
         'values': list of floats}; all but the mean may be missing.
       title: title of the chart.
       x_label: what the values are.
+      point: what each point is.
     """
     with figure(4.8, 1.5 + .55 * len(groups)) as drawing:
         axes = drawing.add_subplot(title=title, xlabel=x_label)
@@ -174,7 +176,7 @@ def strip_plot(groups: Mapping[str, Mapping[str, object]], title: str, x_label: 
             # Three heights in turn keep equal values apart.
             axes.plot(values, row - .2 + .1 * (np.arange(len(values)) % 3 - 1), 'o', color=color,
                       alpha=.55, markersize=5, markeredgewidth=0, gid=f'values-{row}',
-                      label=once('a seed') if len(values) else '_nolegend_')
+                      label=once(point) if len(values) else '_nolegend_')
             if group.get('median') is not None:
                 axes.plot([group['median']], [row - .2], '|', color=INK, markersize=15,
                           markeredgewidth=1.6, label=once('median'))

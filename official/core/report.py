@@ -167,9 +167,13 @@ def _card(title: str, name: str, value, note: str, main: bool = False) -> str:
 
 def _runs(result: Mapping) -> str:
     if 'num_seeds' in result:
-        return f'mean of {result["num_seeds"]} seeds'
+        return f'mean of {result["num_seeds"]} {_unit(result)}s'
     return ', '.join(f'{name} {page.number(result[key])}'
                      for key, name in (('seed', 'seed'), ('step', 'step')) if key in result)
+
+
+def _unit(result: Mapping) -> str:
+    return result.get('unit', 'seed')
 
 
 def _difference(name: str, value, reference: Mapping) -> str:
@@ -243,7 +247,7 @@ def _seeds(run_dir: str, result: Mapping) -> list[Section]:
     names = [name for name, value in _metrics(result).items()
              if isinstance(value, Mapping) and value.get('values')]
     reference, baseline = result.get('reference') or {}, result.get('baseline') or {}
-    charts = []
+    unit, charts = _unit(result), []
     for name in names:
         groups = {'measured': result[name]}
         if name in _metrics(reference):
@@ -252,7 +256,8 @@ def _seeds(run_dir: str, result: Mapping) -> list[Section]:
             groups['baseline'] = _statistics(baseline[name])
         title = _label(name)
         charts.append(figures.strip_plot(
-            groups, title[:1].upper() + title[1:], '%' if name.endswith('_percent') else title))
+            groups, title[:1].upper() + title[1:], '%' if name.endswith('_percent') else title,
+            f'a {unit}'))
     merged: dict[int, dict] = {}
     key = None
     for seed in sorted(name.rstrip('/') for name in tf.io.gfile.listdir(run_dir)):
@@ -273,10 +278,10 @@ def _seeds(run_dir: str, result: Mapping) -> list[Section]:
     seeds = result.get('seeds') or range(count)
     rows = [(seed, *(_shown(name, result[name]['values'][index]) for name in names))
             for index, seed in enumerate(seeds)]
-    values = page.table(rows, ('seed', *map(_label, names))) if names else ''
+    values = page.table(rows, (unit, *map(_label, names))) if names else ''
     if len(rows) > _MOST_SEEDS:
-        values = f'<details><summary>All {len(rows)} seeds</summary>{values}</details>'
-    return [Section('Seeds', f'<div class=figures>{"".join(charts)}</div>{values}')]
+        values = f'<details><summary>All {len(rows)} {unit}s</summary>{values}</details>'
+    return [Section(f'{unit.capitalize()}s', f'<div class=figures>{"".join(charts)}</div>{values}')]
 
 
 def run_facts(result: Mapping) -> str:
@@ -285,6 +290,8 @@ def run_facts(result: Mapping) -> str:
     for key, name in _FACTS.items():
         if isinstance(result.get(key), numbers.Real):
             value = result[key]
+            if key == 'num_seeds':
+                name = f'{_unit(result)}s'
             rows.append((name, duration(value) if key.endswith('_seconds')
                          else page.number(value)))
     baseline = result.get('baseline') or {}

@@ -11,18 +11,21 @@ _NOT_SHOWN = ('train_seconds',)
 _SAME_FOR_ALL = ('reference', 'class_names')
 
 
-def average(results: Sequence[dict]) -> dict:
+def average(results: Sequence[dict], unit: str = 'seed') -> dict:
     """Returns mean, standard deviation, median and values of every metric over several seeds.
 
     Args:
       results: what `result.json` holds, a dict for each of two or more seeds.
+      unit: what they are where they are not seeds: folds, whose number is under 'seed'.
 
     Returns:
       {'num_seeds': n, 'seeds': [...], '<metric>': {'mean', 'std', 'median', 'values'}, ...}, where
       std is the sample standard deviation (n - 1 in the denominator). A 'baseline' is averaged
-      likewise; 'reference' and 'class_names' are taken over.
+      likewise; 'reference' and 'class_names' are taken over. 'unit' is there if it is not 'seed'.
     """
     seeds = {'num_seeds': len(results), 'seeds': [result.get('seed') for result in results]}
+    if unit != 'seed':
+        seeds['unit'] = unit
     return {**seeds, **_average(results)}
 
 
@@ -47,10 +50,11 @@ def lines(result: dict) -> list[str]:
     Args:
       result: of one seed, or of several as `average` gives it.
     """
-    shown = _lines(result, '')
+    unit = result.get('unit', 'seed')
+    shown = _lines(result, '', unit)
     baseline, reference = result.get('baseline'), result.get('reference')
     if isinstance(baseline, dict):
-        shown += _lines(baseline, 'baseline ')
+        shown += _lines(baseline, 'baseline ', unit)
     if isinstance(reference, dict):
         notes = [reference['cell']] if 'cell' in reference else []
         for name, value in reference.items():
@@ -61,7 +65,7 @@ def lines(result: dict) -> list[str]:
     return shown
 
 
-def _lines(result: dict, prefix: str) -> list[str]:
+def _lines(result: dict, prefix: str, unit: str) -> list[str]:
     shown = []
     for name, value in result.items():
         if name in _NOT_METRICS or name in _NOT_SHOWN or name == 'num_seeds':
@@ -71,7 +75,7 @@ def _lines(result: dict, prefix: str) -> list[str]:
         elif isinstance(value, dict) and 'median' in value:
             notes = [
                 f'±{_number(name, value["std"])}', f'median {_number(name, value["median"])}',
-                f'{len(value["values"])} seeds']
+                f'{len(value["values"])} {unit}s']
             shown.append(_line(prefix + name, value['mean'], notes))
     return shown
 

@@ -42,6 +42,8 @@ class FoldExperiment(trials.Trials):
         batches that are not padded, or the strategy has several replicas.
     """
 
+    unit = 'fold'
+
     def __init__(
             self,
             run_dir: str,

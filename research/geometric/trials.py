@@ -49,6 +49,8 @@ class Trials(model_experiment.ModelExperiment):
       ValueError: if there is no trial to run.
     """
 
+    unit = 'seed'  # What a trial is, for the report.
+
     def __init__(
             self,
             run_dir: str,
@@ -178,9 +180,10 @@ class Trials(model_experiment.ModelExperiment):
         if len(rows) < self.num_trials:
             raise FileNotFoundError(
                 f'{self._path} has {len(rows)} of {self.num_trials} trials: train first.')
-        rows = [{'seed': self.seed + row.pop('trial'), **row} for row in rows]
+        first = self.seed if self.unit == 'seed' else 0
+        rows = [{'seed': first + row.pop('trial'), **row} for row in rows]
         if self.num_trials > 1:
-            result = results.average(rows)
+            result = results.average(rows, self.unit)
         else:
             result = {name: value for name, value in rows[0].items()
                       if isinstance(value, (int, float))}

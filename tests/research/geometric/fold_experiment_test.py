@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official.core import results
 from official.modeling import optimizers
 from research.geometric import batching
 from research.geometric import fold_experiment
@@ -112,7 +113,10 @@ def test_one_traced_epoch_serves_all_folds(trained):
 def test_result(trained):
     result = trained.evaluate()
     accuracies = [row['test_accuracy_percent'] for row in rows_of(trained.run_dir)]
-    assert result['num_seeds'] == 3
+    assert result['num_seeds'] == 3 and result['unit'] == 'fold' and result['seeds'] == [0, 1, 2]
+    assert results.lines(result)[0].endswith(', 3 folds)')
+    report = tf.io.gfile.GFile(trained.report()).read()
+    assert 'mean of 3 folds' in report and 'seeds' not in report.split('Operative')[0]
     assert result['test_accuracy_percent']['values'] == accuracies
     assert result['test_accuracy_percent']['mean'] == pytest.approx(np.mean(accuracies))
     assert result['test_accuracy_percent']['std'] == pytest.approx(np.std(accuracies, ddof=1))

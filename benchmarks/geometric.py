@@ -15,7 +15,9 @@ training loop; plain torch-geometric, as its users write it: given dense feature
 each time what depends on the graph alone; and torch-geometric in its fastest form. That is looked
 for first, with short trainings: sparse features and edges as torch's own sparse matrices or as
 `EdgeIndex`, what depends on the graph alone computed once, Adam fused, all processors or one; forms
-that need compiled extensions or a compiler are left out. All get the same file of arrays, rows of
+that need compiled extensions or a compiler are left out. This project, too, takes all processors
+for an operation or one, whichever is faster: on a small graph handing work to another thread takes
+longer than the work. All get the same file of arrays, rows of
 features divided by their sums, and have equally many parameters. Each warms up for 10 epochs,
 trains and ends.
 
@@ -238,6 +240,7 @@ def table(numbers: Mapping) -> str:
                 f'{LABELS[other]}, over Arboretum: {ratios["of_medians"]:.1f} of the medians; of '
                 f'the rounds {ratios["median"]:.1f} ({ratios["lowest"]:.1f} to '
                 f'{ratios["highest"]:.1f})')
+        lines.append(f'Arboretum: {row["threads"]} threads an operation')
         if row['tried']:
             form = ', '.join(f'{value} {key}' for key, value in row['tried']['fastest'].items())
             lines.append(f'Fastest form of {len(row["tried"]["seconds"])}: {form}')
@@ -274,7 +277,7 @@ def measure(names: Sequence[str], rounds: int, epochs: int | None, graphs: Mappi
       torch_python: a Python that has torch-geometric, or None for this project alone.
     """
     here = pathlib.Path(__file__).parent
-    facts, libraries, runs, tried = contest.machine(), {}, {}, {}
+    facts, libraries, runs, tried, chosen = contest.machine(), {}, {}, {}, {}
     threads = f'--threads={contest.processors()}'
 
     def worker(*command) -> dict:
@@ -293,8 +296,11 @@ def measure(names: Sequence[str], rounds: int, epochs: int | None, graphs: Mappi
             np.savez(path, **graphs[workload.graph][0])
             task = (workload.network, path, f'--epochs={epochs or workload.epochs}',
                     f'--warm_up={WARM_UP}')
-            turns = {'arboretum': _turn(
-                worker, sys.executable, here / 'geometric_tensorflow.py', *task)}
+            ours = (sys.executable, here / 'geometric_tensorflow.py', *task)
+            trials = {number: worker(*ours, f'--threads={number}')['seconds']
+                      for number in {1, contest.processors()}}
+            chosen[name] = min(trials, key=trials.get)
+            turns = {'arboretum': _turn(worker, *ours, f'--threads={chosen[name]}')}
             if torch_python:
                 tried[name] = worker(
                     *of_torch, *task[:2], '--find', f'--epochs={TRIED}', threads)
@@ -310,7 +316,7 @@ def measure(names: Sequence[str], rounds: int, epochs: int | None, graphs: Mappi
     for name, printed in runs.items():
         arrays, origin = graphs[WORKLOADS[name].graph]
         workloads[name] = {
-            'graph': origin, 'tried': tried.get(name),
+            'graph': origin, 'tried': tried.get(name), 'threads': chosen[name],
             **summary(name, epochs or WORKLOADS[name].epochs, geometric_data.sizes_of(arrays),
                       printed, highest)}
     return {'machine': facts | libraries, 'settings': {'rounds': rounds, 'warm_up': WARM_UP},

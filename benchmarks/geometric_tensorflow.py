@@ -120,7 +120,10 @@ def main() -> None:
     parser.add_argument('graph', help='file of arrays')
     parser.add_argument('--epochs', type=contest.positive, default=200)
     parser.add_argument('--warm_up', type=contest.positive, default=10, help='epochs before')
+    parser.add_argument('--threads', type=contest.positive, help='of an operation; else all')
     arguments = parser.parse_args()
+    if arguments.threads:
+        tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
     with np.load(arguments.graph) as file:
         found = dict(file)
     training = Training(arguments.network, found)

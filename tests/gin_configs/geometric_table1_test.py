@@ -160,7 +160,8 @@ def test_settings(name, tmp_path):
         assert all(operator.dropout == skip for operator in operators)
         assert all(operator.shared_weights == (data != 'pubmed') for operator in operators)
         assert [operator.num_layers for operator in operators] == [1, 1]
-        assert [operator.activation for operator in operators] == 2 * [tf.keras.activations.relu]
+        assert [operator.activation for operator in operators] == [
+            tf.keras.activations.relu, tf.keras.activations.linear]
 
 
 if __name__ == '__main__':

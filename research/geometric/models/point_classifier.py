@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Callable, Sequence
+
 import tensorflow as tf
 
 from official.core import model
 from official.evaluation import classification
+from official.modeling import random
+
+# Added to the index of an augmentation: its key is none of the network's.
+_AUGMENTATION = 1 << 20
 
 
 class PointClassifier(model.Model):
@@ -21,13 +27,17 @@ class PointClassifier(model.Model):
       network: a `PointNetwork`.
       seed: source of the randomness of training.
       noise_shards: see `official.core.model.Model`.
+      augment: functions points, key -> points, applied in turn to what is trained on, such as those
+        of `transforms.augment_tf`; none in Table 3.
       name: name of the model.
     """
 
     def __init__(self, network: tf.keras.layers.Layer, seed: int = 0,
-                 noise_shards: int | None = None, name: str | None = None):
+                 noise_shards: int | None = None, augment: Sequence[Callable] = (),
+                 name: str | None = None):
         super().__init__(seed=seed, noise_shards=noise_shards, name=name)
         self.network = network
+        self.augment = tuple(augment)
         # All variables exist from now on.
         logits = network(tf.zeros([1, network.points_needed, 3]))
         self.num_classes = logits.shape[-1]
@@ -47,6 +57,8 @@ class PointClassifier(model.Model):
 
     def update(self, data, key):
         points, labels = data
+        for index, augment in enumerate(self.augment):
+            points = augment(points, random.fold_in(key, _AUGMENTATION + index))
         with tf.GradientTape() as tape:
             logits = self(points, key=key)
             loss = tf.reduce_mean(

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from research.geometric.models import point_classifier
+from research.geometric.transforms import augment_tf
 
 
 class First(tf.keras.layers.Layer):
@@ -24,8 +25,8 @@ class First(tf.keras.layers.Layer):
         return logits if key is None else 2 * logits
 
 
-def made():
-    model = point_classifier.PointClassifier(First())
+def made(**settings):
+    model = point_classifier.PointClassifier(First(), **settings)
     model.network.dense.set_weights([np.eye(3, dtype=np.float32), np.zeros(3, np.float32)])
     return model
 
@@ -46,6 +47,35 @@ def test_an_update_is_a_step_down_the_mean_cross_entropy():
     expected = np.eye(3) - 0.5 * 2 * x.T @ (chances - answer) / 5
     np.testing.assert_allclose(model.network.dense.kernel, expected, rtol=1e-4, atol=1e-5)
     assert int(model.global_step) == 1
+
+
+def test_augmentations_follow_one_another_in_training_alone():
+    keys = []
+
+    def double(points, key):
+        keys.append(key)
+        return 2 * points
+
+    points = np.array([[[1, 0, 0]], [[0, 2, 0]]], np.float32)
+    labels = np.array([0, 1], np.int32)
+    model = made(augment=(lambda points, key: points + 1, double))
+    model.compile(tf.keras.optimizers.SGD(0.), run_eagerly=True)
+    logs = model.train_on_batch(points, labels, return_dict=True)
+    plain = made()
+    plain.compile(tf.keras.optimizers.SGD(0.))
+    expected = plain.train_on_batch(2 * (points + 1), labels, return_dict=True)
+    assert logs['loss'] == pytest.approx(expected['loss'])
+    np.testing.assert_array_equal(model(points), plain(points))
+    model.train_on_batch(points, labels)
+    assert len(keys) == 2 and np.any(keys[0] != keys[1])
+
+
+def test_rotated_clouds_are_drawn_anew_in_each_step():
+    points = np.full([2, 1, 3], [1, 0, 0], np.float32)
+    model = made(augment=(augment_tf.rotate,))
+    model.compile(tf.keras.optimizers.SGD(0.))
+    losses = [model.train_on_batch(points, np.array([0, 0], np.int32))[0] for _ in range(3)]
+    assert len(set(losses)) == 3
 
 
 def test_what_is_measured():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
+from concurrent import futures
 from typing import Sequence
 
 import tensorflow as tf
@@ -30,16 +32,19 @@ class Suite(experiment.Experiment):
       strategy: one device.
       files: paths of gin files, as `--gin_file` takes them.
       gin_params: what replaces values in every file, as `--gin_param` takes it.
+      at_once: experiments that run beside each other, each with its share of the processors; what
+        they print is then in `<run_dir>/<name>.log`. Small trainings leave processors idle.
       title: heading of the report.
 
     Raises:
-      ValueError: if two files have the same name, or the strategy is not one device.
+      ValueError: if two files have the same name, `at_once` is not positive, or the strategy is not
+        one device.
       FileNotFoundError: if a file is missing.
     """
 
     def __init__(self, run_dir: str, seed: int = 0, data_dir: str | None = None,
                  strategy: tf.distribute.Strategy | None = None, *, files: Sequence[str],
-                 gin_params: Sequence[str] = (), title: str = ''):
+                 gin_params: Sequence[str] = (), at_once: int = 1, title: str = ''):
         super().__init__(run_dir, seed, data_dir, strategy or tf.distribute.get_strategy())
         if self.strategy.num_replicas_in_sync > 1:
             raise ValueError('A Suite starts processes of its own and runs on one device; run its '
@@ -52,32 +57,48 @@ class Suite(experiment.Experiment):
             if not os.path.exists(os.path.join(gin_source.ROOT, path)):
                 raise FileNotFoundError(f'Suite.files: {path} does not exist.')
             self.files[name] = path
+        if at_once < 1:
+            raise ValueError(f'Suite.at_once = {at_once} must be at least 1.')
         self.gin_params = tuple(gin_params)
+        self.at_once = at_once
         self.title = title or os.path.basename(os.path.normpath(run_dir))
 
     def train(self) -> None:
-        failed = []
-        for number, (name, path) in enumerate(self.files.items(), 1):
-            folder = os.path.join(self.run_dir, name)
-            if run_folder.is_finished(folder):
-                continue
-            print(f'{name} ({number} of {len(self.files)})', flush=True)
-            arguments = [
-                sys.executable, '-m', 'official.launch', f'--gin_file={path}',
-                f'--model_dir={os.path.abspath(folder)}', f'--seed={self.seed}',
-                *(f'--gin_param={parameter}' for parameter in self.gin_params)]
-            if self.data_dir is not None:
-                arguments.append(f'--data_dir={os.path.abspath(self.data_dir)}')
-            start = time.monotonic()
-            code = subprocess.run(arguments, cwd=gin_source.ROOT, check=False, env={
-                **os.environ, 'PYTHONPATH': gin_source.ROOT}).returncode
-            print(f'{name}: {time.monotonic() - start:.0f} s in all', flush=True)
-            if code:
-                failed.append(name)
+        missing = [name for name in self.files
+                   if not run_folder.is_finished(os.path.join(self.run_dir, name))]
+        with futures.ThreadPoolExecutor(self.at_once) as pool:
+            codes = list(pool.map(self._run, missing))
+        failed = [name for name, code in zip(missing, codes, strict=True) if code]
         if failed:
             raise RuntimeError(
                 f'{len(failed)} of {len(self.files)} experiments of the suite failed, and the '
                 f'others are done: {", ".join(failed)}.')
+
+    def _run(self, name: str) -> int:
+        """Runs one experiment in a process of its own; returns its exit status."""
+        folder = os.path.join(self.run_dir, name)
+        number = list(self.files).index(name) + 1
+        print(f'{name} ({number} of {len(self.files)})', flush=True)
+        arguments = [
+            sys.executable, '-m', 'official.launch', f'--gin_file={self.files[name]}',
+            f'--model_dir={os.path.abspath(folder)}', f'--seed={self.seed}',
+            *(f'--gin_param={parameter}' for parameter in self.gin_params)]
+        if self.data_dir is not None:
+            arguments.append(f'--data_dir={os.path.abspath(self.data_dir)}')
+        environment = {**os.environ, 'PYTHONPATH': gin_source.ROOT}
+        with contextlib.ExitStack() as stack:
+            output = None
+            if self.at_once > 1:
+                share = max(1, (os.cpu_count() or 1) // self.at_once)
+                environment.setdefault('TF_NUM_INTRAOP_THREADS', str(share))
+                os.makedirs(self.run_dir, exist_ok=True)
+                output = stack.enter_context(open(f'{folder}.log', 'w'))
+            start = time.monotonic()
+            code = subprocess.run(
+                arguments, cwd=gin_source.ROOT, check=False, env=environment, stdout=output,
+                stderr=output).returncode
+        print(f'{name}: {time.monotonic() - start:.0f} s in all', flush=True)
+        return code
 
     def evaluate(self) -> dict:
         """Collects the results of those that are done and writes `result.json`.

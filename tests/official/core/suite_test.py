@@ -19,8 +19,9 @@ TINY = ('KerasExperiment.train_steps=2', 'KerasExperiment.save_every_steps=2',
         'LadderNetwork.denoising_costs=(100.0, 1.0, 0.1)')
 
 
-def make(run_dir, files=(FILE,), gin_params=TINY):
-    return suite.Suite(str(run_dir), 3, None, None, files=files, gin_params=gin_params)
+def make(run_dir, files=(FILE,), gin_params=TINY, **settings):
+    return suite.Suite(
+        str(run_dir), 3, None, None, files=files, gin_params=gin_params, **settings)
 
 
 def test_each_in_its_folder_and_what_is_done_is_not_done_again(tmp_path, capfd):
@@ -51,6 +52,25 @@ def test_one_that_fails_is_named_and_listed_as_missing(tmp_path):
         assert 'Not run: digits_100.' in f.read()
 
 
+def test_two_at_once_run_beside_each_other(tmp_path, monkeypatch):
+    """Each of these processes ends when the other has begun."""
+    monkeypatch.delenv('TF_NUM_INTRAOP_THREADS', raising=False)
+    monkeypatch.setattr(os, 'cpu_count', lambda: 6)
+    waits = tmp_path / 'waits.sh'
+    waits.write_text('''#!/bin/sh
+for word; do case $word in --model_dir=*) folder=${word#--model_dir=};; esac; done
+echo $TF_NUM_INTRAOP_THREADS
+: > $folder.begun
+while [ $(ls $(dirname $folder) | grep -c begun) -lt 2 ]; do sleep 0.05; done
+''')
+    waits.chmod(0o755)
+    monkeypatch.setattr(sys, 'executable', str(waits))
+    files = (FILE, 'gin_configs/ladder/mnist_50_full.gin')
+    make(tmp_path / 'runs', files, at_once=2).train()
+    for name in ('digits_100', 'mnist_50_full'):
+        assert (tmp_path / 'runs' / f'{name}.log').read_text() == '3\n'
+
+
 def test_rows():
     found = {
         'one': {'test_accuracy_percent': {'mean': 81.25, 'std': .5, 'values': [81., 81.5]},
@@ -64,6 +84,8 @@ def test_rows():
 def test_bad_input(tmp_path):
     with pytest.raises(ValueError, match='names digits_100 twice'):
         make(tmp_path, (FILE, FILE))
+    with pytest.raises(ValueError, match='at_once = 0 must be at least 1'):
+        make(tmp_path, at_once=0)
     with pytest.raises(FileNotFoundError, match='gin_configs/none.gin does not exist'):
         make(tmp_path, ('gin_configs/none.gin',))
     assert os.path.exists(os.path.join(gin_source.ROOT, FILE))

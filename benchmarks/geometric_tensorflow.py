@@ -104,7 +104,7 @@ class Training:
     def _run(self, epochs):
         epoch, loss = tf.constant(0), tf.constant(float('nan'))
         while epoch < epochs:
-            loss = self.model.train_step(self.batch)['loss']
+            loss = self.model.step(self.batch)['loss']
             epoch += 1
         return loss
 

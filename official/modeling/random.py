@@ -57,6 +57,16 @@ def step_key(seed: int | tf.Tensor, step: tf.Tensor, shards: int | None = None) 
     ])
 
 
+def key_in_training(key: tf.Tensor | None, training) -> tf.Tensor | None:
+    """`key`; where there is none, one from TensorFlow's own generator when Keras is training.
+
+    So a layer that takes a key also works under Keras' `training=True`, as Keras' Dropout does.
+    """
+    if key is None and training:
+        return tf.random.uniform([1, 2], maxval=2**31 - 1, dtype=tf.int32)
+    return key
+
+
 def fold_in(key: tf.Tensor, data: int | tf.Tensor) -> tf.Tensor:
     """A new key from `key` and an integer, such as the index of a layer."""
     return tf.stack([tf.random.fold_in(k, data, alg=_ALGORITHM) for k in tf.unstack(key)])

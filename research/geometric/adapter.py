@@ -50,6 +50,9 @@ class OperatorUpdate(tf.keras.layers.Layer):
 
     def call(self, graph: tfgnn.GraphTensor, *, node_set_name: str | None = None,
              edge_set_name: str | None = None):
+        if graph.rank:
+            raise ValueError(f'the GraphTensor is a batch of shape {tuple(graph.shape)}; merge its '
+                             'graphs first: graph.merge_batch_to_components().')
         called = edge_set_name or self.edge_set_name
         if called not in graph.edge_sets:
             raise ValueError(f'the GraphTensor has no edge set {called!r}, but '
@@ -70,6 +73,11 @@ class OperatorUpdate(tf.keras.layers.Layer):
         names = [adjacency.node_set_name(tag) for tag in (tfgnn.SOURCE, tfgnn.TARGET)]
 
         def features(name):
+            for node_set in names:
+                if name not in graph.node_sets[node_set].features:
+                    raise ValueError(
+                        f'node set {node_set!r} has no feature {name!r}, but '
+                        f'{", ".join(map(repr, graph.node_sets[node_set].features)) or "none"}.')
             source, target = (graph.node_sets[node_set][name] for node_set in names)
             return source if names[0] == names[1] else (source, target)
 

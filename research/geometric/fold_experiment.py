@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 import numpy as np
@@ -82,6 +83,8 @@ class FoldExperiment(trials.Trials):
                 f'{self.strategy.num_replicas_in_sync} replicas of --strategy; KerasExperiment '
                 'trains one fold on several.')
         self.data = data
+        self._digest = hashlib.sha256(''.join(
+            graph.digest() for graph in data.dataset.graphs).encode()).hexdigest()[:16]
         self.epochs = epochs
         self.halve_every_epochs = halve_every_epochs
         self._make_model = model
@@ -102,7 +105,7 @@ class FoldExperiment(trials.Trials):
 
     def settings(self) -> dict:
         return {
-            **super().settings(), 'graphs': len(self.data.dataset),
+            **super().settings(), 'data': self._digest, 'graphs': len(self.data.dataset),
             'nodes': int(self.data.graphs.node_counts.sum()),
             'edges': int(self.data.graphs.edge_counts.sum()), 'folds': len(self.data.folds),
             'batch_size': self.data.batch_size, 'parameters': self.model.count_params(),

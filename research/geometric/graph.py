@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,7 +27,8 @@ class Graph:
       y: labels: of the nodes, integers [N]; or of the graph, a scalar, or targets float32 [T].
       pos: positions of the nodes, float32 [N, 2 or 3], or None.
       num_nodes: N; may be left out where `x` or `pos` is there.
-      splits: name of a split ('train', 'validation', 'test') to its nodes, int64 [n].
+      splits: name of a split ('train', 'validation', 'test') to its nodes, int64 [n], or to a mask,
+        bool [N].
       class_names: names of the classes, where the data name them.
       name: what an error message calls the graph: the file it is from, and where in it.
 
@@ -76,6 +78,18 @@ class Graph:
     def num_features(self) -> int:
         """F, 0 without features."""
         return 0 if self.x is None else self.x.shape[1]
+
+    def digest(self) -> str:
+        """A short name of the contents: graphs that differ have other ones."""
+        hashed = hashlib.sha256(str((self.num_nodes, self.class_names)).encode())
+        arrays = [self.edge_index, self.edge_attr, self.y, self.pos]
+        arrays += [self.x] if getattr(self.x, 'indptr', None) is None else [
+            self.x.indptr, self.x.indices, self.x.data]
+        for array in (*arrays, *(self.splits[name] for name in sorted(self.splits))):
+            if array is not None:
+                hashed.update(str((array.dtype, array.shape)).encode())
+                hashed.update(np.ascontiguousarray(array).data)
+        return hashed.hexdigest()[:16]
 
     def replace(self, **changes) -> Graph:
         """The graph with other fields, checked again."""
@@ -128,6 +142,9 @@ class Graph:
         if not np.issubdtype(y.dtype, np.integer):
             return y.astype(np.float32)
         y = y.astype(np.int32)
+        if y.ndim > 1:
+            raise ValueError(f'{self.name}: y of integers are labels, [nodes] or one of the graph; '
+                             f'got shape {y.shape}.')
         if y.ndim:
             self._count('y', len(y), self.num_nodes, 'nodes')
         highest = len(self.class_names) if self.class_names else np.iinfo(np.int32).max
@@ -141,7 +158,16 @@ class Graph:
         return y
 
     def _checked_split(self, split: str, nodes) -> np.ndarray:
-        nodes = np.asarray(nodes, np.int64)
+        nodes = np.asarray(nodes)
+        if nodes.dtype == bool:
+            if nodes.shape != (self.num_nodes,):
+                raise ValueError(f'{self.name}: split {split!r} is a mask of shape {nodes.shape}, '
+                                 f'but the graph has {self.num_nodes} nodes.')
+            nodes = np.flatnonzero(nodes)
+        if nodes.ndim != 1 or nodes.size and not np.issubdtype(nodes.dtype, np.integer):
+            raise ValueError(f'{self.name}: split {split!r} is of {nodes.dtype}, shape '
+                             f'{nodes.shape}; it is to be numbers of nodes, or a mask.')
+        nodes = nodes.astype(np.int64)
         wrong = nodes[(nodes < 0) | (nodes >= self.num_nodes)]
         if wrong.size:
             raise ValueError(f'{self.name}: split {split!r} has node {wrong[0]}, but nodes are 0 '

@@ -34,7 +34,8 @@ def signatures(model, data) -> export.Signatures:
             tf.debugging.assert_less(
                 edge_index, num_nodes, message='edge_index names a node that x does not have.'),
             tf.debugging.assert_non_negative(
-                edge_index, message='edge_index has a negative node.')]
+                edge_index, message='edge_index has a negative node.'),
+            tf.debugging.assert_all_finite(x, 'x has a feature that is not finite.')]
         num_graphs = 1
         several_graphs = batch is not None
         if not several_graphs:

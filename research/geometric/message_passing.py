@@ -127,6 +127,10 @@ class MessagePassing(tf.keras.layers.Layer):
         return self.propagate(x, edge_index, edge_attr)
 
     def get_config(self):
+        made, base = type(self), MessagePassing
+        if made.__init__ is not base.__init__ and made.get_config is base.get_config:
+            raise NotImplementedError(f'{made.__name__} has arguments of its own, so it needs a '
+                                      'get_config of its own.')
         return {'aggregation': self.aggregation, 'name': self.name}
 
 

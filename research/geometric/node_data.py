@@ -48,10 +48,12 @@ class NodeData:
             graph = transform(graph)
         if normalize_features:
             graph = normalization_of_features.normalize_features(graph)
-        for field in ('x', 'y'):
+        for field, remedy in (
+                ('x', '; NodeData.transforms makes features, as with '
+                      '@local_degree_profile.local_degree_profile'), ('y', '')):
             if getattr(graph, field) is None:
                 raise ValueError(f'{graph.name}: nodes are classified by features and labels, but '
-                                 f'{field} is None.')
+                                 f'{field} is None{remedy}.')
         self.graph = graph
         self.seed = seed
         self.split = split
@@ -88,6 +90,10 @@ def inputs(graph: graph_lib.Graph, coefficients: str | None = None, sparse_featu
         features other than one weight.
     """
     edge_index, attr = graph.edge_index, graph.edge_attr
+    one_weight = sparse_edges or coefficients in normalization.WEIGHTED
+    if one_weight and coefficients != 'self_loops' and attr is not None and attr.ndim > 1:
+        raise ValueError(f'{graph.name}: edges have {attr.shape[1]} features, and a sparse '
+                         'adjacency matrix, or coefficients, take one weight an edge.')
     if coefficients in normalization.WEIGHTED:
         edge_index, attr = normalization.gcn_normalized(
             edge_index, graph.num_nodes, attr, self_loops=coefficients == 'gcn')
@@ -103,9 +109,6 @@ def inputs(graph: graph_lib.Graph, coefficients: str | None = None, sparse_featu
         x = sparse.from_scipy(x) if sparse_features else tf.constant(x.toarray())
     tensors = {'x': x if sparse.is_sparse(x) else tf.constant(x)}
     if sparse_edges:
-        if attr is not None and attr.ndim > 1:
-            raise ValueError(f'{graph.name}: edges have {attr.shape[1]} features, and a sparse '
-                             'adjacency matrix holds one weight an edge.')
         tensors['edge_index'] = sparse.adjacency(edge_index, graph.num_nodes, attr)
         return tensors
     # By target: the sums over a node's edges go through memory in order.

@@ -32,7 +32,8 @@ def signatures(model, data) -> export.Signatures:
             edge_index, num_nodes, message='edge_index names a node that x does not have.')
         positive = tf.debugging.assert_non_negative(
             edge_index, message='edge_index has a negative node.')
-        with tf.control_dependencies([inside, positive]):
+        finite = tf.debugging.assert_all_finite(x, 'x has a feature that is not finite.')
+        with tf.control_dependencies([inside, positive, finite]):
             edge_index = tf.identity(edge_index)
         if data.normalize_features:
             x = normalization.rows_to_one(x)

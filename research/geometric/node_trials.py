@@ -38,7 +38,8 @@ class NodeTrials(trials.Trials):
       title: see `Trials`.
 
     Raises:
-      ValueError: if numbers are not positive, or the strategy has several replicas.
+      ValueError: if numbers are not positive, the network has not one logit a class, or the
+        strategy has several replicas.
     """
 
     def __init__(
@@ -71,9 +72,11 @@ class NodeTrials(trials.Trials):
         self.epochs = epochs
         self.patience = patience
         self.data = data(seed=seed, data_dir=data_dir)
+        self._digest = self.data.graph.digest()
         self._make_model = model
         with self.strategy.scope():
             made = self._built(seed)
+            self._check(made, signatures)
             made.compile(optimizer())
             made.build_optimizers()
             self.use_model(made)
@@ -81,13 +84,24 @@ class NodeTrials(trials.Trials):
         self._run = tf.function(self._train_and_measure, jit_compile=jit_compile)
 
     def settings(self) -> dict:
-        return {**super().settings(), 'epochs': self.epochs, 'patience': self.patience}
+        return {**super().settings(), 'epochs': self.epochs, 'patience': self.patience,
+                'data': self._digest}
 
     def _built(self, seed):
         tf.keras.utils.set_random_seed(seed)
         made = self._make_model(seed=seed)
         made(self.data.inputs)
         return made
+
+    def _check(self, made, signatures):
+        """Raises now what would else be found when all trials have ended."""
+        classes = made(self.data.inputs).shape[-1]
+        if classes != self.data.num_classes:
+            raise ValueError(f'the network gives {classes} logits a node, but '
+                             f'{self.data.graph.name} has {self.data.num_classes} classes.')
+        if signatures is not None:
+            for function, specs in signatures(made, self.data).values():
+                tf.function(function, input_signature=specs).get_concrete_function()
 
     def run_trial(self, index: int) -> dict:
         self.reset(self._built(self.seed + index), self.seed + index)
@@ -116,7 +130,7 @@ class NodeTrials(trials.Trials):
         epoch, best = tf.constant(0), tf.constant(0)
         least, stop = tf.constant(float('inf')), tf.constant(False)
         while epoch < self.epochs and not stop:
-            logs = self.model.train_step((inputs, labels, train))
+            logs = self.model.step((inputs, labels, train))
             logits = self.model(inputs)
             loss, accuracy = node_classifier.scores(logits, labels, validation)
             _, test_accuracy = node_classifier.scores(logits, labels, test)

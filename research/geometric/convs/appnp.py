@@ -22,7 +22,7 @@ class APPNP(smoothing.NormalizedPropagation):
       K: number of power iterations, at least 0.
       alpha: teleport probability, 0 to 1.
       dropout: share of the entries of A^, the diagonal's too, that are dropped in training, drawn
-        anew in each iteration, when `call` gets a key. The same key drops other edges on the sparse
+        anew in each iteration. The same key drops other edges on the sparse
         route, where they are in another order.
       normalize: False where the edges already carry the coefficients of A^
         (`normalization.gcn_normalized`), which saves work on a graph that does not change.
@@ -32,7 +32,8 @@ class APPNP(smoothing.NormalizedPropagation):
       x: [N, F], dense.
       edge_index: integers [2, E], or a sparse adjacency matrix [N, N].
       edge_attr: edge weights [E], or None for 1.
-      key: int32 [1, 2], the randomness of the dropout; None: no dropout.
+      key: int32 [1, 2], the randomness of the dropout. Without it, dropout is
+        drawn as Keras' is, in training alone.
 
     Returns:
       [N, F].
@@ -54,7 +55,8 @@ class APPNP(smoothing.NormalizedPropagation):
         self.alpha = alpha
         self.dropout = dropout
 
-    def call(self, x, edge_index, edge_attr=None, key=None):
+    def call(self, x, edge_index, edge_attr=None, key=None, training=None):
+        key = random.key_in_training(key, training)
         coefficients = self.coefficients(edge_index, edge_attr, message_passing.num_rows(x))
         teleport = self.alpha * x
         for k in range(self.K):

@@ -11,6 +11,7 @@ from research.geometric import kernels
 from research.geometric import message_passing
 from research.geometric import smoothing
 from research.geometric import sparse
+from research.geometric.convs import inputs
 
 
 class ARMAConv(smoothing.NormalizedPropagation):
@@ -33,7 +34,7 @@ class ARMAConv(smoothing.NormalizedPropagation):
       num_layers: T, depth of a stack.
       shared_weights: whether the layers of a stack share their weights, as above.
       activation: act, of each layer, a name or function as Keras takes it; None for none.
-      dropout: share of X that is dropped on the skip in training, when `call` gets a key.
+      dropout: share of X that is dropped on the skip in training.
       normalize: False where the edges already carry the coefficients of D^(-1/2) A D^(-1/2)
         (`normalization.gcn_normalized` without self loops), which saves work on a graph that does
         not change.
@@ -45,7 +46,8 @@ class ARMAConv(smoothing.NormalizedPropagation):
       x: [N, F], dense, or a `tf.SparseTensor`.
       edge_index: integers [2, E], or a sparse adjacency matrix [N, N].
       edge_attr: edge weights [E], or None for 1.
-      key: int32 [1, 2], the randomness of the dropout; None: no dropout.
+      key: int32 [1, 2], the randomness of the dropout. Without it, dropout is
+        drawn as Keras' is, in training alone.
 
     Returns:
       [N, F'].
@@ -54,7 +56,7 @@ class ARMAConv(smoothing.NormalizedPropagation):
       ValueError: if there are no stacks or layers, or `dropout` is outside [0, 1).
     """
 
-    def __init__(self, channels: int, num_stacks: int = 1, num_layers: int = 1,
+    def __init__(self, channels: int, *, num_stacks: int = 1, num_layers: int = 1,
                  shared_weights: bool = False, activation: str | Callable | None = 'relu',
                  dropout: float = 0.0, normalize: bool = True, use_bias: bool = True,
                  kernel_initializer='glorot_uniform', name: str | None = None):
@@ -74,7 +76,8 @@ class ARMAConv(smoothing.NormalizedPropagation):
         self.kernel_initializer = tf.keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape):
-        stacks, features, channels = self.num_stacks, input_shape[-1], self.channels
+        stacks, channels = self.num_stacks, self.channels
+        features = inputs.width(type(self).__name__, input_shape)
         drawn = 0
 
         def kernel(name, rows):
@@ -95,7 +98,8 @@ class ARMAConv(smoothing.NormalizedPropagation):
             for t in range(layers)] if self.use_bias else None
         super().build(input_shape)
 
-    def call(self, x, edge_index, edge_attr=None, key=None):
+    def call(self, x, edge_index, edge_attr=None, key=None, training=None):
+        key = random.key_in_training(key, training)
         smooth = self.smoother(edge_index, edge_attr, message_passing.num_rows(x))
         state = sparse.matmul(x, kernels.side_by_side(self.initial_kernel))
         for t in range(self.num_layers):

@@ -8,6 +8,7 @@ from research.geometric import kernels
 from research.geometric import message_passing
 from research.geometric import smoothing
 from research.geometric import sparse
+from research.geometric.convs import inputs
 
 
 class ChebConv(smoothing.NormalizedPropagation):
@@ -50,7 +51,7 @@ class ChebConv(smoothing.NormalizedPropagation):
       ValueError: if K is below 1 or lambda_max is not positive.
     """
 
-    def __init__(self, channels: int, K: int, lambda_max: float = 2.0, normalize: bool = True,
+    def __init__(self, channels: int, *, K: int, lambda_max: float = 2.0, normalize: bool = True,
                  use_bias: bool = True, kernel_initializer='glorot_uniform',
                  name: str | None = None):
         super().__init__(normalize, self_loops=False, name=name)
@@ -66,7 +67,7 @@ class ChebConv(smoothing.NormalizedPropagation):
 
     def build(self, input_shape):
         self.kernel = self.add_weight(
-            'kernel', [self.K, input_shape[-1], self.channels],
+            'kernel', [self.K, inputs.width(type(self).__name__, input_shape), self.channels],
             initializer=kernels.each(self.kernel_initializer))
         self.bias = self.add_weight(
             'bias', [self.channels], initializer='zeros') if self.use_bias else None

@@ -27,7 +27,7 @@ class GATConv(tf.keras.layers.Layer):
       concat: concatenate the heads (Eq. (5)); else average them (Eq. (6)).
       negative_slope: of LeakyReLU.
       dropout: share of the normalized attention coefficients that are dropped in training
-        (Sec. 3.3), when `call` gets a key.
+        (Sec. 3.3).
       self_loops: whether i attends to itself. False also where the edges already hold each node's
         self loop, which saves work on a graph that does not change, and for a pair.
       use_bias: whether a bias is added.
@@ -39,7 +39,8 @@ class GATConv(tf.keras.layers.Layer):
       edge_index: integers [2, E], or a sparse adjacency matrix, of which the places count and not
         the values.
       edge_attr: not used; must be None.
-      key: int32 [1, 2], the randomness of the dropout; None: no dropout.
+      key: int32 [1, 2], the randomness of the dropout. Without it, dropout is
+        drawn as Keras' is, in training alone.
 
     Returns:
       [N, heads * channels], or [N, channels] without `concat`.
@@ -49,7 +50,7 @@ class GATConv(tf.keras.layers.Layer):
         are others, and `self_loops` is not False.
     """
 
-    def __init__(self, channels: int, heads: int = 1, concat: bool = True,
+    def __init__(self, channels: int, *, heads: int = 1, concat: bool = True,
                  negative_slope: float = 0.2, dropout: float = 0.0, self_loops: bool = True,
                  use_bias: bool = True, kernel_initializer='glorot_uniform',
                  name: str | None = None):
@@ -80,7 +81,8 @@ class GATConv(tf.keras.layers.Layer):
         self.bias = self.add_weight('bias', [width], initializer='zeros') if self.use_bias else None
         super().build(input_shape)
 
-    def call(self, x, edge_index, edge_attr=None, key=None):
+    def call(self, x, edge_index, edge_attr=None, key=None, training=None):
+        key = random.key_in_training(key, training)
         if edge_attr is not None:
             raise ValueError('GATConv has no use for edge_attr; got one.')
         pair = isinstance(x, (tuple, list))

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from research.geometric import smoothing
 from research.geometric import sparse
+from research.geometric.convs import inputs
 
 
 class GCNConv(smoothing.NormalizedPropagation):
@@ -31,7 +32,7 @@ class GCNConv(smoothing.NormalizedPropagation):
       [N, F'].
     """
 
-    def __init__(self, channels: int, normalize: bool = True, use_bias: bool = True,
+    def __init__(self, channels: int, *, normalize: bool = True, use_bias: bool = True,
                  kernel_initializer='glorot_uniform', name: str | None = None):
         super().__init__(normalize, name=name)
         self.channels = channels
@@ -40,7 +41,8 @@ class GCNConv(smoothing.NormalizedPropagation):
 
     def build(self, input_shape):
         self.kernel = self.add_weight(
-            'kernel', [input_shape[-1], self.channels], initializer=self.kernel_initializer)
+            'kernel', [inputs.width(type(self).__name__, input_shape), self.channels],
+            initializer=self.kernel_initializer)
         self.bias = self.add_weight(
             'bias', [self.channels], initializer='zeros') if self.use_bias else None
         super().build(input_shape)

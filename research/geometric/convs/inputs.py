@@ -21,6 +21,17 @@ def widths(input_shape) -> tuple[int, int]:
     return input_shape[-1], input_shape[-1]
 
 
+def width(name: str, input_shape) -> int:
+    """F of an operator that takes one x, of what Keras hands `build`.
+
+    Raises:
+      ValueError: if it is a pair.
+    """
+    if isinstance(input_shape[0], (tuple, list, tf.TensorShape)):
+        raise ValueError(f'{name} takes one x, and not a pair (sources, targets).')
+    return input_shape[-1]
+
+
 def positions(name: str, pos, edge_attr) -> tuple[tf.Tensor, tf.Tensor]:
     """Positions of sources and targets, of the call arguments of an operator on points.
 

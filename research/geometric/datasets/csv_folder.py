@@ -57,6 +57,8 @@ def load(data_dir: str | os.PathLike | None, undirected: bool = True,
     path = lambda part: os.path.join(data_dir, f'{part}.csv')
     ids, features = {}, []
     for where, (node, *values) in _rows(path('nodes'), ['id'], more=True):
+        if not node:
+            raise ValueError(f'{where}: the node has no id.')
         if node in ids:
             raise ValueError(f'{where}: node {node!r} is there already.')
         ids[node] = len(ids)

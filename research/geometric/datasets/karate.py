@@ -30,7 +30,8 @@ def load(data_dir: str | os.PathLike | None = None, communities: bool = False,
     """The club, each member's feature its own number one-hot: 34 nodes, 34 features.
 
     The first node of each class trains (one label a class, as in Kipf & Welling 2017, App. A). Of
-    the others, in order, every third validates and the rest test; the paper has no such split.
+    the others of each class, in order, the second, fifth and so on validate and the rest test; the
+    paper has no such split.
 
     Args:
       data_dir: not used; every data source takes one.
@@ -51,14 +52,15 @@ def load(data_dir: str | os.PathLike | None = None, communities: bool = False,
     else:
         y = np.array([CLUBS.index(club.nodes[node]['club']) for node in range(num_nodes)])
         class_names = CLUBS
-    train = np.unique(y, return_index=True)[1]
-    others = np.setdiff1d(np.arange(num_nodes), train)
+    members = [np.flatnonzero(y == label) for label in range(len(class_names))]
+    train = np.sort([nodes[0] for nodes in members])
+    validation = np.sort(np.concatenate([nodes[2::3] for nodes in members]))
     x = np.eye(num_nodes, dtype=np.float32)
     return Graph(
         edges.undirected(*np.array(club.edges).T, num_nodes),
         x=scipy.sparse.csr_matrix(x) if sparse else x,
         y=y,
-        splits={'train': np.sort(train), 'validation': others[::3],
-                'test': np.setdiff1d(others, others[::3])},
+        splits={'train': train, 'validation': validation,
+                'test': np.setdiff1d(np.arange(num_nodes), [*train, *validation])},
         class_names=class_names,
         name='karate club')

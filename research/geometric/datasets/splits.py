@@ -29,8 +29,8 @@ def fixed_split(graph: Graph, seed: int | tuple[int, ...] = 0) -> dict[str, np.n
     for name in NAMES:
         nodes = graph.splits.get(name, ())
         if not len(nodes):
-            raise ValueError(f'{graph.name}: has no {name} nodes; give the graph a split, or take '
-                             'a random one.')
+            raise ValueError(f'{graph.name}: has no {name} nodes; give the graph a split, as with '
+                             'splits.csv, or draw one: NodeData.split = @splits.random_split.')
         unlabelled = nodes[_labels(graph)[nodes] < 0]
         if unlabelled.size:
             raise ValueError(f'{graph.name}: node {unlabelled[0]} of split {name!r} has no label.')

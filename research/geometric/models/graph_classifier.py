@@ -99,6 +99,12 @@ class GraphClassifier(apart_by_size.ApartBySize, model.Model):
         self.metrics[0].update_state(losses, weight)
         return loss, {'loss': self.metrics[0].result()}
 
+    def predict_step(self, data):
+        """Logits [graphs, classes] of the graphs that are there, without what pads the batch."""
+        graph, y, weight = data
+        return tf.boolean_mask(
+            self.logits(graph_tensor.arrays(graph), y.shape[0]), weight > 0)
+
     def test_step(self, data):
         graph, y, weight = data
         logits = self.logits(graph_tensor.arrays(graph), y.shape[0])

@@ -31,8 +31,7 @@ class NodeClassifier(model.Model):
         super().__init__(seed=seed, noise_shards=noise_shards, name=name)
         self.network = network
         self.weight_decay = weight_decay
-        self._set_metrics([tf.keras.metrics.Mean('loss'),
-                           tf.keras.metrics.SparseCategoricalAccuracy('accuracy')])
+        self._set_metrics([tf.keras.metrics.Mean('loss'), tf.keras.metrics.Mean('accuracy')])
 
     def call(self, inputs, key=None):
         """Logits [N, classes] of all nodes."""
@@ -46,6 +45,17 @@ class NodeClassifier(model.Model):
     def weights_of_network(self) -> list[tf.Variable]:
         """What training changes, and what else the network keeps."""
         return self.network.weights
+
+    def train_step(self, data):
+        """One update, of `fit`; logs are means over the batches of the epoch so far."""
+        logs = self.step(data)
+        for metric in self.metrics:
+            metric.update_state(logs[metric.name])
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    def step(self, data) -> dict[str, tf.Tensor]:
+        """One update, for a loop in a graph; logs are its own and no metric is kept."""
+        return super().train_step(data)
 
     def update(self, data, key):
         inputs, labels, nodes = data
@@ -66,7 +76,7 @@ class NodeClassifier(model.Model):
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         loss, accuracy = self.metrics
         loss.update_state(losses)
-        accuracy.update_state(labels, logits)
+        accuracy.update_state(tf.equal(tf.argmax(logits, axis=1, output_type=labels.dtype), labels))
         return {metric.name: metric.result() for metric in self.metrics}
 
 

@@ -37,7 +37,8 @@ class GraphNetwork(tf.keras.layers.Layer):
       x: node features [N, F], dense or a `tf.SparseTensor`.
       edge_index: as the operators take it.
       edge_attr: as the operators take it.
-      key: int32 [1, 2], the randomness of a training step; None: no dropout.
+      key: int32 [1, 2], the randomness of a training step. Without it, dropout is drawn as Keras'
+        is, in training alone.
 
     Returns:
       Logits [N, classes].
@@ -54,7 +55,8 @@ class GraphNetwork(tf.keras.layers.Layer):
         # Operators with dropout of their own take a key.
         self._with_key = [_takes_key(operator) for operator in self.operators]
 
-    def call(self, x, edge_index, edge_attr=None, key=None):
+    def call(self, x, edge_index, edge_attr=None, key=None, training=None):
+        key = random.key_in_training(key, training)
         return self.operators[-1](
             *self._before_last(x, edge_index, edge_attr, key),
             **self._key(len(self.operators) - 1, key))
@@ -113,7 +115,8 @@ class PredictThenPropagate(tf.keras.layers.Layer):
         self.out_bias = weight('out_bias', [self.classes], 'zeros')
         super().build(input_shape)
 
-    def call(self, x, edge_index, edge_attr=None, key=None):
+    def call(self, x, edge_index, edge_attr=None, key=None, training=None):
+        key = random.key_in_training(key, training)
         x = self.embed(x, edge_index, edge_attr, key)
         x = dropout(None if key is None else random.fold_in(key, 1), x, self.dropout)
         drop = key is not None and _takes_key(self.propagation)

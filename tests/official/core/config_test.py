@@ -209,6 +209,8 @@ def test_identity_is_the_same_under_other_names_and_for_other_seeds_only(tmp_pat
         'official.core.runner.Run.experiment': '@tests.official.core.toy.Toy',
         'tests.official.core.toy.Toy.model': '@tests.official.core.toy.Model',
         'tests.official.core.toy.Model.layers': '(@tests.official.core.toy.Kept)'}
+    more = ('Toy.num_trials=5', 'Run.num_seeds=5')
+    assert config.read(str(path), more).identity() == first.identity()
     assert config.read(str(path), ('Toy.bias=2',)).identity() != first.identity()
 
 

@@ -41,6 +41,15 @@ def test_on_a_graph_tensor():
     assert np.abs(without - expected).max() > .01
 
 
+def test_what_the_graph_has_not():
+    update = adapter.OperatorUpdate(gcn_conv.GCNConv(4), x='colour')
+    with pytest.raises(ValueError, match="'nodes' has no feature 'colour', but 'hidden_state'"):
+        update(GRAPH)
+    batch = next(iter(tf.data.Dataset.from_tensors(GRAPH).batch(1)))
+    with pytest.raises(ValueError, match='is a batch of shape .*merge_batch_to_components'):
+        adapter.OperatorUpdate(gcn_conv.GCNConv(4))(batch)
+
+
 def test_two_in_a_row():
     first, second = gcn_conv.GCNConv(4), sage_conv.SAGEConv(2)
     model = tf.keras.Sequential([adapter.OperatorUpdate(conv) for conv in (first, second)])

@@ -95,6 +95,7 @@ def test_bad_arrays_are_refused(tmp_path):
     refuses('edge_index names a node that x does not have', edge_index=edges)
     edges[0, 3] = -1
     refuses('edge_index has a negative node', edge_index=edges)
+    refuses('x has a feature that is not finite', x=good['x'] * np.float32('nan'))
     refuses('batch must ascend', batch=good['batch'][::-1])
     refuses('batch must have one number a node', batch=good['batch'][:-1])
 

@@ -29,6 +29,23 @@ def test_types_and_counts():
     assert graph.splits['train'].dtype == np.int64
 
 
+def test_a_split_may_be_a_mask():
+    graph = make(splits={'train': [True, False, True]})
+    np.testing.assert_array_equal(graph.splits['train'], [0, 2])
+
+
+def test_graphs_that_differ_have_other_digests():
+    graph = make(y=[0, 1, 1], splits={'train': [0]})
+    assert graph.digest() == make(y=[0, 1, 1], splits={'train': [0]}).digest()
+    sparse = graph.replace(x=scipy.sparse.csr_matrix(np.eye(3)))
+    others = [
+        graph.replace(edge_index=EDGES[::-1]), graph.replace(x=np.zeros((3, 2))),
+        graph.replace(y=[0, 1, 0]), graph.replace(splits={'train': [1]}), sparse,
+        sparse.replace(x=2 * sparse.x), graph.replace(edge_attr=np.ones(2)),
+        graph.replace(pos=np.ones((3, 2)))]
+    assert len({graph.digest(), *(other.digest() for other in others)}) == 9
+
+
 def test_sparse_features_stay_sparse():
     graph = make(x=scipy.sparse.coo_matrix(np.eye(3)))
     assert scipy.sparse.isspmatrix_csr(graph.x) and graph.x.dtype == np.float32
@@ -59,6 +76,10 @@ def test_a_graph_without_edges_and_without_features():
     ({'edge_attr': np.array([0, -1])}, 'edge_attr of integers are the types of the edges'),
     ({'pos': nan_at((3, 3), (0, 2))}, 'pos, row 0, column 2 is nan'),
     ({'splits': {'test': [0, 3]}}, "split 'test' has node 3, but nodes are 0 to 2."),
+    ({'splits': {'test': [True, False]}},
+     r"split 'test' is a mask of shape \(2,\), but the graph has 3 nodes."),
+    ({'splits': {'test': [1.9]}}, "split 'test' is of float64"),
+    ({'y': np.eye(3, dtype=int)}, r'y of integers are labels, .* got shape \(3, 3\).'),
     ({'x': np.ones((0, 2)), 'edge_index': np.zeros((2, 0), int)}, 'the graph is empty'),
 ])
 def test_bad_input_in_one_sentence(fields, message):

@@ -95,6 +95,17 @@ def test_bipartite():
     np.testing.assert_allclose(out, expected, rtol=1e-5)
 
 
+def test_arguments_of_its_own_need_a_config_of_its_own():
+    class Scaled(message_passing.MessagePassing):
+        def __init__(self, factor):
+            super().__init__('sum')
+
+    with pytest.raises(NotImplementedError, match='Scaled has arguments of its own'):
+        Scaled(2.).get_config()
+    assert message_passing.MessagePassing('max', name='a').get_config() == {
+        'aggregation': 'max', 'name': 'a'}
+
+
 def test_graphs_of_any_size():
     layer = Operator('mean')
 

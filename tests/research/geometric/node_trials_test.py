@@ -13,6 +13,7 @@ from official.core import gin_source
 from official.core import history
 from official.modeling import optimizers
 from research.geometric import node_data
+from research.geometric import node_export
 from research.geometric import node_trials
 from research.geometric.convs import gat_conv
 from research.geometric.convs import gcn_conv
@@ -35,7 +36,8 @@ def gcn(classes=4):
 
 def gat(classes=4):
     return node_networks.GraphNetwork(
-        [gat_conv.GATConv(4, 2, dropout=.3), gat_conv.GATConv(classes, concat=False, dropout=.3)],
+        [gat_conv.GATConv(4, heads=2, dropout=.3),
+         gat_conv.GATConv(classes, concat=False, dropout=.3)],
         activation='elu', dropout=.3)
 
 
@@ -163,9 +165,31 @@ def test_fit_in_a_notebook():
     assert logs['accuracy'] > .6
 
 
-def test_export_answers_for_any_graph(tmp_path):
-    from research.geometric import node_export
+def test_fit_reports_the_means_of_an_epoch_and_a_step_its_own():
+    data = node_data.NodeData(
+        source=functools.partial(karate.load, communities=True), coefficients='gcn', split=SPLIT)
 
+    def losses(steps_per_epoch):
+        tf.keras.utils.set_random_seed(1)
+        model = node_classifier.NodeClassifier(gcn(), 5e-4)
+        model.compile(optimizers.FusedAdam(0.02))
+        fitted = model.fit(tf.data.Dataset.from_tensors(data.batch('train')).repeat(),
+                           steps_per_epoch=steps_per_epoch, epochs=6 // steps_per_epoch, verbose=0)
+        return np.array(fitted.history['loss']), np.array(fitted.history['accuracy'])
+
+    each, accuracies = losses(1)
+    means, mean_accuracies = losses(3)
+    assert each.min() > .1 and len(set(each)) == 6
+    np.testing.assert_allclose(means, each.reshape(2, 3).mean(1), rtol=1e-5)
+    np.testing.assert_allclose(mean_accuracies, accuracies.reshape(2, 3).mean(1), rtol=1e-5)
+    tf.keras.utils.set_random_seed(1)
+    model = node_classifier.NodeClassifier(gcn(), 5e-4)
+    model.compile(optimizers.FusedAdam(0.02))
+    step = tf.function(lambda: model.step(data.batch('train'))['loss'])
+    np.testing.assert_allclose([step() for _ in range(6)], each, rtol=1e-5)
+
+
+def test_export_answers_for_any_graph(tmp_path):
     experiment = make(tmp_path / 'run', num_trials=1, signatures=node_export.signatures,
                       data={'normalize_features': True})
     experiment.train()
@@ -179,6 +203,10 @@ def test_export_answers_for_any_graph(tmp_path):
         'predict': small, 'predict_weighted': weighted}, tmp_path)
     with experiment.reported_model() as model:
         logits = model(experiment.data.inputs).numpy()
+    exported = tf.saved_model.load(path).signatures['predict']
+    with pytest.raises(tf.errors.InvalidArgumentError, match='x has a feature that is not finite'):
+        exported(x=tf.constant(small['x']) * float('nan'),
+                 edge_index=tf.constant(small['edge_index']))
     whole = answers['serving_default']
     np.testing.assert_allclose(whole['logits'], logits, atol=1e-5)
     np.testing.assert_array_equal(whole['labels'], logits.argmax(1))
@@ -212,9 +240,30 @@ def test_bad_input(tmp_path):
         make(tmp_path, source=lambda data_dir: karate.load().replace(y=None))
     with pytest.raises(ValueError, match="coefficients = 'gnc' is none of"):
         make(tmp_path, data={'coefficients': 'gnc'})
+    with pytest.raises(ValueError, match='gives 3 logits a node, but karate club has 4 classes'):
+        make(tmp_path, network=lambda: gcn(3))
+    # The export could not be made: known before the training.
+    with pytest.raises(ValueError, match='GATConv has no use for edge_attr'):
+        make(tmp_path, network=lambda: gat(4), data={'coefficients': 'gcn'},
+             signatures=node_export.signatures)
+    columns = lambda data_dir: (graph := karate.load()).replace(
+        edge_attr=np.ones([graph.num_edges, 2]))
+    with pytest.raises(ValueError, match='edges have 2 features, and a sparse adjacency matrix'):
+        make(tmp_path, source=columns)
+    without = lambda data_dir: karate.load().replace(x=None)
+    with pytest.raises(ValueError, match='x is None; NodeData.transforms makes features'):
+        make(tmp_path, source=without)
     with pytest.raises(FloatingPointError, match='loss of epoch 2 of trial 0 is not finite'):
         make(tmp_path / 'nan', model=lambda seed: node_classifier.NodeClassifier(
             gcn(), float('nan'), seed=seed)).train()
+
+
+def test_trials_of_another_graph_are_refused(tmp_path):
+    make(tmp_path, num_trials=1, epochs=2).train()
+    graph = karate.load(communities=True, sparse=True)
+    other = graph.replace(edge_index=graph.edge_index[:, 2:])
+    with pytest.raises(ValueError, match='trials of other settings: data is'):
+        make(tmp_path, num_trials=2, epochs=2, source=lambda data_dir: other).train()
 
 
 @pytest.mark.skipif(not os.path.isdir(PLANETOID), reason='the Planetoid files are not here')

@@ -54,7 +54,7 @@ def test_ends_of_edges_however_they_are_given():
 
 @pytest.mark.parametrize('operator', [
     geometric.GCNConv(2), geometric.GATConv(2), geometric.SAGEConv(2), geometric.AGNNConv(),
-    geometric.EdgeConv(tf.keras.layers.Dense(2)), geometric.ChebConv(2, 2), geometric.APPNP(),
+    geometric.EdgeConv(tf.keras.layers.Dense(2)), geometric.ChebConv(2, K=2), geometric.APPNP(),
     geometric.MessagePassing()])
 def test_edges_the_wrong_way_round_are_refused(operator):
     edges = np.array([[0, 1], [1, 2], [2, 0]])

@@ -44,7 +44,8 @@ def reference(activation, shared, layers):
 def test_formula(stacks, layers, shared, name, attr):
     activation = {'tanh': np.tanh, 'relu': lambda x: np.maximum(x, 0), None: lambda x: x}[name]
     checks.check_operator(
-        lambda: arma_conv.ARMAConv(4, stacks, layers, shared, activation=name),
+        lambda: arma_conv.ARMAConv(
+            4, num_stacks=stacks, num_layers=layers, shared_weights=shared, activation=name),
         reference(activation, shared, layers), attr)
 
 
@@ -72,7 +73,8 @@ def test_number_of_weights():
 
 @pytest.mark.parametrize('layers, weights', [(1, None), (3, WEIGHTS)])
 def test_all_routes_agree(layers, weights):
-    layer = routes.built(arma_conv.ARMAConv(4, 2, layers, activation='tanh'), weights)
+    layer = routes.built(arma_conv.ARMAConv(
+        4, num_stacks=2, num_layers=layers, activation='tanh'), weights)
     routes.check_adjacency(layer, weights)
     routes.check_sparse_x(layer, weights)
     routes.check_graph(layer, weights)
@@ -87,7 +89,7 @@ def test_all_routes_agree(layers, weights):
 
 def identity_skips(rate, layers=1, channels=50):
     """A layer whose skip is x itself, each W 0, so that the output is the sum of the skips."""
-    layer = arma_conv.ARMAConv(channels, 1, layers, activation=None, dropout=rate)
+    layer = arma_conv.ARMAConv(channels, num_layers=layers, activation=None, dropout=rate)
     x = np.ones([400, channels], np.float32)
     layer(x, np.zeros([2, 0], np.int32))
     for kernel in layer.skip_kernels:
@@ -131,7 +133,7 @@ def test_dropout_is_drawn_anew_in_each_layer():
 
 
 def test_dropout_under_xla():
-    layer = routes.built(arma_conv.ARMAConv(4, 2, 2, dropout=.5))
+    layer = routes.built(arma_conv.ARMAConv(4, num_stacks=2, num_layers=2, dropout=.5))
     x, edges = tf.constant(checks.features()), tf.constant(checks.EDGES)
     compiled = tf.function(lambda key: layer(x, edges, key=key), jit_compile=True)
     key = random.make_key(4)

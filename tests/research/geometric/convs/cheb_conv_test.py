@@ -40,7 +40,8 @@ def reference(lambda_max):
     (1, 2., None), (2, 2., None), (4, 2., checks.uniform_attr()), (3, 1.5, None)])
 def test_formula(channels, K, lambda_max, attr):
     checks.check_operator(
-        lambda: cheb_conv.ChebConv(channels, K, lambda_max), reference(lambda_max), attr)
+        lambda: cheb_conv.ChebConv(channels, K=K, lambda_max=lambda_max),
+        reference(lambda_max), attr)
 
 
 @pytest.mark.parametrize('channels', [2, 4])
@@ -49,7 +50,7 @@ def test_filter_of_the_spectrum(channels):
     edges = np.array([[0, 1, 1, 2, 2, 3, 0, 3, 4, 0], [1, 0, 2, 1, 3, 2, 3, 0, 0, 4]], np.int32)
     x = checks.features(5)
     values, vectors = np.linalg.eigh(laplacian(edges, 5))
-    layer = cheb_conv.ChebConv(channels, 5, lambda_max=float(values.max()), use_bias=False)
+    layer = cheb_conv.ChebConv(channels, K=5, lambda_max=float(values.max()), use_bias=False)
     layer(x, edges)
     checks.randomize(layer)
     angles = np.arccos(np.clip(2 * values / values.max() - 1, -1, 1))

@@ -33,7 +33,7 @@ def reference(K):
 
 @pytest.mark.parametrize('K, attr', [(2, None), (3, checks.uniform_attr())])
 def test_formula(K, attr):
-    checks.check_operator(lambda: sg_conv.SGConv(4, K), reference(K), attr)
+    checks.check_operator(lambda: sg_conv.SGConv(4, K=K), reference(K), attr)
 
 
 def test_two_nodes_by_hand():

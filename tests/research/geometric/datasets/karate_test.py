@@ -55,7 +55,9 @@ def test_one_label_a_class(communities):
     classes = len(graph.class_names)
     assert graph.y[parts['train']].tolist() == list(range(classes))
     sizes = [len(parts[name]) for name in splits.NAMES]
-    assert sizes == ([2, 11, 21] if classes == 2 else [4, 10, 20])
+    assert sizes == ([2, 10, 22] if classes == 2 else [4, 10, 20])
+    for name in splits.NAMES:
+        assert set(graph.y[parts[name]]) == set(range(classes))
     assert sum(sizes) == len(np.unique(np.concatenate(list(parts.values()))))
 
 

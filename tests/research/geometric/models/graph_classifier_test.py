@@ -121,6 +121,17 @@ def test_evaluation():
         assert logs['error_percent'] == pytest.approx(100 - right)
 
 
+@pytest.mark.parametrize('padding', [None, batching.largest])
+def test_predict_gives_one_row_a_graph(padding):
+    model = make()
+    model.compile(tf.keras.optimizers.SGD(1.))
+    members = list(range(23))
+    predicted = model.predict(
+        batching.evaluation_batches(GRAPHS, members, 5, padding=padding), verbose=0)
+    expected = np.concatenate([model(example([i])[0]) for i in members])
+    np.testing.assert_allclose(predicted, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_learns_to_tell_rings_from_stars():
     graphs = batching.Concatenated(tiny_graphs.dataset(96))
     model = make('gin0')

@@ -147,7 +147,7 @@ def test_settings(name, tmp_path):
     assert made.model.weight_decay == decay
     dropout = {'gat': .6, 'sgc': 0}.get(method, .5)
     assert network.dropout == dropout
-    if method in ('gcn', 'cheby', 'arma'):
+    if method in ('gcn', 'cheby'):
         assert network.input_dropout == 0
     elif method != 'appnp':
         assert network.input_dropout == dropout

@@ -138,13 +138,13 @@ def test_contestants_of_a_workload_take_turns_on_one_file(monkeypatch):
     scripts = [script for script, *_ in called]
     turn = ['geometric_tensorflow.py', 'geometric_torch.py', 'geometric_torch.py']
     assert scripts == [
-        'peak.py', *2 * ['geometric_tensorflow.py'], 'geometric_torch.py', *turn, *turn, 'peak.py']
-    assert called[3][-3:] == ('--find', '--epochs=10', '--threads=2')
+        'peak.py', *4 * ['geometric_tensorflow.py'], 'geometric_torch.py', *turn, *turn, 'peak.py']
+    assert called[5][-3:] == ('--find', '--epochs=10', '--threads=2')
     # The faster of one thread and of two.
-    assert called[4][3:] == ('--epochs=200', '--warm_up=10', '--threads=1')
+    assert called[6][3:] == ('--epochs=200', '--warm_up=10', '--threads=1')
     assert numbers['workloads']['gcn_cora']['threads'] == 1
-    assert called[5][3:] == ('--epochs=200', '--warm_up=10', '--threads=2')
-    assert called[6][3:] == (
+    assert called[7][3:] == ('--epochs=200', '--warm_up=10', '--threads=2')
+    assert called[8][3:] == (
         '--epochs=200', '--warm_up=10', '--features=csr', '--edges=csc', '--threads=1')
     assert len({words[2] for words in called[1:-1]}) == 1
     assert numbers['peaks'] == {'gflop_per_s': 50, 'gbyte_per_s': 20}

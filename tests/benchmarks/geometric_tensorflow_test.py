@@ -58,7 +58,7 @@ def test_the_loop_takes_the_steps_of_the_model(network):
     loop, steps = training(network), training(network)
     last = loop.run(3)
     for _ in range(3):
-        logs = steps.model.train_step(steps.batch)
+        logs = steps.model.step(steps.batch)
     assert last == pytest.approx(float(logs['loss']), rel=1e-4)
     assert int(loop.model.global_step) == 3
     for one, other in zip(loop.model.trainable_variables, steps.model.trainable_variables):

@@ -41,7 +41,7 @@ def transcription(model, x, y, key):
     def dropped(z, layer, rate):
         if key is None:
             return z
-        keep = random.uniform(random.fold_in(key, layer), z.shape).numpy() >= rate
+        keep = random.dropout(random.fold_in(key, layer), tf.ones(z.shape), rate).numpy() != 0
         return z * keep / (1 - rate)
 
     def normalized(z):

@@ -1,6 +1,5 @@
 """The gin files that are no cell of a table: the karate club, and a folder of CSV files."""
 
-import os
 import sys
 
 import gin
@@ -8,11 +7,10 @@ import numpy as np
 import pytest
 
 from official.core import config
-from official.core import gin_source
 from official.core import runner
+from tests.gin_configs import geometric_files
 
 # Its folder comes along with a file that is named here: gin_configs/geometric/csv_gcn.gin
-FOLDER = os.path.join(gin_source.ROOT, 'gin_configs', 'geometric')
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +20,7 @@ def clean():
 
 
 def experiment(name, run_dir, data_dir=None, gin_params=()):
-    config.load(config.read(os.path.join(FOLDER, f'{name}.gin'), gin_params))
+    config.load(config.read(geometric_files.path(name), gin_params))
     return gin.get_configurable(runner.Run)().experiment(
         run_dir=str(run_dir), seed=0, data_dir=data_dir, strategy=None)
 

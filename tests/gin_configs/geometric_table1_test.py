@@ -1,9 +1,6 @@
 """Table 1's gin files: every cell has one with its figures, and each constructs its network."""
 
-import ast
 import functools
-import glob
-import os
 import re
 import sys
 
@@ -14,15 +11,14 @@ import scipy.sparse
 import tensorflow as tf
 
 from official.core import config
-from official.core import gin_source
 from official.core import runner
 from research.geometric import graph as graph_lib
 from research.geometric import node_data
 from research.geometric.datasets import splits
+from tests.gin_configs import geometric_files
 from tools import listing
 
 # A file that this test names, so that its folder comes along: gin_configs/geometric/table1.gin
-FOLDER = os.path.join(gin_source.ROOT, 'gin_configs', 'geometric')
 # Mean and standard deviation as Table 1 prints them: Cora, CiteSeer, PubMed, fixed and random each.
 PAPER = {
     'cheby': (81.4, .7, 77.8, 2.2, 70.2, 1.0, 67.7, 1.7, 78.4, .4, 75.8, 2.2),
@@ -58,23 +54,10 @@ def parameters(method, data, split):
     return (f + 1) * 64 + (64 + 1) * c
 
 
-@functools.cache
-def source(name):
-    return gin_source.read(os.path.join(FOLDER, f'{name}.gin'))
-
-
-def values(name):
-    """Class.parameter to value of what a file binds without a scope."""
-    return {'.'.join(full.rsplit('.', 2)[-2:]): binding.value
-            for full, binding in source(name).bindings.items() if not binding.scope}
-
-
 def test_every_cell_has_a_file_and_is_in_the_suite():
-    there = {os.path.basename(path)[:-4] for path in glob.glob(os.path.join(FOLDER, 'table1_*'))}
+    there = geometric_files.there('table1_*')
     assert there == set(CELLS)
-    files = values('table1')['Suite.files']
-    files = ast.literal_eval(files) if isinstance(files, str) else files
-    names = [os.path.basename(path)[:-4] for path in files]
+    names = geometric_files.of_suite('table1')
     assert sorted(names) == sorted(CELLS)
     late = [re.search('pubmed_(gat|arma)', name) is not None for name in names]
     assert late == sorted(late)  # What takes longest comes last.
@@ -83,14 +66,14 @@ def test_every_cell_has_a_file_and_is_in_the_suite():
 @pytest.mark.parametrize('name', CELLS)
 def test_figures_and_head(name):
     method, data, split, mean, std = CELLS[name]
-    reference = values(name)['NodeTrials.reference']
+    reference = geometric_files.values(name)['NodeTrials.reference']
     assert (reference['test_accuracy_percent'], reference['std']) == (mean, std)
     title = {'cheby': 'Cheby', 'cora': 'Cora', 'citeseer': 'CiteSeer', 'pubmed': 'PubMed'}
     assert reference['cell'] == (
         f'Table 1, {title.get(method, method.upper())}, {title[data]}, {split}')
-    text = '\n'.join(source(name).head)
-    assert f'{mean} +- {std} %' in text and listing.purpose(
-        os.path.join(FOLDER, f'{name}.gin')).endswith(f'(paper: {mean} %).')
+    text = '\n'.join(geometric_files.source(name).head)
+    assert f'{mean} +- {std} %' in text
+    assert listing.purpose(geometric_files.path(name)).endswith(f'(paper: {mean} %).')
     assert f'--gin_file=gin_configs/geometric/{name}.gin' in text
     for word in ('# Hardware: ', '# Time: ', '# Result: '):
         assert word in text
@@ -112,8 +95,9 @@ def stub(features, classes):
 @pytest.mark.parametrize('name', CELLS)
 def test_settings(name, tmp_path):
     method, data, split, *_ = CELLS[name]
-    config.load(config.read(os.path.join(FOLDER, f'{name}.gin')))
-    given = {binding.parameter: binding.value for binding in source(name).bindings.values()
+    config.load(config.read(geometric_files.path(name)))
+    bindings = geometric_files.source(name).bindings.values()
+    given = {binding.parameter: binding.value for binding in bindings
              if binding.full.endswith('node_data.NodeData')}
     run = gin.get_configurable(runner.Run)()
     made = run.experiment(

@@ -1,10 +1,7 @@
 """Table 2's gin files: every cell has one with its figures, and each constructs its network."""
 
-import ast
 import functools
-import glob
 import math
-import os
 import sys
 
 import gin
@@ -13,7 +10,6 @@ import pytest
 import tensorflow as tf
 
 from official.core import config
-from official.core import gin_source
 from official.core import runner
 from research.geometric import graph_data
 from research.geometric.convs import gcn_conv
@@ -28,10 +24,10 @@ from research.geometric.pooling import global_attention
 from research.geometric.pooling import readout
 from research.geometric.pooling import set2set
 from research.geometric.pooling import top_k
+from tests.gin_configs import geometric_files
 from tools import listing
 
 # A file that this test names, so that its folder comes along: gin_configs/geometric/table2.gin
-FOLDER = os.path.join(gin_source.ROOT, 'gin_configs', 'geometric')
 # Mean and standard deviation as Table 2 prints them, in the order of SETS.
 PAPER = {
     'gcn': (74.6, 7.7, 73.1, 3.8, 80.6, 2.1, 72.6, 4.5, 89.3, 3.3),
@@ -91,23 +87,10 @@ def parameters(method, data):
     return layers + read * 64 + 64 + 64 * classes + classes
 
 
-@functools.cache
-def source(name):
-    return gin_source.read(os.path.join(FOLDER, f'{name}.gin'))
-
-
-def values(name):
-    """Class.parameter to value of what a file binds."""
-    return {'.'.join(full.rsplit('.', 2)[-2:]): binding.value
-            for full, binding in source(name).bindings.items()}
-
-
 def test_every_cell_has_a_file():
-    there = {os.path.basename(path)[:-4] for path in glob.glob(os.path.join(FOLDER, 'table2_*'))}
+    there = geometric_files.there('table2_*')
     assert there == set(CELLS) and len(there) == 55
-    files = values('table2')['Suite.files']
-    files = ast.literal_eval(files) if isinstance(files, str) else files
-    names = [os.path.basename(path)[:-4] for path in files]
+    names = geometric_files.of_suite('table2')
     small = [name for name, (_, data, *_) in CELLS.items()
              if data in ('mutag', 'imdb_binary', 'proteins')]
     assert sorted(names) == sorted(small)
@@ -116,14 +99,14 @@ def test_every_cell_has_a_file():
 @pytest.mark.parametrize('name', CELLS)
 def test_figures_and_head(name):
     method, data, mean, std = CELLS[name]
-    bound, text = values(name), '\n'.join(source(name).head)
+    bound, text = geometric_files.values(name), '\n'.join(geometric_files.source(name).head)
     reference, title = bound['FoldExperiment.reference'], data.upper().replace('_', '-')
     assert (reference['test_accuracy_percent'], reference['std']) == (mean, std)
     assert reference['cell'] == f'Table 2, {TITLES[method]}, {title}'
     assert bound['powerful_gnns_zip.name'] == title
     assert bound['FoldExperiment.title'].endswith(f' on {title}')
     assert f', {TITLES[method]}, {title}: {mean} +- {std} %' in text
-    assert listing.purpose(os.path.join(FOLDER, f'{name}.gin')).endswith(f'(paper: {mean} %).')
+    assert listing.purpose(geometric_files.path(name)).endswith(f'(paper: {mean} %).')
     assert f'--gin_file=gin_configs/geometric/{name}.gin' in text
     for word in ('# Hardware: ', '# Time: ', '# Result: '):
         assert word in text
@@ -141,9 +124,9 @@ def stub(features, classes):
 def test_settings(name, tmp_path):
     method, data, *_ = CELLS[name]
     features, classes, most = SETS[data]
-    config.load(config.read(os.path.join(FOLDER, f'{name}.gin')))
+    config.load(config.read(geometric_files.path(name)))
     run = gin.get_configurable(runner.Run)()
-    bound = values(name)
+    bound = geometric_files.values(name)
     made = run.experiment(
         run_dir=str(tmp_path), seed=3, data_dir=None, strategy=None, data=functools.partial(
             graph_data.GraphData, source=lambda data_dir: stub(features, classes),

@@ -1,9 +1,6 @@
 """Table 3's gin files: every cell has one and a short one, and each constructs its network."""
 
-import ast
 import functools
-import glob
-import os
 import sys
 
 import gin
@@ -12,7 +9,6 @@ import pytest
 import tensorflow as tf
 
 from official.core import config
-from official.core import gin_source
 from official.core import keras_experiment
 from official.core import runner
 from research.geometric import graph as graph_lib
@@ -20,10 +16,10 @@ from research.geometric import point_data
 from research.geometric.datasets import graph_dataset
 from research.geometric.datasets import modelnet
 from research.geometric.models import point_networks
+from tests.gin_configs import geometric_files
 from tools import listing
 
 # Its folder comes along with a file that is named here: gin_configs/geometric/table3_short.gin
-FOLDER = os.path.join(gin_source.ROOT, 'gin_configs', 'geometric')
 # Method and accuracy as Table 3 prints them, and the class.
 PAPER = {
     'mpnn': ('MPNN', 92.07, point_networks.MPNN),
@@ -37,36 +33,22 @@ CELLS = {f'table3_modelnet10_{method}{short}': (method, bool(short))
 TRAINING_CLOUDS = 3984
 
 
-@functools.cache
-def source(name):
-    return gin_source.read(os.path.join(FOLDER, f'{name}.gin'))
-
-
-def values(name):
-    """Class.parameter to value of what a file binds."""
-    return {'.'.join(full.rsplit('.', 2)[-2:]): binding.value
-            for full, binding in source(name).bindings.items()}
-
-
 def test_every_cell_has_two_files_and_the_short_ones_are_in_the_suite():
-    there = {os.path.basename(path)[:-4]
-             for path in glob.glob(os.path.join(FOLDER, 'table3_modelnet10_*'))}
+    there = geometric_files.there('table3_modelnet10_*')
     assert there == set(CELLS)
-    files = values('table3_short')['Suite.files']
-    files = ast.literal_eval(files) if isinstance(files, str) else files
-    names = [os.path.basename(path)[:-4] for path in files]
+    names = geometric_files.of_suite('table3_short')
     assert sorted(names) == sorted(name for name, (_, short) in CELLS.items() if short)
 
 
 @pytest.mark.parametrize('name', CELLS)
 def test_figures_and_head(name):
     method, accuracy, _ = PAPER[CELLS[name][0]]
-    reference = values(name)['KerasExperiment.reference']
+    reference = geometric_files.values(name)['KerasExperiment.reference']
     assert reference['test_accuracy_percent'] == accuracy
     assert reference['cell'] == f'Table 3, {method}, ModelNet10' and 'voxels' in reference['note']
-    text = '\n'.join(source(name).head)
+    text = '\n'.join(geometric_files.source(name).head)
     assert f'{method}: {accuracy} % test accuracy' in text
-    assert listing.purpose(os.path.join(FOLDER, f'{name}.gin')).endswith(f'(paper: {accuracy} %).')
+    assert listing.purpose(geometric_files.path(name)).endswith(f'(paper: {accuracy} %).')
     assert f'--gin_file=gin_configs/geometric/{name}.gin' in text
     for word in ('# Hardware: ', '# Time: ', '# Result: '):
         assert word in text
@@ -85,12 +67,13 @@ def stub(num_points, data_dir):
 @pytest.mark.parametrize('name', CELLS)
 def test_settings(name, tmp_path):
     method, short = CELLS[name]
-    config.load(config.read(os.path.join(FOLDER, f'{name}.gin')))
+    config.load(config.read(geometric_files.path(name)))
     run = gin.get_configurable(runner.Run)()
-    given = {binding.parameter: binding.value for binding in source(name).bindings.values()
+    bindings = geometric_files.source(name).bindings.values()
+    given = {binding.parameter: binding.value for binding in bindings
              if binding.full.endswith('point_data.PointData')}
     assert given.pop('source').full.endswith('modelnet10_voxels')
-    pool = values(name).get('modelnet10_voxels.num_points', 4096)
+    pool = geometric_files.values(name).get('modelnet10_voxels.num_points', 4096)
     made = run.experiment(
         run_dir=str(tmp_path), seed=3, data_dir=None, strategy=None, data=functools.partial(
             point_data.PointData, source=functools.partial(stub, pool), **given))

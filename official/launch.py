@@ -121,6 +121,8 @@ def _prepare_environment(strategy: str, tpu: str | None, paths: tuple[str, ...])
     for message in _NOISE:
         warnings.filterwarnings('ignore', message=message)
     warnings.filterwarnings('ignore', category=SyntaxWarning, module='.*tf_agents')
+    # The same in what AutoGraph makes of them.
+    warnings.filterwarnings('ignore', message='"is( not)?" with', category=SyntaxWarning)
     try:
         from gym_notices import notices  # gym, which tf_agents imports, prints what stands here.
 

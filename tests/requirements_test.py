@@ -1,4 +1,4 @@
-"""The lock files: everything pinned and hashed, the extra agreeing, the environment as locked."""
+"""The lock: everything that is asked for pinned and hashed, the environment as locked."""
 
 from __future__ import annotations
 
@@ -17,48 +17,40 @@ STACK = {
     'tensorflow-gnn': '1.0.3',
     'tensorflow-addons': '0.23.0',
     'gin-config': '0.5.0',
+    'dm-reverb': '0.14.0',
 }
 
 
-def asked(path: str) -> list[str]:
-    """Returns the requirements of an .in file."""
-    lines = (ROOT / path).read_text().splitlines()
+def asked() -> list[str]:
+    """Returns the requirements of requirements.in."""
+    lines = (ROOT / 'requirements.in').read_text().splitlines()
     return [line for line in lines if line and not line.startswith('#')]
 
 
-def pins(path: str) -> dict[str, str]:
-    """Returns package -> version of a lock, after a look at the hashes of each."""
+def pins() -> dict[str, str]:
+    """Returns package -> version of the lock, after a look at the hashes of each."""
     found = {}
-    for block in re.split(r'\n(?=[a-z])', (ROOT / path).read_text().split('\n', 2)[2]):
+    text = (ROOT / 'requirements.lock').read_text()
+    for block in re.split(r'\n(?=[a-z])', text.split('\n', 2)[2]):
         name, version = re.match(r'([\w.-]+)==([^\s\\;]+)', block).groups()
         assert re.search(r'--hash=sha256:[0-9a-f]{64}\b', block), f'{name} has no hash'
         found[name] = version
     return found
 
 
-@pytest.mark.parametrize('path', ['requirements', 'requirements-reverb'])
-def test_what_is_asked_for_is_pinned(path):
-    locked = pins(f'{path}.lock')
-    for requirement in asked(f'{path}.in'):
+def test_what_is_asked_for_is_pinned():
+    locked = pins()
+    for requirement in asked():
         name, exact = re.match(r'([\w.-]+)(?:==(.*))?', requirement).groups()
         assert locked[name.lower()] == exact or not exact, requirement
 
 
 def test_stack_is_the_one_that_works_together():
-    assert STACK.items() <= pins('requirements.lock').items()
-
-
-def test_extra_agrees_with_the_lock():
-    locked = pins('requirements.lock')
-    extra = pins('requirements-reverb.lock')
-    assert extra['dm-reverb'] == '0.14.0'
-    both = locked.keys() & extra.keys()
-    assert 'numpy' in both
-    assert {name: extra[name] for name in both} == {name: locked[name] for name in both}
+    assert STACK.items() <= pins().items()
 
 
 def test_environment_is_the_locked_one():
-    locked = pins('requirements.lock')
+    locked = pins()
     found = {name: importlib.metadata.version(name) for name in locked}
     assert found == locked
 

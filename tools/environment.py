@@ -19,10 +19,11 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 # Written last, so that an environment with a stamp is whole.  Holds the digest of the lock and the
 # top level of site-packages, one name a line.
@@ -203,20 +204,46 @@ def _run(command: list, env: dict[str, str], log, hold: tuple[int, ...]) -> bool
     """Runs `command` with its output in the file `log`; returns whether it succeeded."""
     log.write('$ ' + ' '.join(map(str, command)) + '\n')
     log.flush()
-    child = subprocess.Popen(
-        [str(part) for part in command],
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        pass_fds=hold,
-    )
+    with _interrupts_noted() as interrupts:
+        child = subprocess.Popen(
+            [str(part) for part in command],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            pass_fds=hold,
+        )
+        # Not one long wait: it would not be ended by an interrupt just before its system call.
+        while child.poll() is None and not interrupts:
+            time.sleep(0.05)
+        if child.returncode is None:
+            # A terminal interrupts the installer too, which may have something to clear away.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=0.25)
+            child.kill()
+            child.wait()
+    return child.returncode == 0
+
+
+@contextlib.contextmanager
+def _interrupts_noted() -> Iterator[list[int]]:
+    """Yields a list that each interrupt adds to; KeyboardInterrupt follows at the end.
+
+    At once, while Popen is at work, it would leave an installer that nobody could stop.
+    """
+    noted: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    # A shell starts what runs in the background with interrupts ignored: that stays so.
+    if before is signal.SIG_IGN:
+        yield noted
+        return
+    signal.signal(signal.SIGINT, lambda number, _: noted.append(number))
     try:
-        return child.wait() == 0
-    except BaseException:
-        child.kill()
-        child.wait()
-        raise
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if noted:
+        raise KeyboardInterrupt
 
 
 def _clean_environ() -> dict[str, str]:

@@ -57,7 +57,11 @@ class Progress(_Callback):
             mininterval=interval, maxinterval=interval, dynamic_ncols=True)
 
     def on_train_batch_end(self, batch, logs=None):
-        self._bar.update(int(self.model.global_step.numpy()) - self._bar.n)
+        self.advance(int(self.model.global_step.numpy()))
+
+    def advance(self, step: int) -> None:
+        """Moves the bar to `step`; for training without `fit`."""
+        self._bar.update(step - self._bar.n)
 
     def show(self, values: dict) -> None:
         """Shows the latest numbers beside the bar."""
@@ -74,11 +78,13 @@ class Preemption(_Callback):
 
     Args:
       save: function that saves a checkpoint and returns its path.
+      step: function that gives the step; by default the model's.
     """
 
-    def __init__(self, save):
+    def __init__(self, save, step=None):
         super().__init__()
         self._save = save
+        self._step = step or (lambda: int(self.model.global_step.numpy()))
         self._signal = None
         self._previous = {}
 
@@ -106,12 +112,16 @@ class Preemption(_Callback):
             self._stop()
 
     def on_epoch_end(self, epoch, logs=None):
+        self.check()
+
+    def check(self) -> None:
+        """Saves and ends the process if it was asked to; for training without `fit`."""
         if self._signal is not None:
             self._stop()
 
     def _stop(self) -> None:
         path = self._save()
         print(f'\nStopped by {signal.Signals(self._signal).name} at step '
-              f'{int(self.model.global_step.numpy())}; the same command goes on from {path}.',
+              f'{self._step()}; the same command goes on from {path}.',
               file=sys.stderr, flush=True)
         raise SystemExit(128 + self._signal)

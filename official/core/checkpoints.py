@@ -23,6 +23,11 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be restored; the message names the file."""
 
 
+def all_finite(variables) -> bool:
+    """Whether no value of some variables is NaN or infinite; what is not is not worth saving."""
+    return all(bool(tf.reduce_all(tf.math.is_finite(v.read_value()))) for v in variables)
+
+
 class Checkpoints:
     """The checkpoints of one run: the last one and, if there is a metric, the best one.
 

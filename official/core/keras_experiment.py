@@ -211,8 +211,7 @@ class KerasExperiment(model_experiment.ModelExperiment):
     # Checkpoints.
 
     def _save(self) -> str:
-        if not all(bool(tf.reduce_all(tf.math.is_finite(v.read_value())))
-                   for v in self.model.trainable_variables):
+        if not checkpoints.all_finite(self.model.trainable_variables):
             raise FloatingPointError(
                 f'A weight is not finite after step {self._step - 1}; the last good checkpoint is '
                 f'{self._last_checkpoint() or "none"}.')

@@ -65,9 +65,12 @@ class ModelExperiment(experiment.Experiment):
         """Writes `result.json` and returns what is in it.
 
         Args:
-          result: what was measured; 'class_names' and, where there is one, 'reference' are added.
+          result: what was measured; 'class_names' and 'reference' are added where there
+            are any.
         """
-        result = {**result, 'class_names': list(self.data.class_names)}
+        class_names = getattr(self.data, 'class_names', None)
+        if class_names is not None:
+            result = {**result, 'class_names': list(class_names)}
         if self.reference:
             result['reference'] = dict(self.reference)
         if self.is_chief:

@@ -212,8 +212,11 @@ def _curves(run_dir: str, result: Mapping) -> Section:
             lines=_horizontal(result, errors)))
     if costs:
         charts.append(figures.curves(records, costs, 'Costs', log=True))
+    times = [key for key in keys if key.startswith('seconds_')]
+    if times:
+        charts.append(figures.curves(records, times, 'Seconds', y_label='s'))
     for key in keys:
-        if key not in errors and key not in costs:
+        if key not in errors and key not in costs and key not in times:
             title = _label(key)
             charts.append(figures.curves(records, [key], title[:1].upper() + title[1:]))
     if not charts:

@@ -54,3 +54,55 @@ class FusedAdam(tf.keras.optimizers.Adam):
         config = super().get_config()
         return {key: config[key] for key in (
             'learning_rate', 'beta_1', 'beta_2', 'epsilon', 'clipnorm', 'global_clipnorm', 'name')}
+
+
+class CentredRMSProp(tf.keras.optimizers.RMSprop):
+    """Centred RMSProp (Graves 2013, Eqs. 38-41; Mnih et al. 2015), one op a variable.
+
+    g <- rho g + (1 - rho) d;  n <- rho n + (1 - rho) d^2;
+    step = learning_rate d / sqrt(n - g^2 + epsilon), with d the gradient. The default epsilon
+    is the 0.01 of Mnih et al. (Extended Data Table 1), whose gradient is a sum over 32 examples,
+    for a gradient that is their mean: 0.01 / 32^2.
+
+    - Keras' update has the same formula; this op reads every variable once.
+    - No momentum of the step: the paper's "gradient momentum" is the rho of g.
+
+    Args:
+      learning_rate: a float or a `LearningRateSchedule`.
+      rho: decay of both averages.
+      epsilon: see above.
+      name: name of the optimizer.
+    """
+
+    def __init__(self, learning_rate=0.00025, rho=0.95, epsilon=0.01 / 32 ** 2, name='RMSprop'):
+        super().__init__(learning_rate=learning_rate, rho=rho, epsilon=epsilon, centered=True,
+                         jit_compile=False, name=name)
+
+    def update_step(self, gradient, variable):
+        if isinstance(gradient, tf.IndexedSlices):
+            super().update_step(gradient, variable)
+            return
+        index = self._index_dict[self._var_key(variable)]
+        dtype = variable.dtype
+        # The op wants a variable for a momentum and writes the step to it where there is none.
+        tf.raw_ops.ResourceApplyCenteredRMSProp(
+            var=variable.handle,
+            mg=self._average_gradients[index].handle,
+            ms=self._velocities[index].handle,
+            mom=self._steps[index].handle,
+            lr=tf.cast(self.learning_rate, dtype),
+            rho=tf.cast(self.rho, dtype),
+            momentum=tf.zeros([], dtype),
+            epsilon=tf.cast(self.epsilon, dtype),
+            grad=gradient)
+
+    def build(self, var_list):
+        built = getattr(self, '_built', False)
+        super().build(var_list)
+        if not built:
+            self._steps = [
+                self.add_variable_from_reference(variable, 'step') for variable in var_list]
+
+    def get_config(self):
+        config = super().get_config()
+        return {key: config[key] for key in ('learning_rate', 'rho', 'epsilon', 'name')}

@@ -60,7 +60,7 @@ def test_damage_is_seen(ready, harm):
 
 
 def test_what_the_user_adds_is_no_damage(ready):
-    (site_packages(ready.venv) / 'reverb').mkdir()
+    (site_packages(ready.venv) / 'more').mkdir()
     assert environment.is_current(ready.venv, ready.root / 'requirements.lock')
 
 
@@ -89,16 +89,58 @@ def test_interrupted_making_is_repaired(repository):
     assert repository.uv_calls == 2
 
 
-def test_interrupt_is_one_sentence_and_stops_the_installer(repository):
+@pytest.fixture
+def interruptible():
+    """Interrupts heard here and in what a test starts; a shell's background job ignores them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def assert_gone(pid):
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+# To garden alone, or as a terminal does to the installer too.
+@pytest.mark.parametrize('send', [os.kill, os.killpg], ids=['garden', 'group'])
+def test_interrupt_is_one_sentence_and_stops_the_installer(repository, interruptible, send):
     process = repository.start('train', GIN, FAKE_UV='until:/never')
     wait_for(lambda: repository.uv_calls == 1)
-    # To garden alone: a terminal would interrupt the installer too.
-    os.kill(process.pid, signal.SIGINT)
+    send(process.pid, signal.SIGINT)
     errors = process.communicate(timeout=60)[1]
     assert process.returncode == 130
     assert errors.splitlines()[1:] == ['garden: interrupted.']
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(repository.uv_log.read_text()), 0)
+    assert_gone(int(repository.uv_log.read_text()))
+
+
+@pytest.mark.parametrize('moment', ['__init__', 'poll'])
+def test_interrupt_at_any_moment_stops_the_installer(monkeypatch, interruptible, tmp_path, moment):
+    children = []
+    real = getattr(subprocess.Popen, moment)
+
+    def then_interrupt(child, *arguments, **named):
+        result = real(child, *arguments, **named)
+        if not children:
+            children.append(child.pid)
+            signal.raise_signal(signal.SIGINT)
+        return result
+
+    monkeypatch.setattr(subprocess.Popen, moment, then_interrupt)
+    with open(tmp_path / 'log', 'w') as log, pytest.raises(KeyboardInterrupt):
+        environment._run(['sleep', '60'], dict(os.environ), log, ())
+    assert_gone(*children)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_job_in_the_background_is_not_interrupted(repository, interruptible, tmp_path):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    process = repository.start('train', GIN, FAKE_UV=f'until:{tmp_path}/go')
+    wait_for(lambda: repository.uv_calls == 1)
+    os.killpg(process.pid, signal.SIGINT)
+    (tmp_path / 'go').touch()
+    assert process.communicate(timeout=60)[0].startswith('launch|')
+    assert repository.uv_calls == 1
 
 
 def test_installer_that_outlives_its_garden_is_waited_for(repository, tmp_path):

@@ -1,0 +1,208 @@
+"""Playing for the score (Mnih et al. 2015, Methods, "Evaluation procedure")."""
+
+from __future__ import annotations
+
+from typing import Callable, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from research.dqn import environment as dqn_environment
+from research.dqn import games
+
+FRAMES_PER_SECOND = 60
+FIVE_MINUTES_FRAMES = 5 * 60 * FRAMES_PER_SECOND
+
+
+class Scores(NamedTuple):
+    """What some episodes came to.
+
+    Attributes:
+      scores: of each whole episode, in points of the game.
+      agent_steps: of each whole episode.
+    """
+
+    scores: list[float]
+    agent_steps: list[int]
+
+    def result(self, prefix: str = '') -> dict[str, float]:
+        """Mean, standard deviation over the episodes and more, as numbers by name."""
+        std = float(np.std(self.scores, ddof=1)) if len(self.scores) > 1 else 0.0
+        return {f'{prefix}score': float(np.mean(self.scores)), f'{prefix}score_std': std,
+                f'{prefix}score_median': float(np.median(self.scores)),
+                f'{prefix}episodes': len(self.scores),
+                f'{prefix}episode_agent_steps': float(np.mean(self.agent_steps))}
+
+
+class Evaluation:
+    """The protocol of an evaluation; the defaults are the paper's of Extended Data Table 2.
+
+    Several games are played at once. With `episodes`, each plays its share of them to the end, so
+    that short episodes are not seen more often than long ones; with `agent_steps`, as in Fig. 2 and
+    Extended Data Tables 3 and 4, each plays its share of the steps, and the episodes that were
+    whole by then count (if none was, those that were not).
+
+    Args:
+      episodes: whole episodes; None to go by `agent_steps`.
+      agent_steps: steps in all, over the games.
+      max_episode_frames: emulator frames after which an episode is cut off: 5 minutes at 60 Hz;
+        None never does.
+      epsilon: of the policy.
+      num_games: games at once.
+
+    Raises:
+      ValueError: both or none of `episodes` and `agent_steps` are given.
+    """
+
+    def __init__(self, episodes: int | None = 30, agent_steps: int | None = None,
+                 max_episode_frames: int | None = FIVE_MINUTES_FRAMES, epsilon: float = 0.05,
+                 num_games: int = 10):
+        if (episodes is None) == (agent_steps is None):
+            raise ValueError(f'Evaluation needs one of episodes = {episodes} and agent_steps = '
+                             f'{agent_steps}, the other None.')
+        self.episodes = episodes
+        self.agent_steps = agent_steps
+        self.max_episode_frames = max_episode_frames
+        self.epsilon = epsilon
+        self.num_games = min(num_games, episodes) if episodes else num_games
+
+    def make_environment(self, environment: Callable, seed: int,
+                         **overrides) -> dqn_environment.GameEnvironment:
+        """The environment of training, as evaluation plays it: a lost life ends nothing.
+
+        Args:
+          environment: makes the environment.
+          seed: of the games.
+          **overrides: arguments that replace others.
+        """
+        return environment(**{
+            'num_games': self.num_games, 'seed': seed, 'life_loss_is_terminal': False,
+            'max_episode_frames': self.max_episode_frames, **overrides})
+
+    def __call__(self, env: dqn_environment.GameEnvironment, act: Callable) -> Scores:
+        """Plays.
+
+        Args:
+          env: as `make_environment` gives it.
+          act: takes a time step, gives actions int [num_games].
+        """
+        return play(env, act, self.episodes, self.agent_steps)
+
+
+def actor(policy, num_games: int) -> Callable:
+    """A `TFPolicy` as a function of the time step, from its initial state on."""
+    state = policy.get_initial_state(num_games)
+    action = tf.function(policy.action)
+
+    def act(time_step):
+        nonlocal state
+        step = action(time_step, state)
+        state = step.state
+        return step.action.numpy()
+    return act
+
+
+def play(env: dqn_environment.GameEnvironment, act: Callable, episodes: int | None = None,
+         agent_steps: int | None = None, observer: Callable | None = None) -> Scores:
+    """Plays whole episodes, or for some steps; see `Evaluation`.
+
+    Args:
+      env: the games.
+      act: takes a time step, gives actions int [num_games].
+      episodes: how many, over the games.
+      agent_steps: how many, over the games.
+      observer: called as observer(time_step, action, next_time_step).
+    """
+    games_count = env.batch_size
+    # What each game has left to play.
+    total = episodes if episodes is not None else agent_steps
+    left = np.array([total // games_count + (index < total % games_count)
+                     for index in range(games_count)])
+    running = np.zeros(games_count)
+    steps = np.zeros(games_count, int)
+    done: list[tuple[int, float, int]] = []
+    step = env.reset()
+    while np.any(left > 0):
+        action = act(step)
+        following = env.step(action)
+        if observer is not None:
+            observer(step, action, following)
+        step = following
+        acted = ~step.is_first()
+        running += np.where(acted, step.reward, 0)
+        steps += acted
+        ended = step.is_last()
+        for index in np.flatnonzero(ended & (left > 0)):
+            done.append((index, float(running[index]), int(steps[index])))
+        left -= (ended if episodes is not None else acted)
+        running[ended] = 0
+        steps[ended] = 0
+    if not done:
+        done = [(index, float(running[index]), int(steps[index])) for index in range(games_count)]
+    done.sort(key=lambda entry: entry[0])  # By game, whichever finished first.
+    return Scores([score for _, score, _ in done], [count for _, _, count in done])
+
+
+def random_play(environment: Callable, hertz: int, seed: int, episodes: int = 30,
+                max_episode_frames: int | None = FIVE_MINUTES_FRAMES) -> Scores:
+    """The random agent: a uniformly random action `hertz` times a second (Methods).
+
+    The paper's baseline has 10 Hz, every sixth frame; it also looked at 60 Hz.
+
+    Args:
+      environment: makes the environment of training.
+      hertz: a divisor of 60.
+      seed: of the games and the actions.
+      episodes: how many.
+      max_episode_frames: see `Evaluation`.
+
+    Raises:
+      ValueError: `hertz` does not divide 60.
+    """
+    if hertz < 1 or FRAMES_PER_SECOND % hertz:
+        raise ValueError(f'hertz = {hertz} does not divide {FRAMES_PER_SECOND}.')
+    env = Evaluation(episodes, max_episode_frames=max_episode_frames).make_environment(
+        environment, seed, frame_skip=FRAMES_PER_SECOND // hertz)
+    random = np.random.Generator(np.random.Philox(key=[seed, hertz]))
+    number = len(env.action_names)
+    return play(env, lambda step: random.integers(number, size=env.batch_size), episodes)
+
+
+def against_paper(score: float, game: str) -> dict:
+    """The human-normalised score of a game and what Extended Data Table 2 has of it.
+
+    Args:
+      score: in points of the game.
+      game: name of its ROM.
+
+    Returns:
+      {'human_normalized_percent', 'reference'}, or {} if the game is not in the table.
+    """
+    if game not in games.table():
+        return {}
+    row = games.table()[game]
+    return {
+        'human_normalized_percent': games.human_normalized_percent(score, game),
+        'reference': {'cell': f'Extended Data Table 2, {row.name}', 'score': row.dqn,
+                      'std': row.dqn_std}}
+
+
+def held_out_states(environment: Callable, number: int, seed: int) -> np.ndarray:
+    """States for the average predicted action-value (Fig. 2), from random play.
+
+    Args:
+      environment: makes the environment of training.
+      number: how many.
+      seed: of the games and the actions.
+
+    Returns:
+      uint8 [number, size, size, history]; one of every ten steps.
+    """
+    env = environment(num_games=1, seed=seed)
+    random = np.random.Generator(np.random.Philox(key=[seed, 1]))
+    step, states = env.reset(), []
+    while len(states) < number:
+        for _ in range(10):
+            step = env.step(random.integers(len(env.action_names), size=1))
+        states.append(step.observation[0])
+    return np.stack(states)

@@ -1,0 +1,89 @@
+"""Epsilon-greedy behaviour (Mnih et al. 2015, Algorithm 1) whose random numbers have one source."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+import tensorflow as tf
+from tf_agents.policies import tf_policy
+from tf_agents.trajectories import policy_step
+
+from official.modeling import random
+
+
+class LinearEpsilon:
+    """epsilon, falling linearly (Extended Data Table 1, "initial/final exploration").
+
+    - The authors' code begins the fall when learning begins: `start_agent_steps`; the paper does
+      not say so, and counts from the first step.
+
+    Args:
+      initial: epsilon at first.
+      final: epsilon at last.
+      final_agent_steps: agent steps that the fall takes, the paper's "final exploration frame".
+      start_agent_steps: agent steps before it begins.
+
+    Raises:
+      ValueError: an epsilon is outside [0, 1].
+    """
+
+    def __init__(self, initial: float = 1.0, final: float = 0.1,
+                 final_agent_steps: int = 1_000_000, start_agent_steps: int = 0):
+        for name, value in (('initial', initial), ('final', final)):
+            if not 0 <= value <= 1:
+                raise ValueError(f'LinearEpsilon.{name} = {value} is outside [0, 1].')
+        self.initial = initial
+        self.final = final
+        self.final_agent_steps = final_agent_steps
+        self.start_agent_steps = start_agent_steps
+
+    def __call__(self, agent_step: int) -> float:
+        """epsilon of an agent step."""
+        done = (agent_step - self.start_agent_steps) / max(self.final_agent_steps, 1)
+        return self.initial + (self.final - self.initial) * min(max(done, 0.0), 1.0)
+
+
+class EpsilonGreedyPolicy(tf_policy.TFPolicy):
+    """With probability epsilon a random action, else one of the best ones by chance.
+
+    Its policy state is how often it has acted: with the seed it makes the random numbers, so that
+    a state that a checkpoint brings back acts as it would have. (tf-agents' own policy draws from
+    TensorFlow's generators, whose state is in no checkpoint.)
+
+    Args:
+      time_step_spec: of the environment.
+      action_spec: of the environment, actions from 0.
+      q_network: observations to values [batch, actions].
+      epsilon: a number or a variable.
+      seed: of the random numbers.
+    """
+
+    def __init__(self, time_step_spec, action_spec, q_network: Callable,
+                 epsilon: float | tf.Variable, seed: int = 0):
+        # tf-agents would set the count back to 0 where an episode begins, and so every episode would
+        # explore alike.
+        super().__init__(time_step_spec, action_spec, tf.TensorSpec([], tf.int32),
+                         automatic_state_reset=False, name='EpsilonGreedyPolicy')
+        self._q_network = q_network
+        self._epsilon = epsilon
+        self._seed = seed
+        self._num_actions = int(action_spec.maximum) + 1
+
+    def _variables(self):
+        return self._q_network.variables
+
+    def _action(self, time_step, policy_state, seed=None):
+        del seed  # tf-agents' own; see the class.
+        values = self._q_network(time_step.observation)
+        batch = values.shape[0] or tf.shape(values)[0]
+        key = random.fold_in(random.make_key(self._seed), policy_state[0])
+        explore, choice, tie = [random.fold_in(key, index) for index in range(3)]
+        best = tf.equal(values, tf.reduce_max(values, axis=1, keepdims=True))
+        order = random.uniform(tie, [batch, self._num_actions])
+        greedy = tf.argmax(tf.where(best, order, -1.0), axis=1, output_type=tf.int32)
+        chosen = tf.cast(random.uniform(choice, [batch]) * self._num_actions, tf.int32)
+        action = tf.where(random.uniform(explore, [batch]) < self._epsilon, chosen, greedy)
+        return policy_step.PolicyStep(tf.cast(action, self.action_spec.dtype), policy_state + 1)
+
+    def _distribution(self, time_step, policy_state):
+        raise NotImplementedError('An epsilon-greedy policy is asked for actions.')

@@ -1,0 +1,306 @@
+"""The loop of Algorithm 1: play, remember, learn; with checkpoints that leave nothing out."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import time
+from typing import Callable
+
+import numpy as np
+import tensorflow as tf
+from tf_agents.metrics import py_metrics
+
+from official.core import callbacks
+from official.core import checkpoints
+from official.core import distribution
+from official.core import history
+from research.dqn import collector
+from research.dqn import environment
+from research.dqn import learner
+
+
+class _Bytes(tf.train.experimental.PythonState):
+    """Bytes in a checkpoint."""
+
+    def __init__(self):
+        super().__init__()
+        self.value = b''
+
+    def serialize(self):
+        return self.value
+
+    def deserialize(self, string_value):
+        self.value = string_value
+
+
+class _Progress(tf.Module):
+    """Where training is."""
+
+    def __init__(self, num_games: int):
+        super().__init__()
+        self.agent_step = tf.Variable(0, trainable=False, dtype=tf.int64)
+        self.policy_state = tf.Variable(tf.zeros([num_games], tf.int32), trainable=False)
+        self.best_score = tf.Variable(float('-inf'), trainable=False, dtype=tf.float64)
+        self.best_step = tf.Variable(-1, trainable=False, dtype=tf.int64)
+
+
+class Training:
+    """One training of an agent in a run folder.
+
+    Args:
+      run_dir: the run folder.
+      seed: the run's seed.
+      strategy: of `tf.distribute`.
+      agent: a `DqnAgent`.
+      env: the games.
+      make_replay: called with slack_frames=, gives the replay memory.
+      exploration: the variable that the agent's behaviour reads epsilon from.
+      epsilon: gives epsilon of an agent step.
+      evaluate: called with the agent step, gives `evaluation.Scores`.
+      held_out: gives the held-out states.
+      Others: see `DqnExperiment`.
+    """
+
+    def __init__(self, run_dir: str, seed: int, strategy: tf.distribute.Strategy, agent, env,
+                 make_replay: Callable, exploration: tf.Variable, epsilon: Callable, *,
+                 train_agent_steps: int, replay_start_agent_steps: int,
+                 update_period_agent_steps: int, minibatch_size: int, clip_rewards: bool,
+                 overlap: bool, jit_compile: bool, save_every_agent_steps: int,
+                 evaluate_every_agent_steps: int | None, evaluate: Callable,
+                 held_out: Callable):
+        self._run_dir = run_dir
+        self._agent = agent
+        self._env = env
+        self._make_replay = make_replay
+        self._exploration = exploration
+        self._epsilon = epsilon
+        self._train_agent_steps = train_agent_steps
+        self._replay_start = replay_start_agent_steps
+        self._update_period = update_period_agent_steps
+        self._minibatch_size = minibatch_size
+        self._clip_rewards = clip_rewards
+        self._overlap = overlap
+        self._save_every = save_every_agent_steps
+        self._evaluate_every = evaluate_every_agent_steps
+        self._evaluate = evaluate
+        self._held_out = held_out
+        self._is_chief = distribution.is_chief(strategy)
+        self._learner = learner.Learner(agent, strategy, jit_compile)
+        self._values = tf.function(agent.model)
+        # Without a batch size these metrics forget what was restored when they are first called.
+        self._metrics = [
+            py_metrics.AverageReturnMetric(buffer_size=100, batch_size=env.batch_size),
+            py_metrics.AverageEpisodeLengthMetric(buffer_size=100, batch_size=env.batch_size),
+            py_metrics.NumberOfEpisodes()]
+        self._progress = _Progress(env.batch_size)
+        self._games, self._memory, self._interval = _Bytes(), _Bytes(), _Bytes()
+        self._checkpoints = checkpoints.Checkpoints(
+            os.path.join(run_dir, 'checkpoints'),
+            {'agent': agent, 'progress': self._progress, 'metrics': self._metrics,
+             'games': self._games, 'memory': self._memory, 'interval': self._interval},
+            write=self._is_chief)
+        self._replay = None
+        self._step = 0
+        self._losses = [0.0, 0]  # Their sum and number since the last row of the history.
+
+    @property
+    def agent_step(self) -> int:
+        """Agent steps of the weights that the agent has."""
+        return int(self._progress.agent_step.numpy())
+
+    def restore(self, best: bool) -> None:
+        """Restores the weights of the last checkpoint, or of the best evaluation.
+
+        Raises:
+          FileNotFoundError: there is no checkpoint.
+        """
+        steps = self._checkpoints.steps()
+        if not steps:
+            raise FileNotFoundError(
+                f'{self._checkpoints.directory} has no checkpoint: train first.')
+        self._checkpoints.restore(steps[-1])
+        best_step = int(self._progress.best_step.numpy())
+        if best and 0 <= best_step != steps[-1]:
+            self._checkpoints.restore(best_step)
+
+    def run(self) -> None:
+        """Trains to the end, from the last checkpoint if there is one.
+
+        Raises:
+          FloatingPointError: a loss is not finite.
+          environment.GameFailed: a game raised; a checkpoint holds all that was played before.
+        """
+        steps = self._checkpoints.steps()
+        if steps:
+            self._checkpoints.restore(steps[-1])
+        self._step = self.agent_step
+        if self._step >= self._train_agent_steps:
+            return
+        self._replay = self._make_replay(slack_frames=self._save_every)
+        if steps:
+            self._replay.restore(_unpack(self._memory.value))
+            self._losses = json.loads(self._interval.value)
+        rows = history.History(self._run_dir, self._step, write=self._is_chief)
+        seconds = rows.rows[-1].get('train_seconds', 0.0) if rows.rows else 0.0
+        self._held_out_states = self._held_out()
+        progress = callbacks.Progress(
+            self._step, self._train_agent_steps, os.path.basename(os.path.normpath(self._run_dir)))
+        driver = collector.Collector(
+            self._env, self._agent.collect_policy, self._metrics,
+            [collector.replay_observer(self._replay, self._clip_rewards)])
+        try:
+            with callbacks.Preemption(self._save, lambda: self._step) as preemption:
+                self._loop(driver, rows, progress, preemption, seconds)
+        finally:
+            driver.close()
+            progress.close()
+
+    def _loop(self, driver, rows, progress, preemption, seconds) -> None:
+        time_step = self._begin_games()
+        policy_state = tf.constant(self._progress.policy_state)
+        clock = time.monotonic()
+        work = {'sampling': 0.0, 'updates': 0.0}
+        first = self._step
+        while self._step < self._train_agent_steps:
+            # A value that does not change is not worth an assignment.
+            self._set_epsilon()
+            driver.begin(time_step, policy_state)
+            if self._overlap:
+                self._learn(work)
+            try:
+                time_step, policy_state = driver.finish()
+            except environment.GameFailed as error:
+                self._games.value = b''  # Every game begins a new episode.
+                path = self._save(games=False)
+                raise environment.GameFailed(
+                    f'{error} All before agent step {self._step} is in {path}; the same command '
+                    'goes on from there with new episodes.') from error
+            before = self._step
+            self._step += int(np.sum(~time_step.is_first()))
+            self._progress.policy_state.assign(policy_state)
+            if not self._overlap:
+                self._learn(work)
+            progress.advance(self._step)
+            done = self._step >= self._train_agent_steps
+            if done or self._step // self._save_every > before // self._save_every:
+                if self._overlap and done:
+                    self._learn(work)
+                seconds += time.monotonic() - clock
+                steps = self._step - first
+                speed = steps / max(time.monotonic() - clock, 1e-9)
+                values = {'train_seconds': seconds, 'agent_steps_per_second': speed,
+                          **{f'seconds_{name}': value
+                             for name, value in {**work, **driver.take_seconds()}.items()}}
+                self._end_interval(rows, progress, values, done or (
+                    self._evaluate_every is not None
+                    and self._step // self._evaluate_every > before // self._evaluate_every))
+                work = dict.fromkeys(work, 0.0)
+                first, clock = self._step, time.monotonic()
+            elif self._replay.is_commit_due:  # Episodes of a few steps take more frames.
+                self._save()
+            preemption.check()
+
+    def _begin_games(self):
+        """The time step to go on from: that of the checkpoint, or of new episodes."""
+        if self._games.value:
+            self._env.set_state(self._games.value)
+            return self._env.current_time_step()
+        time_step = self._env.reset()
+        zeros = np.zeros(self._env.batch_size)
+        self._replay.append(
+            time_step.observation[..., -1], zeros, zeros, zeros + 1, time_step.is_first())
+        return time_step
+
+    def _set_epsilon(self) -> None:
+        # A uniformly random policy fills the memory before learning starts.
+        epsilon = 1.0 if self._step < self._replay_start else self._epsilon(self._step)
+        if epsilon != self._last_epsilon:
+            self._exploration.assign(epsilon)
+            self._last_epsilon = epsilon
+
+    _last_epsilon = None
+
+    def _learn(self, work) -> None:
+        """The updates that are due."""
+        due = max(0, self._step - self._replay_start) // self._update_period
+        update = int(self._agent.train_step_counter.numpy())
+        for number in range(update, due):
+            start = time.perf_counter()
+            batch = self._replay.sample(self._minibatch_size, number)
+            sampled = time.perf_counter()
+            try:
+                loss, td_error = self._learner(batch)
+            except tf.errors.InvalidArgumentError as error:
+                if 'inf or nan' not in str(error):
+                    raise
+                raise FloatingPointError(
+                    f'The loss of update {number}, agent step {self._step}, is not finite; the '
+                    f'last good checkpoint is {self._last_checkpoint()}.') from error
+            self._replay.update_priorities(batch.index, td_error)
+            self._losses[0] += loss
+            self._losses[1] += 1
+            work['sampling'] += sampled - start
+            work['updates'] += time.perf_counter() - sampled
+
+    def _end_interval(self, rows, progress, values, evaluate) -> None:
+        score, length, episodes = self._metrics
+        if episodes.result() > 0:
+            values['train_score'] = float(score.result())
+            values['train_episode_agent_steps'] = float(length.result())
+        values['episodes'] = int(episodes.result())
+        values['epsilon'] = float(self._exploration.numpy())
+        values['updates'] = int(self._agent.train_step_counter.numpy())
+        if self._losses[1]:
+            values['loss'] = self._losses[0] / self._losses[1]
+        self._losses = [0.0, 0]
+        if evaluate:
+            scores = self._evaluate(self._step).result()
+            values |= {name: scores[name] for name in ('score', 'score_std')}
+            values['predicted_q'] = self._predicted_value()
+            if scores['score'] > self._progress.best_score.numpy():
+                self._progress.best_score.assign(scores['score'])
+                self._progress.best_step.assign(self._step)
+        rows.add(self._step, values)
+        self._save()
+        progress.show({name: values[name] for name in ('train_score', 'score', 'epsilon')
+                       if name in values})
+
+    def _predicted_value(self) -> float:
+        """max_a Q, averaged over the held-out states (Fig. 2c and d)."""
+        values = [np.max(self._values(part), axis=1)
+                  for part in np.array_split(self._held_out_states,
+                                             -(-len(self._held_out_states) // 100))]
+        return float(np.mean(np.concatenate(values)))
+
+    def _save(self, games: bool = True) -> str:
+        if not checkpoints.all_finite(self._agent.model.trainable_variables):
+            raise FloatingPointError(
+                f'A weight is not finite at agent step {self._step}; the last good checkpoint is '
+                f'{self._last_checkpoint()}.')
+        if games:
+            self._games.value = self._env.get_state()
+        self._memory.value = _pack(self._replay.state())
+        self._interval.value = json.dumps(self._losses).encode()
+        self._progress.agent_step.assign(self._step)
+        # The frames first: a checkpoint is never ahead of them.
+        self._replay.flush()
+        path = self._checkpoints.save(
+            self._step, keep={int(self._progress.best_step.numpy())})
+        self._replay.commit()
+        return path
+
+    def _last_checkpoint(self) -> str:
+        steps = self._checkpoints.steps()
+        return self._checkpoints.path(steps[-1]) if steps else 'none'
+
+
+def _pack(arrays: dict) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+def _unpack(data: bytes) -> dict:
+    return dict(np.load(io.BytesIO(data)))

@@ -1,0 +1,150 @@
+"""Rings of frames in files: what survives a kill, and what is told of damage."""
+
+import os
+
+import numpy as np
+import pytest
+
+from research.dqn import replay
+from research.dqn import storage
+from tests.research.dqn import plain_replay
+
+
+def memory(directory, slack=10, slots=20):
+    return replay.FrameReplay(
+        2 * slots, (plain_replay.HEIGHT, plain_replay.WIDTH), num_streams=2,
+        directory=str(directory), slack_frames=2 * slack)
+
+
+def batch(memory):
+    return memory.sample(64, key=3)
+
+
+def same(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def append(memory, first, slots, salt=0):
+    """Appends slots from number `first` on; `salt` makes other ones."""
+    for number in range(first, first + slots):
+        memory.append(
+            np.stack([plain_replay.frame(number + salt, stream) for stream in range(2)]),
+            [number % 5, salt % 5], [1.0, -1.0], [1.0, float(number % 4 > 0)],
+            [number % 6 == 0, number % 7 == 0])
+
+
+def fill(directory, slots=33):
+    """A memory that was saved after `slots` slots, and what it is then."""
+    first = memory(directory)
+    for number in range(slots):
+        append(first, number, 1)
+        first.flush()
+        first.commit()
+    return first, first.state(), batch(first)
+
+
+def test_what_was_appended_after_the_checkpoint_leaves_it_alone(tmp_path):
+    first, state, saved = fill(tmp_path)
+    append(first, 33, 10)  # All the slack; the process dies here.
+    assert not same(batch(first), saved)
+    second = memory(tmp_path)
+    second.restore(state)
+    assert len(second) == 40
+    assert same(batch(second), saved)
+
+
+def test_appending_goes_on_as_if_nothing_had_happened(tmp_path):
+    first, state, _ = fill(tmp_path / 'killed')
+    append(first, 33, 7, salt=40)
+    second = memory(tmp_path / 'killed')
+    second.restore(state)
+    whole, _, _ = fill(tmp_path / 'whole')
+    for each in (second, whole):
+        append(each, 33, 9)
+    assert same(batch(second), batch(whole))
+
+
+def test_nothing_that_a_checkpoint_relies_on_is_overwritten(tmp_path):
+    first, _, _ = fill(tmp_path)
+    append(first, 33, 9)
+    assert first.is_commit_due
+    append(first, 42, 1)
+    with pytest.raises(RuntimeError, match='no slack'):
+        append(first, 43, 1)
+    first.commit()
+    assert not first.is_commit_due
+    append(first, 43, 1)
+
+
+@pytest.mark.parametrize('name', ['frames.bin', 'steps.bin', 'checksums.bin'])
+def test_a_changed_byte_is_found(tmp_path, name):
+    _, state, _ = fill(tmp_path, slots=15)
+    with open(tmp_path / name, 'r+b') as file:
+        file.seek(15)
+        byte = file.read(1)
+        file.seek(15)
+        file.write(bytes([byte[0] ^ 4]))
+    with pytest.raises(storage.DamagedReplay, match=r'slot \d+ of the replay memory is damaged'):
+        memory(tmp_path).restore(state)
+
+
+def test_a_byte_outside_what_was_saved_does_not_matter(tmp_path):
+    _, state, saved = fill(tmp_path, slots=15)
+    with open(tmp_path / 'frames.bin', 'r+b') as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b'x')
+    second = memory(tmp_path)
+    second.restore(state)
+    assert same(batch(second), saved)
+
+
+def test_a_file_that_was_cut_short_is_named(tmp_path):
+    fill(tmp_path, slots=15)
+    size = os.path.getsize(tmp_path / 'frames.bin')
+    os.truncate(tmp_path / 'frames.bin', size - 5)
+    with pytest.raises(storage.DamagedReplay, match=f'frames.bin has {size - 5} bytes, not {size}'):
+        memory(tmp_path)
+
+
+def test_a_missing_file_is_damage(tmp_path):
+    _, state, _ = fill(tmp_path, slots=15)
+    os.remove(tmp_path / 'steps.bin')
+    with pytest.raises(storage.DamagedReplay, match='steps.bin is missing'):
+        memory(tmp_path)
+
+
+def test_another_layout_is_refused(tmp_path):
+    fill(tmp_path, slots=15)
+    with pytest.raises(storage.DamagedReplay, match='is of another replay memory'):
+        memory(tmp_path, slots=21)
+
+
+def test_files_take_no_room_before_they_are_written(tmp_path):
+    replay.FrameReplay(100_000, directory=str(tmp_path))
+    assert os.path.getsize(tmp_path / 'frames.bin') == 100_000 * 84 * 84
+    assert os.stat(tmp_path / 'frames.bin').st_blocks * 512 < 1e6
+
+
+def test_no_room_is_said_before_anything_is_made(tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, 'free_memory', lambda: 10**15)
+    with pytest.raises(OSError, match=r'takes 7\d+\.\d\d GB and .* GB of disk are free'):
+        replay.FrameReplay(10**9, directory=str(tmp_path / 'replay'))
+    assert not (tmp_path / 'replay').exists()
+    monkeypatch.setattr(storage, 'free_memory', lambda: 10**6)
+    with pytest.raises(ValueError, match='choose a smaller FrameReplay.capacity_frames'):
+        replay.FrameReplay(1000, directory=str(tmp_path / 'replay'))
+
+
+def test_remote_folders_are_refused(monkeypatch):
+    with pytest.raises(ValueError, match='has to be on a local disk'):
+        replay.FrameReplay(1000, directory='gs://bucket/run/replay')
+
+
+def test_free_memory_is_plausible():
+    assert 10**8 < storage.free_memory() < 10**14
+
+
+if __name__ == '__main__':
+    import sys
+
+    sys.exit(pytest.main([__file__, *sys.argv[1:]]))

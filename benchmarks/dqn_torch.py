@@ -46,8 +46,8 @@ AGENT_STEPS_PER_UPDATE = 4
 IMAGE = (4, 84, 84)
 CONVOLUTIONS = ((32, 8, 4), (64, 4, 2), (64, 3, 1))  # Filters, size, stride.
 HIDDEN = 512
+DTYPES = ('float32', 'bfloat16')
 LAYOUTS = ('contiguous', 'channels_last')
-FASTER_LAYOUT = {'float32': 'contiguous', 'bfloat16': 'channels_last'}
 
 
 # Arithmetic.
@@ -138,7 +138,7 @@ def update_ms(
       blocks: how many are timed, after one to warm up.
       dtype: 'float32' or 'bfloat16', which is torch's autocast.
       layout: one of LAYOUTS, of images and weights.
-      compiled: with torch.compile.
+      compiled: the loss and the optimizer with torch.compile.
       actions: of the game.
 
     Returns:
@@ -153,7 +153,7 @@ def update_ms(
     loss_of = functools.partial(
         td_loss, online, target, dtype=getattr(torch, dtype), layout=memory_format)
     if compiled:
-        loss_of = torch.compile(loss_of)
+        loss_of, optimizer.step = torch.compile(loss_of), torch.compile(optimizer.step)
     pixels = torch.randint(256, (10, 2, BATCH, *IMAGE), dtype=torch.uint8)
     batches = [
         (images, torch.randint(actions, [BATCH]), torch.randint(-1, 2, [BATCH]).float(),
@@ -344,8 +344,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument('--mode', choices=('update', 'train'), required=True)
     parser.add_argument('--threads', type=positive, help='by default as many as processors')
     one = parser.add_argument_group('--mode=update')
-    one.add_argument('--dtype', choices=FASTER_LAYOUT, default='float32', help='or autocast')
-    one.add_argument('--layout', choices=LAYOUTS, help='of the images; by default the faster')
+    one.add_argument('--dtype', choices=DTYPES, default=DTYPES[0], help='bfloat16 is autocast')
+    one.add_argument('--layout', choices=LAYOUTS, default=LAYOUTS[1], help='of images and weights')
     one.add_argument('--compile', action='store_true', help='with torch.compile')
     one.add_argument('--actions', type=positive, default=6, help='of the game')
     one.add_argument('--updates', type=positive, default=40, help='in a block')
@@ -381,11 +381,10 @@ def main() -> None:
     # As TensorFlow does: numbers that die out must not slow it down.
     torch.set_flush_denormal(True)
     if arguments.mode == 'update':
-        layout = arguments.layout or FASTER_LAYOUT[arguments.dtype]
         result = update_ms(
-            arguments.updates, arguments.blocks, arguments.dtype, layout, arguments.compile,
-            arguments.actions)
-        result |= {'layout': layout, 'memory': memory_mb(), 'libraries': {}}
+            arguments.updates, arguments.blocks, arguments.dtype, arguments.layout,
+            arguments.compile, arguments.actions)
+        result |= {'layout': arguments.layout, 'memory': memory_mb(), 'libraries': {}}
     else:
         result = train(
             arguments.game, arguments.agent_steps, arguments.warm_up_agent_steps, arguments.envs,

@@ -29,7 +29,8 @@ class NatureQNetwork(tf.keras.Model):
     """
 
     def __init__(self, num_actions: int,
-                 convolutions: Sequence[tuple[int, int, int]] = ((32, 8, 4), (64, 4, 2), (64, 3, 1)),
+                 convolutions: Sequence[tuple[int, int, int]] = (
+                     (32, 8, 4), (64, 4, 2), (64, 3, 1)),
                  hidden_units: int = 512, dueling: bool = False, seed: int = 0):
         super().__init__()
         self.num_actions = num_actions

@@ -60,7 +60,7 @@ class EpsilonGreedyPolicy(tf_policy.TFPolicy):
 
     def __init__(self, time_step_spec, action_spec, q_network: Callable,
                  epsilon: float | tf.Variable, seed: int = 0):
-        # tf-agents would set the count back to 0 where an episode begins, and so every episode would
+        # tf-agents would set the count back to 0 where an episode begins, and every episode would
         # explore alike.
         super().__init__(time_step_spec, action_spec, tf.TensorSpec([], tf.int32),
                          automatic_state_reset=False, name='EpsilonGreedyPolicy')

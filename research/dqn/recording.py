@@ -82,7 +82,7 @@ def load(path: str, observation_shape: tuple[int, ...]) -> Recording:
         with open(path, 'rb') as file:
             arrays = np.load(io.BytesIO(file.read()), allow_pickle=False)
         recording = Recording(*(arrays[name] for name in Recording._fields))
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(f'{path} is no recording of a game: {error}.') from error
     if recording.observations.shape[1:] != tuple(observation_shape):
         raise ValueError(f'The recording {path} has observations {recording.observations.shape[1:]}'

@@ -147,7 +147,7 @@ class Training:
         self._held_out_states = self._held_out()
         progress = callbacks.Progress(
             self._step, self._train_agent_steps, os.path.basename(os.path.normpath(self._run_dir)))
-        driver = collector.Collector(
+        self._collector = driver = collector.Collector(
             self._env, self._agent.collect_policy, self._metrics,
             [collector.replay_observer(self._replay, self._clip_rewards)])
         try:
@@ -193,9 +193,8 @@ class Training:
                 values = {'train_seconds': seconds, 'agent_steps_per_second': speed,
                           **{f'seconds_{name}': value
                              for name, value in {**work, **driver.take_seconds()}.items()}}
-                self._end_interval(rows, progress, values, done or (
-                    self._evaluate_every is not None
-                    and self._step // self._evaluate_every > before // self._evaluate_every))
+                self._end_interval(rows, progress, values, self._evaluate_every is not None and (
+                    done or self._step // self._evaluate_every > before // self._evaluate_every))
                 work = dict.fromkeys(work, 0.0)
                 first, clock = self._step, time.monotonic()
             elif self._replay.is_commit_due:  # Episodes of a few steps take more frames.

@@ -38,8 +38,8 @@ def check(batch, transitions):
 
 
 @pytest.mark.parametrize('slots', [7, 39, 40, 41, 100, 433])
-@pytest.mark.parametrize('num_streams, history, n_step', [(1, 4, 1), (3, 4, 1), (2, 3, 3), (1, 5, 2),
-                                                         (2, 1, 1)])
+@pytest.mark.parametrize('num_streams, history, n_step', [
+    (1, 4, 1), (3, 4, 1), (2, 3, 3), (1, 5, 2), (2, 1, 1)])
 def test_contents_equal_plain_lists_under_wrap_around(slots, num_streams, history, n_step):
     memory, plain = memories(num_streams=num_streams, history=history, n_step=n_step)
     plain_replay.play([memory, plain], slots, num_streams, seed=slots)

@@ -1,0 +1,383 @@
+"""DQN on several machines: actors play, a learner learns, a Reverb server is between them."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Callable
+
+import tensorflow as tf
+from tf_agents.metrics import py_metrics
+from tf_agents.specs import tensor_spec
+
+from official.core import callbacks
+from official.core import checkpoints
+from official.core import experiment
+from official.core import history
+from official.core import run_folder
+from research.dqn import agent as dqn_agent
+from research.dqn import collector
+from research.dqn import evaluation as dqn_evaluation
+from research.dqn import learner
+from research.dqn import play
+from research.dqn import policy
+from research.dqn import reverb_replay
+
+_ADDRESS = 'server.txt'
+
+
+class ReverbLearner(play.AgentExperiment):
+    """Learns from what `ReverbActor`s play, as Algorithm 1 does.
+
+    The replay server is in this process; its address is printed and in `server.txt` of the run
+    folder. A learner that is stopped and started again goes on from its last checkpoint, at the
+    same port, and its actors find it again. All counts are of parameter updates or transitions.
+
+    - Actors play with weights that are up to `publish_every_updates` and their own interval old.
+    - A run that goes on is not one that was never stopped: transitions since the last checkpoint
+      are lost, and who comes first is chance anyway.
+
+    Args:
+      run_dir: see `Experiment`.
+      seed: of the weights and the evaluations.
+      data_dir: see `AgentExperiment`.
+      strategy: one device, or several between which minibatches are divided.
+      environment: see `AgentExperiment`; here for evaluation alone.
+      q_network: see `AgentExperiment`.
+      optimizer: see `AgentExperiment`.
+      agent: see `AgentExperiment`.
+      port: of the server; 0 for the one it had before, or any free one.
+      capacity_transitions: how many the replay memory keeps.
+      replay_start_transitions: how many there must be before learning starts.
+      update_period_transitions: new transitions for an update; actors or learner wait.
+      lead_updates: how many updates the learner may be ahead of that, and the actors may.
+      n_step: steps of a transition.
+      minibatch_size: transitions in an update.
+      clip_rewards: learn from the sign of the rewards.
+      train_updates: updates in all.
+      publish_every_updates: updates between two states of the weights that actors see.
+      save_every_updates: updates between checkpoints and rows of the history.
+      evaluate_every_updates: updates between evaluations, a multiple of it; None for none.
+      save_replay: whether a checkpoint has the replay memory; else it is filled anew. It goes to
+        the folder `replay` in the run folder, compressed; the server halts while it is written.
+      linger_seconds: how long the server stays at the end, to tell the actors.
+      periodic_evaluation: `evaluation.Evaluation` of these.
+      final_evaluation: see `AgentExperiment`.
+      report_best: see `AgentExperiment`.
+      num_held_out_states: see `DqnExperiment`.
+      random_hertz: see `AgentExperiment`.
+      bfloat16: see `AgentExperiment`.
+      jit_compile: compile the update with XLA, where the strategy can.
+      reporter: see `ModelExperiment`.
+      title: see `ModelExperiment`.
+
+    Raises:
+      ValueError: a count is not positive, or evaluations do not fall on checkpoints.
+    """
+
+    def __init__(
+            self,
+            run_dir: str,
+            seed: int = 0,
+            data_dir: str | None = None,
+            strategy: tf.distribute.Strategy | None = None,
+            *,
+            environment: Callable,
+            q_network: Callable,
+            optimizer: Callable,
+            agent: Callable = dqn_agent.DqnAgent,
+            port: int = 0,
+            capacity_transitions: int = 1_000_000,
+            replay_start_transitions: int = 50_000,
+            update_period_transitions: int = 4,
+            lead_updates: int = 100,
+            n_step: int = 1,
+            minibatch_size: int = 32,
+            clip_rewards: bool = True,
+            train_updates: int = 12_500_000,
+            publish_every_updates: int = 100,
+            save_every_updates: int = 12_500,
+            evaluate_every_updates: int | None = 62_500,
+            save_replay: bool = True,
+            linger_seconds: float = 10,
+            periodic_evaluation: dqn_evaluation.Evaluation = dqn_evaluation.Evaluation(
+                episodes=None, agent_steps=135_000),
+            final_evaluation: dqn_evaluation.Evaluation = dqn_evaluation.Evaluation(),
+            report_best: bool = True,
+            num_held_out_states: int = 500,
+            random_hertz: tuple[int, ...] = (10, 60),
+            bfloat16: bool = False,
+            jit_compile: bool = False,
+            reporter: Callable | None = None,
+            title: str = ''):
+        _check_positive('ReverbLearner', update_period_transitions=update_period_transitions,
+                        lead_updates=lead_updates, n_step=n_step, minibatch_size=minibatch_size,
+                        train_updates=train_updates, publish_every_updates=publish_every_updates,
+                        save_every_updates=save_every_updates)
+        if evaluate_every_updates and evaluate_every_updates % save_every_updates:
+            raise ValueError(
+                f'ReverbLearner.evaluate_every_updates = {evaluate_every_updates} is not a multiple '
+                f'of save_every_updates = {save_every_updates}.')
+        super().__init__(
+            run_dir, seed, data_dir, strategy, environment=environment, q_network=q_network,
+            optimizer=optimizer, agent=agent, num_games=1, final_evaluation=final_evaluation,
+            report_best=report_best and bool(evaluate_every_updates), random_hertz=random_hertz,
+            bfloat16=bfloat16, reporter=reporter, title=title)
+        height, width, frames = self.env.observation_spec().shape
+        self._rules = reverb_replay.Rules(frames, n_step, self.agent.discount, clip_rewards)
+        self._make_server = lambda: reverb_replay.ReplayServer(
+            (height, width), reverb_replay.broadcast(self.model.variables, self._rules),
+            self._rules, capacity_transitions=capacity_transitions,
+            min_transitions=replay_start_transitions,
+            samples_per_insert=minibatch_size / update_period_transitions,
+            error_buffer_samples=minibatch_size * lead_updates,
+            port=port or self._previous_port(),
+            directory=os.path.join(run_dir, 'replay') if save_replay else None)
+        self._minibatch_size = minibatch_size
+        self._train_updates = train_updates
+        self._publish_every = publish_every_updates
+        self._save_every = save_every_updates
+        self._evaluate_every = evaluate_every_updates
+        self._save_replay = save_replay
+        self._linger_seconds = linger_seconds
+        self._periodic_evaluation = periodic_evaluation
+        self._num_held_out_states = num_held_out_states
+        self._learner = learner.Learner(self.agent, self.strategy, jit_compile)
+        self._values = tf.function(self.agent.model)
+        self._best = play.Best()
+        self._checkpoints = checkpoints.Checkpoints(
+            os.path.join(run_dir, 'checkpoints'), {'agent': self.agent, 'best': self._best},
+            write=self.is_chief)
+
+    @property
+    def step(self) -> int:
+        """Parameter updates of the weights that the agent has."""
+        return int(self.agent.train_step_counter.numpy())
+
+    def restore(self, best: bool) -> None:
+        play.restore(self._checkpoints, self._best.step, best)
+
+    def train(self) -> None:
+        """Learns to the end, from the last checkpoint if there is one.
+
+        Raises:
+          FloatingPointError: a loss is not finite.
+          OSError: the port is in use.
+        """
+        if self._checkpoints.steps():
+            self.restore(best=False)
+        if self.step >= self._train_updates:
+            return
+        server = self._make_server()
+        rows = history.History(self.run_dir, self.step, write=self.is_chief)
+        progress = callbacks.Progress(
+            self.step, self._train_updates, os.path.basename(os.path.normpath(self.run_dir)))
+        try:
+            server.publish(self.step)
+            run_folder.write_text(os.path.join(self.run_dir, _ADDRESS), server.address + '\n')
+            print(f'The replay server is at {server.address}; actors take it as '
+                  f"--gin_param=\"ReverbActor.server='{server.address}'\".", flush=True)
+            with callbacks.Preemption(lambda: self._save(server), lambda: self.step) as preemption:
+                self._learn(server, rows, progress, preemption)
+            server.publish(self.step, done=True)
+            time.sleep(self._linger_seconds)
+        finally:
+            progress.close()
+            server.stop()
+
+    def _previous_port(self) -> int:
+        try:
+            with open(os.path.join(self.run_dir, _ADDRESS), encoding='utf-8') as file:
+                return int(file.read().rpartition(':')[2])
+        except (OSError, ValueError):
+            return 0
+
+    def _learn(self, server, rows, progress, preemption) -> None:
+        reader = reverb_replay.ReplayReader(server, self._rules, preemption.check)
+        states = dqn_evaluation.held_out_states(
+            self.environment, self._num_held_out_states, play.seed_of(self.seed, 1))
+        seconds = rows.rows[-1].get('train_seconds', 0.0) if rows.rows else 0.0
+        clock, first, losses, sampling = time.monotonic(), self.step, 0.0, 0.0
+        for update in range(self.step, self._train_updates):
+            start = time.perf_counter()
+            batch = reader.sample(self._minibatch_size, update)
+            sampling += time.perf_counter() - start
+            try:
+                losses += self._learner(batch)[0]
+            except tf.errors.InvalidArgumentError as error:
+                if 'inf or nan' not in str(error):
+                    raise
+                raise FloatingPointError(
+                    f'The loss of update {update} is not finite; the last good checkpoint is '
+                    f'{self._last_checkpoint()}.') from error
+            done = update + 1
+            if done % self._publish_every == 0:
+                server.publish(done)
+                progress.advance(done)
+            if done % self._save_every == 0 or done == self._train_updates:
+                duration = time.monotonic() - clock
+                seconds += duration
+                values = {
+                    'train_seconds': seconds, 'updates_per_second': (done - first) / duration,
+                    'seconds_sampling': sampling, 'loss': losses / (done - first),
+                    **dict(zip(('replay_transitions', 'transitions'), server.transitions()))}
+                self._end_interval(server, rows, progress, values, states)
+                clock, first, losses, sampling = time.monotonic(), done, 0.0, 0.0
+            preemption.check()
+
+    def _end_interval(self, server, rows, progress, values, states) -> None:
+        step = self.step
+        if step == self._train_updates or (
+                self._evaluate_every and step % self._evaluate_every == 0):
+            scores = self.play(self._periodic_evaluation, play.seed_of(self.seed, 2 + step)).result()
+            values |= {name: scores[name] for name in ('score', 'score_std')}
+            values['predicted_q'] = play.average_max_value(self._values, states)
+            self._best.note(step, scores['score'])
+        rows.add(step, values)
+        self._save(server)
+        progress.advance(step)
+        progress.show({name: values[name] for name in ('score', 'loss') if name in values})
+
+    def _save(self, server) -> str:
+        if not checkpoints.all_finite(self.agent.model.trainable_variables):
+            raise FloatingPointError(
+                f'A weight is not finite at update {self.step}; the last good checkpoint is '
+                f'{self._last_checkpoint()}.')
+        path = self._checkpoints.save(self.step, keep={int(self._best.step.numpy())})
+        if self._save_replay:
+            server.checkpoint()
+        return path
+
+    def _last_checkpoint(self) -> str:
+        steps = self._checkpoints.steps()
+        return self._checkpoints.path(steps[-1]) if steps else 'none'
+
+
+class ReverbActor(experiment.Experiment):
+    """Plays for a `ReverbLearner` until that has learnt.
+
+    Every actor has its own seed, run folder and clock: epsilon is that of its own agent steps, and
+    1 until learning has started. An actor that is started again begins anew.
+
+    Args:
+      run_dir: see `Experiment`.
+      seed: of the games and the exploration; each actor has its own.
+      data_dir: without meaning; the games come with packages.
+      strategy: without meaning.
+      environment: makes a `GameEnvironment`, called with num_games= and seed=.
+      q_network: called as q_network(num_actions=, seed=), gives a Keras model as the learner's.
+      server: address of the learner's server, 'host:port'.
+      epsilon: gives epsilon of an agent step.
+      num_games: games played at once.
+      pull_every_agent_steps: steps between two looks at the learner's weights.
+      log_every_agent_steps: steps between rows of the history.
+      connect_seconds: how long to try to reach the server at first.
+      reconnect_seconds: how long the server may be gone later.
+
+    Raises:
+      ValueError: a count is not positive.
+    """
+
+    def __init__(
+            self,
+            run_dir: str,
+            seed: int = 0,
+            data_dir: str | None = None,
+            strategy: tf.distribute.Strategy | None = None,
+            *,
+            environment: Callable,
+            q_network: Callable,
+            server: str,
+            epsilon: Callable = policy.LinearEpsilon(),
+            num_games: int = 1,
+            pull_every_agent_steps: int = 400,
+            log_every_agent_steps: int = 50_000,
+            connect_seconds: float = 20,
+            reconnect_seconds: float = 600):
+        super().__init__(run_dir, seed, data_dir, strategy)
+        _check_positive('ReverbActor', num_games=num_games,
+                        pull_every_agent_steps=pull_every_agent_steps,
+                        log_every_agent_steps=log_every_agent_steps)
+        self._environment = environment
+        self._q_network = q_network
+        self._server = server
+        self._epsilon = epsilon
+        self._num_games = num_games
+        self._pull_every = pull_every_agent_steps
+        self._log_every = log_every_agent_steps
+        self._connect_seconds = connect_seconds
+        self._reconnect_seconds = reconnect_seconds
+
+    def train(self) -> None:
+        """Plays until the learner says that it is done.
+
+        Raises:
+          ValueError: the address is none, or the learner's frames or Q-network are others.
+          ConnectionError: the server does not answer, or has been gone for too long.
+          environment.GameFailed: a game raised.
+        """
+        env = self._environment(num_games=self._num_games, seed=self.seed)
+        model = self._q_network(num_actions=len(env.action_names), seed=self.seed)
+        height, width, frames = env.observation_spec().shape
+        model(tf.zeros([1, height, width, frames], tf.uint8))
+        link = reverb_replay.Link(
+            self._server, (height, width), model.variables, self._connect_seconds,
+            self._reconnect_seconds)
+        writer = reverb_replay.TransitionWriter(link.client, self._num_games, link.rules)
+        exploration = tf.Variable(1.0, trainable=False)
+        behaviour = policy.EpsilonGreedyPolicy(
+            tensor_spec.from_spec(env.time_step_spec()), tensor_spec.from_spec(env.action_spec()),
+            model, exploration, self.seed)
+        observer = collector.replay_observer(writer, link.rules.clip_rewards)
+        metrics = [
+            py_metrics.AverageReturnMetric(buffer_size=100, batch_size=self._num_games),
+            py_metrics.NumberOfEpisodes()]
+        driver = collector.Collector(env, behaviour, metrics, [observer])
+        try:
+            self._play(env, driver, behaviour, exploration, link, writer, metrics)
+        finally:
+            driver.close()
+
+    def _play(self, env, driver, behaviour, exploration, link, writer, metrics) -> None:
+        rows = history.History(self.run_dir, -1)
+        time_step = env.reset()
+        policy_state = behaviour.get_initial_state(self._num_games)
+        step, clock, first = 0, time.monotonic(), 0
+        while not link.is_done:
+            # A uniformly random policy fills the memory before learning starts.
+            exploration.assign(self._epsilon(step) if link.updates else 1.0)
+            time_step, policy_state = driver.run(time_step, policy_state)
+            before, step = step, step + int((~time_step.is_first()).sum())
+            # Once a second, while the server makes actors wait or is gone, and now and then.
+            while not writer.wait(1.0) and not link.is_done:
+                link.pull()
+            if step // self._pull_every > before // self._pull_every:
+                link.pull()
+            if step // self._log_every > before // self._log_every or link.is_done:
+                score, episodes = (float(metric.result()) for metric in metrics)
+                now = time.monotonic()
+                rows.add(step, {
+                    'epsilon': float(exploration.numpy()), 'episodes': int(episodes),
+                    'updates': link.updates,
+                    'agent_steps_per_second': (step - first) / (now - clock),
+                    **({'train_score': score} if episodes else {})})
+                clock, first = now, step
+        print(f'The learner is done; {step} agent steps of this actor.', flush=True)
+
+    def evaluate(self) -> dict:
+        raise ValueError(f'An actor has no result: {_IS_LEARNERS}')
+
+    def export(self) -> str:
+        raise ValueError(f'An actor exports nothing: {_IS_LEARNERS}')
+
+    def report(self) -> str:
+        raise ValueError(f'An actor has no report: {_IS_LEARNERS}')
+
+
+_IS_LEARNERS = "that is the learner's; run an actor with --mode=train."
+
+
+def _check_positive(owner: str, **counts: int) -> None:
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f'{owner}.{name} = {count} must be at least 1.')

@@ -1,0 +1,128 @@
+"""The protocol of evaluation."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from research.dqn import atari
+from research.dqn import catch
+from research.dqn import environment
+from research.dqn import evaluation
+from research.dqn import games
+from tests.research.dqn.scripted_game import ScriptedGame
+
+
+def lengths(seed):
+    """Scripted games of different lengths: the first plays short episodes, the second long."""
+    return ScriptedGame(frames=lengths.frames.pop(0), seed=seed)
+
+
+def test_every_game_plays_its_share_of_the_episodes():
+    """Else the short episodes would be counted more often."""
+    lengths.frames = [8, 40, 400]
+    env = environment.GameEnvironment(lengths, num_games=3, frame_size=4, max_noop_frames=0)
+    scores = evaluation.play(env, lambda step: np.zeros(3, int), episodes=7)
+    # An episode of n frames scores 1 + ... + n and takes n / 4 agent steps.
+    assert scores.scores == [36.0] * 3 + [820.0] * 2 + [80200.0] * 2
+    assert scores.agent_steps == [2] * 3 + [10] * 2 + [100] * 2
+    result = scores.result()
+    assert result['score'] == pytest.approx(np.mean(scores.scores))
+    assert result['score_std'] == pytest.approx(np.std(scores.scores, ddof=1))
+    assert (result['score_median'], result['episodes']) == (820.0, 7)
+
+
+def test_a_number_of_steps_counts_whole_episodes():
+    lengths.frames = [20]
+    env = environment.GameEnvironment(lengths, frame_size=4, max_noop_frames=0)
+    scores = evaluation.play(env, lambda step: np.zeros(1, int), agent_steps=17)
+    assert scores.scores == [210.0] * 3  # Three episodes of 5 steps; the fourth was not over.
+    lengths.frames = [400]
+    env = environment.GameEnvironment(lengths, frame_size=4, max_noop_frames=0)
+    scores = evaluation.play(env, lambda step: np.zeros(1, int), agent_steps=2)
+    assert scores.scores == [36.0]  # None was over: what there is.
+
+
+def test_the_papers_protocol():
+    """30 times, up to 5 minutes at 60 Hz, epsilon = 0.05, no-op starts."""
+    protocol = evaluation.Evaluation()
+    assert (protocol.episodes, protocol.epsilon, protocol.max_episode_frames) == (30, 0.05, 18_000)
+    env = protocol.make_environment(
+        functools.partial(environment.GameEnvironment, functools.partial(
+            ScriptedGame, frames=10**6, losses=(2,)), frame_size=4), seed=0)
+    assert env.batch_size == 10
+    step = env.reset()
+    assert np.any(step.observation[:, 0, 0, -1] > 0)  # No-op starts.
+    steps, discounts = 0, []
+    while not step.is_last().any():
+        step = env.step(np.zeros(10, int))
+        discounts.append(step.discount)
+        steps += 1
+    # Including its no-ops, no episode is longer than 18 000 frames and four.
+    assert 18_000 - 30 <= 4 * steps <= 18_000
+    assert np.all(np.array(discounts) == 1)  # A lost life ends nothing, nor does the clock.
+
+
+@pytest.mark.parametrize('hertz, frame_skip', [(10, 6), (60, 1)])
+def test_random_players_act_at_their_rate(hertz, frame_skip):
+    made = []
+
+    def make(**arguments):
+        made.append(environment.GameEnvironment(
+            functools.partial(ScriptedGame, frames=60), frame_size=4, **arguments))
+        return made[0]
+
+    scores = evaluation.random_play(make, hertz, seed=1, episodes=4)
+    assert made[0].frame_skip == frame_skip
+    assert len(scores.scores) == 4
+    actions = made[0]._players[0].game.actions
+    changes = np.flatnonzero(np.diff(actions[30:]))  # Behind the no-ops.
+    assert len(changes) > 2
+    assert set(np.bincount(actions[-60:], minlength=3) > 0) == {True}
+    if hertz == 10:
+        assert np.diff(changes).min() >= 6 - 1
+    else:
+        assert np.diff(changes).min() == 1
+
+
+def test_random_play_scores_what_the_paper_has():
+    """Extended Data Table 2: Pong -20.7; here 30 episodes, whose deviation is below 1."""
+    make = functools.partial(
+        environment.GameEnvironment, functools.partial(atari.AtariGame, 'pong'))
+    scores = evaluation.random_play(make, 10, seed=0, episodes=10).scores
+    assert np.mean(scores) == pytest.approx(-20.7, abs=0.7)
+
+
+def test_random_players_follow_their_seed():
+    make = functools.partial(environment.GameEnvironment, catch.Catch, frame_size=20)
+    one, same, other = (evaluation.random_play(make, 10, seed, 10).scores for seed in (1, 1, 2))
+    assert one == same != other
+
+
+def test_against_the_paper():
+    found = evaluation.against_paper(9.3, 'pong')  # The human's score.
+    assert found['human_normalized_percent'] == pytest.approx(100)
+    assert found['reference'] == {
+        'cell': 'Extended Data Table 2, Pong', 'score': 18.9, 'std': 1.3}
+    assert evaluation.against_paper(1.0, 'catch') == {}
+    assert len(games.table()) == 49
+
+
+def test_held_out_states():
+    make = functools.partial(environment.GameEnvironment, catch.Catch, frame_size=20)
+    states = evaluation.held_out_states(make, 30, seed=1)
+    assert states.shape == (30, 20, 20, 4) and states.dtype == np.uint8
+    assert len(np.unique(states.reshape(30, -1), axis=0)) > 25
+    np.testing.assert_array_equal(states, evaluation.held_out_states(make, 30, seed=1))
+    assert np.any(states != evaluation.held_out_states(make, 30, seed=2))
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match='needs one of episodes = 30 and agent_steps = 100'):
+        evaluation.Evaluation(agent_steps=100)
+    with pytest.raises(ValueError, match='hertz = 7 does not divide 60'):
+        evaluation.random_play(None, 7, 0)
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__]))

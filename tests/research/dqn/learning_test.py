@@ -1,0 +1,33 @@
+"""The small game is learnt to its optimum, through the launcher."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__)))))
+
+
+def test_catch_is_learnt_to_its_optimum(tmp_path):
+    done = subprocess.run(
+        [sys.executable, '-m', 'official.launch', '--gin_file=gin_configs/dqn/catch.gin',
+         f'--model_dir={tmp_path}/run', '--gin_param=DqnReport.agent_steps=300'],
+        cwd=ROOT, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert 'Warning' not in done.stderr and 'gymnasium' not in done.stderr.lower()
+    result = json.loads((tmp_path / 'run' / 'result.json').read_text())
+    # The optimum is 10; two agent steps in a thousand may be wrong.
+    assert result['score'] >= 9.7
+    assert result['random_10hz_score'] < 3
+    report = (tmp_path / 'run' / 'report.html').read_text()
+    for title in ('The agent plays', 'Figure 2', 'Figure 4', 'Extended Data Figure 1',
+                  'Extended Data Figure 2'):
+        assert title in report
+    assert 'data:image/gif' in report and 'Against a human tester' not in report
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__]))

@@ -1,0 +1,93 @@
+"""The sections of the report, and what the recording behind them shows."""
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official.modeling import random
+from research.dqn import network
+from research.dqn import pictures
+from research.dqn import recording
+from research.dqn import report
+from tests.research.dqn import tiny
+
+
+@pytest.fixture(scope='module')
+def run(tmp_path_factory):
+    made = tiny.make(tmp_path_factory.mktemp('run'), train_agent_steps=400)
+    made.train()
+    made.evaluate()
+    return made
+
+
+def sections(run, monkeypatch, **arguments):
+    """The sections' titles, and what the pictures were drawn from."""
+    drawn = {}
+    for name in ('embedding', 'two_players', 'values_along', 'learning_curves'):
+        def draw(*args, name=name, **kwargs):
+            drawn[name] = args, kwargs
+            return f'<p>{name}</p>'
+        monkeypatch.setattr(pictures, name, draw)
+    made = report.DqnReport(agent_steps=150, epsilon=0.0, **arguments)(
+        model=run.model, data=run.data, key=random.make_key(5))
+    return made, drawn
+
+
+def test_pictures_show_the_agent(run, monkeypatch, tmp_path):
+    made, drawn = sections(run, monkeypatch)
+    own = recording.load(run.data.run_dir + '/recording.npz', (20, 20, 2))
+    assert len(own.actions) == 150
+    values = run.model(own.observations).numpy()
+    # epsilon is 0: every action is the best one.
+    np.testing.assert_array_equal(own.actions, values.argmax(axis=1))
+    (hidden, value, screens, _), _ = drawn['embedding']
+    np.testing.assert_allclose(hidden, run.model.hidden(own.observations), atol=1e-5)
+    np.testing.assert_allclose(value, values.max(axis=1), atol=1e-5)
+    assert len(screens) == 150
+    (q_values, rewards, _, names), _ = drawn['values_along']
+    length = own.first_episode.stop
+    np.testing.assert_allclose(q_values, values[:length], atol=1e-5)
+    np.testing.assert_array_equal(rewards, own.rewards[:length])
+    assert names == ('NOOP', 'LEFT', 'RIGHT')
+    (_, hidden_other, _, _, _, other), _ = drawn['two_players']
+    assert len(hidden_other) == 75 and other == 'random player'
+    (rows,), lines = drawn['learning_curves']
+    assert [row['step'] // 200 for row in rows] == [1, 2] and lines['random_score'] is not None
+    assert [section.title for section in made][:2] == ['The agent plays', 'Learning (Figure 2)']
+    assert 'data:image/gif' in made[0].html
+
+
+def test_another_players_recording(run, monkeypatch, tmp_path):
+    path = tmp_path / 'human.npz'
+    env = run.data.make(9)
+    recording.save(recording.record(env, lambda step: np.array([1]), 40), str(path))
+    _, drawn = sections(run, monkeypatch, other_recording=str(path))
+    (_, hidden_other, _, screens, _, other), _ = drawn['two_players']
+    assert len(hidden_other) == len(screens) == 40 and other == 'human.npz'
+
+
+def test_a_game_of_the_paper_has_figure_3(run, monkeypatch):
+    monkeypatch.setattr(run.data, 'name', 'pong')
+    made, drawn = sections(run, monkeypatch)
+    assert made[-1].title == 'Against a human tester (Figure 3)' and '<svg' not in made[-1].html
+    assert drawn['learning_curves'][1]['paper_score'] == 18.9
+
+
+def test_a_linear_network_has_a_report_too(tmp_path, monkeypatch):
+    run = tiny.make(tmp_path, train_agent_steps=200, q_network=functools.partial(
+        network.LinearQNetwork))
+    run.train()
+    run.evaluate()
+    _, drawn = sections(run, monkeypatch)
+    assert drawn['embedding'][0][0].shape == (150, 20 * 20 * 2)
+
+
+def test_in_parts():
+    x = np.arange(250, dtype=np.float32)[:, None]
+    np.testing.assert_array_equal(report.in_parts(lambda part: tf.constant(part) * 2, x), 2 * x)
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__]))

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from typing import Callable
 
 import tensorflow as tf
-from tf_agents.specs import tensor_spec
 
-from official.core import history
-from official.core import model_experiment
 from research.dqn import agent as dqn_agent
 from research.dqn import evaluation as dqn_evaluation
-from research.dqn import export
+from research.dqn import play
 from research.dqn import policy
 from research.dqn import training
 
 
-class DqnExperiment(model_experiment.ModelExperiment):
+class DqnExperiment(play.AgentExperiment):
     """Learns to play a game.
 
     A run that is stopped and started again goes on with the same replay memory, games, schedule and
@@ -56,6 +52,7 @@ class DqnExperiment(model_experiment.ModelExperiment):
       bfloat16: compute products in bfloat16; weights stay float32.
       jit_compile: compile the update with XLA, where the strategy can.
       replay_dir: local folder of the replay memory; by default in the run folder.
+      keep_replay: leave it there when the training has ended.
       reporter: see `ModelExperiment`.
       title: see `ModelExperiment`.
 
@@ -94,11 +91,15 @@ class DqnExperiment(model_experiment.ModelExperiment):
             bfloat16: bool = False,
             jit_compile: bool = False,
             replay_dir: str | None = None,
+            keep_replay: bool = False,
             reporter: Callable | None = None,
             title: str = ''):
         super().__init__(
-            run_dir, seed, data_dir, strategy, signatures=export.signatures, reporter=reporter,
-            reference=None, title=title)
+            run_dir, seed, data_dir, strategy, environment=environment, q_network=q_network,
+            optimizer=optimizer, agent=agent, num_games=num_games,
+            final_evaluation=final_evaluation,
+            report_best=report_best and bool(evaluate_every_agent_steps),
+            random_hertz=random_hertz, bfloat16=bfloat16, reporter=reporter, title=title)
         for name, count in (
                 ('num_games', num_games), ('train_agent_steps', train_agent_steps),
                 ('update_period_agent_steps', update_period_agent_steps),
@@ -110,114 +111,36 @@ class DqnExperiment(model_experiment.ModelExperiment):
             raise ValueError(
                 f'DqnExperiment.evaluate_every_agent_steps = {evaluate_every_agent_steps} is not a '
                 f'multiple of save_every_agent_steps = {save_every_agent_steps}.')
-        self.environment = environment
-        self.train_agent_steps = train_agent_steps
-        self.final_evaluation = final_evaluation
-        self.report_best = report_best and bool(evaluate_every_agent_steps)
-        self.random_hertz = random_hertz
-        env = environment(num_games=num_games, seed=seed)
-        self.data = Game(run_dir, env, environment, final_evaluation)
-        previous = tf.keras.mixed_precision.global_policy()
-        tf.keras.mixed_precision.set_global_policy('mixed_bfloat16' if bfloat16 else 'float32')
-        try:
-            with self.strategy.scope():
-                exploration = tf.Variable(1.0, trainable=False, name='epsilon')
-                self.agent = agent(
-                    tensor_spec.from_spec(env.time_step_spec()),
-                    tensor_spec.from_spec(env.action_spec()),
-                    q_network=lambda num_actions: q_network(num_actions=num_actions, seed=seed),
-                    optimizer=optimizer(), epsilon=exploration, seed=seed)
-        finally:
-            tf.keras.mixed_precision.set_global_policy(previous)
-        self.model = self.agent.model
 
         def make_replay(**arguments):
-            height, width, frames = env.observation_spec().shape
+            height, width, frames = self.env.observation_spec().shape
             return replay(
                 frame_shape=(height, width), history=frames, num_streams=num_games,
                 discount=self.agent.discount, seed=seed,
                 directory=replay_dir or os.path.join(run_dir, 'replay'), **arguments)
 
         self._training = training.Training(
-            run_dir, seed, self.strategy, self.agent, env, make_replay, exploration, epsilon,
+            run_dir, seed, self.strategy, self.agent, self.env, make_replay, self.exploration, epsilon,
             train_agent_steps=train_agent_steps,
             replay_start_agent_steps=replay_start_agent_steps,
             update_period_agent_steps=update_period_agent_steps, minibatch_size=minibatch_size,
             clip_rewards=clip_rewards, overlap=overlap, jit_compile=jit_compile,
             save_every_agent_steps=save_every_agent_steps,
-            evaluate_every_agent_steps=evaluate_every_agent_steps,
+            evaluate_every_agent_steps=evaluate_every_agent_steps, keep_replay=keep_replay,
             evaluate=lambda step: self._evaluate_periodically(periodic_evaluation, step),
             held_out=lambda: dqn_evaluation.held_out_states(
-                environment, num_held_out_states, _seed(seed, 1)))
+                environment, num_held_out_states, play.seed_of(seed, 1)))
 
     def train(self) -> None:
         self._training.run()
 
     def _evaluate_periodically(self, protocol, agent_step):
-        return self.play(protocol, _seed(self.seed, 2 + agent_step))
+        return self.play(protocol, play.seed_of(self.seed, 2 + agent_step))
 
-    def play(self, protocol: dqn_evaluation.Evaluation, seed: int) -> dqn_evaluation.Scores:
-        """Plays with the agent's present weights by an evaluation's protocol."""
-        env = protocol.make_environment(self.environment, seed)
-        act = dqn_evaluation.actor(self.agent.act(protocol.epsilon, seed), env.batch_size)
-        return protocol(env, act)
+    @property
+    def step(self) -> int:
+        """Agent steps of the weights that the agent has."""
+        return self._training.agent_step
 
-    @contextlib.contextmanager
-    def reported_model(self):
-        """The Q-network of the best periodic evaluation, or of the last checkpoint."""
-        self._training.restore(best=self.report_best)
-        yield self.model
-
-    def evaluate(self) -> dict:
-        """Plays by the final evaluation's protocol and writes `result.json`.
-
-        Returns:
-          'step' in agent steps, 'seed', 'game', 'score' with its 'score_std' over episodes and
-          more (see `evaluation.Scores`), scores of random players as 'random_<hertz>hz_score', and,
-          for a game of Extended Data Table 2, 'human_normalized_percent' and 'reference'.
-        """
-        with self.reported_model():
-            scores = self.play(self.final_evaluation, _seed(self.seed, 0))
-        result = {'step': self._training.agent_step, 'seed': self.seed,
-                  'game': self.data.name, **scores.result()}
-        for hertz in self.random_hertz:
-            scores = dqn_evaluation.random_play(
-                self.environment, hertz, _seed(self.seed, 0),
-                self.final_evaluation.episodes or 30, self.final_evaluation.max_episode_frames)
-            result[f'random_{hertz}hz_score'] = scores.result()['score']
-        result |= dqn_evaluation.against_paper(result['score'], self.data.name)
-        rows = history.read(self.run_dir)
-        if rows:
-            result['train_seconds'] = rows[-1].get('train_seconds')
-        return self.write_result(result)
-
-
-class Game:
-    """What signatures and reporters are told of the game.
-
-    Args:
-      run_dir: the run folder.
-      env: one of its environments.
-      environment: makes more.
-      protocol: how the agent is evaluated.
-    """
-
-    def __init__(self, run_dir: str, env, environment: Callable,
-                 protocol: dqn_evaluation.Evaluation):
-        self.run_dir = run_dir
-        self.name = env.game_name
-        self.action_names = env.action_names
-        self.frame_skip = env.frame_skip
-        self.observation_shape = env.observation_spec().shape
-        self.screen_shape = env.screens.shape[2:]
-        self._environment = environment
-        self._protocol = protocol
-
-    def make(self, seed: int):
-        """One game as evaluation plays it."""
-        return self._protocol.make_environment(self._environment, seed, num_games=1)
-
-
-def _seed(seed: int, use: int) -> int:
-    """A seed for one use of the run's seed."""
-    return (seed * 1_000_003 + use) % 2**63
+    def restore(self, best: bool) -> None:
+        self._training.restore(best)

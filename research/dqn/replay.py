@@ -288,3 +288,7 @@ class FrameReplay:
     def commit(self) -> None:
         """Frees the slack; to be called when a checkpoint is whole."""
         self._ring.commit()
+
+    def remove(self) -> None:
+        """Removes the frames from the disk."""
+        self._ring.remove()

@@ -56,12 +56,13 @@ class Ring:
         }
         self.nbytes = sum(dtype.itemsize * int(np.prod(shape)) for dtype, shape in shapes.values())
         _check_room(self.nbytes, directory)
+        self._is_new = True
         if directory is None:
             # Zeros that are not touched take no memory yet.
             arrays = {name: np.zeros(shape, dtype) for name, (dtype, shape) in shapes.items()}
         else:
             layout = {name: list(shape) for name, (_, shape) in shapes.items()}
-            is_new = _is_new(directory, layout)
+            self._is_new = is_new = _is_new(directory, layout)
             arrays = {name: _file(os.path.join(directory, name + '.bin'), dtype, shape, is_new)
                       for name, (dtype, shape) in shapes.items()}
             if is_new:  # Last: a folder with a layout has all its files.
@@ -111,6 +112,11 @@ class Ring:
         for file in self._files:
             file.flush()
 
+    def remove(self) -> None:
+        """Removes the files."""
+        if self.directory:
+            shutil.rmtree(self.directory)
+
     def commit(self) -> None:
         """Says that a checkpoint relies on the slots there are now and no older one counts."""
         self._committed = self.count
@@ -121,9 +127,11 @@ class Ring:
         Raises:
           DamagedReplay: a slot is not what was written then.
         """
+        if not self.directory or (self._is_new and count):
+            raise DamagedReplay(
+                f'{self.directory} has no replay memory: it was removed, as at the end of a '
+                'training without keep_replay. Remove the run folder to begin again.')
         self.count = self._committed = count
-        if not self.directory:
-            return
         for number in range(self.oldest, count):
             place = self.place(number)
             if self._checksums[place] != self._checksum(place):

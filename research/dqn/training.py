@@ -19,6 +19,7 @@ from official.core import history
 from research.dqn import collector
 from research.dqn import environment
 from research.dqn import learner
+from research.dqn import play
 
 
 class _Bytes(tf.train.experimental.PythonState):
@@ -42,8 +43,6 @@ class _Progress(tf.Module):
         super().__init__()
         self.agent_step = tf.Variable(0, trainable=False, dtype=tf.int64)
         self.policy_state = tf.Variable(tf.zeros([num_games], tf.int32), trainable=False)
-        self.best_score = tf.Variable(float('-inf'), trainable=False, dtype=tf.float64)
-        self.best_step = tf.Variable(-1, trainable=False, dtype=tf.int64)
 
 
 class Training:
@@ -68,7 +67,7 @@ class Training:
                  train_agent_steps: int, replay_start_agent_steps: int,
                  update_period_agent_steps: int, minibatch_size: int, clip_rewards: bool,
                  overlap: bool, jit_compile: bool, save_every_agent_steps: int,
-                 evaluate_every_agent_steps: int | None, evaluate: Callable,
+                 evaluate_every_agent_steps: int | None, keep_replay: bool, evaluate: Callable,
                  held_out: Callable):
         self._run_dir = run_dir
         self._agent = agent
@@ -84,6 +83,7 @@ class Training:
         self._overlap = overlap
         self._save_every = save_every_agent_steps
         self._evaluate_every = evaluate_every_agent_steps
+        self._keep_replay = keep_replay
         self._evaluate = evaluate
         self._held_out = held_out
         self._is_chief = distribution.is_chief(strategy)
@@ -94,11 +94,12 @@ class Training:
             py_metrics.AverageReturnMetric(buffer_size=100, batch_size=env.batch_size),
             py_metrics.AverageEpisodeLengthMetric(buffer_size=100, batch_size=env.batch_size),
             py_metrics.NumberOfEpisodes()]
-        self._progress = _Progress(env.batch_size)
+        self._progress, self._best = _Progress(env.batch_size), play.Best()
         self._games, self._memory, self._interval = _Bytes(), _Bytes(), _Bytes()
         self._checkpoints = checkpoints.Checkpoints(
             os.path.join(run_dir, 'checkpoints'),
-            {'agent': agent, 'progress': self._progress, 'metrics': self._metrics,
+            {'agent': agent, 'progress': self._progress, 'best': self._best,
+             'metrics': self._metrics,
              'games': self._games, 'memory': self._memory, 'interval': self._interval},
             write=self._is_chief)
         self._replay = None
@@ -116,14 +117,7 @@ class Training:
         Raises:
           FileNotFoundError: there is no checkpoint.
         """
-        steps = self._checkpoints.steps()
-        if not steps:
-            raise FileNotFoundError(
-                f'{self._checkpoints.directory} has no checkpoint: train first.')
-        self._checkpoints.restore(steps[-1])
-        best_step = int(self._progress.best_step.numpy())
-        if best and 0 <= best_step != steps[-1]:
-            self._checkpoints.restore(best_step)
+        play.restore(self._checkpoints, self._best.step, best)
 
     def run(self) -> None:
         """Trains to the end, from the last checkpoint if there is one.
@@ -153,6 +147,8 @@ class Training:
         try:
             with callbacks.Preemption(self._save, lambda: self._step) as preemption:
                 self._loop(driver, rows, progress, preemption, seconds)
+            if not self._keep_replay:
+                self._replay.remove()
         finally:
             driver.close()
             progress.close()
@@ -257,21 +253,12 @@ class Training:
         if evaluate:
             scores = self._evaluate(self._step).result()
             values |= {name: scores[name] for name in ('score', 'score_std')}
-            values['predicted_q'] = self._predicted_value()
-            if scores['score'] > self._progress.best_score.numpy():
-                self._progress.best_score.assign(scores['score'])
-                self._progress.best_step.assign(self._step)
+            values['predicted_q'] = play.average_max_value(self._values, self._held_out_states)
+            self._best.note(self._step, scores['score'])
         rows.add(self._step, values)
         self._save()
         progress.show({name: values[name] for name in ('train_score', 'score', 'epsilon')
                        if name in values})
-
-    def _predicted_value(self) -> float:
-        """max_a Q, averaged over the held-out states (Fig. 2c and d)."""
-        values = [np.max(self._values(part), axis=1)
-                  for part in np.array_split(self._held_out_states,
-                                             -(-len(self._held_out_states) // 100))]
-        return float(np.mean(np.concatenate(values)))
 
     def _save(self, games: bool = True) -> str:
         if not checkpoints.all_finite(self._agent.model.trainable_variables):
@@ -286,7 +273,7 @@ class Training:
         # The frames first: a checkpoint is never ahead of them.
         self._replay.flush()
         path = self._checkpoints.save(
-            self._step, keep={int(self._progress.best_step.numpy())})
+            self._step, keep={int(self._best.step.numpy())})
         self._replay.commit()
         return path
 

@@ -29,5 +29,6 @@ def make(run_dir, strategy=None, game=catch.Catch, **overrides):
         update_period_agent_steps=4, minibatch_size=8, save_every_agent_steps=200,
         evaluate_every_agent_steps=200,
         periodic_evaluation=evaluation.Evaluation(episodes=2, num_games=2),
-        final_evaluation=evaluation.Evaluation(episodes=3, num_games=2), num_held_out_states=5)
+        final_evaluation=evaluation.Evaluation(episodes=3, num_games=2), num_held_out_states=5,
+        keep_replay=True)
     return experiment.DqnExperiment(str(run_dir), strategy=strategy, **{**arguments, **overrides})

@@ -241,6 +241,14 @@ def test_a_damaged_replay_memory_is_named(tmp_path):
         tiny.make(tmp_path, train_agent_steps=400).train()
 
 
+def test_the_frames_are_removed_when_they_are_of_no_use_any_more(tmp_path):
+    tiny.make(tmp_path, train_agent_steps=200, keep_replay=False).train()
+    assert not (tmp_path / 'replay').exists()
+    tiny.make(tmp_path, train_agent_steps=200, keep_replay=False).train()  # Nothing is left to do.
+    with pytest.raises(storage.DamagedReplay, match='has no replay memory: it was removed'):
+        tiny.make(tmp_path, train_agent_steps=400).train()
+
+
 def test_no_checkpoint(tmp_path):
     with pytest.raises(FileNotFoundError, match='has no checkpoint: train first'):
         tiny.make(tmp_path).evaluate()

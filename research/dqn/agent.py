@@ -54,14 +54,14 @@ class DqnAgent(dqn_agent.DqnAgent):
       double: choose a' by theta and value it by theta^- (van Hasselt et al. 2016); not in the
         paper.
       error_clip: where the Huber loss turns linear; None for the squared error.
-      epsilon: a number or variable, for `collect_policy`.
+      epsilon: of `collect_policy`; see `policy.EpsilonGreedyPolicy`.
       seed: of the policies.
     """
 
     def __init__(self, time_step_spec, action_spec, *, q_network: Callable,
                  optimizer: tf.keras.optimizers.Optimizer, discount: float = 0.99,
                  target_update_period_updates: int = 10_000, double: bool = False,
-                 error_clip: float | None = 1.0, epsilon: float | tf.Variable = 0.1,
+                 error_clip: float | None = 1.0, epsilon: float | Callable = 0.1,
                  seed: int = 0):
         if target_update_period_updates < 1:
             raise ValueError(f'DqnAgent.target_update_period_updates = '
@@ -93,7 +93,7 @@ class DqnAgent(dqn_agent.DqnAgent):
         """The Keras target network."""
         return self._target_q_network.model
 
-    def act(self, epsilon: float | tf.Variable, seed: int) -> policy.EpsilonGreedyPolicy:
+    def act(self, epsilon: float | Callable, seed: int) -> policy.EpsilonGreedyPolicy:
         """The agent's policy with another epsilon, such as the 0.05 of evaluation."""
         return policy.EpsilonGreedyPolicy(
             self.time_step_spec, self.action_spec, self.model, epsilon, seed)

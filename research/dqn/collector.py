@@ -6,9 +6,11 @@ from concurrent import futures
 import time
 
 import numpy as np
-import tensorflow as tf
 from tf_agents.drivers import driver
+from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import trajectory
+
+from research.dqn import policy as dqn_policy
 
 
 class Collector(driver.Driver):
@@ -27,7 +29,7 @@ class Collector(driver.Driver):
 
     def __init__(self, env, policy, observers=(), transition_observers=()):
         super().__init__(env, policy, observers, transition_observers)
-        self._act = tf.function(policy.action)
+        self._act = None
         self._pool = futures.ThreadPoolExecutor(1, thread_name_prefix='games')
         self._pending = None
         # Wall-clock seconds since the last `take_seconds`; playing overlaps with other work.
@@ -36,10 +38,11 @@ class Collector(driver.Driver):
     def begin(self, time_step, policy_state) -> None:
         """Chooses actions and has them played in the background."""
         start = time.perf_counter()
-        action_step = self._act(time_step, policy_state)
-        action = action_step.action.numpy()
+        if self._act is None:
+            self._act, _ = dqn_policy.acting(self.policy, time_step)
+        action, policy_state = self._act(time_step, np.asarray(policy_state))
         self._seconds['acting'] += time.perf_counter() - start
-        self._pending = (time_step, action_step._replace(action=action),
+        self._pending = (time_step, policy_step.PolicyStep(action, policy_state),
                          self._pool.submit(self._play, action))
 
     def _play(self, action):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Callable, NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from research.dqn import environment as dqn_environment
 from research.dqn import games
+from research.dqn import policy as dqn_policy
 
 FRAMES_PER_SECOND = 60
 FIVE_MINUTES_FRAMES = 5 * 60 * FRAMES_PER_SECOND
@@ -89,16 +89,16 @@ class Evaluation:
         return play(env, act, self.episodes, self.agent_steps)
 
 
-def actor(policy, num_games: int) -> Callable:
+def actor(policy) -> Callable:
     """A `TFPolicy` as a function of the time step, from its initial state on."""
-    state = policy.get_initial_state(num_games)
-    action = tf.function(policy.action)
+    function, state = None, None
 
     def act(time_step):
-        nonlocal state
-        step = action(time_step, state)
-        state = step.state
-        return step.action.numpy()
+        nonlocal function, state
+        if function is None:
+            function, state = dqn_policy.acting(policy, time_step)
+        action, state = function(time_step, state)
+        return action
     return act
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from official.core import distribution
+from research.dqn import arrays as array_lib
 from research.dqn import replay
 
 
@@ -21,11 +22,12 @@ class Learner:
     def __init__(self, agent, strategy: tf.distribute.Strategy, jit_compile: bool = False):
         self._strategy = strategy
         self._replicas = strategy.num_replicas_in_sync
-        jit_compile = jit_compile and distribution.supports_jit_compile(strategy)
-        update = tf.function(agent.update, jit_compile=jit_compile)
+        self._update = agent.update
+        if jit_compile and distribution.supports_jit_compile(strategy):
+            self._update = tf.function(agent.update, jit_compile=True)
         if self._replicas > 1:
-            update = tf.function(lambda *batch: strategy.run(agent.update, batch))
-        self._update = update
+            self._update = tf.function(lambda *batch: strategy.run(agent.update, batch))
+        self._function = None
 
     def __call__(self, batch: replay.Transitions) -> tuple[float, np.ndarray]:
         """One update.
@@ -39,8 +41,10 @@ class Learner:
         """
         arrays = batch[:-1]  # Without the index.
         if self._replicas == 1:
-            loss, td_error = self._update(*arrays)
-            return float(loss), td_error.numpy()
+            if self._function is None:
+                self._function = array_lib.ArrayFunction(self._update, arrays)
+            loss, td_error = self._function(*arrays)
+            return float(loss), td_error
         size = len(batch.action)
         if size % self._replicas:
             raise ValueError(f'A minibatch of {size} transitions cannot be divided among '

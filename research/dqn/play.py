@@ -16,6 +16,7 @@ from official.core import model_experiment
 from research.dqn import agent as dqn_agent
 from research.dqn import evaluation as dqn_evaluation
 from research.dqn import export
+from research.dqn import policy
 
 
 class AgentExperiment(model_experiment.ModelExperiment):
@@ -43,7 +44,7 @@ class AgentExperiment(model_experiment.ModelExperiment):
     Attributes:
       agent: the `DqnAgent`.
       env: the environment whose shapes the agent has.
-      exploration: the variable that the agent's behaviour reads epsilon from.
+      exploration: what the agent's behaviour reads epsilon from.
     """
 
     def __init__(
@@ -61,11 +62,11 @@ class AgentExperiment(model_experiment.ModelExperiment):
         self.random_hertz = random_hertz
         self.env = environment(num_games=num_games, seed=seed)
         self.data = Game(run_dir, self.env, environment, final_evaluation)
+        self.exploration = policy.Epsilon()
         previous = tf.keras.mixed_precision.global_policy()
         tf.keras.mixed_precision.set_global_policy('mixed_bfloat16' if bfloat16 else 'float32')
         try:
             with self.strategy.scope():
-                self.exploration = tf.Variable(1.0, trainable=False, name='epsilon')
                 self.agent = agent(
                     tensor_spec.from_spec(self.env.time_step_spec()),
                     tensor_spec.from_spec(self.env.action_spec()),
@@ -91,7 +92,7 @@ class AgentExperiment(model_experiment.ModelExperiment):
     def play(self, protocol: dqn_evaluation.Evaluation, seed: int) -> dqn_evaluation.Scores:
         """Plays with the agent's present weights by an evaluation's protocol."""
         env = protocol.make_environment(self.environment, seed)
-        act = dqn_evaluation.actor(self.agent.act(protocol.epsilon, seed), env.batch_size)
+        act = dqn_evaluation.actor(self.agent.act(protocol.epsilon, seed))
         return protocol(env, act)
 
     @contextlib.contextmanager
@@ -194,3 +195,10 @@ def average_max_value(values: Callable, states: np.ndarray) -> float:
 def seed_of(seed: int, use: int) -> int:
     """A seed for one use of the run's seed."""
     return (seed * 1_000_003 + use) % 2**63
+
+
+def check_positive(owner: str, **counts: int) -> None:
+    """Raises ValueError if a count is not at least 1; `owner` is the class that has it."""
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f'{owner}.{name} = {count} must be at least 1.')

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Callable
 
+import numpy as np
 import tensorflow as tf
 from tf_agents.policies import tf_policy
 from tf_agents.trajectories import policy_step
+from tf_agents.trajectories import time_step as ts
 
 from official.modeling import random
+from research.dqn import arrays
 
 
 class LinearEpsilon:
@@ -43,6 +46,27 @@ class LinearEpsilon:
         return self.initial + (self.final - self.initial) * min(max(done, 0.0), 1.0)
 
 
+class Epsilon:
+    """The epsilon that a policy has now: a number that is read whenever it acts.
+
+    Args:
+      value: at first.
+    """
+
+    def __init__(self, value: float = 1.0):
+        self.value = value
+
+    def assign(self, value: float) -> None:
+        """Changes it."""
+        self.value = value
+
+    def __call__(self) -> tf.Tensor:
+        # Not a variable: to assign to one a million times loses memory (see `arrays`).
+        epsilon = tf.numpy_function(lambda: np.float32(self.value), [], tf.float32)
+        epsilon.set_shape([])
+        return epsilon
+
+
 class EpsilonGreedyPolicy(tf_policy.TFPolicy):
     """With probability epsilon a random action, else one of the best ones by chance.
 
@@ -54,12 +78,12 @@ class EpsilonGreedyPolicy(tf_policy.TFPolicy):
       time_step_spec: of the environment.
       action_spec: of the environment, actions from 0.
       q_network: observations to values [batch, actions].
-      epsilon: a number or a variable.
+      epsilon: a number, or what gives one when it is called, such as `Epsilon`.
       seed: of the random numbers.
     """
 
     def __init__(self, time_step_spec, action_spec, q_network: Callable,
-                 epsilon: float | tf.Variable, seed: int = 0):
+                 epsilon: float | Callable[[], tf.Tensor], seed: int = 0):
         # tf-agents would set the count back to 0 where an episode begins, and every episode would
         # explore alike.
         super().__init__(time_step_spec, action_spec, tf.TensorSpec([], tf.int32),
@@ -82,8 +106,31 @@ class EpsilonGreedyPolicy(tf_policy.TFPolicy):
         order = random.uniform(tie, [batch, self._num_actions])
         greedy = tf.argmax(tf.where(best, order, -1.0), axis=1, output_type=tf.int32)
         chosen = tf.cast(random.uniform(choice, [batch]) * self._num_actions, tf.int32)
-        action = tf.where(random.uniform(explore, [batch]) < self._epsilon, chosen, greedy)
+        epsilon = self._epsilon() if callable(self._epsilon) else self._epsilon
+        action = tf.where(random.uniform(explore, [batch]) < epsilon, chosen, greedy)
         return policy_step.PolicyStep(tf.cast(action, self.action_spec.dtype), policy_state + 1)
 
     def _distribution(self, time_step, policy_state):
         raise NotImplementedError('An epsilon-greedy policy is asked for actions.')
+
+
+def acting(policy: tf_policy.TFPolicy, time_step):
+    """A policy as a function of arrays.
+
+    Args:
+      policy: any policy whose state is a nest of one tensor.
+      time_step: of NumPy arrays, as those that are to come.
+
+    Returns:
+      A function that takes a time step and a policy state, both of arrays, and gives action and
+      policy state; and the initial state.
+    """
+    state = policy.get_initial_state(len(time_step.step_type)).numpy()
+
+    def act(step_type, reward, discount, observation, policy_state):
+        step = policy.action(
+            ts.TimeStep(step_type, reward, discount, observation), policy_state)
+        return step.action, step.state
+
+    function = arrays.ArrayFunction(act, [*time_step, state])
+    return lambda step, policy_state: function(*step, policy_state), state

@@ -33,7 +33,7 @@ WEIGHTS = reverb_variable_container.DEFAULT_TABLE
 
 # Transitions of a game that may be on their way: more hide the network's latency.
 _IN_FLIGHT = 16
-_ANSWER_SECONDS = 2
+ANSWER_SECONDS = 2  # What a server may take for a question.
 
 
 class Rules(NamedTuple):
@@ -89,7 +89,7 @@ class ReplayServer:
         None for neither.
 
     Raises:
-      ValueError: a number does not fit to another.
+      ValueError: a number does not fit to another, or a checkpoint is damaged.
       OSError: the port is in use.
     """
 
@@ -104,8 +104,8 @@ class ReplayServer:
                              f'the {samples_per_insert:g} samples of an insert.')
         self.port = _free_port(port)
         frames = rules.history + rules.n_step
-        self._server = reverb.Server(
-            [reverb.Table(
+        tables = [
+            reverb.Table(
                 TRANSITIONS, reverb.selectors.Uniform(), reverb.selectors.Fifo(),
                 capacity_transitions, reverb.rate_limiters.SampleToInsertRatio(
                     samples_per_insert, min_transitions, error_buffer_samples),
@@ -114,12 +114,19 @@ class ReplayServer:
                     'action': tf.TensorSpec([], tf.int32),
                     'reward': tf.TensorSpec([], tf.float32),
                     'discount': tf.TensorSpec([], tf.float32)}),
-             reverb.Table(
-                 WEIGHTS, reverb.selectors.Fifo(), reverb.selectors.Fifo(), 1,
-                 reverb.rate_limiters.MinSize(1),
-                 signature=tf.nest.map_structure(
-                     lambda v: tf.TensorSpec(v.shape, v.dtype), variables))],
-            self.port, directory and reverb.checkpointers.DefaultCheckpointer(directory))
+            reverb.Table(
+                WEIGHTS, reverb.selectors.Fifo(), reverb.selectors.Fifo(), 1,
+                reverb.rate_limiters.MinSize(1),
+                signature=tf.nest.map_structure(
+                    lambda v: tf.TensorSpec(v.shape, v.dtype), variables))]
+        try:
+            saved = directory and reverb.checkpointers.DefaultCheckpointer(directory)
+            self._server = reverb.Server(tables, self.port, saved)
+        except RuntimeError as error:
+            if directory is None:
+                raise
+            raise ValueError(f'{directory}: the replay memory cannot be read ({error}). Remove the '
+                             'folder, and it is filled anew.') from error
         self.address = f'{socket.gethostname()}:{self.port}'
         self.local_address = f'localhost:{self.port}'
         self._variables = variables
@@ -134,7 +141,7 @@ class ReplayServer:
 
     def transitions(self) -> tuple[int, int]:
         """Transitions that are there, and how many ever came."""
-        info = self._client.server_info(_ANSWER_SECONDS)[TRANSITIONS]
+        info = self._client.server_info(ANSWER_SECONDS)[TRANSITIONS]
         return info.current_size, info.rate_limiter_info.insert_stats.completed
 
     def checkpoint(self) -> None:
@@ -156,8 +163,7 @@ def _free_port(port: int) -> int:
         except OSError as error:
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 raise
-            raise OSError(
-                error.errno, f'Port {port} cannot be served from: {error.strerror}.') from error
+            raise OSError(f'Port {port} cannot be served from: {error.strerror}.') from error
         return probe.getsockname()[1]
 
 
@@ -318,101 +324,3 @@ class _Stream:
         except reverb.DeadlineExceededError:
             return False
         return True
-
-
-class Link:
-    """An actor's connection to a learner's server.
-
-    Args:
-      address: 'host:port'.
-      frame_shape: height and width of the actor's frames.
-      weights: the variables of the actor's Q-network, which `pull` sets.
-      connect_seconds: how long to try at first.
-      reconnect_seconds: how long the server may be gone later, such as for a learner that is
-        stopped and started again.
-
-    Raises:
-      ValueError: the address is none, or the learner's frames or Q-network differ.
-      ConnectionError: no server answers.
-    """
-
-    def __init__(self, address: str, frame_shape: tuple[int, int], weights,
-                 connect_seconds: float = 20, reconnect_seconds: float = 600):
-        _check_address(address)
-        self.address = address
-        self.client = reverb.Client(address)
-        self._frame_shape = tuple(frame_shape)
-        self._reconnect_seconds = reconnect_seconds
-        self._variables = broadcast(weights, Rules(1, 1, 1.0, True))
-        self._seen = time.monotonic()
-        while not self._is_there():
-            if time.monotonic() - self._seen > connect_seconds:
-                raise ConnectionError(f'No replay server answers at {address}; start the learner '
-                                      'first, and see which address it prints.')
-        self._container = reverb_variable_container.ReverbVariableContainer(address)
-        self.pull()
-
-    def pull(self) -> None:
-        """Gets the newest weights, if the server is there.
-
-        Raises:
-          ConnectionError: it has been gone for too long.
-          ValueError: it is another learner's.
-        """
-        if self._is_there():
-            self._seen = time.monotonic()
-            try:
-                self._container.update(self._variables)
-                return
-            except tf.errors.OpError:  # It went in this moment.
-                pass
-        gone = time.monotonic() - self._seen
-        if gone > self._reconnect_seconds:
-            raise ConnectionError(f'The replay server at {self.address} has been gone for '
-                                  f'{gone:.0f} s; this actor ends.')
-
-    @property
-    def rules(self) -> Rules:
-        """The learner's."""
-        return Rules(*(value.numpy().item() for value in self._variables['rules']))
-
-    @property
-    def updates(self) -> int:
-        """Parameter updates that the weights have seen."""
-        return int(self._variables['updates'].numpy())
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the learner has come to its end."""
-        return bool(self._variables['done'].numpy())
-
-    def _is_there(self) -> bool:
-        try:
-            tables = self.client.server_info(_ANSWER_SECONDS)
-        except (reverb.ReverbError, RuntimeError):
-            return False
-        if not tables.keys() >= {TRANSITIONS, WEIGHTS}:
-            raise ValueError(f'{self.address} is no replay server of a DQN learner: its tables are '
-                             f'{", ".join(tables)}.')
-        weights = tables[WEIGHTS].signature['weights']
-        here = [tuple(v.shape) for v in self._variables['weights']]
-        there = [tuple(spec.shape) for spec in weights]
-        frame_shape = tuple(tables[TRANSITIONS].signature['frames'].shape[1:])
-        if frame_shape != self._frame_shape:
-            raise ValueError(f'The learner at {self.address} has frames of {frame_shape} pixels, '
-                             f'this actor has {self._frame_shape}.')
-        if here != there:
-            raise ValueError(f'The learner at {self.address} has a Q-network with weights of '
-                             f'{there}, this actor has {here}.')
-        return True
-
-
-def _check_address(address: str) -> None:
-    host, _, port = address.rpartition(':')
-    if not host or not port.isdigit():
-        raise ValueError(f"{address!r} is no address; one is 'host:port', as the learner prints "
-                         'it.')
-    try:
-        socket.getaddrinfo(host.strip('[]'), int(port))
-    except OSError as error:
-        raise ValueError(f'The host of {address} is not known: {error}.') from error

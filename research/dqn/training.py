@@ -20,6 +20,7 @@ from research.dqn import collector
 from research.dqn import environment
 from research.dqn import learner
 from research.dqn import play
+from research.dqn import policy
 
 
 class _Bytes(tf.train.experimental.PythonState):
@@ -55,7 +56,7 @@ class Training:
       agent: a `DqnAgent`.
       env: the games.
       make_replay: called with slack_frames=, gives the replay memory.
-      exploration: the variable that the agent's behaviour reads epsilon from.
+      exploration: what the agent's behaviour reads epsilon from.
       epsilon: gives epsilon of an agent step.
       evaluate: called with the agent step, gives `evaluation.Scores`.
       held_out: gives the held-out states.
@@ -63,7 +64,7 @@ class Training:
     """
 
     def __init__(self, run_dir: str, seed: int, strategy: tf.distribute.Strategy, agent, env,
-                 make_replay: Callable, exploration: tf.Variable, epsilon: Callable, *,
+                 make_replay: Callable, exploration: policy.Epsilon, epsilon: Callable, *,
                  train_agent_steps: int, replay_start_agent_steps: int,
                  update_period_agent_steps: int, minibatch_size: int, clip_rewards: bool,
                  overlap: bool, jit_compile: bool, save_every_agent_steps: int,
@@ -155,12 +156,12 @@ class Training:
 
     def _loop(self, driver, rows, progress, preemption, seconds) -> None:
         time_step = self._begin_games()
-        policy_state = tf.constant(self._progress.policy_state)
+        self._policy_state = policy_state = self._progress.policy_state.numpy()
+        self._updates = int(self._agent.train_step_counter.numpy())
         clock = time.monotonic()
         work = {'sampling': 0.0, 'updates': 0.0}
         first = self._step
         while self._step < self._train_agent_steps:
-            # A value that does not change is not worth an assignment.
             self._set_epsilon()
             driver.begin(time_step, policy_state)
             if self._overlap:
@@ -175,7 +176,7 @@ class Training:
                     'goes on from there with new episodes.') from error
             before = self._step
             self._step += int(np.sum(~time_step.is_first()))
-            self._progress.policy_state.assign(policy_state)
+            self._policy_state = policy_state
             if not self._overlap:
                 self._learn(work)
             progress.advance(self._step)
@@ -210,18 +211,13 @@ class Training:
 
     def _set_epsilon(self) -> None:
         # A uniformly random policy fills the memory before learning starts.
-        epsilon = 1.0 if self._step < self._replay_start else self._epsilon(self._step)
-        if epsilon != self._last_epsilon:
-            self._exploration.assign(epsilon)
-            self._last_epsilon = epsilon
-
-    _last_epsilon = None
+        self._exploration.assign(
+            1.0 if self._step < self._replay_start else self._epsilon(self._step))
 
     def _learn(self, work) -> None:
         """The updates that are due."""
         due = max(0, self._step - self._replay_start) // self._update_period
-        update = int(self._agent.train_step_counter.numpy())
-        for number in range(update, due):
+        for number in range(self._updates, due):
             start = time.perf_counter()
             batch = self._replay.sample(self._minibatch_size, number)
             sampled = time.perf_counter()
@@ -236,6 +232,7 @@ class Training:
             self._replay.update_priorities(batch.index, td_error)
             self._losses[0] += loss
             self._losses[1] += 1
+            self._updates = number + 1
             work['sampling'] += sampled - start
             work['updates'] += time.perf_counter() - sampled
 
@@ -245,8 +242,8 @@ class Training:
             values['train_score'] = float(score.result())
             values['train_episode_agent_steps'] = float(length.result())
         values['episodes'] = int(episodes.result())
-        values['epsilon'] = float(self._exploration.numpy())
-        values['updates'] = int(self._agent.train_step_counter.numpy())
+        values['epsilon'] = self._exploration.value
+        values['updates'] = self._updates
         if self._losses[1]:
             values['loss'] = self._losses[0] / self._losses[1]
         self._losses = [0.0, 0]
@@ -270,6 +267,7 @@ class Training:
         self._memory.value = _pack(self._replay.state())
         self._interval.value = json.dumps(self._losses).encode()
         self._progress.agent_step.assign(self._step)
+        self._progress.policy_state.assign(self._policy_state)
         # The frames first: a checkpoint is never ahead of them.
         self._replay.flush()
         path = self._checkpoints.save(

@@ -76,15 +76,17 @@ def test_random_numbers_follow_seed_and_policy_state():
     assert np.any(act(other, [0] * 50).action != first.action)
 
 
-def test_epsilon_can_be_a_variable():
-    epsilon = tf.Variable(0.0)
+def test_epsilon_can_change():
+    epsilon = policy.Epsilon(0.0)
     chosen = make([[0.0, 1.0]], epsilon)
-    action = tf.function(chosen.action)
-    step = ts.restart(tf.zeros(1000, tf.int32), batch_size=1000)
-    state = chosen.get_initial_state(1000)
-    assert np.all(action(step, state).action == 1)
+    step = ts.TimeStep(np.zeros(1000, np.int32), np.zeros(1000, np.float32),
+                       np.ones(1000, np.float32), np.zeros(1000, np.int32))
+    act, state = policy.acting(chosen, step)
+    action, state = act(step, state)
+    assert np.all(action == 1) and np.all(state == 1)
     epsilon.assign(1.0)
-    assert 400 < np.sum(action(step, state).action == 0) < 600
+    action, state = act(step, state)
+    assert 400 < np.sum(action == 0) < 600 and np.all(state == 2)
 
 
 def test_bad_epsilon():

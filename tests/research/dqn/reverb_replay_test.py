@@ -8,6 +8,7 @@ import reverb
 import tensorflow as tf
 
 from research.dqn import replay
+from research.dqn import reverb_link
 from research.dqn import reverb_replay
 from tests.research.dqn import plain_replay
 
@@ -105,6 +106,25 @@ def test_a_frame_is_stored_once(tmp_path):
     server.stop()
 
 
+def test_a_server_goes_on_from_its_checkpoint_unless_it_is_damaged(tmp_path):
+    rules = reverb_replay.Rules(3, 1, 0.9, True)
+    server = serve(rules, directory=str(tmp_path))
+    writer = reverb_replay.TransitionWriter(reverb.Client(server.local_address), 2, rules)
+    plain_replay.play([writer], 50, 2, seed=1)
+    assert writer.flush(10)
+    server.checkpoint()
+    before, counts = everything(server, rules), server.transitions()
+    server.stop()
+    again = serve(rules, directory=str(tmp_path))
+    assert everything(again, rules) == before and again.transitions() == counts
+    again.stop()
+    with open(next(tmp_path.rglob('chunks*')), 'r+b') as file:
+        file.seek(20)
+        file.write(b'damage')
+    with pytest.raises(ValueError, match='the replay memory cannot be read .* Remove the folder'):
+        serve(rules, directory=str(tmp_path))
+
+
 def test_the_oldest_transitions_go_first():
     rules = reverb_replay.Rules(2, 1, 0.9, True)
     server = serve(rules, capacity_transitions=30)
@@ -181,7 +201,7 @@ def test_weights_and_rules_come_to_an_actor():
         SHAPE, reverb_replay.broadcast([there], rules), rules, capacity_transitions=10,
         min_transitions=1, samples_per_insert=1.0, error_buffer_samples=10)
     server.publish(5)
-    link = reverb_replay.Link(server.local_address, SHAPE, [here])
+    link = reverb_link.Link(server.local_address, SHAPE, [here])
     np.testing.assert_array_equal(here, there)
     assert (link.rules.n_step, link.rules.clip_rewards) == (3, False)
     assert link.rules.discount == pytest.approx(0.9)
@@ -197,25 +217,25 @@ def test_weights_and_rules_come_to_an_actor():
 def test_another_layout_is_refused():
     server = serve(reverb_replay.Rules(4, 1, 0.9, True))
     with pytest.raises(ValueError, match=r'has frames of \(3, 2\) pixels, this actor has \(8, 8\)'):
-        reverb_replay.Link(server.local_address, (8, 8), [tf.Variable([1.0, 2.0])])
+        reverb_link.Link(server.local_address, (8, 8), [tf.Variable([1.0, 2.0])])
     with pytest.raises(ValueError, match=r'weights of \[\(2,\)\], this actor has \[\(3,\)\]'):
-        reverb_replay.Link(server.local_address, SHAPE, [tf.Variable([1.0, 2.0, 3.0])])
+        reverb_link.Link(server.local_address, SHAPE, [tf.Variable([1.0, 2.0, 3.0])])
     server.stop()
 
 
 def test_addresses():
     for address in ('localhost', 'localhost:', ':80', 'localhost:http'):
         with pytest.raises(ValueError, match="is no address; one is 'host:port'"):
-            reverb_replay.Link(address, SHAPE, [])
+            reverb_link.Link(address, SHAPE, [])
     with pytest.raises(ValueError, match='The host of no.such.host.invalid:80 is not known'):
-        reverb_replay.Link('no.such.host.invalid:80', SHAPE, [])
+        reverb_link.Link('no.such.host.invalid:80', SHAPE, [])
     with pytest.raises(ConnectionError, match='No replay server answers at localhost:1;'):
-        reverb_replay.Link('localhost:1', SHAPE, [], connect_seconds=1)
+        reverb_link.Link('localhost:1', SHAPE, [], connect_seconds=1)
 
 
 def test_a_server_that_is_gone():
     server = serve(reverb_replay.Rules(4, 1, 0.9, True))
-    link = reverb_replay.Link(
+    link = reverb_link.Link(
         server.local_address, SHAPE, [tf.Variable([1.0, 2.0])], reconnect_seconds=3)
     server.stop()
     link.pull()  # It may come back.

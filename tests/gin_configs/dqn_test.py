@@ -11,6 +11,7 @@ from official.core import gin_source
 from official.core import runner
 from research.dqn import games
 
+# Its folder comes along with a file that is named here: gin_configs/dqn/catch.gin
 FOLDER = os.path.join(gin_source.ROOT, 'gin_configs', 'dqn')
 # Extended Data Tables 3 and 4, written from the paper: with replay and target Q, with replay and
 # without target Q, without replay and with target Q, without both; linear.

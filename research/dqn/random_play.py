@@ -1,0 +1,116 @@
+"""The random players of all games, beside the paper's."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from typing import Callable, Sequence
+
+import tensorflow as tf
+import tqdm
+
+from official.core import experiment
+from official.core import page
+from official.core import run_folder
+from research.dqn import evaluation
+from research.dqn import games as games_lib
+
+_SCORES = 'scores.json'
+
+
+class RandomPlay(experiment.Experiment):
+    """Plays games at random, 10 and 60 times a second (Mnih et al. 2015, "Evaluation procedure").
+
+    A game that has been played is not played again when a run goes on.
+
+    Args:
+      run_dir: see `Experiment`.
+      seed: of the games and the actions.
+      data_dir: without meaning.
+      strategy: without meaning.
+      environment: makes a `GameEnvironment`, called with game=, num_games=, seed= and more.
+      game: called as game(name, seed=), gives a game.
+      games: names; by default those of Extended Data Table 2.
+      hertz: rates of the players.
+      episodes: of each game and player.
+    """
+
+    def __init__(self, run_dir: str, seed: int = 0, data_dir: str | None = None,
+                 strategy: tf.distribute.Strategy | None = None, *, environment: Callable,
+                 game: Callable, games: Sequence[str] = games_lib.GAMES,
+                 hertz: Sequence[int] = (10, 60), episodes: int = 30):
+        super().__init__(run_dir, seed, data_dir, strategy or tf.distribute.get_strategy())
+        for name in games:
+            games_lib.check_game(name)
+        self._environment = environment
+        self._game = game
+        self.games = tuple(games)
+        self.hertz = tuple(hertz)
+        self.episodes = episodes
+
+    @property
+    def _path(self) -> str:
+        return os.path.join(self.run_dir, _SCORES)
+
+    def _scores(self) -> dict[str, dict]:
+        return run_folder.read_json(self._path) if os.path.exists(self._path) else {}
+
+    def train(self) -> None:
+        """Plays what has not been played."""
+        scores = self._scores()
+        for name in tqdm.tqdm(self.games, unit='game'):
+            if name in scores:
+                continue
+            make = functools.partial(
+                self._environment, game=functools.partial(self._game, name))
+            scores[name] = {
+                str(hertz): evaluation.random_play(
+                    make, hertz, self.seed, self.episodes).result()
+                for hertz in self.hertz}
+            run_folder.write_text(self._path, json.dumps(scores, indent=2) + '\n')
+
+    def evaluate(self) -> dict:
+        """Writes `result.json`: of each rate the scores, and how far the paper's table is.
+
+        Returns:
+          For each rate '<hertz>hz': {game: score}; with 10 Hz, 'games_within_5_points', how many
+          of the 'games_in_the_table' have a human-normalised score within 5 points of 0, the paper's
+          random player.
+        """
+        scores = self._scores()
+        result: dict = {'seed': self.seed}
+        for hertz in self.hertz:
+            result[f'{hertz}hz'] = {
+                name: scores[name][str(hertz)]['score'] for name in self.games}
+        if 10 in self.hertz:
+            known = [name for name in self.games if name in games_lib.table()]
+            percent = [games_lib.human_normalized_percent(result['10hz'][name], name)
+                       for name in known]
+            result['games_within_5_points'] = sum(abs(value) <= 5 for value in percent)
+            result['games_in_the_table'] = len(known)
+        run_folder.write_text(
+            os.path.join(self.run_dir, run_folder.RESULT), json.dumps(result, indent=2) + '\n')
+        return result
+
+    def export(self) -> str:
+        return ''  # A random player has nothing to export.
+
+    def report(self) -> str:
+        """A table of the games, the paper's random player beside those here."""
+        scores, rows = self._scores(), []
+        for name in self.games:
+            row = games_lib.table().get(name)
+            measured = [scores[name][str(hertz)] for hertz in self.hertz]
+            rows.append((
+                row.name if row else name, f'{row.random:g}' if row else '',
+                *(f'{value["score"]:.4g} ± {value["score_std"]:.3g}' for value in measured),
+                f'{games_lib.human_normalized_percent(measured[0]["score"], name):.1f} %'
+                if row else ''))
+        head = ('game', 'paper, 10 Hz', *(f'here, {hertz} Hz' for hertz in self.hertz),
+                f'{self.hertz[0]} Hz, human-normalised')
+        section = page.Section('Random players', page.table(rows, head) + page.paragraph(
+            f'Mean and standard deviation of {self.episodes} episodes of up to 5 minutes; 0 % is '
+            'the paper\'s random player, 100 % its human tester.', note=True))
+        return page.write_report(
+            os.path.join(self.run_dir, 'report.html'), 'Random players', '', [section])

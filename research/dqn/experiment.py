@@ -57,7 +57,8 @@ class DqnExperiment(play.AgentExperiment):
       title: see `ModelExperiment`.
 
     Raises:
-      ValueError: a count is not positive, or evaluations do not fall on checkpoints.
+      ValueError: a count is not positive, evaluations do not fall on checkpoints, or the strategy
+        is of several workers.
     """
 
     def __init__(
@@ -107,6 +108,9 @@ class DqnExperiment(play.AgentExperiment):
                 ('save_every_agent_steps', save_every_agent_steps)):
             if count < 1:
                 raise ValueError(f'DqnExperiment.{name} = {count} must be at least 1.')
+        if isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            raise ValueError('DqnExperiment plays in one process; for several hosts there are '
+                             'ReverbLearner and ReverbActor.')
         if evaluate_every_agent_steps and evaluate_every_agent_steps % save_every_agent_steps:
             raise ValueError(
                 f'DqnExperiment.evaluate_every_agent_steps = {evaluate_every_agent_steps} is not a '

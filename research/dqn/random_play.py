@@ -75,8 +75,8 @@ class RandomPlay(experiment.Experiment):
 
         Returns:
           For each rate '<hertz>hz': {game: score}; with 10 Hz, 'games_within_5_points', how many
-          of the 'games_in_the_table' have a human-normalised score within 5 points of 0, the paper's
-          random player.
+          of the 'games_in_the_table' have a human-normalised score within 5 points of 0, the
+          paper's random player.
         """
         scores = self._scores()
         result: dict = {'seed': self.seed}

@@ -254,6 +254,12 @@ def test_no_checkpoint(tmp_path):
         tiny.make(tmp_path).evaluate()
 
 
+def test_several_workers_are_sent_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setattr(tf.distribute, 'MultiWorkerMirroredStrategy', tf.distribute.Strategy)
+    with pytest.raises(ValueError, match='there are ReverbLearner and ReverbActor'):
+        tiny.make(tmp_path)
+
+
 def test_bad_arguments(tmp_path):
     with pytest.raises(ValueError, match='DqnExperiment.minibatch_size = 0 must be at least 1'):
         tiny.make(tmp_path, minibatch_size=0)

@@ -95,19 +95,16 @@ class DqnExperiment(play.AgentExperiment):
             keep_replay: bool = False,
             reporter: Callable | None = None,
             title: str = ''):
+        play.check_positive(
+            'DqnExperiment', num_games=num_games, train_agent_steps=train_agent_steps,
+            update_period_agent_steps=update_period_agent_steps, minibatch_size=minibatch_size,
+            save_every_agent_steps=save_every_agent_steps)
         super().__init__(
             run_dir, seed, data_dir, strategy, environment=environment, q_network=q_network,
             optimizer=optimizer, agent=agent, num_games=num_games,
             final_evaluation=final_evaluation,
             report_best=report_best and bool(evaluate_every_agent_steps),
             random_hertz=random_hertz, bfloat16=bfloat16, reporter=reporter, title=title)
-        for name, count in (
-                ('num_games', num_games), ('train_agent_steps', train_agent_steps),
-                ('update_period_agent_steps', update_period_agent_steps),
-                ('minibatch_size', minibatch_size),
-                ('save_every_agent_steps', save_every_agent_steps)):
-            if count < 1:
-                raise ValueError(f'DqnExperiment.{name} = {count} must be at least 1.')
         if isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy):
             raise ValueError('DqnExperiment plays in one process; for several hosts there are '
                              'ReverbLearner and ReverbActor.')

@@ -91,7 +91,7 @@ class ReverbActor(experiment.Experiment):
             self._server, (height, width), model.variables, self._connect_seconds,
             self._reconnect_seconds)
         writer = reverb_replay.TransitionWriter(link.client, self._num_games, link.rules)
-        exploration = tf.Variable(1.0, trainable=False)
+        exploration = policy.Epsilon()
         behaviour = policy.EpsilonGreedyPolicy(
             tensor_spec.from_spec(env.time_step_spec()), tensor_spec.from_spec(env.action_spec()),
             model, exploration, self.seed)
@@ -124,7 +124,7 @@ class ReverbActor(experiment.Experiment):
                 score, episodes = (float(metric.result()) for metric in metrics)
                 now = time.monotonic()
                 rows.add(step, {
-                    'epsilon': float(exploration.numpy()), 'episodes': int(episodes),
+                    'epsilon': exploration.value, 'episodes': int(episodes),
                     'updates': link.updates,
                     'agent_steps_per_second': (step - first) / (now - clock),
                     **({'train_score': score} if episodes else {})})

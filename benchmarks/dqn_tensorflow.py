@@ -101,8 +101,8 @@ def train(game: str, agent_steps: int, games: int, overlap: bool, dtype: str) ->
             memory.commit()
             return memory
 
-        def marked_learn(work):
-            learn(work)
+        def marked_learn(work, *batch):
+            learn(work, *batch)
             if not marks and training._step >= WARM_UP_AGENT_STEPS:
                 work.update(dict.fromkeys(work, 0.0))
                 training._collector.take_seconds()

@@ -21,6 +21,7 @@ from research.dqn import environment
 from research.dqn import learner
 from research.dqn import play
 from research.dqn import policy
+from research.dqn import replay
 
 
 class _Bytes(tf.train.experimental.PythonState):
@@ -163,9 +164,11 @@ class Training:
         first = self._step
         while self._step < self._train_agent_steps:
             self._set_epsilon()
+            # Before the games begin: emulators keep Python's lock, an update does without it.
+            batch = self._next_batch(work) if self._overlap else None
             driver.begin(time_step, policy_state)
             if self._overlap:
-                self._learn(work)
+                self._learn(work, batch)
             try:
                 time_step, policy_state = driver.finish()
             except environment.GameFailed as error:
@@ -214,27 +217,34 @@ class Training:
         self._exploration.assign(
             1.0 if self._step < self._replay_start else self._epsilon(self._step))
 
-    def _learn(self, work) -> None:
-        """The updates that are due."""
-        due = max(0, self._step - self._replay_start) // self._update_period
-        for number in range(self._updates, due):
+    def _next_batch(self, work) -> replay.Transitions | None:
+        """The minibatch of the next update, None if none is due."""
+        if self._updates >= max(0, self._step - self._replay_start) // self._update_period:
+            return None
+        start = time.perf_counter()
+        batch = self._replay.sample(self._minibatch_size, self._updates)
+        work['sampling'] += time.perf_counter() - start
+        return batch
+
+    def _learn(self, work, batch: replay.Transitions | None = None) -> None:
+        """The updates that are due, the first one on `batch` if that is drawn already."""
+        batch = batch or self._next_batch(work)
+        while batch is not None:
             start = time.perf_counter()
-            batch = self._replay.sample(self._minibatch_size, number)
-            sampled = time.perf_counter()
             try:
                 loss, td_error = self._learner(batch)
             except tf.errors.InvalidArgumentError as error:
                 if 'inf or nan' not in str(error):
                     raise
                 raise FloatingPointError(
-                    f'The loss of update {number}, agent step {self._step}, is not finite; the '
-                    f'last good checkpoint is {self._last_checkpoint()}.') from error
+                    f'The loss of update {self._updates}, agent step {self._step}, is not finite; '
+                    f'the last good checkpoint is {self._last_checkpoint()}.') from error
             self._replay.update_priorities(batch.index, td_error)
             self._losses[0] += loss
             self._losses[1] += 1
-            self._updates = number + 1
-            work['sampling'] += sampled - start
-            work['updates'] += time.perf_counter() - sampled
+            self._updates += 1
+            work['updates'] += time.perf_counter() - start
+            batch = self._next_batch(work)
 
     def _end_interval(self, rows, progress, values, evaluate) -> None:
         score, length, episodes = self._metrics

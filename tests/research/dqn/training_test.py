@@ -34,10 +34,10 @@ def train_until(experiment, agent_step):
     training = experiment._training
     learn = training._learn
 
-    def learn_or_die(work):
+    def learn_or_die(work, *batch):
         if training._step >= agent_step:
             raise Killed
-        learn(work)
+        learn(work, *batch)
     training._learn = learn_or_die
     with pytest.raises(Killed):
         experiment.train()
@@ -145,8 +145,8 @@ def test_a_game_that_fails_loses_its_episode_alone(tmp_path):
     run = tiny.make(tmp_path, game=Fragile, overlap=True)
     learn = run._training._learn
 
-    def learn_and_break(work):
-        learn(work)
+    def learn_and_break(work, *batch):
+        learn(work, *batch)
         if 250 <= run._training._step < 252:
             Fragile.frames_left = 50
     run._training._learn = learn_and_break
@@ -169,11 +169,11 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     run = tiny.make(tmp_path)
     learn, training = run._training._learn, run._training
 
-    def poison(work):
+    def poison(work, *batch):
         if training._step > 300:
             bias = run.model.trainable_variables[-1]
             bias.assign(tf.fill(bias.shape, np.nan))
-        learn(work)
+        learn(work, *batch)
     training._learn = poison
     with pytest.raises(FloatingPointError, match=r'The loss of update \d+, agent step 30\d, is not '
                                                  r'finite; the last good checkpoint is .*0000020'):
@@ -184,8 +184,8 @@ def test_a_weight_that_is_not_finite_is_never_saved(tmp_path):
     run = tiny.make(tmp_path)
     learn, training = run._training._learn, run._training
 
-    def poison(work):
-        learn(work)
+    def poison(work, *batch):
+        learn(work, *batch)
         if training._step > 300:  # A rectifier hides it from the loss.
             kernel = run.model.trainable_variables[0]
             kernel.assign(tf.fill(kernel.shape, np.nan))

@@ -11,6 +11,7 @@ from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
+from research.dqn import checks
 from research.dqn import policy
 
 
@@ -56,6 +57,9 @@ class DqnAgent(dqn_agent.DqnAgent):
       error_clip: where the Huber loss turns linear; None for the squared error.
       epsilon: of `collect_policy`; see `policy.EpsilonGreedyPolicy`.
       seed: of the policies.
+
+    Raises:
+      ValueError: a number is out of range.
     """
 
     def __init__(self, time_step_spec, action_spec, *, q_network: Callable,
@@ -63,9 +67,10 @@ class DqnAgent(dqn_agent.DqnAgent):
                  target_update_period_updates: int = 10_000, double: bool = False,
                  error_clip: float | None = 1.0, epsilon: float | Callable = 0.1,
                  seed: int = 0):
-        if target_update_period_updates < 1:
-            raise ValueError(f'DqnAgent.target_update_period_updates = '
-                             f'{target_update_period_updates} must be at least 1.')
+        checks.positive('DqnAgent', target_update_period_updates=target_update_period_updates)
+        checks.within('DqnAgent', 0, 1, discount=discount)
+        if error_clip is not None and not error_clip > 0:
+            raise ValueError(f'DqnAgent.error_clip = {error_clip} must be above 0, or None.')
         self.double = double
         self.discount = discount
         self.error_clip = error_clip

@@ -28,6 +28,8 @@ class AtariGame(game.Game):
     def __init__(self, rom: str, repeat_action_probability: float = 0.0, seed: int = 0):
         import ale_py
 
+        if not isinstance(rom, str) or not rom:
+            raise ValueError(f'AtariGame.rom = {rom!r} must be the name of a game.')
         path = games.check_game(rom)
         if not 0 <= repeat_action_probability < 1:
             raise ValueError(f'AtariGame.repeat_action_probability = {repeat_action_probability} '

@@ -11,6 +11,7 @@ from tf_agents.environments import py_environment
 from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
+from research.dqn import checks
 from research.dqn import phi
 
 
@@ -46,7 +47,7 @@ class GameEnvironment(py_environment.PyEnvironment):
       seed: of the starts and of the games.
 
     Raises:
-      ValueError: a number is not positive.
+      ValueError: a number is out of range; from `step`, if an action is.
       GameFailed: from `step`, if a game raises.
     """
 
@@ -54,10 +55,11 @@ class GameEnvironment(py_environment.PyEnvironment):
                  frame_size: int = 84, history: int = 4, max_noop_frames: int = 30,
                  max_episode_frames: int | None = None, life_loss_is_terminal: bool = True,
                  seed: int = 0):
-        for name, value in (('num_games', num_games), ('frame_skip', frame_skip),
-                            ('frame_size', frame_size), ('history', history)):
-            if value < 1:
-                raise ValueError(f'GameEnvironment.{name} = {value} must be at least 1.')
+        checks.positive('GameEnvironment', num_games=num_games, frame_skip=frame_skip,
+                        frame_size=frame_size, history=history)
+        checks.at_least('GameEnvironment', 0, max_noop_frames=max_noop_frames)
+        if max_episode_frames is not None:
+            checks.positive('GameEnvironment', max_episode_frames=max_episode_frames)
         super().__init__(handle_auto_reset=False)
         self._players = [
             _Player(game(seed=_mixed(seed, index)), frame_skip, frame_size, history,
@@ -94,6 +96,11 @@ class GameEnvironment(py_environment.PyEnvironment):
         return self._time_step([player.reset() for player in self._players])
 
     def _step(self, action) -> ts.TimeStep:
+        actions = len(self.action_names)
+        if (np.shape(action) != (self.batch_size,)
+                or np.min(action) < 0 or np.max(action) >= actions):
+            raise ValueError(f'Actions {action} are not one from 0 to {actions - 1} for each of '
+                             f'{self.batch_size} games.')
         over = self._current_time_step.is_last()
         results = []
         for player, begin, choice in zip(self._players, over, action, strict=True):

@@ -6,6 +6,7 @@ from typing import Callable, NamedTuple
 
 import numpy as np
 
+from research.dqn import checks
 from research.dqn import environment as dqn_environment
 from research.dqn import games
 from research.dqn import policy as dqn_policy
@@ -51,7 +52,8 @@ class Evaluation:
       num_games: games at once.
 
     Raises:
-      ValueError: both or none of `episodes` and `agent_steps` are given.
+      ValueError: both or none of `episodes` and `agent_steps` are given, or a number is out of
+        range.
     """
 
     def __init__(self, episodes: int | None = 30, agent_steps: int | None = None,
@@ -60,6 +62,11 @@ class Evaluation:
         if (episodes is None) == (agent_steps is None):
             raise ValueError(f'Evaluation needs one of episodes = {episodes} and agent_steps = '
                              f'{agent_steps}, the other None.')
+        counts = {'episodes': episodes, 'agent_steps': agent_steps,
+                  'max_episode_frames': max_episode_frames, 'num_games': num_games}
+        checks.positive(
+            'Evaluation', **{name: count for name, count in counts.items() if count is not None})
+        checks.within('Evaluation', 0, 1, epsilon=epsilon)
         self.episodes = episodes
         self.agent_steps = agent_steps
         self.max_episode_frames = max_episode_frames
@@ -89,17 +96,34 @@ class Evaluation:
         return play(env, act, self.episodes, self.agent_steps)
 
 
-def actor(policy) -> Callable:
-    """A `TFPolicy` as a function of the time step, from its initial state on."""
-    function, state = None, None
+class Actor:
+    """An `EpsilonGreedyPolicy` as a function of the time step, for one number of games.
 
-    def act(time_step):
-        nonlocal function, state
-        if function is None:
-            function, state = dqn_policy.acting(policy, time_step)
-        action, state = function(time_step, state)
+    Args:
+      policy: the policy.
+    """
+
+    def __init__(self, policy: dqn_policy.EpsilonGreedyPolicy):
+        self._policy = policy
+        self._function = None
+        self._first = 0
+        self._state = None
+
+    def start(self, seed: int) -> Actor:
+        """Begins anew, with random numbers that depend on a seed."""
+        # The policy's state is how often it has acted: another part of its random numbers.
+        self._first = int(np.random.SeedSequence(seed).generate_state(1)[0]) >> 2
+        self._state = None
+        return self
+
+    def __call__(self, time_step) -> np.ndarray:
+        """The actions of all games."""
+        if self._function is None:
+            self._function, _ = dqn_policy.acting(self._policy, time_step)
+        if self._state is None:
+            self._state = np.full(len(time_step.step_type), self._first, np.int32)
+        action, self._state = self._function(time_step, self._state)
         return action
-    return act
 
 
 def play(env: dqn_environment.GameEnvironment, act: Callable, episodes: int | None = None,
@@ -159,13 +183,19 @@ def random_play(environment: Callable, hertz: int, seed: int, episodes: int = 30
     Raises:
       ValueError: `hertz` does not divide 60.
     """
-    if hertz < 1 or FRAMES_PER_SECOND % hertz:
-        raise ValueError(f'hertz = {hertz} does not divide {FRAMES_PER_SECOND}.')
+    check_hertz(hertz)
     env = Evaluation(episodes, max_episode_frames=max_episode_frames).make_environment(
         environment, seed, frame_skip=FRAMES_PER_SECOND // hertz)
     random = np.random.Generator(np.random.Philox(key=[seed, hertz]))
     number = len(env.action_names)
     return play(env, lambda step: random.integers(number, size=env.batch_size), episodes)
+
+
+def check_hertz(hertz: int) -> None:
+    """Raises ValueError if a random player cannot act `hertz` times a second."""
+    if hertz not in range(1, FRAMES_PER_SECOND + 1) or FRAMES_PER_SECOND % hertz:
+        raise ValueError(f'A random player at {hertz!r} Hz: it does not divide the '
+                         f'{FRAMES_PER_SECOND} frames of a second.')
 
 
 def against_paper(score: float, game: str) -> dict:

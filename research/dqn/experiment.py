@@ -8,6 +8,7 @@ from typing import Callable
 import tensorflow as tf
 
 from research.dqn import agent as dqn_agent
+from research.dqn import checks
 from research.dqn import evaluation as dqn_evaluation
 from research.dqn import play
 from research.dqn import policy
@@ -51,14 +52,15 @@ class DqnExperiment(play.AgentExperiment):
       random_hertz: rates of the random players that the result has beside the agent.
       bfloat16: compute products in bfloat16; weights stay float32.
       jit_compile: compile the update with XLA, where the strategy can.
-      replay_dir: local folder of the replay memory; by default in the run folder.
-      keep_replay: leave it there when the training has ended.
+      replay_dir: local folder in which the replay memory gets a folder of its own; by default it is
+        `replay` in the run folder.
+      keep_replay: leave it there when the training has ended, to look into.
       reporter: see `ModelExperiment`.
       title: see `ModelExperiment`.
 
     Raises:
-      ValueError: a count is not positive, evaluations do not fall on checkpoints, or the strategy
-        is of several workers.
+      ValueError: an argument is out of range, evaluations do not fall on checkpoints, or the
+        strategy is of several workers.
     """
 
     def __init__(
@@ -95,15 +97,21 @@ class DqnExperiment(play.AgentExperiment):
             keep_replay: bool = False,
             reporter: Callable | None = None,
             title: str = ''):
-        play.check_positive(
+        checks.positive(
             'DqnExperiment', num_games=num_games, train_agent_steps=train_agent_steps,
             update_period_agent_steps=update_period_agent_steps, minibatch_size=minibatch_size,
-            save_every_agent_steps=save_every_agent_steps)
+            save_every_agent_steps=save_every_agent_steps, num_held_out_states=num_held_out_states)
+        checks.at_least('DqnExperiment', 0, replay_start_agent_steps=replay_start_agent_steps)
+        if evaluate_every_agent_steps is not None:
+            checks.positive('DqnExperiment', evaluate_every_agent_steps=evaluate_every_agent_steps)
+        if not callable(epsilon):
+            raise ValueError(f'DqnExperiment.epsilon = {epsilon!r} must be a function of the agent '
+                             'step, such as LinearEpsilon.')
         super().__init__(
             run_dir, seed, data_dir, strategy, environment=environment, q_network=q_network,
             optimizer=optimizer, agent=agent, num_games=num_games,
             final_evaluation=final_evaluation,
-            report_best=report_best and bool(evaluate_every_agent_steps),
+            report_best=report_best and evaluate_every_agent_steps is not None,
             random_hertz=random_hertz, bfloat16=bfloat16, reporter=reporter, title=title)
         if isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy):
             raise ValueError('DqnExperiment plays in one process; for several hosts there are '
@@ -113,15 +121,21 @@ class DqnExperiment(play.AgentExperiment):
                 f'DqnExperiment.evaluate_every_agent_steps = {evaluate_every_agent_steps} is not a '
                 f'multiple of save_every_agent_steps = {save_every_agent_steps}.')
 
+        directory = os.path.join(run_dir, 'replay')
+        if replay_dir is not None:  # Several runs may have the same.
+            name = os.path.abspath(run_dir).strip('/').replace('/', '_')
+            directory = os.path.join(os.path.expanduser(replay_dir), name)
+
         def make_replay(**arguments):
             height, width, frames = self.env.observation_spec().shape
             return replay(
                 frame_shape=(height, width), history=frames, num_streams=num_games,
                 discount=self.agent.discount, seed=seed,
-                directory=replay_dir or os.path.join(run_dir, 'replay'), **arguments)
+                directory=directory, **arguments)
 
         self._training = training.Training(
-            run_dir, seed, self.strategy, self.agent, self.env, make_replay, self.exploration, epsilon,
+            run_dir, seed, self.strategy, self.agent, self.env, make_replay, self.exploration,
+            epsilon,
             train_agent_steps=train_agent_steps,
             replay_start_agent_steps=replay_start_agent_steps,
             update_period_agent_steps=update_period_agent_steps, minibatch_size=minibatch_size,

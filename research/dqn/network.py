@@ -7,6 +7,8 @@ from typing import Sequence
 
 import tensorflow as tf
 
+from research.dqn import checks
+
 
 class NatureQNetwork(tf.keras.Model):
     """The deep Q-network (Methods, "Model architecture"; Fig. 1).
@@ -26,6 +28,9 @@ class NatureQNetwork(tf.keras.Model):
       dueling: values and advantages apart, Q = V + A - mean A (Wang et al. 2016, Eq. 9), each with
         a hidden layer of its own; not in the paper.
       seed: of the initial weights.
+
+    Raises:
+      ValueError: a number is not positive; from a call, if the frames are too small.
     """
 
     def __init__(self, num_actions: int,
@@ -33,6 +38,7 @@ class NatureQNetwork(tf.keras.Model):
                      (32, 8, 4), (64, 4, 2), (64, 3, 1)),
                  hidden_units: int = 512, dueling: bool = False, seed: int = 0):
         super().__init__()
+        checks.positive('NatureQNetwork', num_actions=num_actions, hidden_units=hidden_units)
         self.num_actions = num_actions
         self.convolutions = tuple(tuple(layer) for layer in convolutions)
         self.hidden_units = hidden_units
@@ -40,13 +46,13 @@ class NatureQNetwork(tf.keras.Model):
         self.seed = seed
         seeds = iter(range(1000 * seed, 1000 * seed + 1000))
         self._convolutions = [
-            _Convolution(filters, kernel, stride, seeds)
-            for filters, kernel, stride in self.convolutions]
-        self._hidden = _Dense(hidden_units, seeds, 'relu')
-        self._output = _Dense(num_actions, seeds, dtype='float32')
+            FanInConvolution(filters, kernel, stride, seeds, f'convolution_{number}')
+            for number, (filters, kernel, stride) in enumerate(self.convolutions, 1)]
+        self._hidden = FanInDense(hidden_units, seeds, 'hidden', 'relu')
+        self._output = FanInDense(num_actions, seeds, 'values', dtype='float32')
         if dueling:
-            self._value_hidden = _Dense(hidden_units, seeds, 'relu')
-            self._value = _Dense(1, seeds, dtype='float32')
+            self._value_hidden = FanInDense(hidden_units, seeds, 'state_hidden', 'relu')
+            self._value = FanInDense(1, seeds, 'state_value', dtype='float32')
 
     def features(self, frames: tf.Tensor) -> tf.Tensor:
         """What the last convolution gives, flat.
@@ -112,7 +118,8 @@ class LinearQNetwork(tf.keras.Model):
         super().__init__()
         self.num_actions = num_actions
         self.seed = seed
-        self._output = _Dense(num_actions, iter(range(1000 * seed, 1000 * seed + 1000)))
+        seeds = iter(range(1000 * seed, 1000 * seed + 1000))
+        self._output = FanInDense(num_actions, seeds, 'values')
 
     def hidden(self, frames: tf.Tensor) -> tf.Tensor:
         """The pixels, there being no hidden layer: float32 [batch, pixels]."""
@@ -139,25 +146,30 @@ class _Uniform(tf.keras.initializers.Initializer):
             shape, [self._seed, 0], -self._limit, self._limit, dtype or tf.float32, alg='philox')
 
 
-class _Convolution(tf.keras.layers.Conv2D):
-    """A convolution with rectifier that learns its fan in when it is built."""
+class FanInConvolution(tf.keras.layers.Conv2D):
+    """A convolution with rectifier whose initial weights follow its fan in (see `NatureQNetwork`)."""
 
-    def __init__(self, filters, kernel, stride, seeds):
-        super().__init__(filters, kernel, stride, activation='relu')
+    def __init__(self, filters, kernel, stride, seeds, name):
+        super().__init__(filters, kernel, stride, activation='relu', name=name)
         self._seeds = next(seeds), next(seeds)
 
     def build(self, input_shape):
+        if min(input_shape[1:3]) < self.kernel_size[0]:
+            raise ValueError(
+                f'{self.name}: a kernel of {self.kernel_size[0]} does not fit into an input of '
+                f'{input_shape[1]} x {input_shape[2]}; frames are too small for '
+                'NatureQNetwork.convolutions.')
         fan_in = math.prod(self.kernel_size) * input_shape[-1]
         self.kernel_initializer = _Uniform(fan_in, self._seeds[0])
         self.bias_initializer = _Uniform(fan_in, self._seeds[1])
         super().build(input_shape)
 
 
-class _Dense(tf.keras.layers.Layer):
-    """A dense layer that learns its fan in when it is built."""
+class FanInDense(tf.keras.layers.Layer):
+    """A dense layer whose initial weights follow its fan in (see `NatureQNetwork`)."""
 
-    def __init__(self, units, seeds, activation=None, dtype=None):
-        super().__init__(dtype=dtype)
+    def __init__(self, units, seeds, name, activation=None, dtype=None):
+        super().__init__(name=name, dtype=dtype)
         self._units = units
         self._seeds = next(seeds), next(seeds)
         self._activation = tf.keras.activations.get(activation)

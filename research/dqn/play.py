@@ -56,6 +56,8 @@ class AgentExperiment(model_experiment.ModelExperiment):
         super().__init__(
             run_dir, seed, data_dir, strategy, signatures=export.signatures, reporter=reporter,
             reference=None, title=title)
+        for hertz in random_hertz:
+            dqn_evaluation.check_hertz(hertz)
         self.environment = environment
         self.final_evaluation = final_evaluation
         self.report_best = report_best
@@ -63,6 +65,7 @@ class AgentExperiment(model_experiment.ModelExperiment):
         self.env = environment(num_games=num_games, seed=seed)
         self.data = Game(run_dir, self.env, environment, final_evaluation)
         self.exploration = policy.Epsilon()
+        self._actors: dict[tuple[float, int], dqn_evaluation.Actor] = {}
         previous = tf.keras.mixed_precision.global_policy()
         tf.keras.mixed_precision.set_global_policy('mixed_bfloat16' if bfloat16 else 'float32')
         try:
@@ -92,8 +95,10 @@ class AgentExperiment(model_experiment.ModelExperiment):
     def play(self, protocol: dqn_evaluation.Evaluation, seed: int) -> dqn_evaluation.Scores:
         """Plays with the agent's present weights by an evaluation's protocol."""
         env = protocol.make_environment(self.environment, seed)
-        act = dqn_evaluation.actor(self.agent.act(protocol.epsilon, seed))
-        return protocol(env, act)
+        key = protocol.epsilon, env.batch_size
+        if key not in self._actors:  # TensorFlow keeps 5 MB of every one for ever.
+            self._actors[key] = dqn_evaluation.Actor(self.agent.act(protocol.epsilon, self.seed))
+        return protocol(env, self._actors[key].start(seed))
 
     @contextlib.contextmanager
     def reported_model(self):
@@ -195,10 +200,3 @@ def average_max_value(values: Callable, states: np.ndarray) -> float:
 def seed_of(seed: int, use: int) -> int:
     """A seed for one use of the run's seed."""
     return (seed * 1_000_003 + use) % 2**63
-
-
-def check_positive(owner: str, **counts: int) -> None:
-    """Raises ValueError if a count is not at least 1; `owner` is the class that has it."""
-    for name, count in counts.items():
-        if count < 1:
-            raise ValueError(f'{owner}.{name} = {count} must be at least 1.')

@@ -12,6 +12,7 @@ from tf_agents.trajectories import time_step as ts
 
 from official.modeling import random
 from research.dqn import arrays
+from research.dqn import checks
 
 
 class LinearEpsilon:
@@ -27,14 +28,14 @@ class LinearEpsilon:
       start_agent_steps: agent steps before it begins.
 
     Raises:
-      ValueError: an epsilon is outside [0, 1].
+      ValueError: an epsilon is outside [0, 1], or a count is negative.
     """
 
     def __init__(self, initial: float = 1.0, final: float = 0.1,
                  final_agent_steps: int = 1_000_000, start_agent_steps: int = 0):
-        for name, value in (('initial', initial), ('final', final)):
-            if not 0 <= value <= 1:
-                raise ValueError(f'LinearEpsilon.{name} = {value} is outside [0, 1].')
+        checks.within('LinearEpsilon', 0, 1, initial=initial, final=final)
+        checks.at_least('LinearEpsilon', 0, final_agent_steps=final_agent_steps,
+                        start_agent_steps=start_agent_steps)
         self.initial = initial
         self.final = final
         self.final_agent_steps = final_agent_steps

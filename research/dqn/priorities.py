@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from research.dqn import checks
+
 
 class SumTree:
     """Numbers of which one is drawn with a probability proportional to its size.
@@ -81,9 +83,8 @@ class Prioritization:
 
     def __init__(self, exponent: float = 0.6, importance_exponent: float = 0.4,
                  annealing_updates: int | None = None, epsilon: float = 1e-6):
-        for name, value in (('exponent', exponent), ('importance_exponent', importance_exponent)):
-            if not 0 <= value <= 1:
-                raise ValueError(f'Prioritization.{name} = {value} is outside [0, 1].')
+        checks.within('Prioritization', 0, 1, exponent=exponent,
+                      importance_exponent=importance_exponent)
         self.exponent = exponent
         self.importance_exponent = importance_exponent
         self.annealing_updates = annealing_updates

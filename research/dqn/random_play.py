@@ -13,6 +13,7 @@ import tqdm
 from official.core import experiment
 from official.core import page
 from official.core import run_folder
+from research.dqn import checks
 from research.dqn import evaluation
 from research.dqn import games as games_lib
 
@@ -43,6 +44,9 @@ class RandomPlay(experiment.Experiment):
         super().__init__(run_dir, seed, data_dir, strategy or tf.distribute.get_strategy())
         for name in games:
             games_lib.check_game(name)
+        for rate in hertz:
+            evaluation.check_hertz(rate)
+        checks.positive('RandomPlay', episodes=episodes)
         self._environment = environment
         self._game = game
         self.games = tuple(games)

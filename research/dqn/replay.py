@@ -7,6 +7,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from research.dqn import checks
 from research.dqn import priorities
 from research.dqn import storage
 
@@ -57,10 +58,10 @@ class FrameReplay:
       prioritization: `priorities.Prioritization`, or None for uniform sampling as in the paper.
       seed: sampling is a function of it, the contents and `key`.
       directory: folder for the frames, which a restarted process finds again; None: memory only.
-      slack_frames: how many frames can be appended between two commits if there is a directory.
+      slack_frames: how many frames can be appended between two commits; needed with a directory.
 
     Raises:
-      ValueError: an argument is not positive, the memory does not fit, or the folder has another.
+      ValueError: an argument is out of range, the memory does not fit, or the folder has another.
       OSError: it does not fit onto the disk.
     """
 
@@ -69,9 +70,18 @@ class FrameReplay:
                  newest_only: bool = False,
                  prioritization: priorities.Prioritization | None = None, seed: int = 0,
                  directory: str | None = None, slack_frames: int = 0):
-        for name, value in (('history', history), ('num_streams', num_streams), ('n_step', n_step)):
-            if value < 1:
-                raise ValueError(f'FrameReplay.{name} = {value} must be at least 1.')
+        checks.positive('FrameReplay', capacity_frames=capacity_frames, history=history,
+                        num_streams=num_streams, n_step=n_step)
+        checks.within('FrameReplay', 0, 1, discount=discount)
+        if len(frame_shape) != 2 or min(frame_shape) < 1:
+            raise ValueError(f'FrameReplay.frame_shape = {tuple(frame_shape)} must be a height and '
+                             'a width.')
+        if not isinstance(prioritization, (priorities.Prioritization, type(None))):
+            raise ValueError(f'FrameReplay.prioritization = {prioritization!r} must be a '
+                             'Prioritization or None.')
+        if directory and slack_frames < num_streams:
+            raise ValueError(f'FrameReplay.slack_frames = {slack_frames} leaves no room to append '
+                             f'to {directory} before the first commit.')
         slots = capacity_frames // num_streams
         if slots < history + n_step:
             raise ValueError(
@@ -113,8 +123,15 @@ class FrameReplay:
           rewards: float [num_streams], of these actions.
           discounts: float [num_streams], 0 if the action ended an episode (or a life), else 1.
           first: bool [num_streams]: the frame begins an episode; then no action led to it.
+
+        Raises:
+          ValueError: the frames have another shape or dtype.
         """
         ring = self._ring
+        frames = np.asarray(frames)
+        if frames.dtype != np.uint8 or frames.shape != (self.num_streams, *self._shape):
+            raise ValueError(f'Frames {frames.dtype} {list(frames.shape)} are not uint8 '
+                             f'{[self.num_streams, *self._shape]}.')
         if not ring.count:
             first = np.ones(self.num_streams, bool)
         before = self._range()
@@ -245,9 +262,15 @@ class FrameReplay:
         return stacks
 
     def update_priorities(self, index: np.ndarray, td_error: np.ndarray) -> None:
-        """Sets the priorities of transitions by their TD errors; see `Transitions.index`."""
+        """Sets the priorities of transitions by their TD errors; see `Transitions.index`.
+
+        Raises:
+          ValueError: a TD error is not finite.
+        """
         if self.prioritization is None:
             return
+        if not np.all(np.isfinite(td_error)):
+            raise ValueError('TD errors of a replay memory must be finite.')
         priority = self.prioritization.priority(td_error)
         # A transition that was overwritten since it was drawn stays out.
         kept = self._tree.values[index] > 0
@@ -256,6 +279,11 @@ class FrameReplay:
         self._max_priority = max(self._max_priority, float(priority.max()))
 
     # Checkpoints.
+
+    @property
+    def is_new(self) -> bool:
+        """Whether there is nothing to restore: the folder had no memory."""
+        return self._ring.is_new
 
     def state(self) -> dict[str, np.ndarray]:
         """What a checkpoint holds of the memory; the frames are in the folder."""

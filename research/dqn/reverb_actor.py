@@ -11,6 +11,7 @@ from tf_agents.specs import tensor_spec
 
 from official.core import experiment
 from official.core import history
+from research.dqn import checks
 from research.dqn import collector
 from research.dqn import play
 from research.dqn import policy
@@ -62,7 +63,7 @@ class ReverbActor(experiment.Experiment):
             connect_seconds: float = 20,
             reconnect_seconds: float = 600):
         super().__init__(run_dir, seed, data_dir, strategy)
-        play.check_positive(
+        checks.positive(
             'ReverbActor', num_games=num_games, pull_every_agent_steps=pull_every_agent_steps,
             log_every_agent_steps=log_every_agent_steps)
         self._environment = environment

@@ -13,6 +13,7 @@ from official.core import checkpoints
 from official.core import history
 from official.core import run_folder
 from research.dqn import agent as dqn_agent
+from research.dqn import checks
 from research.dqn import evaluation as dqn_evaluation
 from research.dqn import learner
 from research.dqn import play
@@ -105,7 +106,7 @@ class ReverbLearner(play.AgentExperiment):
             jit_compile: bool = False,
             reporter: Callable | None = None,
             title: str = ''):
-        play.check_positive(
+        checks.positive(
             'ReverbLearner', update_period_transitions=update_period_transitions,
             lead_updates=lead_updates, n_step=n_step, minibatch_size=minibatch_size,
             train_updates=train_updates, publish_every_updates=publish_every_updates,
@@ -114,6 +115,10 @@ class ReverbLearner(play.AgentExperiment):
             raise ValueError(
                 f'ReverbLearner.evaluate_every_updates = {evaluate_every_updates} is not a '
                 f'multiple of save_every_updates = {save_every_updates}.')
+        if evaluate_every_updates is not None:
+            checks.positive('ReverbLearner', evaluate_every_updates=evaluate_every_updates)
+        if port not in range(65536):
+            raise ValueError(f'ReverbLearner.port = {port!r} is outside [0, 65535].')
         super().__init__(
             run_dir, seed, data_dir, strategy, environment=environment, q_network=q_network,
             optimizer=optimizer, agent=agent, num_games=1, final_evaluation=final_evaluation,

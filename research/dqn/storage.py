@@ -7,6 +7,7 @@ the next one; a checkpoint needs to hold no frame, only how many had been append
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -40,6 +41,9 @@ class Ring:
       ValueError: the ring does not fit into the memory that is free, or the folder has the files of
         a ring of another layout.
       OSError: it does not fit onto the disk.
+
+    Attributes:
+      is_new: whether there were no files of a ring in the folder.
     """
 
     def __init__(self, slots: int, slack: int, num_streams: int, frame_shape: tuple[int, int],
@@ -56,17 +60,19 @@ class Ring:
         }
         self.nbytes = sum(dtype.itemsize * int(np.prod(shape)) for dtype, shape in shapes.values())
         _check_room(self.nbytes, directory)
-        self._is_new = True
+        self.is_new = True
         if directory is None:
             # Zeros that are not touched take no memory yet.
             arrays = {name: np.zeros(shape, dtype) for name, (dtype, shape) in shapes.items()}
         else:
             layout = {name: list(shape) for name, (_, shape) in shapes.items()}
-            self._is_new = is_new = _is_new(directory, layout)
+            self.is_new = is_new = _is_new(directory, layout)
             arrays = {name: _file(os.path.join(directory, name + '.bin'), dtype, shape, is_new)
                       for name, (dtype, shape) in shapes.items()}
             if is_new:  # Last: a folder with a layout has all its files.
                 _write_layout(directory, layout)
+        self._paths = [os.path.join(directory or '', name)
+                       for name in (*(f'{name}.bin' for name in shapes), _LAYOUT)]
         self._files = [array for array in arrays.values() if isinstance(array, np.memmap)]
         # Plain views: every index into a memmap makes another memmap, which takes longer.
         self.frames = arrays['frames'].view(np.ndarray)
@@ -101,11 +107,14 @@ class Ring:
         steps['action'], steps['reward'] = actions, rewards
         steps['discount'], steps['first'] = discounts, first
         if self.directory:
-            self._checksums[place] = self._checksum(place)
+            self._checksums[place] = self._checksum(self.count)
         self.count += 1
 
-    def _checksum(self, place: int) -> int:
-        return zlib.crc32(self.steps[place].tobytes(), zlib.crc32(self.frames[place].data))
+    def _checksum(self, number: int) -> int:
+        # With its number, so that a slot that was overwritten since is not taken for it.
+        place = self.place(number)
+        return zlib.crc32(self.steps[place].tobytes(), zlib.crc32(
+            self.frames[place].data, zlib.crc32(number.to_bytes(8, 'little'))))
 
     def flush(self) -> None:
         """Brings what was appended to the disk; what a checkpoint does before it is written."""
@@ -113,9 +122,12 @@ class Ring:
             file.flush()
 
     def remove(self) -> None:
-        """Removes the files."""
+        """Removes the files, and the folder if nothing else is in it."""
         if self.directory:
-            shutil.rmtree(self.directory)
+            for path in self._paths:
+                os.remove(path)
+            with contextlib.suppress(OSError):
+                os.rmdir(self.directory)
 
     def commit(self) -> None:
         """Says that a checkpoint relies on the slots there are now and no older one counts."""
@@ -125,19 +137,21 @@ class Ring:
         """Goes back to the moment when `count` slots had been appended and committed.
 
         Raises:
+          ValueError: the ring has no folder.
           DamagedReplay: a slot is not what was written then.
         """
-        if not self.directory or (self._is_new and count):
-            raise DamagedReplay(
-                f'{self.directory} has no replay memory: it was removed, as at the end of a '
-                'training without keep_replay. Remove the run folder to begin again.')
+        if not self.directory:
+            raise ValueError('A replay memory without a directory cannot be restored.')
+        if self.is_new and count:
+            raise DamagedReplay(f'{self.directory} has no replay memory: it was removed.')
         self.count = self._committed = count
         for number in range(self.oldest, count):
             place = self.place(number)
-            if self._checksums[place] != self._checksum(place):
+            if self._checksums[place] != self._checksum(number):
                 raise DamagedReplay(
-                    f'{self.directory}: slot {place} of the replay memory is damaged, its checksum '
-                    'is not the one it was written with. Remove the run folder to begin again.')
+                    f'{self.directory}: slot {place} of the replay memory is damaged or younger '
+                    f'than the checkpoint, its checksum is not that of frame {number} of each '
+                    f'game. {_remedy(self.directory)}')
 
 
 def _file(path: str, dtype: np.dtype, shape: tuple[int, ...], is_new: bool) -> np.memmap:
@@ -146,11 +160,11 @@ def _file(path: str, dtype: np.dtype, shape: tuple[int, ...], is_new: bool) -> n
         with open(path, 'wb') as file:
             file.truncate(size)  # A hole, which takes no room.
     elif not os.path.exists(path):
-        raise DamagedReplay(f'{path} is missing. Remove the run folder to begin again.')
+        raise DamagedReplay(f'{path} is missing. {_remedy(os.path.dirname(path))}')
     elif os.path.getsize(path) != size:
         raise DamagedReplay(
             f'{path} has {os.path.getsize(path)} bytes, not {size}: it was cut short or changed. '
-            'Remove the run folder to begin again.')
+            f'{_remedy(os.path.dirname(path))}')
     return np.memmap(path, dtype, 'r+', shape=shape)
 
 
@@ -164,10 +178,14 @@ def _is_new(directory: str, layout: dict) -> bool:
         try:
             there = json.load(file)
         except ValueError as error:
-            raise DamagedReplay(f'{path} is no JSON: {error}.') from error
+            raise DamagedReplay(f'{path} is no JSON: {error}. {_remedy(directory)}') from error
     if there != layout:
         raise DamagedReplay(f'{path} is of another replay memory: {there} there, {layout} here.')
     return False
+
+
+def _remedy(directory: str) -> str:
+    return f'Remove the folder {directory} to go on with an empty replay memory.'
 
 
 def _write_layout(directory: str, layout: dict) -> None:

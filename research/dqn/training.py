@@ -107,6 +107,8 @@ class Training:
         self._replay = None
         self._step = 0
         self._losses = [0.0, 0]  # Their sum and number since the last row of the history.
+        # Agent step at which learning begins, and the updates made before it.
+        self._learning_starts = [replay_start_agent_steps, 0]
 
     @property
     def agent_step(self) -> int:
@@ -124,6 +126,9 @@ class Training:
     def run(self) -> None:
         """Trains to the end, from the last checkpoint if there is one.
 
+        Where the folder of its replay memory was removed, a new memory is filled before learning
+        goes on.
+
         Raises:
           FloatingPointError: a loss is not finite.
           environment.GameFailed: a game raised; a checkpoint holds all that was played before.
@@ -136,8 +141,11 @@ class Training:
             return
         self._replay = self._make_replay(slack_frames=self._save_every)
         if steps:
-            self._replay.restore(_unpack(self._memory.value))
-            self._losses = json.loads(self._interval.value)
+            self._losses, self._learning_starts = json.loads(self._interval.value)
+            if self._replay.is_new:
+                self._fill_anew()
+            else:
+                self._replay.restore(_unpack(self._memory.value))
         rows = history.History(self._run_dir, self._step, write=self._is_chief)
         seconds = rows.rows[-1].get('train_seconds', 0.0) if rows.rows else 0.0
         self._held_out_states = self._held_out()
@@ -173,10 +181,7 @@ class Training:
                 time_step, policy_state = driver.finish()
             except environment.GameFailed as error:
                 self._games.value = b''  # Every game begins a new episode.
-                path = self._save(games=False)
-                raise environment.GameFailed(
-                    f'{error} All before agent step {self._step} is in {path}; the same command '
-                    'goes on from there with new episodes.') from error
+                raise self._after_saving(error, 'with new episodes', games=False) from error
             before = self._step
             self._step += int(np.sum(~time_step.is_first()))
             self._policy_state = policy_state
@@ -212,6 +217,13 @@ class Training:
             time_step.observation[..., -1], zeros, zeros, zeros + 1, time_step.is_first())
         return time_step
 
+    def _fill_anew(self) -> None:
+        """Begins with an empty replay memory where the one of the checkpoint was removed."""
+        self._learning_starts = [
+            self._step + self._replay_start, int(self._agent.train_step_counter.numpy())]
+        print(f'The replay memory was removed: learning goes on at agent step '
+              f'{self._learning_starts[0]}, when a new one has been filled.', flush=True)
+
     def _set_epsilon(self) -> None:
         # A uniformly random policy fills the memory before learning starts.
         self._exploration.assign(
@@ -219,7 +231,8 @@ class Training:
 
     def _next_batch(self, work) -> replay.Transitions | None:
         """The minibatch of the next update, None if none is due."""
-        if self._updates >= max(0, self._step - self._replay_start) // self._update_period:
+        start, before = self._learning_starts
+        if self._updates >= before + max(0, self._step - start) // self._update_period:
             return None
         start = time.perf_counter()
         batch = self._replay.sample(self._minibatch_size, self._updates)
@@ -258,7 +271,11 @@ class Training:
             values['loss'] = self._losses[0] / self._losses[1]
         self._losses = [0.0, 0]
         if evaluate:
-            scores = self._evaluate(self._step).result()
+            try:
+                scores = self._evaluate(self._step).result()
+            except environment.GameFailed as error:
+                rows.add(self._step, values)
+                raise self._after_saving(error, 'without this evaluation') from error
             values |= {name: scores[name] for name in ('score', 'score_std')}
             values['predicted_q'] = play.average_max_value(self._values, self._held_out_states)
             self._best.note(self._step, scores['score'])
@@ -266,6 +283,13 @@ class Training:
         self._save()
         progress.show({name: values[name] for name in ('train_score', 'score', 'epsilon')
                        if name in values})
+
+    def _after_saving(self, error: environment.GameFailed, how: str, games: bool = True):
+        """Saves; the error with where that is."""
+        path = self._save(games)
+        return environment.GameFailed(
+            f'{error} All before agent step {self._step} is in {path}; the same command goes on '
+            f'from there {how}.')
 
     def _save(self, games: bool = True) -> str:
         if not checkpoints.all_finite(self._agent.model.trainable_variables):
@@ -275,7 +299,7 @@ class Training:
         if games:
             self._games.value = self._env.get_state()
         self._memory.value = _pack(self._replay.state())
-        self._interval.value = json.dumps(self._losses).encode()
+        self._interval.value = json.dumps([self._losses, self._learning_starts]).encode()
         self._progress.agent_step.assign(self._step)
         self._progress.policy_state.assign(self._policy_state)
         # The frames first: a checkpoint is never ahead of them.

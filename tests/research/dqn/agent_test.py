@@ -156,7 +156,7 @@ def test_policies_in_tf_agents_own_driver():
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match='target_update_period_updates = 0 must be at least 1'):
+    with pytest.raises(ValueError, match='target_update_period_updates = 0 must be a whole number'):
         make(target_update_period_updates=0)
 
 

@@ -191,8 +191,18 @@ def test_tf_agents_accepts_it():
 
 
 def test_bad_arguments():
-    with pytest.raises(ValueError, match='GameEnvironment.frame_skip = 0 must be at least 1'):
-        make(frame_skip=0)
+    for name, value in (('frame_skip', 0), ('history', '3'), ('max_noop_frames', None),
+                        ('max_episode_frames', 0)):
+        with pytest.raises(ValueError, match=f'GameEnvironment.{name} = .* must be a whole number'):
+            make(**{name: value})
+
+
+@pytest.mark.parametrize('action', [[-1], [99], [0, 0], 0])
+def test_actions_that_there_are_not(action):
+    env = make()
+    env.reset()
+    with pytest.raises(ValueError, match='are not one from 0 to'):
+        env.step(np.array(action))
 
 
 if __name__ == '__main__':

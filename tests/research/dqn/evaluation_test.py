@@ -4,12 +4,15 @@ import functools
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from tf_agents.specs import tensor_spec
 
 from research.dqn import atari
 from research.dqn import catch
 from research.dqn import environment
 from research.dqn import evaluation
 from research.dqn import games
+from research.dqn import policy
 from tests.research.dqn.scripted_game import ScriptedGame
 
 
@@ -117,10 +120,31 @@ def test_held_out_states():
     assert np.any(states != evaluation.held_out_states(make, 30, seed=2))
 
 
+def test_an_actor_is_a_function_of_its_seed():
+    env = environment.GameEnvironment(catch.Catch, num_games=3, frame_size=20)
+    step = env.reset()
+    spec = tensor_spec.from_spec(env.time_step_spec()), tensor_spec.from_spec(env.action_spec())
+    actor = evaluation.Actor(policy.EpsilonGreedyPolicy(
+        *spec, lambda observation: tf.zeros([3, 3]), 1.0, seed=4))
+
+    def actions(seed):
+        act = actor.start(seed)
+        return np.stack([act(step) for _ in range(20)])
+    first, other, again = actions(1), actions(2), actions(1)
+    np.testing.assert_array_equal(first, again)
+    assert np.any(first != other)
+    assert len(np.unique(first, axis=0)) > 5  # Not the same again and again.
+
+
 def test_bad_arguments():
     with pytest.raises(ValueError, match='needs one of episodes = 30 and agent_steps = 100'):
         evaluation.Evaluation(agent_steps=100)
-    with pytest.raises(ValueError, match='hertz = 7 does not divide 60'):
+    for name, value in (('episodes', 0), ('max_episode_frames', 0), ('num_games', 0)):
+        with pytest.raises(ValueError, match=f'Evaluation.{name} = 0 must be a whole number'):
+            evaluation.Evaluation(**{name: value})
+    with pytest.raises(ValueError, match=r'Evaluation.epsilon = 2 is outside \[0, 1\]'):
+        evaluation.Evaluation(epsilon=2)
+    with pytest.raises(ValueError, match='at 7 Hz: it does not divide the 60'):
         evaluation.random_play(None, 7, 0)
 
 

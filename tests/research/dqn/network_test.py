@@ -130,6 +130,30 @@ def test_from_config():
     np.testing.assert_array_equal(model(FRAMES), again(FRAMES))
 
 
+def test_the_names_of_the_layers():
+    model = network.NatureQNetwork(3, ((16, 4, 2),), 20, True)
+    model(FRAMES)
+    assert [layer.name for layer in model.layers] == [
+        'convolution_1', 'hidden', 'values', 'state_hidden', 'state_value']
+
+
+def test_saved_by_keras(tmp_path):
+    model = network.NatureQNetwork(2, ((8, 4, 4),), 16)
+    model.compile('sgd', 'mse')
+    model.fit(FRAMES, np.zeros((2, 2)), verbose=0)
+    model.save(tmp_path / 'saved')
+    again = tf.keras.models.load_model(tmp_path / 'saved')
+    np.testing.assert_allclose(again(FRAMES), model(FRAMES), atol=1e-6)
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match='NatureQNetwork.hidden_units = 0 must be a whole number'):
+        network.NatureQNetwork(2, hidden_units=0)
+    with pytest.raises(ValueError, match='convolution_2: a kernel of 4 does not fit into an input '
+                                         'of 3 x 3'):
+        network.NatureQNetwork(2)(np.zeros((1, 18, 18, 4), np.uint8))
+
+
 def test_fit_in_a_notebook():
     model = network.NatureQNetwork(2, ((8, 4, 4),), 16)
     model.compile(tf.keras.optimizers.Adam(0.01), 'mse')

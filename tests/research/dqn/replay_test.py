@@ -141,7 +141,7 @@ def test_a_new_transition_has_the_greatest_priority():
     plain_replay.play([memory], 10, 1, seed=2, episode_length=1e9)
     memory.update_priorities(memory.sample(4, key=0).index, np.array([5.0, 1, 1, 1]))
     greatest = memory._tree.values.max()
-    memory.append(np.zeros((1, 3, 2)), [0], [0], [1], [False])
+    memory.append(np.zeros((1, 3, 2), np.uint8), [0], [0], [1], [False])
     assert memory._tree.values[9] == greatest == pytest.approx(5.0)
 
 
@@ -158,13 +158,36 @@ def test_a_million_frames_take_seven_gigabytes():
     assert memory.nbytes * 100 == total
 
 
+@pytest.mark.parametrize('frames', [np.zeros((3, 3, 2)), np.zeros((1, 3, 2), np.uint8)])
+def test_frames_of_another_kind_are_refused(frames):
+    memory, _ = memories()
+    with pytest.raises(ValueError, match=r'are not uint8 \[3, 3, 2\]'):
+        memory.append(frames, [0] * 3, [0] * 3, [1] * 3, [False] * 3)
+    assert not len(memory)
+
+
+def test_an_error_that_is_no_number_does_not_reach_the_priorities():
+    memory, plain = memories(prioritization=priorities.Prioritization())
+    plain_replay.play([memory], 10, 3, seed=2)
+    with pytest.raises(ValueError, match='must be finite'):
+        memory.update_priorities(memory.sample(2, key=0).index, np.array([1.0, np.nan]))
+    assert np.isfinite(memory.sample(8, key=1).weight).all()
+
+
 def test_bad_arguments():
     with pytest.raises(ValueError, match='no transition yet'):
         memories()[0].sample(1, key=0)
     with pytest.raises(ValueError, match='capacity_frames = 4 is too small'):
         replay.FrameReplay(4)
-    with pytest.raises(ValueError, match='FrameReplay.n_step = 0 must be at least 1'):
-        replay.FrameReplay(100, n_step=0)
+    for name, value, wrong in (
+            ('n_step', 0, 'must be a whole number of at least 1'),
+            ('capacity_frames', 2e4, 'must be a whole number'),
+            ('discount', 7, r'is outside \[0, 1\]'),
+            ('frame_shape', (0, 84), 'must be a height and a width'),
+            ('prioritization', True, 'must be a Prioritization or None'),
+            ('directory', 'nowhere', 'slack_frames = 0 leaves no room to append')):
+        with pytest.raises(ValueError, match=wrong):
+            replay.FrameReplay(**{'capacity_frames': 100, name: value})
     with pytest.raises(ValueError, match=r'takes 707300.00 GB and .* GB of memory are free'):
         replay.FrameReplay(10 ** 11)
 

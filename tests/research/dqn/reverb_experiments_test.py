@@ -178,7 +178,7 @@ def test_an_actor_only_acts(tmp_path):
 
 
 def test_bad_arguments(tmp_path):
-    with pytest.raises(ValueError, match='ReverbLearner.minibatch_size = 0 must be at least 1'):
+    with pytest.raises(ValueError, match='ReverbLearner.minibatch_size = 0 must be a whole number'):
         make_learner(tmp_path, minibatch_size=0)
     with pytest.raises(ValueError, match='evaluate_every_updates = 30 is not a multiple of '
                                          'save_every_updates = 20'):

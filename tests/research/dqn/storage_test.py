@@ -88,6 +88,35 @@ def test_a_changed_byte_is_found(tmp_path, name):
         memory(tmp_path).restore(state)
 
 
+def test_an_older_checkpoint_does_not_take_younger_frames(tmp_path):
+    first = memory(tmp_path)
+    states = []
+    for number in range(60):
+        append(first, number, 1)
+        first.flush()
+        first.commit()
+        states.append(first.state())
+    second = memory(tmp_path)
+    second.restore(states[49])  # The slack has kept its frames.
+    with pytest.raises(storage.DamagedReplay, match='younger than the checkpoint.*Remove the '
+                                                    f'folder {tmp_path} to go on with an empty'):
+        memory(tmp_path).restore(states[48])
+
+
+def test_removing_leaves_what_is_not_its_own(tmp_path):
+    (tmp_path / 'thesis').mkdir()
+    (tmp_path / 'notes.txt').write_text('mine')
+    fill(tmp_path)[0].remove()
+    assert sorted(os.listdir(tmp_path)) == ['notes.txt', 'thesis']
+    fill(tmp_path / 'replay')[0].remove()
+    assert not (tmp_path / 'replay').exists()
+
+
+def test_a_memory_without_a_folder_is_not_restored():
+    with pytest.raises(ValueError, match='without a directory cannot be restored'):
+        replay.FrameReplay(20, (3, 2)).restore({'count': np.array(3)})
+
+
 def test_a_byte_outside_what_was_saved_does_not_matter(tmp_path):
     _, state, saved = fill(tmp_path, slots=15)
     with open(tmp_path / 'frames.bin', 'r+b') as file:
@@ -120,24 +149,24 @@ def test_another_layout_is_refused(tmp_path):
 
 
 def test_files_take_no_room_before_they_are_written(tmp_path):
-    replay.FrameReplay(100_000, directory=str(tmp_path))
-    assert os.path.getsize(tmp_path / 'frames.bin') == 100_000 * 84 * 84
+    replay.FrameReplay(100_000, directory=str(tmp_path), slack_frames=500)
+    assert os.path.getsize(tmp_path / 'frames.bin') == 100_500 * 84 * 84
     assert os.stat(tmp_path / 'frames.bin').st_blocks * 512 < 1e6
 
 
 def test_no_room_is_said_before_anything_is_made(tmp_path, monkeypatch):
     monkeypatch.setattr(storage, 'free_memory', lambda: 10**15)
     with pytest.raises(OSError, match=r'takes 7\d+\.\d\d GB and .* GB of disk are free'):
-        replay.FrameReplay(10**9, directory=str(tmp_path / 'replay'))
+        replay.FrameReplay(10**9, directory=str(tmp_path / 'replay'), slack_frames=1)
     assert not (tmp_path / 'replay').exists()
     monkeypatch.setattr(storage, 'free_memory', lambda: 10**6)
     with pytest.raises(ValueError, match='choose a smaller FrameReplay.capacity_frames'):
-        replay.FrameReplay(1000, directory=str(tmp_path / 'replay'))
+        replay.FrameReplay(1000, directory=str(tmp_path / 'replay'), slack_frames=1)
 
 
 def test_remote_folders_are_refused(monkeypatch):
     with pytest.raises(ValueError, match='has to be on a local disk'):
-        replay.FrameReplay(1000, directory='gs://bucket/run/replay')
+        replay.FrameReplay(1000, directory='gs://bucket/run/replay', slack_frames=1)
 
 
 def test_free_memory_is_plausible():

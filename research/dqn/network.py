@@ -147,7 +147,7 @@ class _Uniform(tf.keras.initializers.Initializer):
 
 
 class FanInConvolution(tf.keras.layers.Conv2D):
-    """A convolution with rectifier whose initial weights follow its fan in (see `NatureQNetwork`)."""
+    """A convolution with rectifier; its initial weights follow its fan in, see `NatureQNetwork`."""
 
     def __init__(self, filters, kernel, stride, seeds, name):
         super().__init__(filters, kernel, stride, activation='relu', name=name)
@@ -166,7 +166,7 @@ class FanInConvolution(tf.keras.layers.Conv2D):
 
 
 class FanInDense(tf.keras.layers.Layer):
-    """A dense layer whose initial weights follow its fan in (see `NatureQNetwork`)."""
+    """A dense layer; its initial weights follow its fan in, see `NatureQNetwork`."""
 
     def __init__(self, units, seeds, name, activation=None, dtype=None):
         super().__init__(name=name, dtype=dtype)

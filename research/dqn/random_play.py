@@ -108,7 +108,7 @@ class RandomPlay(experiment.Experiment):
             measured = [scores[name][str(hertz)] for hertz in self.hertz]
             rows.append((
                 row.name if row else name, f'{row.random:g}' if row else '',
-                *(f'{value["score"]:.4g} ± {value["score_std"]:.3g}' for value in measured),
+                *(f'{value["score"]:.1f} ± {value["score_std"]:.1f}' for value in measured),
                 f'{games_lib.human_normalized_percent(measured[0]["score"], name):.1f} %'
                 if row else ''))
         head = ('game', 'paper, 10 Hz', *(f'here, {hertz} Hz' for hertz in self.hertz),

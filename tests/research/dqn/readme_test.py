@@ -2,10 +2,15 @@
 
 import pathlib
 import re
+import shlex
 
+import gin
 import numpy as np
 import pytest
-import tensorflow as tf
+
+from official.core import config
+from official.core import runner
+from research.dqn import replay
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 CARD = ROOT / 'research' / 'dqn' / 'README.md'
@@ -41,12 +46,30 @@ def test_exported_policy(tmp_path, monkeypatch):
                      str(tmp_path / 'runs' / 'dqn_pong_two_cores' / 'saved_model'))
     monkeypatch.chdir(tmp_path)
     *setup, call = examples()[1].strip().splitlines()
-    names = {'tf': tf}
+    names = {}
     exec('\n'.join(setup), names)
     answer = eval(call.partition('  #')[0], names)
     np.testing.assert_allclose(
         answer['q_values'], model(np.zeros((1, 84, 84, 4), np.uint8)), atol=1e-6)
     assert answer['action_name'].numpy()[0].decode() in Pong.action_names
+
+
+@pytest.mark.parametrize('file', ['pong_nature', 'breakout_two_cores'])
+def test_parameters_that_the_card_names(file, tmp_path):
+    rows = re.findall(r'^\| `(\w+\.\w+=[^`]+)` \|', CARD.read_text(), re.MULTILINE)
+    params = [shlex.split(row)[0] for row in rows]  # As a shell hands them over.
+    assert len(params) == 9
+    path = str(ROOT / 'gin_configs' / 'dqn' / f'{file}.gin')
+    config.load(config.read(path, params))
+    try:
+        run = gin.get_configurable(runner.Run)()
+        made = run.experiment(run_dir=str(tmp_path), seed=0, data_dir=None, strategy=None)
+        assert made.data.name == 'adventure' and made.data.observation_shape == (84, 84, 3)
+        assert made.agent.double and made.model.dueling
+        memory = gin.get_configurable(replay.FrameReplay)(capacity_frames=100)
+        assert memory.n_step == 3 and memory.prioritization.exponent == 0.6
+    finally:
+        config.clear()
 
 
 def test_files_that_the_card_names_are_there():

@@ -56,8 +56,13 @@ class Checkpoints:
             if name.isdigit() and tf.io.gfile.exists(os.path.join(
                 self.directory, name, _MANIFEST)))
 
-    def save(self, step: int, keep: set[int]) -> str:
+    def save(self, step: int, keep: set[int], replace: bool = False) -> str:
         """Writes the checkpoint of `step`, then removes all but it and those in `keep`.
+
+        Args:
+          step: a step; if it has a checkpoint, that stays as it is.
+          keep: steps whose checkpoints stay.
+          replace: write it even if there is one.
 
         Returns:
           The folder of the checkpoint.
@@ -65,7 +70,7 @@ class Checkpoints:
         path = self.path(step)
         if not self._write:
             return path
-        if step not in self.steps():
+        if replace or step not in self.steps():
             # Object stores rename file by file: there the manifest, written last, is what counts.
             partial = path if '://' in path else path + _PARTIAL
             if tf.io.gfile.exists(partial):
@@ -79,7 +84,7 @@ class Checkpoints:
                 f.write(json.dumps(manifest, indent=2))
             _flush_to_disk(partial)
             if partial != path:
-                if tf.io.gfile.exists(path):  # Without a manifest: it was never complete.
+                if tf.io.gfile.exists(path):  # Never complete, or to be replaced.
                     tf.io.gfile.rmtree(path)
                 tf.io.gfile.rename(partial, path)
             _flush_to_disk(self.directory)

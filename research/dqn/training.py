@@ -304,8 +304,9 @@ class Training:
         self._progress.policy_state.assign(self._policy_state)
         # The frames first: a checkpoint is never ahead of them.
         self._replay.flush()
+        # Without its games, a checkpoint is another one than that of the same step with them.
         path = self._checkpoints.save(
-            self._step, keep={int(self._best.step.numpy())})
+            self._step, keep={int(self._best.step.numpy())}, replace=not games)
         self._replay.commit()
         return path
 

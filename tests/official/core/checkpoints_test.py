@@ -72,6 +72,17 @@ def test_a_step_that_is_saved_is_not_written_again(tmp_path):
     assert os.stat(os.path.join(path, 'manifest.json')).st_mtime_ns == before
 
 
+def test_a_step_can_be_replaced(tmp_path):
+    variable, saved = make(tmp_path)
+    for value, replace in ((1.0, False), (2.0, False), (3.0, True)):
+        variable.assign(value)
+        saved.save(7, keep=set(), replace=replace)
+        other, again = make(tmp_path)
+        again.restore(7)
+        assert float(other) == {1.0: 1.0, 2.0: 1.0, 3.0: 3.0}[value]
+    assert [path.name for path in tmp_path.iterdir()] == ['00000007']
+
+
 def test_a_worker_that_is_not_the_chief_writes_nothing(tmp_path):
     _, saved = make(tmp_path / 'c', write=False)
     assert saved.save(1, keep=set()).endswith('00000001')

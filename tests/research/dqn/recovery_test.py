@@ -88,6 +88,35 @@ def _rows(run_dir):
     return history.read(str(run_dir))
 
 
+class Breaks(catch.Catch):
+    """Raises whatever is done, while `broken`."""
+
+    broken = False
+
+    def act(self, action):
+        if self.broken:
+            raise RuntimeError('broken')
+        return super().act(action)
+
+
+def test_a_game_that_fails_right_after_a_checkpoint_does_not_fail_for_ever(tmp_path, monkeypatch):
+    run = tiny.make(tmp_path, game=Breaks, train_agent_steps=400)
+    end = run._training._end_interval
+
+    def break_after(*arguments):
+        end(*arguments)
+        monkeypatch.setattr(Breaks, 'broken', True)
+    run._training._end_interval = break_after
+    with pytest.raises(environment.GameFailed, match='goes on from there with new episodes'):
+        run.train()
+    monkeypatch.undo()
+    again = tiny.make(tmp_path, game=Breaks, train_agent_steps=400)
+    again.restore(best=False)
+    assert again.step == 200 and again._training._games.value == b''
+    again.train()
+    assert again.step >= 400
+
+
 def test_a_folder_for_memories_is_shared_and_keeps_what_is_there(tmp_path):
     disk = tmp_path / 'disk'
     disk.mkdir()

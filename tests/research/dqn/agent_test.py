@@ -158,6 +158,10 @@ def test_policies_in_tf_agents_own_driver():
 def test_bad_arguments():
     with pytest.raises(ValueError, match='target_update_period_updates = 0 must be a whole number'):
         make(target_update_period_updates=0)
+    with pytest.raises(ValueError, match=r'DqnAgent.discount = 1.5 is outside \[0, 1\]'):
+        make(discount=1.5)
+    with pytest.raises(ValueError, match='DqnAgent.error_clip = -1 must be above 0, or None'):
+        make(error_clip=-1)
 
 
 if __name__ == '__main__':

@@ -67,6 +67,9 @@ def test_bad_input():
         atari.AtariGame('space_invader')
     with pytest.raises(ValueError, match=r'repeat_action_probability = 1 is outside \[0, 1\)'):
         atari.AtariGame('pong', repeat_action_probability=1)
+    for rom in ('', 3, None):
+        with pytest.raises(ValueError, match=f'AtariGame.rom = {rom!r} must be the name of a game'):
+            atari.AtariGame(rom)
 
 
 if __name__ == '__main__':

@@ -92,6 +92,8 @@ def test_epsilon_can_change():
 def test_bad_epsilon():
     with pytest.raises(ValueError, match=r'LinearEpsilon.final = 1.1 is outside \[0, 1\]'):
         policy.LinearEpsilon(final=1.1)
+    with pytest.raises(ValueError, match='LinearEpsilon.final_agent_steps = -1 must be a whole'):
+        policy.LinearEpsilon(final_agent_steps=-1)
 
 
 if __name__ == '__main__':

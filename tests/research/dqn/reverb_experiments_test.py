@@ -183,6 +183,10 @@ def test_bad_arguments(tmp_path):
     with pytest.raises(ValueError, match='evaluate_every_updates = 30 is not a multiple of '
                                          'save_every_updates = 20'):
         make_learner(tmp_path, evaluate_every_updates=30)
+    with pytest.raises(ValueError, match='ReverbLearner.evaluate_every_updates = 0 must be a whole'):
+        make_learner(tmp_path, evaluate_every_updates=0)
+    with pytest.raises(ValueError, match=r'ReverbLearner.port = 99999 is outside \[0, 65535\]'):
+        make_learner(tmp_path, port=99999)
     with pytest.raises(FileNotFoundError, match='has no checkpoint: train first'):
         make_learner(tmp_path).evaluate()
 

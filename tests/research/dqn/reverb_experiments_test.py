@@ -53,8 +53,8 @@ def test_catch_is_learnt_by_processes_that_come_and_go(tmp_path):
     port = reverb_replay._free_port(0)
     learner, one, other = (tmp_path / name for name in ('learner', 'one', 'other'))
     learn = functools.partial(
-        launch, learner, 'learner', port=port, train_updates=1500, save_every_updates=300,
-        evaluate_every_updates=1500, linger_seconds=5)
+        launch, learner, 'learner', port=port, train_updates=2500, save_every_updates=500,
+        evaluate_every_updates=2500, linger_seconds=5)
     act = functools.partial(
         launch, role='actor', server=f'localhost:{port}', connect_seconds=60)
     processes = [learn(), act(one, seed=1), act(other, seed=2)]
@@ -73,16 +73,18 @@ def test_catch_is_learnt_by_processes_that_come_and_go(tmp_path):
             process.kill()
             process.wait()
     rows = history.read(str(learner))
-    assert [row['step'] for row in rows] == [300, 600, 900, 1200, 1500]
+    assert [row['step'] for row in rows] == [500, 1000, 1500, 2000, 2500]
     assert rows[0] == before[0]  # The checkpoint comes after its row: of the second, who knows.
     # The memory came back, perhaps that of a checkpoint whose weights were yet to be written, and so
     # did the pace: four transitions an update, of which actors or learner may be a little ahead.
     for row in rows:
-        assert -300 < row['transitions'] - 1000 - 4 * row['step'] < 4 * 300 + 300
-    assert rows[-1]['score'] > 6  # Random play has 1.7, the optimum is 10.
+        assert -300 < row['transitions'] - 1000 - 4 * row['step'] < 4 * 500 + 300
+    # Random play has 1.7, the optimum is 10. Processes are never twice alike: of five runs the
+    # lowest score was 5.3 after 1200 updates, 9.3 after 1800 and 9.4 after 2400.
+    assert rows[-1]['score'] > 6
     assert 'The learner is done;' in log_of(one)
     played = history.read(str(one))[-1]
-    assert played['updates'] == 1500 and played['epsilon'] < 1
+    assert played['updates'] == 2500 and played['epsilon'] < 1
 
 
 def test_bad_input_ends_in_one_sentence(tmp_path):

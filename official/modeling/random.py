@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import tensorflow as tf
 
 _ALGORITHM = 'philox'
@@ -148,3 +149,32 @@ def _small_integers(key: tf.Tensor, shape, dtype: tf.DType) -> tf.Tensor:
     size = tf.reduce_prod(shape) if tf.is_tensor(shape) else math.prod(shape)
     bits = tf.bitcast(_bits(key, [-(-size * dtype.size // 4)]), dtype)
     return tf.reshape(tf.reshape(bits, [-1])[:size], shape)
+
+
+def orthogonal(key: tf.Tensor, shape) -> np.ndarray:
+    """Initial weights with orthonormal columns, or rows where there are fewer (Saxe et al. 2014).
+
+    All axes but the last are taken together as the rows, as in Keras' `Orthogonal`; uniform over
+    such matrices. Drawn eagerly, with LAPACK, which on large kernels is many times faster than
+    TensorFlow's QR.
+
+    Args:
+      key: int32 [1, 2].
+      shape: shape of the kernel, the outputs last.
+
+    Returns:
+      float32 of `shape`.
+    """
+    rows, columns = math.prod(shape[:-1]), shape[-1]
+    size = (max(rows, columns), min(rows, columns))
+    q, r = np.linalg.qr(normal(key, size).numpy())
+    q *= np.sign(np.diag(r))  # Without it Q would not be uniform.
+    return (q if rows >= columns else q.T).reshape(shape)
+
+
+def glorot_normal(key: tf.Tensor, shape) -> tf.Tensor:
+    """Initial weights N(0, 2 / (inputs + outputs)) of a matrix (Glorot & Bengio 2010).
+
+    As Keras' `GlorotNormal` but for its truncation.
+    """
+    return normal(key, shape, (2 / sum(shape)) ** 0.5)

@@ -11,7 +11,7 @@ from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 from tf_agents.trajectories import trajectory
 
-from research.dqn import checks
+from official.core import checks
 from research.dqn import policy
 
 

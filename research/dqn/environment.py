@@ -11,7 +11,7 @@ from tf_agents.environments import py_environment
 from tf_agents.specs import array_spec
 from tf_agents.trajectories import time_step as ts
 
-from research.dqn import checks
+from official.core import checks
 from research.dqn import phi
 
 

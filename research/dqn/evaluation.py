@@ -6,7 +6,7 @@ from typing import Callable, NamedTuple
 
 import numpy as np
 
-from research.dqn import checks
+from official.core import checks
 from research.dqn import environment as dqn_environment
 from research.dqn import games
 from research.dqn import policy as dqn_policy

@@ -7,8 +7,8 @@ from typing import Callable
 
 import tensorflow as tf
 
+from official.core import checks
 from research.dqn import agent as dqn_agent
-from research.dqn import checks
 from research.dqn import evaluation as dqn_evaluation
 from research.dqn import play
 from research.dqn import policy

@@ -7,7 +7,7 @@ from typing import Sequence
 
 import tensorflow as tf
 
-from research.dqn import checks
+from official.core import checks
 
 
 class NatureQNetwork(tf.keras.Model):

@@ -10,9 +10,9 @@ from tf_agents.policies import tf_policy
 from tf_agents.trajectories import policy_step
 from tf_agents.trajectories import time_step as ts
 
+from official.core import checks
 from official.modeling import random
 from research.dqn import arrays
-from research.dqn import checks
 
 
 class LinearEpsilon:

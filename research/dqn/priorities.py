@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from research.dqn import checks
+from official.core import checks
 
 
 class SumTree:

@@ -10,10 +10,10 @@ from typing import Callable, Sequence
 import tensorflow as tf
 import tqdm
 
+from official.core import checks
 from official.core import experiment
 from official.core import page
 from official.core import run_folder
-from research.dqn import checks
 from research.dqn import evaluation
 from research.dqn import games as games_lib
 

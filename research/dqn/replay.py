@@ -7,7 +7,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from research.dqn import checks
+from official.core import checks
 from research.dqn import priorities
 from research.dqn import storage
 

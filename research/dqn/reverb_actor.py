@@ -9,9 +9,9 @@ import tensorflow as tf
 from tf_agents.metrics import py_metrics
 from tf_agents.specs import tensor_spec
 
+from official.core import checks
 from official.core import experiment
 from official.core import history
-from research.dqn import checks
 from research.dqn import collector
 from research.dqn import play
 from research.dqn import policy

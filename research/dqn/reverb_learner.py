@@ -10,10 +10,10 @@ import tensorflow as tf
 
 from official.core import callbacks
 from official.core import checkpoints
+from official.core import checks
 from official.core import history
 from official.core import run_folder
 from research.dqn import agent as dqn_agent
-from research.dqn import checks
 from research.dqn import evaluation as dqn_evaluation
 from research.dqn import learner
 from research.dqn import play

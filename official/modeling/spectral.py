@@ -1,0 +1,213 @@
+"""Spectral normalization (Miyato et al. 2018, "Spectral Normalization for GANs").
+
+A kernel W, as a matrix [inputs, outputs], is divided by an estimate of its largest singular value:
+sigma = v W u^T with v = u W^T / |u W^T| (Eqs. 8 and 9; Algorithm 1), the vector u kept from one
+training step to the next and no gradient through u and v. A call with `training=True` makes one
+power iteration and keeps its u; any other call leaves u as it is.
+
+Layers that resample compute the resampling and the convolution as one product where both are linear
+neighbours, which is the same sum in another order: see `SpectralConv2D`.
+"""
+
+from __future__ import annotations
+
+from typing import Callable
+
+import tensorflow as tf
+
+from official.modeling import random
+
+_EPSILON = 1e-12
+NEAREST, ZEROS = 'nearest', 'zeros'
+
+
+def power_iteration(kernel: tf.Tensor, u: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """One power iteration (Algorithm 1, step 1).
+
+    Args:
+      kernel: float32 [..., outputs], all axes but the last being the inputs.
+      u: float32 [1, outputs], of length 1.
+
+    Returns:
+      v, float32 [1, inputs], and the next u, both of length 1 and without gradient.
+    """
+    matrix = tf.stop_gradient(tf.reshape(kernel, [-1, kernel.shape[-1]]))
+    v = tf.nn.l2_normalize(tf.matmul(u, matrix, transpose_b=True), epsilon=_EPSILON)
+    return v, tf.nn.l2_normalize(tf.matmul(v, matrix), epsilon=_EPSILON)
+
+
+def normalized(kernel: tf.Tensor, v: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
+    """W / sigma with sigma = v W u^T, through which the gradient passes (Eqs. 8 and 9)."""
+    matrix = tf.reshape(kernel, [-1, kernel.shape[-1]])
+    return kernel / tf.reduce_sum(tf.matmul(v, matrix) * u)
+
+
+class _SpectralLayer(tf.keras.layers.Layer):
+    """A kernel with or without a bias and, if normalized, the vector u.
+
+    Args:
+      shape: of the kernel, the outputs last.
+      key: of the initial weights.
+      use_bias: whether there is a bias, which begins at 0.
+      normalize: whether the kernel is normalized.
+      initializer: initial kernel, called as initializer(key, shape).
+      name: name of the layer, and the scope of its variables.
+    """
+
+    def __init__(self, shape: tuple[int, ...], key: tf.Tensor, use_bias: bool, normalize: bool,
+                 initializer: Callable, name: str):
+        # float32: products are cast where they are made.
+        super().__init__(name=name, dtype='float32', autocast=False)
+        with tf.name_scope(name):
+            self.kernel = self.add_weight(
+                'kernel', shape,
+                initializer=lambda shape, dtype=None, **_: initializer(key, shape))
+            self.bias = self.add_weight(
+                'bias', shape[-1:], initializer='zeros') if use_bias else None
+            self.u = self.add_weight(
+                'u', (1, shape[-1]), trainable=False,
+                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+                initializer=lambda shape, dtype=None, **_: tf.nn.l2_normalize(
+                    random.normal(random.fold_in(key, 1), shape))) if normalize else None
+        self.built = True
+
+    def weights_of_step(self, training: bool) -> tf.Tensor:
+        """The kernel of this call: float32, normalized if the layer is; keeps u if training."""
+        kernel = tf.convert_to_tensor(self.kernel)
+        if self.u is None:
+            return kernel
+        v, u = power_iteration(kernel, self.u)
+        if training:
+            self.u.assign(u)
+        return normalized(kernel, v, u)
+
+    def add_bias(self, x: tf.Tensor) -> tf.Tensor:
+        return x if self.bias is None else tf.nn.bias_add(x, tf.cast(self.bias, x.dtype))
+
+
+class SpectralDense(_SpectralLayer):
+    """A fully connected layer with a spectrally normalized kernel.
+
+    Args:
+      inputs: size of the last axis of what comes in.
+      units: size of what goes out.
+      key: of the initial weights, int32 [1, 2].
+      use_bias: see `_SpectralLayer`.
+      normalize: see `_SpectralLayer`.
+      initializer: see `_SpectralLayer`.
+      name: name of the layer.
+    """
+
+    def __init__(self, inputs: int, units: int, key: tf.Tensor, use_bias: bool = True,
+                 normalize: bool = True, initializer: Callable = random.orthogonal,
+                 name: str = 'dense'):
+        super().__init__((inputs, units), key, use_bias, normalize, initializer, name)
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """[batch, inputs] to [batch, units], of the type of `x`."""
+        return self.add_bias(tf.matmul(x, tf.cast(self.weights_of_step(training), x.dtype)))
+
+
+class SpectralConv2D(_SpectralLayer):
+    """A convolution of stride 1 with a spectrally normalized kernel, and a resampling by 2.
+
+    Upsampling comes before the convolution, downsampling (the mean of 2 x 2 pixels) after it.
+    Repeating pixels and then convolving with 3 x 3 weights is one transposed convolution of stride
+    2 whose 4 x 4 weights are sums of those weights; convolving and then taking means is one
+    convolution of stride 2, again with 4 x 4 weights. Either needs 4 multiplications where the two
+    steps need 9. A 1 x 1 convolution changes places with the resampling and needs a quarter.
+
+    Args:
+      inputs: channels that come in.
+      filters: channels that go out.
+      key: of the initial weights, int32 [1, 2].
+      kernel_size: height and width of the kernel, odd.
+      up: double height and width first.
+      down: halve height and width after.
+      upsampling: NEAREST repeats every pixel, ZEROS puts zeros to its right and below.
+      fused: resample and convolve in one product, as above; else step by step.
+      use_bias: see `_SpectralLayer`.
+      normalize: see `_SpectralLayer`.
+      initializer: see `_SpectralLayer`.
+      name: name of the layer.
+
+    Raises:
+      ValueError: if `up` and `down` are both set, or `upsampling` is neither of the two.
+    """
+
+    def __init__(self, inputs: int, filters: int, key: tf.Tensor, kernel_size: int = 3,
+                 up: bool = False, down: bool = False, upsampling: str = NEAREST,
+                 fused: bool = True, use_bias: bool = True, normalize: bool = True,
+                 initializer: Callable = random.orthogonal, name: str = 'conv2d'):
+        if up and down:
+            raise ValueError('SpectralConv2D: up and down are both set.')
+        if upsampling not in (NEAREST, ZEROS):
+            raise ValueError(
+                f'SpectralConv2D.upsampling = {upsampling!r} is neither {NEAREST!r} nor {ZEROS!r}.')
+        super().__init__((kernel_size, kernel_size, inputs, filters), key, use_bias, normalize,
+                         initializer, name)
+        self.up = up
+        self.down = down
+        self.upsampling = upsampling
+        self.fused = fused and not (up and upsampling == ZEROS)
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """[batch, height, width, inputs] to [batch, height', width', filters]."""
+        kernel = self.weights_of_step(training)
+        pointwise = kernel.shape[0] == 1
+        if self.up and self.fused and not pointwise:
+            return self.add_bias(_repeat_and_convolve(x, kernel))
+        if self.down and self.fused and not pointwise:
+            return self.add_bias(_convolve_and_mean(x, kernel))
+        kernel = tf.cast(kernel, x.dtype)
+        if self.up and self.fused:
+            return repeat_pixels(self.add_bias(tf.nn.conv2d(x, kernel, 1, 'SAME')))
+        if self.down and self.fused:
+            return self.add_bias(tf.nn.conv2d(mean_pixels(x), kernel, 1, 'SAME'))
+        if self.up:
+            x = repeat_pixels(x) if self.upsampling == NEAREST else insert_zeros(x)
+        x = self.add_bias(tf.nn.conv2d(x, kernel, 1, 'SAME'))
+        return mean_pixels(x) if self.down else x
+
+
+def repeat_pixels(x: tf.Tensor) -> tf.Tensor:
+    """Nearest-neighbour upsampling by 2: [n, h, w, c] to [n, 2h, 2w, c]."""
+    _, height, width, channels = x.shape
+    wide = tf.broadcast_to(
+        x[:, :, tf.newaxis, :, tf.newaxis], [tf.shape(x)[0], height, 2, width, 2, channels])
+    return tf.reshape(wide, [-1, 2 * height, 2 * width, channels])
+
+
+def insert_zeros(x: tf.Tensor) -> tf.Tensor:
+    """Every pixel followed by zeros to the right and below: [n, h, w, c] to [n, 2h, 2w, c]."""
+    _, height, width, channels = x.shape
+    wide = tf.pad(x[:, :, tf.newaxis, :, tf.newaxis],
+                  [[0, 0], [0, 0], [0, 1], [0, 0], [0, 1], [0, 0]])
+    return tf.reshape(wide, [-1, 2 * height, 2 * width, channels])
+
+
+def mean_pixels(x: tf.Tensor) -> tf.Tensor:
+    """Means of 2 x 2 pixels: [n, 2h, 2w, c] to [n, h, w, c]."""
+    return tf.nn.avg_pool2d(x, 2, 2, 'VALID')
+
+
+def _sums_of_neighbours(kernel: tf.Tensor) -> tf.Tensor:
+    """[s, s, ...] to [s + 1, s + 1, ...]: the kernel and its three shifts by one, added up."""
+    rows = tf.pad(kernel, [[0, 1], [0, 0], [0, 0], [0, 0]]) + tf.pad(
+        kernel, [[1, 0], [0, 0], [0, 0], [0, 0]])
+    return tf.pad(rows, [[0, 0], [0, 1], [0, 0], [0, 0]]) + tf.pad(
+        rows, [[0, 0], [1, 0], [0, 0], [0, 0]])
+
+
+def _repeat_and_convolve(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    # The transposed convolution adds what the pixel i gives to the pixels 2 i + d; the weight it
+    # gives there is the sum of those with which 2 i + d saw the two copies of i.
+    weights = tf.transpose(tf.reverse(_sums_of_neighbours(kernel), [0, 1]), [0, 1, 3, 2])
+    _, height, width, _ = x.shape
+    shape = [tf.shape(x)[0], 2 * height, 2 * width, kernel.shape[-1]]
+    return tf.nn.conv2d_transpose(x, tf.cast(weights, x.dtype), shape, 2, 'SAME')
+
+
+def _convolve_and_mean(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    weights = _sums_of_neighbours(kernel) / 4
+    return tf.nn.conv2d(x, tf.cast(weights, x.dtype), 2, 'SAME')

@@ -1,0 +1,6 @@
+"""High-fidelity image generation with fewer labels (Lucic et al. 2019), on BigGAN."""
+
+from research.s3gan.discriminator import Discriminator
+from research.s3gan.generator import Generator
+
+__all__ = ['Discriminator', 'Generator']

@@ -14,25 +14,36 @@ class WeightAverage(tf.Module):
     Args:
       variables: what is averaged; the averages start at their present values.
       decay: weight of the past, in [0, 1).
+      start_step: before the update of this step the averages follow the variables.
 
     Raises:
       ValueError: if `decay` is outside [0, 1).
     """
 
-    def __init__(self, variables: Sequence[tf.Variable], decay: float):
+    def __init__(self, variables: Sequence[tf.Variable], decay: float,
+                 start_step: int = 0):
         super().__init__()
         if not 0 <= decay < 1:
             raise ValueError(f'decay = {decay} is outside [0, 1).')
         self.decay = decay
+        self.start_step = start_step
         self.averages = [
             tf.Variable(variable, trainable=False, name='average',
                         aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
             for variable in variables]
 
-    def update(self, variables: Sequence[tf.Variable]) -> None:
-        """One step of the average, inside `train_step`."""
+    def update(self, variables: Sequence[tf.Variable], step: tf.Tensor | int = 0) -> None:
+        """One step of the average, inside `train_step`.
+
+        Args:
+          variables: as given to the constructor.
+          step: the step whose update the variables have just had, counted from 0.
+        """
+        rate = 1 - self.decay
+        if self.start_step:
+            rate = tf.where(step < self.start_step, 1.0, rate)
         for average, variable in zip(self.averages, variables):
-            average.assign_add((1 - self.decay) * (variable - average))
+            average.assign_add(tf.cast(rate, variable.dtype) * (variable - average))
 
     @contextlib.contextmanager
     def swapped_in(self, variables: Sequence[tf.Variable]):

@@ -38,7 +38,8 @@ class KerasExperiment(model_experiment.ModelExperiment):
       data_dir: see `Experiment`.
       strategy: see `Experiment`.
       model: called as model(seed=seed).
-      optimizer: called without arguments.
+      optimizer: called without arguments; of a model with two players the generator's.
+      discriminator_optimizer: called without arguments; of a model with two players.
       data: called as data(seed=seed, data_dir=data_dir); gives
         train(start_step, input_context), evaluation(split, input_context=...) and
         calibration(input_context), `tf.data.Dataset`s, and `class_names`.
@@ -48,6 +49,7 @@ class KerasExperiment(model_experiment.ModelExperiment):
       jit_compile: compile the training step with XLA, where the strategy can.
       bfloat16: compute products in bfloat16; weights and statistics stay float32.
       average_decay: evaluate and export an exponential average of the weights with this decay.
+      average_start_step: see `official.core.averaging.WeightAverage`.
       calibrate: recompute normalization statistics before the reported number.
       split: what the reported number is measured on, 'test' or 'validation'.
       monitor_split: what is evaluated at every checkpoint, or None.
@@ -75,6 +77,7 @@ class KerasExperiment(model_experiment.ModelExperiment):
             *,
             model: Callable,
             optimizer: Callable,
+            discriminator_optimizer: Callable | None = None,
             data: Callable,
             train_steps: int,
             save_every_steps: int,
@@ -82,6 +85,7 @@ class KerasExperiment(model_experiment.ModelExperiment):
             jit_compile: bool = False,
             bfloat16: bool = False,
             average_decay: float | None = None,
+            average_start_step: int = 0,
             calibrate: bool = False,
             split: str = 'test',
             monitor_split: str | None = None,
@@ -107,6 +111,7 @@ class KerasExperiment(model_experiment.ModelExperiment):
         self.train_steps = train_steps
         self.save_every_steps = save_every_steps
         self.average_decay = average_decay
+        self.average_start_step = average_start_step
         self.use_calibration = calibrate
         self.split = split
         self.monitor_split = monitor_split
@@ -120,20 +125,23 @@ class KerasExperiment(model_experiment.ModelExperiment):
         tf.keras.mixed_precision.set_global_policy('mixed_bfloat16' if bfloat16 else 'float32')
         try:
             with self.strategy.scope():
-                self._create(model(seed=seed), optimizer(), steps_per_execution, jit_compile)
+                optimizers = {'optimizer': optimizer()}
+                if discriminator_optimizer is not None:
+                    optimizers['discriminator_optimizer'] = discriminator_optimizer()
+                self._create(model(seed=seed), optimizers, steps_per_execution, jit_compile)
         finally:
             tf.keras.mixed_precision.set_global_policy(previous)
         self.baseline = baseline and baseline(
             run_dir=os.path.join(run_dir, 'baseline'), seed=seed, data_dir=data_dir,
             strategy=self.strategy)
 
-    def _create(self, model, optimizer, steps_per_execution, jit_compile):
+    def _create(self, model, optimizers, steps_per_execution, jit_compile):
         self.model = model
-        model.compile(optimizer, steps_per_execution=steps_per_execution, jit_compile=jit_compile)
+        model.compile(**optimizers, steps_per_execution=steps_per_execution, jit_compile=jit_compile)
         # All variables exist now, so that a checkpoint restores into them before the first step.
         model.build_optimizers()
         if self.average_decay is not None:
-            model.average_weights(self.average_decay)
+            model.average_weights(self.average_decay, self.average_start_step)
         self._progress = _Progress()
         self._checkpoints = checkpoints.Checkpoints(
             os.path.join(self.run_dir, 'checkpoints'),
@@ -252,7 +260,7 @@ class KerasExperiment(model_experiment.ModelExperiment):
         if self.model.average is None:
             yield
         else:
-            with self.model.average.swapped_in(self.model.trainable_variables):
+            with self.model.average.swapped_in(self.model.averaged_variables):
                 yield
 
     def _logs(self, split: str) -> dict:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Sequence
+
 import tensorflow as tf
 
 from official.core import averaging
@@ -44,13 +46,19 @@ class Model(tf.keras.Model):
     def metrics(self):
         return self._own_metrics
 
-    def average_weights(self, decay: float) -> None:
-        """Keeps an exponential average of the trainable weights from now on.
+    @property
+    def averaged_variables(self) -> list[tf.Variable]:
+        """What `average_weights` averages: all trainable weights, or what a subclass names."""
+        return self.trainable_variables
+
+    def average_weights(self, decay: float, start_step: int = 0) -> None:
+        """Keeps an exponential average of `averaged_variables` from now on.
 
         Args:
           decay: see `official.core.averaging.WeightAverage`.
+          start_step: see `official.core.averaging.WeightAverage`.
         """
-        self.average = averaging.WeightAverage(self.trainable_variables, decay)
+        self.average = averaging.WeightAverage(self.averaged_variables, decay, start_step)
 
     def compile(self, optimizer, *, steps_per_execution: int = 1, jit_compile: bool = False,
                 run_eagerly: bool | None = None):
@@ -91,16 +99,25 @@ class Model(tf.keras.Model):
         bad = tf.logical_and(
             self.first_bad_step < 0, ~tf.math.is_finite(batch_statistics.global_mean(loss)))
         self.first_bad_step.assign(tf.where(bad, self.global_step, self.first_bad_step))
+        if self.average is not None:
+            self.average.update(self.averaged_variables, self.global_step)
         self.global_step.assign_add(1)
         return logs
 
-    def apply_gradients(self, tape: tf.GradientTape, loss: tf.Tensor) -> None:
-        """One step of `self.optimizer` down the mean over replicas of `loss`."""
-        variables = self.trainable_variables
+    def apply_gradients(self, tape: tf.GradientTape, loss: tf.Tensor,
+                        variables: Sequence[tf.Variable] | None = None, optimizer=None) -> None:
+        """One step of an optimizer down the mean over replicas of `loss`.
+
+        Args:
+          tape: has recorded the loss.
+          loss: this replica's.
+          variables: what is updated; by default all trainable weights.
+          optimizer: by default `self.optimizer`.
+        """
+        variables = self.trainable_variables if variables is None else variables
+        optimizer = optimizer or self.optimizer
         replicas = self.distribute_strategy.num_replicas_in_sync
         if replicas > 1:  # Keras adds the replicas' gradients up.
             with tape:
                 loss = loss / replicas
-        self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
-        if self.average is not None:
-            self.average.update(variables)
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))

@@ -188,3 +188,8 @@ def check_architecture(owner: str, image_size: int, ch: int, num_classes: int, c
         raise ValueError(f'{owner}.image_size = {image_size} is none of {sorted(sizes)}.')
     if channels not in (1, 3):
         raise ValueError(f'{owner}.channels = {channels} is neither 1 (grey) nor 3 (RGB).')
+
+
+def unit_images(images: tf.Tensor) -> tf.Tensor:
+    """uint8 images as float32 in [0, 1]; float images as they are."""
+    return tf.cast(images, tf.float32) / 255 if images.dtype == tf.uint8 else images

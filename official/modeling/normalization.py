@@ -51,7 +51,8 @@ def batch_norm(x: tf.Tensor, gain: tf.Tensor, shift: tf.Tensor,
             sums = tf.stack([tf.reduce_sum(gain * of_shift, 0), tf.reduce_sum(gain * of_gain, 0)])
             first, second = tf.unstack(batch_statistics.global_mean(sums) * replicas / pixels)
             by_pixel = -tf.square(scale) * second
-            dx = _affine(dy, gain * scale, -scale * first - by_pixel * mean) + wide * by_pixel
+            constant = -scale * first - by_pixel * mean
+            dx = _affine(dy, gain * scale, constant[tf.newaxis]) + wide * by_pixel
             if gain.shape[0] == 1 and x.shape[0] != 1:
                 of_gain = tf.reduce_sum(of_gain, 0, keepdims=True)
             if shift.shape[0] == 1 and x.shape[0] != 1:

@@ -155,8 +155,8 @@ def orthogonal(key: tf.Tensor, shape) -> np.ndarray:
     """Initial weights with orthonormal columns, or rows where there are fewer (Saxe et al. 2014).
 
     All axes but the last are taken together as the rows, as in Keras' `Orthogonal`; uniform over
-    such matrices. Drawn eagerly, with LAPACK, which on large kernels is many times faster than
-    TensorFlow's QR.
+    such matrices: Q of the decomposition Q R of a normal matrix, with a positive diagonal of R.
+    Drawn eagerly.
 
     Args:
       key: int32 [1, 2].
@@ -167,8 +167,14 @@ def orthogonal(key: tf.Tensor, shape) -> np.ndarray:
     """
     rows, columns = math.prod(shape[:-1]), shape[-1]
     size = (max(rows, columns), min(rows, columns))
-    q, r = np.linalg.qr(normal(key, size).numpy())
-    q *= np.sign(np.diag(r))  # Without it Q would not be uniform.
+    matrix = normal(key, size).numpy()
+    if size[0] > 4 * size[1]:
+        # Well conditioned, so R may come from R^T R = A^T A: matrix products, many times faster.
+        factor = np.linalg.cholesky(matrix.T @ matrix)
+        q = np.linalg.solve(factor, matrix.T).T
+    else:
+        q, r = np.linalg.qr(matrix)
+        q *= np.sign(np.diag(r))
     return (q if rows >= columns else q.T).reshape(shape)
 
 

@@ -108,5 +108,28 @@ def test_shapes_that_are_not_known_before():
     np.testing.assert_allclose(noise, random.normal(key, [7, 3]), rtol=1e-6)
 
 
+@pytest.mark.parametrize('shape', [(3, 3, 8, 6), (12, 10), (2, 30), (7, 7), (200, 20)])
+def test_orthogonal(shape):
+    key = random.make_key(5)
+    weights = random.orthogonal(key, shape)
+    assert weights.shape == shape and weights.dtype == np.float32
+    rows, columns = np.prod(shape[:-1]), shape[-1]
+    matrix = weights.reshape(rows, columns)
+    if rows < columns:
+        matrix = matrix.T
+    np.testing.assert_allclose(matrix.T @ matrix, np.eye(matrix.shape[1]), atol=2e-6)
+    # Q of the normal matrix of this key: Q^T A is upper triangular with a positive diagonal.
+    drawn = random.normal(key, matrix.shape).numpy()
+    r = matrix.T @ drawn
+    np.testing.assert_allclose(np.tril(r, -1), 0, atol=2e-5)
+    assert np.all(np.diag(r) > 0)
+
+
+def test_glorot_normal():
+    weights = random.glorot_normal(random.make_key(0), (300, 500)).numpy()
+    assert weights.std() == pytest.approx((2 / 800) ** 0.5, rel=0.01)
+    assert abs(weights.mean()) < 1e-3
+
+
 if __name__ == '__main__':
     raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -40,7 +40,7 @@ class S3GAN(core_model.Model):
     - One power iteration of a player's spectral norms is made with each of its updates, and only
       then; the same holds of the generator's moving statistics.
 
-    Call: z float32 [batch, z_dim] and labels to images [batch, size, size, channels] in [0, 1], by
+    Call: a pair of z, float32 [batch, z_dim], and labels to images [batch, size, size, channels] in [0, 1], by
     the moving statistics.
 
     Args:
@@ -158,7 +158,8 @@ class S3GAN(core_model.Model):
         ends = tf.cumsum(self.label_prior)[:-1]
         return z, tf.reduce_sum(tf.cast(point >= ends, tf.int32), axis=1)
 
-    def call(self, z, y, training=False):
+    def call(self, inputs, training=False):
+        z, y = inputs
         return self.generator(z, y, training=training, frozen=True)
 
     def update(self, data, key):

@@ -1,0 +1,113 @@
+"""Every loss by hand, and over two replicas."""
+
+import math
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from research.s3gan import losses
+from research.s3gan import rotations
+from tests import conformance
+
+
+def test_hinge_losses_by_hand():
+    real, fake = tf.constant([2.0, 0.5, -1.0]), tf.constant([-3.0, 1.0])
+    # (0 + .5 + 2) / 3 + (0 + 2) / 2.
+    assert losses.hinge_discriminator(real, fake).numpy() == pytest.approx(2.5 / 3 + 1)
+    assert losses.hinge_generator(fake).numpy() == pytest.approx(1)
+
+
+def test_hinge_is_the_papers_minimum():
+    rng = np.random.default_rng(0)
+    real, fake = rng.normal(size=(2, 50))
+    expected = (-np.mean(np.minimum(0, -1 + real)) - np.mean(np.minimum(0, -1 - fake)))
+    assert losses.hinge_discriminator(
+        tf.constant(real), tf.constant(fake)).numpy() == pytest.approx(expected)
+
+
+def test_equation_1_by_hand():
+    # Two images: p(right) is 1/4 and 1/2.
+    logits = tf.constant([[0.0, 0, 0, 0], [0, math.log(3), 0, 0]])
+    assert losses.rotation(logits, tf.constant([2, 1])).numpy() == pytest.approx(
+        (math.log(4) + math.log(2)) / 2)
+
+
+def test_equation_2_by_hand():
+    value = losses.semi_supervised(
+        tf.constant([[0.0, 0, 0, 0]]), tf.constant([3]),
+        tf.constant([[0.0, 0], [math.log(3), 0]]), tf.constant([1, 0]), gamma=0.5)
+    # log 4 + .5 (log 2 + log 4/3) / 2.
+    assert value.numpy() == pytest.approx(math.log(4) + 0.25 * (math.log(2) + math.log(4 / 3)))
+
+
+LOGITS = [[math.log(3), 0.0], [0.0, 0.0], [5.0, 5.0], [0.0, math.log(7)]]
+REAL, FAKE, LABELS = [0.0, 0.5, -1.0, 3.0], [-2.0, 0.0], [0, -1, -1, 0]
+
+
+def test_equation_3_by_hand():
+    value = losses.co_training_discriminator(
+        tf.constant(REAL), tf.constant(FAKE), tf.constant(LOGITS), tf.constant(LABELS), 0.4)
+    # Labelled: images 0 and 3, hinge 1 and 0, entropies log 4/3 and log 8. Unlabelled: .5 and 2.
+    # Generated: 0 and 1.
+    expected = 0.5 + 0.4 * (math.log(4 / 3) + math.log(8)) / 2 + 1.25 + 0.5
+    assert value.numpy() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize('labels, expected', [
+    ([-1] * 4, 3.5 / 4 + 0.5), ([0, 0, 1, 1], 3.5 / 4 + 0.5 + 0.4 * (
+        math.log(4 / 3) + math.log(2) + math.log(2) + math.log(8 / 7)) / 4)])
+def test_equation_3_of_a_batch_of_one_kind(labels, expected):
+    value = losses.co_training_discriminator(
+        tf.constant(REAL), tf.constant(FAKE), tf.constant(LOGITS), tf.constant(labels), 0.4)
+    assert value.numpy() == pytest.approx(expected)
+
+
+def test_no_gradient_reaches_the_classifier_from_images_without_a_label():
+    logits = tf.constant(LOGITS)
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        value = losses.co_training_discriminator(
+            tf.constant(REAL), tf.constant(FAKE), logits, tf.constant(LABELS), 0.4)
+    gradient = tape.gradient(value, logits).numpy()
+    # .4 / 2 (softmax - one-hot) where there is a label.
+    np.testing.assert_allclose(gradient, [
+        [-0.05, 0.05], [0, 0], [0, 0], [0.2 * (1 / 8 - 1), 0.2 * 7 / 8]], atol=1e-6)
+
+
+def test_the_error_of_the_labelled():
+    logits = tf.constant([[1.0, 0], [0, 1], [0, 1], [1, 0]])
+    error = lambda labels: losses.labelled_error_percent(logits, tf.constant(labels)).numpy()
+    assert error([0, 0, -1, 1]) == pytest.approx(200 / 3)
+    assert error([-1] * 4) == 0
+
+
+def test_replicas_with_unequal_numbers_of_labels_have_the_loss_of_the_batch():
+    labels = [0, 0, 0, -1]  # Two labelled on the first replica, one on the second.
+    arguments = [np.array(value, np.float32) for value in (REAL, FAKE, LOGITS)]
+    whole = losses.co_training_discriminator(
+        *(tf.constant(value) for value in arguments), tf.constant(labels), 0.4)
+    strategy = conformance.two_devices()
+    parts = [strategy.experimental_distribute_values_from_function(
+        lambda context, value=value: tf.constant(
+            np.split(value, 2)[context.replica_id_in_sync_group]))
+        for value in [*arguments, np.array(labels, np.int32)]]
+    values = tf.function(lambda: strategy.run(
+        lambda *part: losses.co_training_discriminator(*part, 0.4), args=parts))()
+    assert strategy.reduce(tf.distribute.ReduceOp.MEAN, values, axis=None).numpy() == (
+        pytest.approx(whole.numpy()))
+
+
+def test_rotations_hold_what_they_say():
+    images = np.random.default_rng(0).uniform(size=(3, 4, 4, 2)).astype(np.float32)
+    turned = rotations.turned(tf.constant(images)).numpy()
+    labels = rotations.quarters(3).numpy()
+    assert labels.tolist() == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
+    for image, quarter, upright in zip(
+            np.concatenate([images, turned]), labels, np.tile(images, (4, 1, 1, 1)), strict=True):
+        np.testing.assert_array_equal(image, np.rot90(upright, quarter))
+
+
+if __name__ == '__main__':
+    sys.exit(pytest.main([__file__, *sys.argv[1:]]))

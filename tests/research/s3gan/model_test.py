@@ -1,0 +1,235 @@
+"""The update of both players: who moves when, by which gradient, and for which method."""
+
+import functools
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official.modeling import optimizers
+from official.modeling import random
+from research import s3gan
+from research.s3gan import losses
+from research.s3gan import model as model_lib
+
+KEY = np.array([[3, 0]], np.int32)
+ADAM = functools.partial(optimizers.FusedAdam, beta_1=0.0, beta_2=0.999)
+
+
+def make(seed=0, projection=True, num_classes=3, **arguments):
+    small = {'image_size': 32, 'ch': 8, 'num_classes': num_classes, 'channels': 1}
+    model = model_lib.S3GAN(
+        seed=seed, generator=functools.partial(s3gan.Generator, **small),
+        discriminator=functools.partial(s3gan.Discriminator, projection=projection, **small),
+        **arguments)
+    model.compile(ADAM(5e-5), discriminator_optimizer=ADAM(2e-4))
+    model.build_optimizers()
+    return model
+
+
+def batch(number, labels=None, seed=0):
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (number, 32, 32, 1), np.uint8)
+    return tf.constant(images), tf.constant(
+        rng.integers(0, 3, number, np.int32) if labels is None else labels)
+
+
+def values(net, trainable=True):
+    return [v.numpy() for v in (net.trainable_variables if trainable else net.variables)]
+
+
+def same(one, other):
+    return [np.array_equal(a, b) for a, b in zip(one, other, strict=True)]
+
+
+METHODS = {
+    'biggan': {}, 's3gan': {'rotation_losses': True, 'rotated_share': 0.25},
+    's2gan-co': {'label_loss': 0.4},
+    's3gan-co': {'label_loss': 0.4, 'rotation_losses': True, 'rotated_share': 0.25, 'beta': 1.0},
+    'single': {'projection': False, 'num_classes': 1}}
+
+
+def labels_of(name):
+    if name == 'single':
+        return np.zeros(8, np.int32)
+    return np.array([0, -1, -1, 2, -1, 1, -1, -1], np.int32) if name.endswith('co') else None
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_each_player_moves_in_its_own_step_alone(name):
+    model = make(**METHODS[name])
+    images, labels = batch(8, labels_of(name))
+    generator, discriminator = (values(net, False) for net in (
+        model.generator, model.discriminator))
+    model._discriminator_step(tf.cast(images, tf.float32) / 255, labels, KEY)
+    assert all(same(values(model.generator, False), generator))
+    moved = [not kept for kept in same(values(model.discriminator, False), discriminator)]
+    names = [v.name for v in model.discriminator.variables]
+    # u of one output is 1 or -1, and while no image is beyond the hinge the bias of c_rf gets as
+    # much from the real as from the generated ones.
+    allowed = ('final_fc/u', 'final_fc/bias')
+    assert [n for n, m in zip(names, moved) if not m and not n[:-2].endswith(allowed)] == []
+
+    discriminator = values(model.discriminator, False)
+    model._generator_step(8, KEY)
+    assert all(same(values(model.discriminator, False), discriminator))
+    moved = [not kept for kept in same(values(model.generator, False), generator)]
+    names = [v.name for v in model.generator.variables]
+    # u of one output is 1 or -1.
+    assert [n for n, m in zip(names, moved) if not m and 'final_conv/u' not in n] == []
+
+
+def test_a_step_is_two_updates_of_the_discriminator_and_one_of_the_generator():
+    model, other = make(seed=2, rotation_losses=True, rotated_share=0.5), make(
+        seed=2, rotation_losses=True, rotated_share=0.5)
+    images, labels = batch(12)
+    logs = model.train_step((images, labels))
+    key = random.step_key(2, tf.constant(0))
+    unit = tf.cast(images, tf.float32) / 255
+    other._discriminator_step(unit[0::2], labels[0::2], random.fold_in(key, 0))
+    other._discriminator_step(unit[1::2], labels[1::2], random.fold_in(key, 1))
+    other._generator_step(6, random.fold_in(key, 2))
+    for one, two in zip(values(model), values(other), strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert int(model.discriminator_optimizer.iterations) == 2
+    assert int(model.optimizer.iterations) == 1 == int(model.global_step)
+    assert set(logs) == {'loss', 'generator_loss', 'discriminator_loss', 'real_logit',
+                         'fake_logit', 'real_rotation_error_percent',
+                         'fake_rotation_error_percent'}
+
+
+def _apart(net, images, y):
+    return net.logits(net.features(images), y)
+
+
+def test_the_losses_are_the_equations_with_a_call_for_each_set_of_images():
+    """Real, generated and rotated images go through the network together, and as if apart."""
+    model = make(rotation_losses=True, rotated_share=0.5, beta=0.7, alpha=0.3)
+    net = model.discriminator
+    images, labels = batch(4)
+    real = tf.cast(images, tf.float32) / 255
+    z, y = model.draw(KEY, 4)
+    fake = model.generator(z, y, training=True)
+    for _ in range(50):  # Now u hardly moves with a call.
+        net.features(real, training=True)
+        net.logits(net.features(real), labels, training=True)
+        net.rotation(net.features(real), training=True)
+    loss, _ = model.discriminator_loss(real, labels, fake, y)
+
+    def rotation(chosen):
+        entropy = 0
+        for quarter in range(4):
+            turned = tf.constant(np.rot90(chosen.numpy(), quarter, (1, 2)).copy())
+            logp = tf.nn.log_softmax(net.rotation(net.features(turned)))[:, quarter]
+            entropy -= tf.reduce_mean(logp) / 4
+        return entropy
+
+    expected = losses.hinge_discriminator(_apart(net, real, labels), _apart(net, fake, y))
+    assert loss.numpy() == pytest.approx(
+        (expected + 0.7 * rotation(real[::2])).numpy(), rel=1e-3)
+    loss, _ = model.generator_loss(fake, y)
+    expected = -tf.reduce_mean(_apart(net, fake, y)) + 0.3 * rotation(fake[::2])
+    assert loss.numpy() == pytest.approx(expected.numpy(), rel=1e-4)
+
+
+def test_co_training_projects_on_soft_predictions_and_stops_their_gradient():
+    model = make(label_loss=0.4)
+    net = model.discriminator
+    images, _ = batch(8)
+    real, labels = tf.cast(images, tf.float32) / 255, tf.constant(labels_of('s2gan-co'))
+    z, y = model.draw(KEY, 8)
+    fake = model.generator(z, y, training=True)
+    for _ in range(50):
+        features = net.features(real, training=True)
+        net.logits(features, y, training=True)
+        net.labels(features, training=True)
+    with tf.GradientTape() as tape:
+        loss, _ = model.discriminator_loss(real, labels, fake, y)
+    gradient = tape.gradient(loss, net.labels.kernel)
+    with tf.GradientTape() as tape:
+        features = net.features(real)
+        label_logits = net.labels(features)
+        soft = tf.where(labels[:, tf.newaxis] >= 0, tf.one_hot(labels, 3),
+                        tf.nn.softmax(label_logits))
+        expected = losses.co_training_discriminator(
+            net.logits(features, tf.stop_gradient(soft)), _apart(net, fake, y), label_logits,
+            labels, 0.4)
+        entropy = 0.4 * losses.cross_entropy(
+            tf.boolean_mask(label_logits, labels >= 0), tf.boolean_mask(labels, labels >= 0))
+    assert loss.numpy() == pytest.approx(expected.numpy(), rel=1e-3)
+    # Of the loss nothing but the cross-entropy reaches c_CT.
+    np.testing.assert_allclose(
+        gradient, tape.gradient(entropy, net.labels.kernel), rtol=2e-2, atol=1e-4)
+
+
+def test_labels_are_drawn_from_the_prior():
+    model = make()
+    z, y = model.draw(KEY, 30000)
+    assert np.bincount(y) / 30000 == pytest.approx([1 / 3] * 3, abs=0.01)
+    assert z.numpy().std() == pytest.approx(1, rel=0.01)
+    model.set_label_prior([0.5, 0, 0.5])
+    assert np.bincount(model.draw(KEY, 30000)[1]) / 30000 == pytest.approx([0.5, 0, 0.5], abs=0.01)
+    single = make(**METHODS['single'])
+    assert single.draw(KEY, 10)[1].numpy().tolist() == [0] * 10
+    with pytest.raises(ValueError, match='label prior of 2 labels; the generator has num_cl'):
+        model.set_label_prior([0.5, 0.5])
+    with pytest.raises(ValueError, match='is no distribution'):
+        model.set_label_prior([0.5, 0.4, 0.2])
+
+
+def test_the_average_is_of_the_generator_and_starts_when_it_should():
+    model = make()
+    model.average_weights(0.5, start_step=2)
+    data = batch(8)
+    weights = []
+    for _ in range(4):
+        model.train_step(data)
+        weights.append(values(model.generator))
+        averages = [average.numpy() for average in model.average.averages]
+        if len(weights) <= 2:
+            expected = weights[-1]
+        else:
+            expected = [0.5 * a + 0.5 * w for a, w in zip(expected, weights[-1])]
+        for one, other in zip(averages, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-8)
+
+
+def test_soft_labels_and_float_images():
+    model = make()
+    images, _ = batch(4)
+    soft = tf.constant(np.random.default_rng(0).dirichlet([1] * 3, 4), tf.float32)
+    logs = model.train_step((tf.cast(images, tf.float32) / 255, soft))
+    assert np.isfinite(logs['loss'])
+
+
+def test_in_a_notebook():
+    """compile and fit, without launcher, gin or flags."""
+    model = make(rotation_losses=True)
+    data = tf.data.Dataset.from_tensors(batch(32)).repeat(3)
+    history = model.fit(data, verbose=0)
+    assert np.isfinite(history.history['loss']).all() and int(model.global_step) == 3
+    images = model((tf.zeros([2, 80]), tf.constant([0, 1])))
+    assert images.shape == (2, 32, 32, 1)
+
+
+@pytest.mark.parametrize('arguments, message', [
+    ({'discriminator_steps': 0}, 'S3GAN.discriminator_steps = 0 must be a whole number of at'),
+    ({'rotated_share': 1.5}, r'S3GAN.rotated_share = 1.5 is outside \[1e-06, 1\]'),
+    ({'alpha': -1}, r'S3GAN.alpha = -1 is outside \[0, inf\]'),
+    ({'label_loss': 0.4, 'projection': False}, 'label_loss needs Discriminator.projection'),
+])
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make(**arguments)
+
+
+def test_networks_that_do_not_fit_together():
+    with pytest.raises(ValueError, match='Generator.image_size = 32 and Discriminator.image_size'):
+        model_lib.S3GAN(
+            generator=functools.partial(s3gan.Generator, image_size=32, ch=8),
+            discriminator=functools.partial(s3gan.Discriminator, image_size=64, ch=8))
+
+
+if __name__ == '__main__':
+    sys.exit(pytest.main([__file__, *sys.argv[1:]]))

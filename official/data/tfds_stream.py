@@ -115,9 +115,13 @@ def square(image: tf.Tensor, size: int) -> tf.Tensor:
     shape = tf.shape(image)
     side = tf.minimum(shape[0], shape[1])
     top, left = (shape[0] - side) // 2, (shape[1] - side) // 2
-    middle = image[top : top + side, left : left + side]
-    resized = tf.image.resize(middle, [size, size], antialias=True)
-    return tf.ensure_shape(tf.saturate_cast(tf.round(resized), tf.uint8), [size, size, 3])
+    return resized(image[top : top + side, left : left + side], size)
+
+
+def resized(image: tf.Tensor, size: int) -> tf.Tensor:
+    """uint8 [height, width, 3] resized bilinearly with antialiasing to uint8 [size, size, 3]."""
+    pixels = tf.image.resize(image, [size, size], antialias=True)
+    return tf.ensure_shape(tf.saturate_cast(tf.round(pixels), tf.uint8), [size, size, 3])
 
 
 class _Source:

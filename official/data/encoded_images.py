@@ -14,7 +14,6 @@ from typing import Callable
 import numpy as np
 import tensorflow as tf
 
-from official.data import pipeline
 from official.data import tfds_stream
 
 _CROP_STREAM = 2
@@ -45,29 +44,33 @@ class Skipped:
 
 
 def decoded(examples: tf.data.Dataset, read: Callable, decode: Callable, num_images: int,
-            skipped: Skipped) -> tf.data.Dataset:
+            skipped: Skipped, index: Callable = lambda number: number) -> tf.data.Dataset:
     """Reads and decodes images one by one, on all cores, in order.
 
     Args:
-      examples: dataset of (position, index): of the example in the stream and of its image, int64.
-      read: called as read(index), gives the encoded image, a string tensor.
+      examples: dataset of (position, number): of the example in the stream and of its image, int64.
+      read: called as read(number), gives the encoded image, a string tensor.
       decode: called as decode(encoded, position), gives the image.
       num_images: images in all; after the last one the first is next.
       skipped: is told of images that raise an error in `read` or `decode`.
+      index: called as index(number), gives what `skipped` is told.
 
     Returns:
-      Dataset of (image, index of the image that it is).
+      Dataset of (image, number of the image that it is).
     """
-    def attempt(position, index):
-        return decode(read(index), position), index
+    def attempt(position, number):
+        return decode(read(number), position), number
 
-    def first_readable(position, index):
+    def note(number):
+        skipped.note(index(number))
+
+    def first_readable(position, number):
         def another(offset):
             with tf.control_dependencies(
-                    [tf.numpy_function(skipped.note, [(index + offset - 1) % num_images], [])]):
-                return attempt(position, (index + offset) % num_images)
+                    [tf.numpy_function(note, [(number + offset - 1) % num_images], [])]):
+                return attempt(position, (number + offset) % num_images)
 
-        one = tf.data.Dataset.from_tensors((position, index)).map(attempt).ignore_errors()
+        one = tf.data.Dataset.from_tensors((position, number)).map(attempt).ignore_errors()
         return one.concatenate(
             tf.data.Dataset.range(1, num_images).map(another).ignore_errors()).take(1)
 
@@ -105,8 +108,3 @@ def crop_key(seed: int, position: tf.Tensor) -> tf.Tensor:
     """The key of the crop of the example at `position` of a run's stream."""
     return tf.random.fold_in(
         tf.constant([seed, _CROP_STREAM], tf.int64), position, alg='philox')
-
-
-def finish(images: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
-    """Batches of full size, ready to train on."""
-    return pipeline.finish(images.batch(batch_size, drop_remainder=True), one_thread=False)

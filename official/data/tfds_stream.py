@@ -6,6 +6,9 @@ so the shuffle is a true one, and a pipeline starts at any step without reading 
 
 from __future__ import annotations
 
+import contextlib
+import os
+
 import numpy as np
 import tensorflow as tf
 
@@ -13,6 +16,7 @@ from official.data import pipeline
 from official.data import tfds_images
 
 _FLIP_STREAM = 1
+_LABELS_AT_ONCE = 1000
 
 
 def train_images(
@@ -47,7 +51,7 @@ def train_images(
       FileNotFoundError: the data are not prepared in this format; the message says how to.
       ValueError: the batch cannot be divided evenly among the replicas; TFDS knows no such name.
     """
-    source = _Source(name, data_dir, split)
+    source = Source(name, data_dir, split)
     positions = pipeline.batch_positions(batch_size, start_step, input_context)
     size = positions.element_spec.shape[0]
     indices = pipeline.shuffled_indices(positions, len(source), seed)
@@ -86,7 +90,7 @@ def evaluation_images(
       Dataset of (images, labels, weights), weights float32 [b]; of (images, weights) where the data
       set has no labels.
     """
-    source = _Source(name, data_dir, split)
+    source = Source(name, data_dir, split)
     batches = pipeline.eval_batches(len(source), batch_size, input_context)
     size = batches.element_spec[0].shape[0]
 
@@ -124,8 +128,21 @@ def resized(image: tf.Tensor, size: int) -> tf.Tensor:
     return tf.ensure_shape(tf.saturate_cast(tf.round(pixels), tf.uint8), [size, size, 3])
 
 
-class _Source:
-    """A split, readable by vectors of indices inside a tf.data pipeline."""
+class Source:
+    """A split, readable by vectors of indices inside a tf.data pipeline.
+
+    Args:
+      name: TFDS name, with its configuration ('imagenet2012', 'lsun/bedroom').
+      data_dir: folder of TFDS data; None: TFDS' own.
+      split: TFDS split.
+
+    Attributes:
+      class_names: names of the labels, empty where there are none.
+
+    Raises:
+      FileNotFoundError: the data are not prepared in this format; the message says how to.
+      ValueError: TFDS knows no such name or split.
+    """
 
     def __init__(self, name: str, data_dir: str | None, split: str):
         builder = tfds_images.prepared_builder(name, data_dir)
@@ -147,9 +164,34 @@ class _Source:
             split=split, decoders={'image': tfds.decode.SkipDecoding()}
         )
         self._has_labels = 'label' in builder.info.features
+        self.class_names = (
+            tuple(builder.info.features['label'].names) if self._has_labels else ())
+        self._labels_path = os.path.join(str(builder.data_path), f'labels-{split}.npy')
 
     def __len__(self) -> int:
         return len(self._examples)
+
+    def labels(self) -> np.ndarray:
+        """Every label in order, int32 [n].
+
+        Examples hold image and label together, so the first time all of them are read; then the
+        labels are in a file beside them, where it can be written.
+        """
+        if os.path.exists(self._labels_path):
+            labels = np.load(self._labels_path)
+            if len(labels) == len(self):
+                return labels
+        blocks = []
+        for start in range(0, len(self), _LABELS_AT_ONCE):
+            indices = range(start, min(start + _LABELS_AT_ONCE, len(self)))
+            blocks += [example['label'] for example in self._examples.__getitems__(list(indices))]
+        labels = np.array(blocks, np.int32)
+        with contextlib.suppress(OSError):
+            partial = f'{self._labels_path}.{os.getpid()}.partial'
+            with open(partial, 'wb') as file:
+                np.save(file, labels)
+            os.replace(partial, self._labels_path)
+        return labels
 
     def read(self, indices: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """The encoded images, and the labels if there are any, at `indices` int64 [n]."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zipfile
 
 import numpy as np
 
-from official.core import run_folder
 from official.data import labelling
 
 _VERSION = 1
@@ -45,3 +45,50 @@ def write(path: str, true_labels: np.ndarray, *, hard: np.ndarray, num_labels: i
     with open(partial, 'wb') as file:
         np.savez(file, about=json.dumps(about), **arrays)
     os.replace(partial, path)
+
+
+def inferred_labels(labels: np.ndarray, num_classes: int, seed: int, path: str,
+                    soft: bool = False) -> labelling.Labelling:
+    """Every image with the label that a file holds for it; for `GanData.labelling`.
+
+    Args:
+      labels: true labels, int [n], of which only the fingerprint is compared.
+      num_classes: not used: the number of labels is the file's.
+      seed: not used.
+      path: of the file. If `runs/<name>/...` does not exist, the message names the command that
+        makes it, the training of `gin_configs/<name>.gin`.
+      soft: probabilities in place of the most probable label (Table 5).
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+      ValueError: if it is damaged, belongs to other images, or has no probabilities.
+    """
+    del num_classes, seed
+    if not os.path.exists(path):
+        raise FileNotFoundError(f'{path}: no such file of inferred labels.{_how_to_make(path)}')
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            about = json.loads(str(file['about']))
+            hard = file['hard']
+            probabilities = file['probabilities'] if soft and 'probabilities' in file else None
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f'{path} is damaged: no file of inferred labels ({error}).') from None
+    if about['version'] != _VERSION:
+        raise ValueError(f'{path} has version {about["version"]}; this code reads {_VERSION}.')
+    if about['num_images'] != len(labels):
+        raise ValueError(f'{path} has labels of {about["num_images"]} images, and the data set '
+                         f'has {len(labels)}: it belongs to another one.')
+    if about['fingerprint'] != fingerprint(labels):
+        raise ValueError(f'{path} belongs to another data set than this one of as many images.')
+    if soft and probabilities is None:
+        raise ValueError(f'{path} has hard labels only, and soft = True asks for probabilities.')
+    return labelling.Labelling(np.arange(len(hard)), probabilities if soft else hard,
+                               about['num_labels'])
+
+
+def _how_to_make(path: str) -> str:
+    parts = os.path.normpath(path).split(os.sep)
+    if parts[0] != 'runs' or len(parts) < 3:
+        return ''
+    gin_file = os.path.join('gin_configs', *parts[1:-1]) + '.gin'
+    return f' Make it by ./garden train --gin_file={gin_file}, with the same --data_dir.'

@@ -1,0 +1,264 @@
+"""Sets of labelled images of one size, by index: arrays in memory, folders of files, TFDS.
+
+All give the same: uint8 images [batch, image_size, image_size, channels] of given indices. Arrays
+are for sets that fit into memory; the other two decode as they go, and may crop at random.
+"""
+
+from __future__ import annotations
+
+import abc
+import os
+from typing import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from official.core import checks
+from official.data import encoded_images
+from official.data import image_folder
+from official.data import pipeline
+from official.data import tfds_stream
+
+SPLITS = ('train', 'test')
+
+
+class ImageSource(abc.ABC):
+    """Training and test images of a set.
+
+    Attributes:
+      name: what messages call it.
+      class_names: one name a class.
+      image_size: height and width of an image, in pixels.
+      channels: 1 or 3.
+      in_memory: whether batches are gathered from memory, which one thread does best.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    image_size: int
+    channels: int
+    in_memory: bool
+
+    @abc.abstractmethod
+    def labels(self, split: str) -> np.ndarray:
+        """The class of every image of 'train' or 'test', int32 [n]."""
+
+    @abc.abstractmethod
+    def images(self, examples: tf.data.Dataset, split: str, used: np.ndarray | None = None,
+               seed: int | None = None) -> tf.data.Dataset:
+        """Reads images.
+
+        Args:
+          examples: dataset of (positions, numbers), both int64 [b]: the places of a batch's
+            examples in the stream, from which random crops follow, and which of the used images
+            they are.
+          split: 'train' or 'test'.
+          used: indices of the images that are used, int64; None: all in order.
+          seed: of random crops, where the source makes them; None: central ones.
+
+        Returns:
+          Dataset of (images, numbers): uint8 [b, image_size, image_size, channels], int64 [b].
+          Where an image could not be read the next one of those used stands in its place, with
+          its own number.
+        """
+
+
+class ArraySource(ImageSource):
+    """Images in memory.
+
+    Args:
+      data_dir: given to `load`.
+      load: called as load(data_dir), gives `official.data.images.ImageArrays`: `mnist.load`,
+        `digits.load`, `tfds_images.cifar10`, ...
+      image_size: height and width; None: the arrays' own.
+      resize: images of another size are resized bilinearly; else black borders are added.
+
+    Raises:
+      ValueError: if images are not square, or larger than `image_size` and not to be resized.
+    """
+
+    in_memory = True
+
+    def __init__(self, data_dir: str | None, load: Callable, image_size: int | None = None,
+                 resize: bool = False):
+        arrays = load(data_dir)
+        height, width, self.channels = arrays.image_shape
+        self.name, self.class_names = arrays.name, arrays.class_names
+        self.image_size = image_size or height
+        checks.positive('ArraySource', image_size=self.image_size)
+        if height != width:
+            raise ValueError(f'{arrays.name}: images of {height} x {width} pixels are not square.')
+        if height > self.image_size and not resize:
+            raise ValueError(f'{arrays.name}: images of {height} pixels are larger than '
+                             f'ArraySource.image_size = {self.image_size}; resize = True makes '
+                             'them smaller.')
+        self._labels = {'train': arrays.train_labels, 'test': arrays.test_labels}
+        self._images = {}
+        for split in SPLITS:
+            pixels = getattr(arrays, f'{split}_images')
+            if height != self.image_size:
+                pixels = (_resized if resize else _padded)(pixels, self.image_size)
+            if arrays.max_value != 255:
+                scaled = pixels.astype(np.float32) * (255 / arrays.max_value)
+                pixels = np.round(scaled).astype(np.uint8)
+            self._images[split] = pixels
+
+    def labels(self, split):
+        return self._labels[split]
+
+    def images(self, examples, split, used=None, seed=None):
+        del seed
+        pixels = pipeline.on_host(self._images[split])
+        which = None if used is None else pipeline.on_host(used)
+
+        def gather(positions, numbers):
+            del positions
+            indices = numbers if which is None else tf.gather(which, numbers)
+            return tf.gather(pixels, indices), numbers
+
+        return examples.map(gather)
+
+
+class _EncodedSource(ImageSource):
+    """Images that are decoded as they are read."""
+
+    in_memory = False
+    channels = 3
+
+    def __init__(self, image_size: int, random_crop: bool):
+        checks.positive(type(self).__name__, image_size=image_size)
+        self.image_size = image_size
+        self.random_crop = random_crop
+        self.skipped: dict[str, encoded_images.Skipped] = {
+            split: encoded_images.Skipped(lambda index, split=split: self._describe(split, index))
+            for split in SPLITS}
+
+    @abc.abstractmethod
+    def _describe(self, split: str, index: int) -> str:
+        """Names an image, for messages."""
+
+    @abc.abstractmethod
+    def _reader(self, split: str) -> Callable[[tf.Tensor], tf.Tensor]:
+        """A function of an index, int64 scalar, that gives the encoded image."""
+
+    def images(self, examples, split, used=None, seed=None):
+        size = examples.element_spec[0].shape[0]
+        used = np.arange(len(self.labels(split))) if used is None else used
+        which, read = pipeline.on_host(used.astype(np.int64)), self._reader(split)
+
+        def decode(encoded, position):
+            image = tfds_stream.decode_image(encoded)
+            if self.random_crop and seed is not None:
+                return encoded_images.distorted_square(
+                    image, self.image_size, encoded_images.crop_key(seed, position))
+            return tfds_stream.square(image, self.image_size)
+
+        decoded = encoded_images.decoded(
+            examples.unbatch(), lambda number: read(tf.gather(which, number)), decode, len(used),
+            self.skipped[split], lambda number: used[number])
+        return decoded.batch(size, drop_remainder=True)
+
+
+class FolderSource(_EncodedSource):
+    """JPEG or PNG files, one folder a class: <data_dir>/<train>/<class>/<image>.
+
+    Files that no decoder reads are skipped, named and counted.
+
+    Args:
+      data_dir: folder of the set.
+      image_size: height and width that images are cut and resized to, in pixels.
+      train: folder of the training images below `data_dir`; '.' for the folder itself.
+      test: folder of the test images.
+      random_crop: take a random square of 50 to 100 % of the area of a training image, else the
+        largest central one.
+
+    Raises:
+      FileNotFoundError: a folder is missing.
+      ValueError: a class has no image, or the two parts have different classes.
+    """
+
+    def __init__(self, data_dir: str | None, image_size: int, train: str = 'train',
+                 test: str = 'val', random_crop: bool = True):
+        super().__init__(image_size, random_crop)
+        if data_dir is None:
+            raise FileNotFoundError(f'--data_dir is needed: the folder that holds {train}/<class>/'
+                                    f'<image>.JPEG and {test}/<class>/<image>.JPEG.')
+        self.name = data_dir
+        self._folders = {
+            split: image_folder.ImageFolder(os.path.normpath(os.path.join(data_dir, folder)))
+            for split, folder in (('train', train), ('test', test))}
+        self.class_names, others = (self._folders[split].class_names for split in SPLITS)
+        if self.class_names != others:
+            odd = sorted(set(self.class_names) ^ set(others))[0]
+            raise ValueError(f'{data_dir}: class {odd} is in only one of {train} and {test}.')
+
+    def labels(self, split):
+        return self._folders[split].labels
+
+    def _describe(self, split, index):
+        return self._folders[split].paths[index]
+
+    def _reader(self, split):
+        paths = pipeline.on_host(self._folders[split].paths)
+        return lambda index: tf.io.read_file(tf.gather(paths, index))
+
+
+class TfdsSource(_EncodedSource):
+    """Images that TFDS has prepared as array_record files, such as imagenet2012.
+
+    Args:
+      data_dir: folder of TFDS data; None: TFDS' own.
+      name: TFDS name.
+      image_size: height and width that images are cut and resized to, in pixels.
+      train: TFDS split.
+      test: TFDS split.
+      random_crop: see `FolderSource`.
+
+    Raises:
+      FileNotFoundError: the data are not prepared in this format; the message says how to.
+      ValueError: TFDS knows no such name or split, or the set has no labels.
+    """
+
+    def __init__(self, data_dir: str | None, name: str, image_size: int, train: str = 'train',
+                 test: str = 'validation', random_crop: bool = True):
+        super().__init__(image_size, random_crop)
+        self.name = name
+        self._splits = {split: tfds_stream.Source(name, data_dir, given)
+                        for split, given in (('train', train), ('test', test))}
+        self.class_names = self._splits['train'].class_names
+        if not self.class_names:
+            raise ValueError(f'{name}: this data set has no labels.')
+        self._labels = {}
+
+    def labels(self, split):
+        if split not in self._labels:
+            self._labels[split] = self._splits[split].labels()
+        return self._labels[split]
+
+    def _describe(self, split, index):
+        return f'{self.name}, {split} image {index}'
+
+    def _reader(self, split):
+        return lambda index: self._splits[split].read(index[tf.newaxis])[0][0]
+
+
+def _padded(pixels: np.ndarray, size: int) -> np.ndarray:
+    before = (size - pixels.shape[1]) // 2
+    border = (before, size - pixels.shape[1] - before)
+    return np.pad(pixels, ((0, 0), border, border, (0, 0)))
+
+
+def _resized(pixels: np.ndarray, size: int) -> np.ndarray:
+    with tf.device('CPU:0'):
+        resized = tf.image.resize(pixels, [size, size], antialias=True)
+        return tf.saturate_cast(tf.round(resized), tf.uint8).numpy()
+
+
+def check_fits(source: ImageSource, image_size: int, channels: int) -> None:
+    """Raises ValueError unless images of a source are what a network of these sizes takes."""
+    have = (source.image_size, source.channels)
+    if have != (image_size, channels):
+        kinds = {1: 'grey', 3: 'RGB'}
+        raise ValueError(
+            f'{source.name}: images of {have[0]} pixels, {kinds[have[1]]}; the networks are for '
+            f'image_size = {image_size}, {kinds[channels]}.')

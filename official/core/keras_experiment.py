@@ -51,6 +51,11 @@ class KerasExperiment(model_experiment.ModelExperiment):
       average_decay: evaluate and export an exponential average of the weights with this decay.
       average_start_step: see `official.core.averaging.WeightAverage`.
       calibrate: recompute normalization statistics before the reported number.
+      evaluator: called as evaluator(model=, data=, strategy=, split=, final=), gives metrics by
+        name: floats or arrays; what is of type int or str says how they were measured and is told
+        beside them. `final` is False at the checkpoints. By default Keras' `evaluate`.
+      check: called as check(rows) with the rows of the history at every checkpoint, before it is
+        written; what it raises ends the training.
       split: what the reported number is measured on, 'test' or 'validation'.
       monitor_split: what is evaluated at every checkpoint, or None.
       monitor: the metric of `monitor_split` whose lowest value makes the best checkpoint; None
@@ -87,6 +92,8 @@ class KerasExperiment(model_experiment.ModelExperiment):
             average_decay: float | None = None,
             average_start_step: int = 0,
             calibrate: bool = False,
+            evaluator: Callable | None = None,
+            check: Callable | None = None,
             split: str = 'test',
             monitor_split: str | None = None,
             monitor: str | None = None,
@@ -113,6 +120,8 @@ class KerasExperiment(model_experiment.ModelExperiment):
         self.average_decay = average_decay
         self.average_start_step = average_start_step
         self.use_calibration = calibrate
+        self.evaluator = evaluator
+        self.check = check
         self.split = split
         self.monitor_split = monitor_split
         self.monitor = monitor
@@ -129,6 +138,7 @@ class KerasExperiment(model_experiment.ModelExperiment):
                 if discriminator_optimizer is not None:
                     optimizers['discriminator_optimizer'] = discriminator_optimizer()
                 self._create(model(seed=seed), optimizers, steps_per_execution, jit_compile)
+                self.model.use_data(self.data)
         finally:
             tf.keras.mixed_precision.set_global_policy(previous)
         self.baseline = baseline and baseline(
@@ -195,9 +205,10 @@ class KerasExperiment(model_experiment.ModelExperiment):
         step = self._step
         if self.monitor_split is not None:
             with self._averaged():
-                logs = self._logs(self.monitor_split)
+                logs = self._logs(self.monitor_split, final=False)
             values.update({f'{self.monitor_split}_{name}': float(value)
-                           for name, value in logs.items() if not getattr(value, 'ndim', 0)})
+                           for name, value in logs.items()
+                           if not isinstance(value, (int, str)) and not getattr(value, 'ndim', 0)})
         if self.monitor is not None:
             if self.monitor not in values:
                 raise ValueError(
@@ -207,6 +218,8 @@ class KerasExperiment(model_experiment.ModelExperiment):
                 self._progress.best_step.assign(step)
             self.model.stop_training = self._out_of_patience()
         rows.add(step, values)
+        if self.check is not None:
+            self.check(rows.rows)
         self._save()
         progress.show({name: values[name] for name in values if name in (
             'loss', f'{self.monitor_split}_error_percent')})
@@ -263,7 +276,10 @@ class KerasExperiment(model_experiment.ModelExperiment):
             with self.model.average.swapped_in(self.model.averaged_variables):
                 yield
 
-    def _logs(self, split: str) -> dict:
+    def _logs(self, split: str, final: bool = True) -> dict:
+        if self.evaluator is not None:
+            return self.evaluator(model=self.model, data=self.data, strategy=self.strategy,
+                                  split=split, final=final)
         # Keras cannot count the batches of a distributed dataset; there are as many globally.
         steps = int(self.data.evaluation(split).cardinality())
         return self.model.evaluate(
@@ -293,7 +309,9 @@ class KerasExperiment(model_experiment.ModelExperiment):
             logs = self._logs(self.split)
         result = {'step': self._step, 'seed': self.seed}
         for name, value in logs.items():
-            if getattr(value, 'ndim', 0):
+            if isinstance(value, (int, str)):
+                result[name] = value
+            elif getattr(value, 'ndim', 0):
                 result[name] = value.tolist()
             else:
                 result[f'{self.split}_{name}'] = float(value)

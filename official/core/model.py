@@ -80,6 +80,16 @@ class Model(tf.keras.Model):
         """Creates the optimizers' variables; models with several optimizers override it."""
         self.optimizer.build(self.trainable_variables)
 
+    def use_data(self, data) -> None:
+        """Called once by an experiment: looks whether its data fit, and takes what it needs.
+
+        Args:
+          data: what the experiment trains on.
+
+        Raises:
+          ValueError: if they do not fit this model.
+        """
+
     def update(self, data, key: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """One update of the weights.
 

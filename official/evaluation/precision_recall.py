@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn import neighbors
 
+_BLOCK = 1000  # Points at a time: bounds the memory of the distances.
+
 
 def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[float, float]:
     """How many generated images look real, and how many real ones could have been generated.
@@ -24,21 +26,39 @@ def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = 3) -> tuple[fl
     Raises:
       ValueError: if a set has no more than `k` features.
     """
-    return _share_inside(fake, real, k), _share_inside(real, fake, k)
+    return Manifold(real, k).share_inside(fake), Manifold(fake, k).share_inside(real)
 
 
-def _share_inside(points: np.ndarray, manifold: np.ndarray, k: int) -> float:
-    if len(manifold) <= k:
-        raise ValueError(f'{len(manifold)} features have no {k}-th nearest neighbour.')
-    # Of a point of the set itself the nearest is that point.
-    distances, _ = neighbors.NearestNeighbors(
-        n_neighbors=k + 1, algorithm='brute').fit(manifold).kneighbors(manifold)
-    radii = distances[:, -1]
-    inside = 0
-    for start in range(0, len(points), 1000):  # Bounds the memory of the distances.
-        block = np.asarray(points[start:start + 1000], np.float64)
-        squares = (np.sum(block ** 2, 1)[:, np.newaxis] + np.sum(
-            np.asarray(manifold, np.float64) ** 2, 1) - 2 * block @ np.asarray(
-                manifold, np.float64).T)
-        inside += int(np.any(squares <= radii ** 2 * (1 + 1e-9) + 1e-12, axis=1).sum())
-    return inside / len(points)
+class Manifold:
+    """The union of balls around features, each reaching to its k-th nearest neighbour.
+
+    Args:
+      features: [n, size].
+      k: neighbours.
+
+    Raises:
+      ValueError: if there are no more than `k` features.
+    """
+
+    def __init__(self, features: np.ndarray, k: int = 3):
+        if len(features) <= k:
+            raise ValueError(f'{len(features)} features have no {k}-th nearest neighbour.')
+        self._features = np.asarray(features, np.float64)
+        self._squares = np.square(self._features).sum(1)
+        # Of a point of the set itself the nearest is that point.
+        distances, _ = neighbors.NearestNeighbors(
+            n_neighbors=k + 1, algorithm='brute').fit(self._features).kneighbors(self._features)
+        # A point on the border counts as inside, whatever the rounding.
+        self._limits = distances[:, -1] ** 2 * (1 + 1e-9) + 1e-12
+
+    def share_inside(self, points: np.ndarray) -> float:
+        """The share of points, [m, size], that lie in one of the balls."""
+        inside = 0
+        for start in range(0, len(points), _BLOCK):
+            block = np.asarray(points[start:start + _BLOCK], np.float64)
+            squares = block @ self._features.T
+            squares *= -2
+            squares += np.square(block).sum(1)[:, np.newaxis]
+            squares += self._squares
+            inside += int(np.any(squares <= self._limits, axis=1).sum())
+        return inside / len(points)

@@ -6,6 +6,9 @@ from example to example.
 
 from __future__ import annotations
 
+import contextlib
+from typing import Sequence
+
 import tensorflow as tf
 
 from official.modeling import batch_statistics
@@ -123,3 +126,23 @@ class BatchNorm(tf.keras.layers.Layer):
             for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 average.assign_add((1 - self.decay) * (value - average))
         return y
+
+
+@contextlib.contextmanager
+def moving_by(norms: Sequence[BatchNorm], rate: tf.Tensor):
+    """The averages of some layers move by `rate` in place of 1 - decay in what is traced inside.
+
+    With the rates 1, 1/2, 1/3, ... they become the mean over the batches.
+
+    Args:
+      norms: the layers.
+      rate: float32 scalar.
+    """
+    decays = [norm.decay for norm in norms]
+    for norm in norms:
+        norm.decay = 1 - rate
+    try:
+        yield
+    finally:
+        for norm, decay in zip(norms, decays, strict=True):
+            norm.decay = decay

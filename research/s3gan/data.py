@@ -121,13 +121,27 @@ class GanData:
         return pipeline.finish(together.apply(tf.data.experimental.assert_cardinality(number)),
                                one_thread=self.source.in_memory)
 
+    def samples(self, number: int, first: int = 0,
+                input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
+        """Positions for `S3GAN.sample`, in batches of `evaluation_batch`.
+
+        Args:
+          number: how many; what does not fill a batch is filled up.
+          first: the number of the set: another one has other samples.
+          input_context: whom the pipeline serves.
+
+        Returns:
+          Dataset of int64 [b].
+        """
+        steps = -(-number // self.evaluation_batch)
+        return pipeline.batch_positions(
+            self.evaluation_batch, first * steps, input_context, steps)
+
     def calibration(self, input_context: tf.distribute.InputContext | None = None
                     ) -> tf.data.Dataset:
-        """The numbers of the batches on which `S3GAN.calibrate` takes statistics, int64."""
-        replicas = 1 if input_context is None else (
-            input_context.num_replicas_in_sync // input_context.num_input_pipelines)
-        return tf.data.Dataset.range(self.calibration_batches * replicas).map(
-            lambda element: element // replicas)
+        """Positions for `S3GAN.calibrate`, in batches as large as in training."""
+        return pipeline.batch_positions(
+            self.batch_size, 0, input_context, self.calibration_batches)
 
     def real_images(self, label: int, number: int) -> np.ndarray:
         """The first training images with a label, as the GAN's discriminator knows them.

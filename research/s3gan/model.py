@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Callable
 
 import numpy as np
@@ -9,7 +10,9 @@ import tensorflow as tf
 
 from official.core import checks
 from official.core import model as core_model
+from official.data import image_sources
 from official.modeling import batch_statistics
+from official.modeling import normalization
 from official.modeling import random
 from research.s3gan import discriminator as discriminator_lib
 from research.s3gan import generator as generator_lib
@@ -157,6 +160,87 @@ class S3GAN(core_model.Model):
         # than 1, so it is not asked for.
         ends = tf.cumsum(self.label_prior)[:-1]
         return z, tf.reduce_sum(tf.cast(point >= ends, tf.int32), axis=1)
+
+    def use_data(self, data):
+        """Takes over the distribution of the labels; `data` is a `research.s3gan.data.GanData`.
+
+        Raises:
+          ValueError: if images, labels or the number of updates are not what this model is for.
+        """
+        net = self.generator
+        image_sources.check_fits(data.source, net.image_size, net.channels)
+        if data.num_labels != net.num_classes:
+            raise ValueError(f'Generator.num_classes = {net.num_classes}, and the labels of the '
+                             f'data are {data.num_labels}.')
+        if data.discriminator_steps != self.discriminator_steps:
+            raise ValueError(f'GanData.discriminator_steps = {data.discriminator_steps} and '
+                             f'S3GAN.discriminator_steps = {self.discriminator_steps} differ.')
+        if self.label_loss is not None and data.labelling.labels.ndim == 2:
+            raise ValueError('S3GAN.label_loss needs labels with -1 for none, and the labels of the '
+                             'data are probabilities.')
+        if self.label_loss is None and (data.labelling.labels < 0).any():
+            raise ValueError('The data have images without a label, which only co-training '
+                             '(S3GAN.label_loss) can use.')
+        self.set_label_prior(data.label_prior())
+
+    def sample(self, positions: tf.Tensor, calibrating: bool = False
+               ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """z and y that are functions of (seed, position), and the images of them.
+
+        Args:
+          positions: int64 [n], places in an endless stream of samples, in sequence.
+          calibrating: draw for `calibrate`, from another stream, with the batch's own statistics.
+
+        Returns:
+          float32 [n, size, size, channels] in [0, 1]; z, float32 [n, z_dim]; y, int32 [n].
+        """
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        shards = (self.noise_shards or replicas) // replicas
+        number = positions.shape[0]
+        if number % shards:
+            raise ValueError(f'{number} samples cannot be divided into {shards} shards.')
+        stream = random.fold_in(random.make_key(self.seed), 3 if calibrating else 2)
+        key = tf.concat([
+            random.fold_in(random.fold_in(stream, tf.cast(first % 2 ** 31, tf.int32)),
+                           tf.cast(first // 2 ** 31, tf.int32))
+            for first in tf.unstack(positions[::number // shards])], 0)
+        z, y = self.draw(key, number)
+        return self.generator(z, y, training=calibrating), z, y
+
+    def calibrate(self, dataset: tf.data.Dataset) -> None:
+        """Makes the moving statistics the mean of those of many batches: standing statistics.
+
+        Brock et al. 2019, App. B: with averaged weights the moving averages, of other weights, do
+        not fit. Nothing else changes.
+
+        Args:
+          dataset: int64 [batch], positions as for `sample`; a distributed dataset under a strategy.
+        """
+        # The power iterations make a step with every batch in training; these are undone.
+        moving = {id(variable) for norm in self._norms
+                  for variable in (norm.moving_mean, norm.moving_variance)}
+        others = [variable for variable in self.generator.non_trainable_variables
+                  if id(variable) not in moving]
+        kept = [variable.numpy() for variable in others]
+        for count, positions in enumerate(dataset, 1):
+            self._accumulate(positions, tf.constant(1 / count, tf.float32))
+        for variable, value in zip(others, kept, strict=True):
+            variable.assign(value)
+
+    @functools.cached_property
+    def _norms(self) -> list[normalization.BatchNorm]:
+        return [layer for layer in self.generator.submodules
+                if isinstance(layer, normalization.BatchNorm)]
+
+    @functools.cached_property
+    def _accumulate(self):
+        @tf.function
+        def accumulate(positions, rate):
+            def on_replica(positions, rate):
+                with normalization.moving_by(self._norms, rate):
+                    self.sample(positions, calibrating=True)
+            self.distribute_strategy.run(on_replica, args=(positions, rate))
+        return accumulate
 
     def call(self, inputs, training=False):
         z, y = inputs

@@ -1,0 +1,52 @@
+"""What a client of an exported GAN can call."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from official.core import export
+from research.s3gan import layers
+
+
+def signatures(model, data) -> export.Signatures:
+    """Signatures of the averaged generator and of the discriminator, for batches of any size.
+
+    - generate (and serving_default): z float32 [batch, z_dim], label int32 [batch] to images
+      float32 [batch, size, size, channels] in [0, 1].
+    - generate_pixels: the same to pixels, uint8.
+    - discriminate: images float32 [batch, size, size, channels] in [0, 1], label int32 [batch], to
+      logits float32 [batch], high for real, and features float32 [batch, features].
+
+    Args:
+      model: an `S3GAN`.
+      data: the `GanData` it was trained on.
+    """
+    del data
+    net = model.generator
+    z = tf.TensorSpec([None, net.z_dim], tf.float32, 'z')
+    label = tf.TensorSpec([None], tf.int32, 'label')
+    images = tf.TensorSpec([None, net.image_size, net.image_size, net.channels], tf.float32,
+                           'images')
+
+    def generate(z, label):
+        with _known(label, net.num_classes):
+            return {'images': net(z, label)}
+
+    def generate_pixels(z, label):
+        pixels = tf.round(generate(z, label)['images'] * 255)
+        return {'pixels': tf.cast(pixels, tf.uint8)}
+
+    def discriminate(images, label):
+        with _known(label, net.num_classes):
+            features = model.discriminator.features(layers.unit_images(images))
+            return {'logits': model.discriminator.logits(features, label), 'features': features}
+
+    return {'generate': (generate, [z, label]), 'generate_pixels': (generate_pixels, [z, label]),
+            'discriminate': (discriminate, [images, label])}
+
+
+def _known(label: tf.Tensor, num_classes: int):
+    """In this context a label that there is not is an error in place of an image of none."""
+    return tf.control_dependencies([tf.debugging.Assert(
+        tf.reduce_all((label >= 0) & (label < num_classes)),
+        [f'label is outside 0 to {num_classes - 1}:', label])])

@@ -25,17 +25,15 @@ import argparse
 import contextlib
 import json
 import math
-import os
 import pathlib
 import time
 from typing import NamedTuple
 
-with contextlib.suppress(ModuleNotFoundError):  # What needs no torch is tested without it.
-    import torch
-    from torch import nn
-    from torch.nn import functional
-    from torch.nn.utils import parametrizations
-    from torch.nn.utils import parametrize
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.nn.utils import parametrizations
+from torch.nn.utils import parametrize
 
 ROTATION_STRIDE = 16
 ALPHA, BETA = 0.2, 0.5
@@ -91,285 +89,435 @@ CONFIGS = {
 }
 
 
-# Arithmetic.
-
-
-class Products(NamedTuple):
-    """Multiplications for an image.
-
-    Attributes:
-      with_weights: with weights, of convolutions and dense layers.
-      lowest: those of them whose input is that of the network.
-      without: of images with images, in the attention.
-    """
-
-    with_weights: int = 0
-    lowest: int = 0
-    without: int = 0
-
-    def __add__(self, other: Products) -> Products:
-        return Products(*(one + two for one, two in zip(self, other)))
-
-
-def _resampled(inputs: int, outputs: int, small: int, fused: bool) -> tuple[int, int]:
-    """Products of a 3 x 3 and of a 1 x 1 convolution beside a resampling.
-
-    Args:
-      inputs, outputs: channels.
-      small: the lower of the two heights.
-      fused: with 4 x 4 weights and stride 2, and 1 x 1 weights where the image is small; else both
-        where it is large.
-    """
-    pairs = inputs * outputs * small**2
-    return ((16 if fused else 36) * pairs, (1 if fused else 4) * pairs)
-
-
-def _attention(channels: int, size: int) -> Products:
-    pixels = size**2
-    return Products(pixels * channels**2 * 5 // 4, 0, pixels * pixels // 4 * channels * 5 // 8)
-
-
-def generator_products(config: Config, fused: bool = False) -> Products:
-    """Of an image; labels, which are looked up, are left out."""
-    widths, size = [config.ch * width for width in config.generator], SEED_SIZE
-    lowest = CHUNK * widths[0] * size**2
-    total = Products(lowest, lowest)
-    for number, (inputs, outputs) in enumerate(zip(widths, widths[1:]), 1):
-        conditions = 2 * (inputs + outputs) * (CHUNK + EMBEDDING)
-        resampled = sum(_resampled(inputs, outputs, size, fused))
-        size *= 2
-        total += Products(conditions + resampled + 9 * outputs**2 * size**2)
-        if number == config.attention[0]:
-            total += _attention(outputs, size)
-    return total + Products(9 * widths[-1] * config.channels * size**2)
-
-
-def discriminator_products(config: Config, fused: bool = False) -> Products:
-    """Of an image; the heads, which come after the sum over the pixels, are left out."""
-    widths, size = [config.ch * width for width in config.discriminator], config.image_size
-    total, inputs = Products(), config.channels
-    for number, outputs in enumerate(widths, 1):
-        first = 9 * inputs * outputs * size**2
-        if number < len(widths):
-            size //= 2
-            second = _resampled(outputs, outputs, size, fused)[0]
-            shortcut = _resampled(inputs, outputs, size, fused)[1]
-        else:
-            second, shortcut = 9 * outputs**2 * size**2, 0
-        total += Products(first + second + shortcut, (number == 1) * (first + shortcut))
-        if number == config.attention[1]:
-            total += _attention(outputs, size)
-        inputs = outputs
-    return total
-
-
-def flops(mode: str, config: Config, fused: bool = False) -> int:
-    """Floating-point operations of the products of a forward pass of a batch, or of a step.
-
-    A product with weights is as much again for the gradient of its weights and for that of its
-    input, one without weights twice as much for both. Images made for the discriminator have no
-    gradient, nor have the images and noise that come in, nor the discriminator's weights in the
-    update of the generator.
-    """
-    made, seen = generator_products(config, fused), discriminator_products(config, fused)
-    forward = made.with_weights + made.without
-    if mode == 'forward':
-        return 2 * config.batch * forward
-    learning = [3 * (net.with_weights + net.without) - net.lowest for net in (made, seen)]
-    passing = 2 * seen.with_weights + 3 * seen.without
-    shown = config.batch + config.turned
-    discriminator = config.batch * forward + (config.batch + shown) * learning[1]
-    return 2 * (2 * discriminator + config.batch * learning[0] + shown * passing)
-
-
 # Networks. Their modules have the names of Tables 10 and 11.
 
-if 'torch' in globals():
 
-    class SpectralNorm(nn.Module):
-        """W / sigma, by one power iteration from the u that is kept (Miyato et al. 2018, Alg. 1).
+class SpectralNorm(nn.Module):
+    """W / sigma, by one power iteration from the u that is kept (Miyato et al. 2018, Alg. 1).
 
-        In training the new u is kept.
+    In training the new u is kept.
+
+    Args:
+      weight: to be normalized.
+      dim: its axis of outputs.
+    """
+
+    def __init__(self, weight: torch.Tensor, dim: int):
+        super().__init__()
+        self.dim = dim
+        self.register_buffer('u', functional.normalize(torch.randn(weight.shape[dim]), dim=0))
+
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        matrix = weight.movedim(self.dim, 0)
+        if matrix.dim() == 4 and matrix.is_contiguous(memory_format=torch.channels_last):
+            matrix = matrix.movedim(1, 3)  # So that nothing is copied.
+        matrix = matrix.flatten(1)
+        with torch.autocast('cpu', enabled=False):
+            with torch.no_grad():
+                v = functional.normalize(matrix.T @ self.u, dim=0, eps=EPSILON)
+                u = functional.normalize(matrix @ v, dim=0, eps=EPSILON)
+                if self.training:
+                    self.u.copy_(u)
+            return weight / torch.dot(u, matrix @ v)
+
+
+def spectral(module: nn.Module, kind: str, dim: int = 0) -> nn.Module:
+    """Normalizes the weights of a module; `kind` is one of SPECTRAL."""
+    if kind == 'library':
+        return parametrizations.spectral_norm(module, eps=EPSILON, dim=dim)
+    return parametrize.register_parametrization(
+        module, 'weight', SpectralNorm(module.weight, dim))
+
+
+class BatchNorm(nn.Module):
+    """Of the batch's statistics in training; `moving`: these move the averages."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.moving = True
+        self.register_buffer('moving_mean', torch.zeros(channels))
+        self.register_buffer('moving_variance', torch.ones(channels))
+
+    def normalize(self, x, gain=None, shift=None):
+        averages = self.moving_mean, self.moving_variance
+        if self.training and not self.moving:
+            averages = None, None
+        return functional.batch_norm(
+            x, *averages, gain, shift, training=self.training, momentum=0.1, eps=1e-5)
+
+
+class FinalNorm(BatchNorm):
+    def __init__(self, channels: int):
+        super().__init__(channels)
+        self.gamma = nn.Parameter(torch.ones(channels))
+        self.beta = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x):
+        return self.normalize(x, self.gamma, self.beta)
+
+
+class ConditionalNorm(BatchNorm):
+    def __init__(self, channels: int, inputs: int, kind: str):
+        super().__init__(channels)
+        self.condition = nn.ModuleDict({
+            name: spectral(nn.Linear(inputs, channels, bias=False), kind)
+            for name in ('gamma', 'beta')})
+
+    def forward(self, x, condition):
+        gain, shift = (self.condition[name](condition)[:, :, None, None]
+                       for name in ('gamma', 'beta'))
+        return self.normalize(x) * (1 + gain) + shift
+
+
+class GeneratorBlock(nn.Module):
+    """Table 9: doubles height and width."""
+
+    def __init__(self, inputs: int, outputs: int, condition: int, kind: str):
+        super().__init__()
+        self.bn1 = ConditionalNorm(inputs, condition, kind)
+        self.up_conv1 = spectral(nn.Conv2d(inputs, outputs, 3, padding=1), kind)
+        self.bn2 = ConditionalNorm(outputs, condition, kind)
+        self.same_conv2 = spectral(nn.Conv2d(outputs, outputs, 3, padding=1), kind)
+        self.up_conv_shortcut = spectral(nn.Conv2d(inputs, outputs, 1), kind)
+
+    def forward(self, x, condition):
+        y = functional.relu(self.bn1(x, condition))
+        y = self.up_conv1(functional.interpolate(y, scale_factor=2))
+        y = self.same_conv2(functional.relu(self.bn2(y, condition)))
+        return y + self.up_conv_shortcut(functional.interpolate(x, scale_factor=2))
+
+
+class DiscriminatorBlock(nn.Module):
+    """Table 8 as Table 10 lists it: halves height and width, or the last, without shortcut."""
+
+    def __init__(self, inputs: int, outputs: int, down: bool, kind: str):
+        super().__init__()
+        self.down = down
+        self.same_conv1 = spectral(nn.Conv2d(inputs, outputs, 3, padding=1), kind)
+        second = spectral(nn.Conv2d(outputs, outputs, 3, padding=1), kind)
+        if down:
+            self.down_conv2 = second
+            self.down_conv_shortcut = spectral(nn.Conv2d(inputs, outputs, 1), kind)
+        else:
+            self.same_conv2 = second
+
+    def forward(self, x):
+        y = functional.relu(self.same_conv1(functional.relu(x)))
+        if not self.down:
+            return self.same_conv2(y)
+        return functional.avg_pool2d(self.down_conv2(y), 2) + functional.avg_pool2d(
+            self.down_conv_shortcut(x), 2)
+
+
+class NonLocalBlock(nn.Module):
+    def __init__(self, channels: int, kind: str):
+        super().__init__()
+        for name, inputs, outputs in (
+                ('theta', channels, channels // 8), ('phi', channels, channels // 8),
+                ('g', channels, channels // 2), ('attn_g', channels // 2, channels)):
+            self.add_module(
+                f'conv2d_{name}', spectral(nn.Conv2d(inputs, outputs, 1, bias=False), kind))
+        self.sigma = nn.Parameter(torch.zeros([]))
+
+    def forward(self, x):
+        theta = self.conv2d_theta(x).flatten(2)
+        phi, g = (functional.max_pool2d(conv(x), 2).flatten(2)
+                  for conv in (self.conv2d_phi, self.conv2d_g))
+        weights = torch.softmax(theta.transpose(1, 2) @ phi, dim=-1)
+        attended = (g @ weights.transpose(1, 2)).unflatten(2, x.shape[2:])
+        return x + self.sigma * self.conv2d_attn_g(attended)
+
+
+class Generator(nn.Module):
+    def __init__(self, config: Config, kind: str, layout: torch.memory_format):
+        super().__init__()
+        widths = [config.ch * width for width in config.generator]
+        self.layout, self.attention = layout, config.attention[0]
+        self.embed_y = nn.Embedding(config.classes, EMBEDDING)
+        self.fc_noise = spectral(nn.Linear(CHUNK, widths[0] * SEED_SIZE**2), kind)
+        for number, (inputs, outputs) in enumerate(zip(widths, widths[1:]), 1):
+            self.add_module(
+                f'B{number}', GeneratorBlock(inputs, outputs, CHUNK + EMBEDDING, kind))
+        if self.attention:
+            self.non_local_block = NonLocalBlock(widths[self.attention], kind)
+        self.final_norm = FinalNorm(widths[-1])
+        self.final_conv = spectral(nn.Conv2d(widths[-1], config.channels, 3, padding=1), kind)
+
+    def forward(self, z, y):
+        """z [n, z_dim] and labels [n] to images [n, channels, size, size] in [0, 1]."""
+        first, *chunks = z.split(CHUNK, dim=1)
+        embedded = self.embed_y(y)
+        x = self.fc_noise(first).unflatten(1, (SEED_SIZE, SEED_SIZE, -1)).permute(0, 3, 1, 2)
+        x = x.contiguous(memory_format=self.layout)
+        for number, chunk in enumerate(chunks, 1):
+            x = getattr(self, f'B{number}')(x, torch.cat([chunk, embedded], 1))
+            if number == self.attention:
+                x = self.non_local_block(x)
+        x = self.final_conv(functional.relu(self.final_norm(x)))
+        return (torch.tanh(x.float()) + 1) / 2
+
+
+class Discriminator(nn.Module):
+    def __init__(self, config: Config, kind: str):
+        super().__init__()
+        widths = [config.ch * width for width in config.discriminator]
+        self.blocks, self.attention = len(widths), config.attention[1]
+        for number, (inputs, outputs) in enumerate(
+                zip([config.channels, *widths], widths), 1):
+            self.add_module(f'B{number}', DiscriminatorBlock(
+                inputs, outputs, number < len(widths), kind))
+        if self.attention:
+            self.non_local_block = NonLocalBlock(widths[self.attention - 1], kind)
+        self.final_fc = spectral(nn.Linear(widths[-1], 1), kind)
+        self.discriminator_projection = spectral(
+            nn.Embedding(config.classes, widths[-1]), kind, dim=1)
+        self.discriminator_rotation = nn.ModuleDict(
+            {'score_classify': spectral(nn.Linear(widths[-1], 4), kind)})
+
+    def features(self, x):
+        """Images [n, channels, size, size] to [n, features]."""
+        for number in range(1, self.blocks + 1):
+            x = getattr(self, f'B{number}')(x)
+            if number == self.attention:
+                x = self.non_local_block(x)
+        return functional.relu(x).float().sum((2, 3))
+
+    def logits(self, features, y):
+        """D(x, y), [n], of features and labels."""
+        projected = (self.discriminator_projection(y) * features).sum(1)
+        return self.final_fc(features)[:, 0].float() + projected
+
+    def rotations(self, features):
+        return self.discriminator_rotation['score_classify'](features).float()
+
+
+# Training.
+
+
+def set_mode(net: nn.Module, training: bool, moving: bool) -> None:
+    """How a network is called.
+
+    Args:
+      net: of the above.
+      training: whether to normalize by the statistics of the batch.
+      moving: whether averages of these and the vectors u move.
+    """
+    net.train(training)
+    for module in net.modules():
+        if isinstance(module, BatchNorm):
+            module.moving = moving
+        elif isinstance(module, parametrize.ParametrizationList):
+            module.train(moving)
+
+
+class Training:
+    """Both networks and their optimizers.
+
+    Args:
+      config: of the networks.
+      kind: one of SPECTRAL.
+      dtype: one of DTYPES; bfloat16 is torch's autocast.
+      layout: one of LAYOUTS, of images and weights.
+      compiled: the networks and the losses with torch.compile.
+    """
+
+    def __init__(self, config: Config, kind: str = 'own', dtype: str = 'float32',
+                 layout: str = 'channels_last', compiled: bool = False):
+        self.config, self.half = config, dtype == 'bfloat16'
+        self.layout = (torch.channels_last, torch.contiguous_format)[LAYOUTS.index(layout)]
+        self.generator = Generator(config, kind, self.layout).to(memory_format=self.layout)
+        self.discriminator = Discriminator(config, kind).to(memory_format=self.layout)
+        self.optimizers = [
+            torch.optim.Adam(net.parameters(), rate, betas=(0.0, 0.999), fused=True)
+            for net, rate in zip((self.generator, self.discriminator), LEARNING_RATES)]
+        self.averages = [weights.detach().clone() for weights in self.generator.parameters()]
+        if compiled:
+            for name in ('make', 'discriminator_loss', 'generator_loss'):
+                setattr(self, name, torch.compile(getattr(self, name)))
+
+    def autocast(self):
+        return torch.autocast('cpu', torch.bfloat16, enabled=self.half)
+
+    def make(self, z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Images."""
+        with self.autocast():
+            return self.generator(z, y)
+
+    def draw(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """z and labels of a batch."""
+        number = self.config.batch
+        return (torch.randn(number, self.config.z_dim),
+                torch.randint(self.config.classes, [number]))
+
+    def features(self, *images: torch.Tensor) -> torch.Tensor:
+        """Of several tensors of images and of the rotations of every 16th of the first."""
+        turned = [torch.rot90(images[0][::ROTATION_STRIDE], quarter, (2, 3))
+                  for quarter in (1, 2, 3)]
+        return self.discriminator.features(
+            torch.cat([*images, *turned]).contiguous(memory_format=self.layout))
+
+    def rotation_loss(self, upright: torch.Tensor, turned: torch.Tensor) -> torch.Tensor:
+        """Eq. (1) of features."""
+        upright = upright[::ROTATION_STRIDE]
+        logits = self.discriminator.rotations(torch.cat([upright, turned]))
+        quarters = torch.arange(4).repeat_interleave(len(upright))
+        return functional.cross_entropy(logits, quarters)
+
+    def discriminator_loss(self, real, labels, fake, y) -> torch.Tensor:
+        """L_D with Eq. (4), of real and generated images and their labels."""
+        number = len(real)
+        with self.autocast():
+            features = self.features(real, fake)
+            logits = self.discriminator.logits(features[:2 * number], torch.cat([labels, y]))
+            turning = self.rotation_loss(features[:number], features[2 * number:])
+        hinge = (functional.relu(1 - logits[:number]).mean()
+                 + functional.relu(1 + logits[number:]).mean())
+        return hinge + BETA * turning
+
+    def generator_loss(self, z, y) -> torch.Tensor:
+        """L_G with Eq. (5), of noise and labels."""
+        with self.autocast():
+            features = self.features(self.generator(z, y))
+            logits = self.discriminator.logits(features[:len(y)], y)
+            turning = self.rotation_loss(features[:len(y)], features[len(y):])
+        return ALPHA * turning - logits.mean()
+
+    def step(self, images: torch.Tensor, labels: torch.Tensor, draws=None) -> list[float]:
+        """Two updates of the discriminator, each on every other image, and one of the generator.
 
         Args:
-          weight: to be normalized.
-          dim: its axis of outputs.
+          images: uint8 [2 batches, channels, size, size].
+          labels: int64 [2 batches].
+          draws: three pairs of z and labels; None draws them.
+
+        Returns:
+          The three losses.
         """
+        draws = draws or [self.draw() for _ in range(3)]
+        images = images.to(torch.float32, memory_format=self.layout) / 255
+        losses = []
+        self.discriminator.requires_grad_(True)
+        set_mode(self.generator, training=True, moving=False)
+        set_mode(self.discriminator, training=True, moving=True)
+        for number, (z, y) in enumerate(draws[:2]):
+            with torch.no_grad():
+                fake = self.make(z, y)
+            losses.append(self._update(self.optimizers[1], self.discriminator_loss(
+                images[number::2], labels[number::2], fake, y)))
+        # No gradients of weights that are not updated.
+        self.discriminator.requires_grad_(False)
+        set_mode(self.generator, training=True, moving=True)
+        set_mode(self.discriminator, training=False, moving=False)
+        losses.append(self._update(self.optimizers[0], self.generator_loss(*draws[2])))
+        torch._foreach_lerp_(
+            self.averages, list(self.generator.parameters()), 1 - AVERAGE_DECAY)
+        return losses
 
-        def __init__(self, weight: torch.Tensor, dim: int):
-            super().__init__()
-            self.dim = dim
-            self.register_buffer('u', functional.normalize(torch.randn(weight.shape[dim]), dim=0))
+    def _update(self, optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> float:
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
 
-        def forward(self, weight: torch.Tensor) -> torch.Tensor:
-            matrix = weight.movedim(self.dim, 0)
-            if matrix.dim() == 4 and matrix.is_contiguous(memory_format=torch.channels_last):
-                matrix = matrix.movedim(1, 3)  # So that nothing is copied.
-            matrix = matrix.flatten(1)
-            with torch.autocast('cpu', enabled=False):
-                with torch.no_grad():
-                    v = functional.normalize(matrix.T @ self.u, dim=0, eps=EPSILON)
-                    u = functional.normalize(matrix @ v, dim=0, eps=EPSILON)
-                    if self.training:
-                        self.u.copy_(u)
-                return weight / torch.dot(u, matrix @ v)
 
-    def spectral(module: nn.Module, kind: str, dim: int = 0) -> nn.Module:
-        """Normalizes the weights of a module; `kind` is one of SPECTRAL."""
-        if kind == 'library':
-            return parametrizations.spectral_norm(module, eps=EPSILON, dim=dim)
-        return parametrize.register_parametrization(
-            module, 'weight', SpectralNorm(module.weight, dim))
+# Measurement.
 
-    class BatchNorm(nn.Module):
-        """Of the batch's statistics in training; `moving`: these move the averages."""
 
-        def __init__(self, channels: int):
-            super().__init__()
-            self.moving = True
-            self.register_buffer('moving_mean', torch.zeros(channels))
-            self.register_buffer('moving_variance', torch.ones(channels))
+def forward_and_step(training: Training) -> dict:
+    """What is timed, by its name; each is given a number and returns one that has to be finite."""
+    config = training.config
+    shape = 2 * config.batch, config.image_size, config.image_size, config.channels
+    images = [torch.randint(256, shape, dtype=torch.uint8).permute(0, 3, 1, 2)
+              for _ in range(BATCHES)]
+    labels = torch.randint(config.classes, shape[:1])
+    z, y = training.draw()
 
-        def normalize(self, x, gain=None, shift=None):
-            averages = self.moving_mean, self.moving_variance
-            if self.training and not self.moving:
-                averages = None, None
-            return functional.batch_norm(
-                x, *averages, gain, shift, training=self.training, momentum=0.1, eps=1e-5)
+    def forward(number: int) -> float:
+        with torch.inference_mode():
+            return training.make(z, y)[0, 0, 0, 0].item()
 
-    class FinalNorm(BatchNorm):
-        def __init__(self, channels: int):
-            super().__init__(channels)
-            self.gamma = nn.Parameter(torch.ones(channels))
-            self.beta = nn.Parameter(torch.zeros(channels))
+    def step(number: int) -> float:
+        return sum(training.step(images[number % BATCHES], labels))
 
-        def forward(self, x):
-            return self.normalize(x, self.gamma, self.beta)
+    return {'forward': forward, 'step': step}
 
-    class ConditionalNorm(BatchNorm):
-        def __init__(self, channels: int, inputs: int, kind: str):
-            super().__init__(channels)
-            self.condition = nn.ModuleDict({
-                name: spectral(nn.Linear(inputs, channels, bias=False), kind)
-                for name in ('gamma', 'beta')})
 
-        def forward(self, x, condition):
-            gain, shift = (self.condition[name](condition)[:, :, None, None]
-                           for name in ('gamma', 'beta'))
-            return self.normalize(x) * (1 + gain) + shift
+def timed(run, repetitions: int, blocks: int) -> dict:
+    """'ms', the mean of each block after one to warm up, and 'first_s' of the first of all."""
+    begin = time.perf_counter()
+    run(0)
+    first_s = time.perf_counter() - begin
+    milliseconds = []
+    for _ in range(1 + blocks):
+        begin = time.perf_counter()
+        for number in range(repetitions):
+            value = run(number)
+        milliseconds.append(1000 * (time.perf_counter() - begin) / repetitions)
+    if not math.isfinite(value):
+        raise SystemExit(f'The result is {value}: these times do not count.')
+    return {'ms': milliseconds[1:], 'first_s': first_s}
 
-    class GeneratorBlock(nn.Module):
-        """Table 9: doubles height and width."""
 
-        def __init__(self, inputs: int, outputs: int, condition: int, kind: str):
-            super().__init__()
-            self.bn1 = ConditionalNorm(inputs, condition, kind)
-            self.up_conv1 = spectral(nn.Conv2d(inputs, outputs, 3, padding=1), kind)
-            self.bn2 = ConditionalNorm(outputs, condition, kind)
-            self.same_conv2 = spectral(nn.Conv2d(outputs, outputs, 3, padding=1), kind)
-            self.up_conv_shortcut = spectral(nn.Conv2d(inputs, outputs, 1), kind)
+def gflop_per_s(dtype: str, repetitions: int = 5) -> float:
+    """The highest rate of 3 x 3 convolutions."""
+    rates = []
+    for channels, size, number in PEAKS:
+        x = torch.randn(number, channels, size, size, dtype=getattr(torch, dtype))
+        kernel = torch.randn(channels, channels, 3, 3, dtype=x.dtype)
+        x, kernel = (value.to(memory_format=torch.channels_last) for value in (x, kernel))
+        for _ in range(1 + repetitions):
+            begin = time.perf_counter()
+            functional.conv2d(x, kernel, padding=1)
+            seconds = time.perf_counter() - begin
+            rates.append(2e-9 * 9 * number * size**2 * channels**2 / seconds)
+    return max(rates)
 
-        def forward(self, x, condition):
-            y = functional.relu(self.bn1(x, condition))
-            y = self.up_conv1(functional.interpolate(y, scale_factor=2))
-            y = self.same_conv2(functional.relu(self.bn2(y, condition)))
-            return y + self.up_conv_shortcut(functional.interpolate(x, scale_factor=2))
 
-    class DiscriminatorBlock(nn.Module):
-        """Table 8 as Table 10 lists it: halves height and width, or the last, without shortcut."""
+def peak_mb() -> float | None:
+    """The most this process ever held, MB of 10^6 bytes, where Linux says so."""
+    with contextlib.suppress(OSError):
+        for line in pathlib.Path('/proc/self/status').read_text().splitlines():
+            if line.startswith('VmHWM:'):
+                return int(line.split()[1]) * 1024 / 1e6
+    return None
 
-        def __init__(self, inputs: int, outputs: int, down: bool, kind: str):
-            super().__init__()
-            self.down = down
-            self.same_conv1 = spectral(nn.Conv2d(inputs, outputs, 3, padding=1), kind)
-            second = spectral(nn.Conv2d(outputs, outputs, 3, padding=1), kind)
-            if down:
-                self.down_conv2 = second
-                self.down_conv_shortcut = spectral(nn.Conv2d(inputs, outputs, 1), kind)
-            else:
-                self.same_conv2 = second
 
-        def forward(self, x):
-            y = functional.relu(self.same_conv1(functional.relu(x)))
-            if not self.down:
-                return self.same_conv2(y)
-            return functional.avg_pool2d(self.down_conv2(y), 2) + functional.avg_pool2d(
-                self.down_conv_shortcut(x), 2)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('mode', choices=MODES)
+    parser.add_argument('config', choices=list(CONFIGS), nargs='?', default='small')
+    parser.add_argument('--batch', type=int, help="by default the configuration's")
+    parser.add_argument('--dtype', choices=DTYPES, default='float32', help='bfloat16 is autocast')
+    parser.add_argument('--layout', choices=LAYOUTS, default=LAYOUTS[0])
+    parser.add_argument('--spectral', choices=SPECTRAL, default=SPECTRAL[0])
+    parser.add_argument('--compile', action='store_true', help='with torch.compile')
+    parser.add_argument('--repetitions', type=int, default=10, help='in a block')
+    parser.add_argument('--blocks', type=int, default=3, help='timed, after one to warm up')
+    parser.add_argument('--threads', type=int, help="by default torch's own choice")
+    arguments = parser.parse_args()
+    torch.manual_seed(0)
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    # As TensorFlow does: numbers that die out must not slow it down.
+    torch.set_flush_denormal(True)
+    libraries = {'libraries': {'torch': torch.__version__}}
+    if arguments.mode == 'peak':
+        print(json.dumps({'gflop_per_s': {name: gflop_per_s(name) for name in DTYPES}} | libraries))
+        return
+    config = CONFIGS[arguments.config]
+    training = Training(
+        config._replace(batch=arguments.batch or config.batch), arguments.spectral,
+        arguments.dtype, arguments.layout, arguments.compile)
+    networks = [training.generator, training.discriminator]
+    if arguments.mode == 'forward':
+        set_mode(training.generator, training=False, moving=False)
+        networks.pop()
+    result = timed(
+        forward_and_step(training)[arguments.mode], arguments.repetitions, arguments.blocks)
+    parameters = sum(weights.numel() for net in networks for weights in net.parameters())
+    print(json.dumps(result | libraries | {
+        'parameters': parameters, 'memory': {'peak_mb': peak_mb()}}))
 
-    class NonLocalBlock(nn.Module):
-        def __init__(self, channels: int, kind: str):
-            super().__init__()
-            for name, inputs, outputs in (
-                    ('theta', channels, channels // 8), ('phi', channels, channels // 8),
-                    ('g', channels, channels // 2), ('attn_g', channels // 2, channels)):
-                self.add_module(
-                    f'conv2d_{name}', spectral(nn.Conv2d(inputs, outputs, 1, bias=False), kind))
-            self.sigma = nn.Parameter(torch.zeros([]))
 
-        def forward(self, x):
-            theta = self.conv2d_theta(x).flatten(2)
-            phi, g = (functional.max_pool2d(conv(x), 2).flatten(2)
-                      for conv in (self.conv2d_phi, self.conv2d_g))
-            weights = torch.softmax(theta.transpose(1, 2) @ phi, dim=-1)
-            attended = (g @ weights.transpose(1, 2)).unflatten(2, x.shape[2:])
-            return x + self.sigma * self.conv2d_attn_g(attended)
-
-    class Generator(nn.Module):
-        def __init__(self, config: Config, kind: str = 'own'):
-            super().__init__()
-            widths = [config.ch * width for width in config.generator]
-            self.blocks, self.attention = len(widths) - 1, config.attention[0]
-            self.embed_y = nn.Embedding(config.classes, EMBEDDING)
-            self.fc_noise = spectral(nn.Linear(CHUNK, widths[0] * SEED_SIZE**2), kind)
-            for number, (inputs, outputs) in enumerate(zip(widths, widths[1:]), 1):
-                self.add_module(
-                    f'B{number}', GeneratorBlock(inputs, outputs, CHUNK + EMBEDDING, kind))
-            if self.attention:
-                self.non_local_block = NonLocalBlock(widths[self.attention], kind)
-            self.final_norm = FinalNorm(widths[-1])
-            self.final_conv = spectral(nn.Conv2d(widths[-1], config.channels, 3, padding=1), kind)
-
-        def forward(self, z, y):
-            """z [n, z_dim] and labels [n] to images [n, channels, size, size] in [0, 1]."""
-            first, *chunks = z.split(CHUNK, dim=1)
-            embedded = self.embed_y(y)
-            x = self.fc_noise(first).unflatten(1, (SEED_SIZE, SEED_SIZE, -1)).permute(0, 3, 1, 2)
-            for number, chunk in enumerate(chunks, 1):
-                x = getattr(self, f'B{number}')(x, torch.cat([chunk, embedded], 1))
-                if number == self.attention:
-                    x = self.non_local_block(x)
-            x = self.final_conv(functional.relu(self.final_norm(x)))
-            return (torch.tanh(x.float()) + 1) / 2
-
-    class Discriminator(nn.Module):
-        def __init__(self, config: Config, kind: str = 'own'):
-            super().__init__()
-            widths = [config.ch * width for width in config.discriminator]
-            self.blocks, self.attention = len(widths), config.attention[1]
-            for number, (inputs, outputs) in enumerate(
-                    zip([config.channels, *widths], widths), 1):
-                self.add_module(f'B{number}', DiscriminatorBlock(
-                    inputs, outputs, number < len(widths), kind))
-            if self.attention:
-                self.non_local_block = NonLocalBlock(widths[self.attention - 1], kind)
-            self.final_fc = spectral(nn.Linear(widths[-1], 1), kind)
-            self.discriminator_projection = spectral(
-                nn.Embedding(config.classes, widths[-1]), kind, dim=1)
-            self.discriminator_rotation = nn.ModuleDict(
-                {'score_classify': spectral(nn.Linear(widths[-1], 4), kind)})
-
-        def features(self, x):
-            """Images [n, channels, size, size] to [n, features]."""
-            for number in range(1, self.blocks + 1):
-                x = getattr(self, f'B{number}')(x)
-                if number == self.attention:
-                    x = self.non_local_block(x)
-            return functional.relu(x).float().sum((2, 3))
-
-        def logits(self, features, y):
-            """D(x, y), [n], of features and labels."""
-            projected = (self.discriminator_projection(y) * features).sum(1)
-            return self.final_fc(features)[:, 0].float() + projected
-
-        def rotations(self, features):
-            return self.discriminator_rotation['score_classify'](features).float()
+if __name__ == '__main__':
+    main()

@@ -118,6 +118,8 @@ def measured_against_paper(result: Mapping) -> str:
     # With a note the two may not be comparable, and a difference would say they are.
     if headline in printed and not reference.get('note'):
         text += page.paragraph(_difference(headline, measured[headline], reference))
+    if result.get('measured_on'):
+        text += page.paragraph(f'Measured on {result["measured_on"]}.', note=True)
     others = [(_label(name), _shown(name, measured[name]),
                _shown(name, baseline[name]) if name in baseline else '') for name in names[1:]]
     if others:
@@ -211,7 +213,7 @@ def _curves(run_dir: str, result: Mapping) -> Section:
             y_label='%' if errors[0].endswith('_percent') else '',
             lines=_horizontal(result, errors)))
     if costs:
-        charts.append(figures.curves(records, costs, 'Costs', log=True))
+        charts.append(figures.curves(records, costs, 'Costs', log=_positive(records, costs)))
     times = [key for key in keys if key.startswith('seconds_')]
     if times:
         charts.append(figures.curves(records, times, 'Seconds', y_label='s'))
@@ -229,6 +231,11 @@ def _spans_decades(records: Sequence[Mapping], keys: Sequence[str]) -> bool:
     values = [record[key] for record in records for key in keys
               if record.get(key) is not None and record[key] > 0]
     return bool(values) and max(values) > 10 * min(values)
+
+
+def _positive(records: Sequence[Mapping], keys: Sequence[str]) -> bool:
+    return all(record[key] > 0 for record in records for key in keys
+               if record.get(key) is not None and math.isfinite(record[key]))
 
 
 def _horizontal(result: Mapping, errors: Sequence[str]) -> dict[str, float]:

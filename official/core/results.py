@@ -8,7 +8,8 @@ from collections.abc import Sequence
 # Numbers in a result that are no metrics.
 _NOT_METRICS = ('seed', 'step')
 _NOT_SHOWN = ('train_seconds',)
-_SAME_FOR_ALL = ('reference', 'class_names')
+_MEASURED_ON = 'measured_on'  # A text: on what, and how often.
+_SAME_FOR_ALL = ('reference', 'class_names', _MEASURED_ON)
 
 
 def average(results: Sequence[dict], unit: str = 'seed') -> dict:
@@ -53,6 +54,8 @@ def lines(result: dict) -> list[str]:
     unit = result.get('unit', 'seed')
     shown = _lines(result, '', unit)
     baseline, reference = result.get('baseline'), result.get('reference')
+    if _MEASURED_ON in result:
+        shown.append(f'measured on {result[_MEASURED_ON]}')
     if isinstance(baseline, dict):
         shown += _lines(baseline, 'baseline ', unit)
     if isinstance(reference, dict):

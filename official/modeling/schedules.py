@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Sequence
+
 import tensorflow as tf
 
 
@@ -73,5 +75,57 @@ class StepDecay(tf.keras.optimizers.schedules.LearningRateSchedule):
         return {
             'learning_rate': self.learning_rate,
             'every_steps': self.every_steps,
+            'factor': self.factor,
+        }
+
+
+class WarmupThenSteps(tf.keras.optimizers.schedules.LearningRateSchedule):
+    """A rate that rises linearly from 0, then is multiplied by `factor` at given steps.
+
+    For training with large batches (Goyal et al. 2017, "Accurate, Large Minibatch SGD", Sec. 2.2).
+
+    - The rate starts from 0 (Goyal et al.: from that of a batch of 256), as in Kolesnikov, Zhai &
+      Beyer 2019.
+
+    Args:
+      learning_rate: rate after the warm-up.
+      warmup_steps: steps until it is reached; 0: none.
+      decay_steps: steps from which on the rate is multiplied once more, ascending.
+      factor: of one rate to the next.
+
+    Raises:
+      ValueError: if the steps are not ascending, the warm-up being the first, or `factor` is not
+        positive.
+    """
+
+    def __init__(self, learning_rate: float, warmup_steps: int, decay_steps: Sequence[int],
+                 factor: float = 0.1):
+        decay_steps = tuple(decay_steps)
+        ascending = (-1, warmup_steps, *decay_steps)
+        if any(one >= other for one, other in zip(ascending, ascending[1:])):
+            raise ValueError(
+                f'warmup_steps = {warmup_steps} and decay_steps = {decay_steps} must be ascending, '
+                'from 0 on.')
+        if factor <= 0:
+            raise ValueError(f'factor = {factor} must be positive.')
+        self.learning_rate = learning_rate
+        self.warmup_steps = warmup_steps
+        self.decay_steps = decay_steps
+        self.factor = factor
+
+    def __call__(self, step):
+        step = tf.cast(step, tf.int64)
+        passed = tf.reduce_sum(tf.cast(
+            step >= tf.constant(self.decay_steps, tf.int64), tf.float32))
+        rate = self.learning_rate * tf.pow(float(self.factor), passed)
+        if not self.warmup_steps:
+            return rate
+        return rate * tf.minimum(1.0, tf.cast(step, tf.float32) / self.warmup_steps)
+
+    def get_config(self):
+        return {
+            'learning_rate': self.learning_rate,
+            'warmup_steps': self.warmup_steps,
+            'decay_steps': self.decay_steps,
             'factor': self.factor,
         }

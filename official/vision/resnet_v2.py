@@ -117,7 +117,9 @@ class ResNetV2(tf.keras.Model):
         """
         x = self.stem(tf.cast(images, self.compute_dtype))
         if not self.small_images:
-            x = tf.nn.max_pool2d(x, 3, 2, [[0, 0], [1, 1], [1, 1], [0, 0]])
+            # Padded apart, as XLA has no pooling with such a padding.
+            border = [[0, 0], [1, 1], [1, 1], [0, 0]]
+            x = tf.nn.max_pool2d(tf.pad(x, border, constant_values=x.dtype.min), 3, 2, 'VALID')
         outputs = [x]
         for stage in self.stages:
             for block in stage:

@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 from official.core import checks
-from official.core import distribution
 from official.evaluation import fid
 from official.evaluation import inception_score
 from official.evaluation import precision_recall
@@ -60,9 +59,9 @@ class GanEvaluation:
         """Scores of `model`, an `S3GAN`, against the real images of `data`, a `GanData`.
 
         Returns:
-          fid, inception_score, diversity, num_samples; if `final` also precision, recall,
-          num_sets, splits, fid_of_sets and inception_score_of_sets float64 [num_sets], and
-          `features`, the text that says what the features are of.
+          fid, inception_score, diversity; if `final` also precision, recall, fid_of_sets and
+          inception_score_of_sets, float64 [num_sets], and measured_on, which says on how many
+          samples and over which features.
         """
         if self._features is None:
             with strategy.scope():
@@ -81,24 +80,22 @@ class GanEvaluation:
             for variable, value in moving:
                 variable.assign(value)
         means = {name: float(np.mean([score[name] for score in scores])) for name in scores[0]}
-        means['num_samples'] = number
         if not final:
             return means
         for name in ('fid', 'inception_score'):
             means[f'{name}_of_sets'] = np.array([score[name] for score in scores])
-        means.update(num_sets=self.num_sets, splits=self.splits, features=self._features.about)
-        if distribution.is_chief(strategy):
-            print(self._sentence(means, real), flush=True)
-        return means
+        return {**means, 'measured_on': self._measured_on(real)}
 
-    def _sentence(self, means: dict, real: '_Real') -> str:
-        neighbours = '' if 'precision' not in means else (
-            f'; precision {means["precision"]:.3f}, recall {means["recall"]:.3f} of '
-            f'{min(self.neighbour_samples, self.num_samples, len(real.features))}')
-        return (f'FID {means["fid"]:.2f}, Inception Score {means["inception_score"]:.2f} '
-                f'({self.splits} {"split" if self.splits == 1 else "splits"}): mean of '
-                f'{self.num_sets} sets of {self.num_samples} samples, against '
-                f'{len(real.features)} real images{neighbours}. Features: {self._features.about}.')
+    def _measured_on(self, real: '_Real') -> str:
+        def count(number, what):
+            return f'{number} {what}' + ('' if number == 1 else 's')
+        text = (f'{count(self.num_sets, "set")} of {self.num_samples} samples, of which the mean '
+                f'is told, against {len(real.features)} real images; Inception Score with '
+                f'{count(self.splits, "split")}; ')
+        if self.neighbour_samples:
+            few = min(self.neighbour_samples, self.num_samples, len(real.features))
+            text += f'precision and recall of {few} each; '
+        return f'{text}features of {self._features.about}'
 
     def _of_real(self, data, strategy, split) -> '_Real':
         @tf.function

@@ -5,7 +5,6 @@ own with torch and numpy. Nothing else of the project is needed.
 
     python benchmarks/s3gan_torch.py forward small [--layout=contiguous] [--spectral=library]
     python benchmarks/s3gan_torch.py step full [--dtype=bfloat16] [--compile]
-    python benchmarks/s3gan_torch.py peak           convolutions alone
 
 `forward` is the generator by its moving statistics, as for samples. `step` is what the paper trains
 with: two updates of the discriminator, each on new images of both kinds and with the rotations of
@@ -15,7 +14,7 @@ keeps it where a network learns; torch's own, `library`, makes none where it wou
 
 Prints one JSON object: 'ms', the mean image batch or step of each block, milliseconds; 'first_s',
 of the first of all, which has the compilation if there is one; 'parameters', 'memory' and
-'libraries'. For `peak`: 'gflop_per_s' by the type of the numbers.
+'libraries'.
 tests/benchmarks/s3gan_torch_test.py compares images, losses and steps with this project's.
 """
 
@@ -42,27 +41,14 @@ LEARNING_RATES = 5e-5, 2e-4  # Of the generator and of the discriminator.
 EMBEDDING, CHUNK, SEED_SIZE = 128, 20, 4
 EPSILON = 1e-12
 BATCHES = 4  # Of random images.
-MODES = ('forward', 'step', 'peak')
+MODES = ('forward', 'step')
 DTYPES = ('float32', 'bfloat16')
 LAYOUTS = ('channels_last', 'contiguous')
 SPECTRAL = ('own', 'library')
-# Channels, height and width, and images of the convolutions that the peak is measured with.
-PEAKS = ((192, 64, 8), (384, 32, 8), (768, 16, 8))
 
 
 class Config(NamedTuple):
-    """What networks are built of.
-
-    Attributes:
-      image_size: height and width.
-      channels: of an image.
-      ch: the channel multiplier.
-      classes: labels.
-      batch: images of an update.
-      generator: widths in units of ch before the first block and after each (Table 6).
-      discriminator: widths in units of ch after each block (Table 7).
-      attention: blocks of both after which the non-local block comes, 0: none.
-    """
+    """What networks are built of: see benchmarks/s3gan.py, where it is the same."""
 
     image_size: int
     channels: int
@@ -72,15 +58,6 @@ class Config(NamedTuple):
     generator: tuple[int, ...]
     discriminator: tuple[int, ...]
     attention: tuple[int, int]
-
-    @property
-    def turned(self) -> int:
-        """Rotated images of an update: three of every 16th."""
-        return 3 * math.ceil(self.batch / ROTATION_STRIDE)
-
-    @property
-    def z_dim(self) -> int:
-        return CHUNK * len(self.generator)
 
 
 CONFIGS = {
@@ -129,8 +106,12 @@ def spectral(module: nn.Module, kind: str, dim: int = 0) -> nn.Module:
         module, 'weight', SpectralNorm(module.weight, dim))
 
 
+def conv(inputs: int, outputs: int, size: int, kind: str, bias: bool = True) -> nn.Module:
+    return spectral(nn.Conv2d(inputs, outputs, size, padding=size // 2, bias=bias), kind)
+
+
 class BatchNorm(nn.Module):
-    """Of the batch's statistics in training; `moving`: these move the averages."""
+    """By the batch's statistics in training; `moving`: these move the averages."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -138,7 +119,7 @@ class BatchNorm(nn.Module):
         self.register_buffer('moving_mean', torch.zeros(channels))
         self.register_buffer('moving_variance', torch.ones(channels))
 
-    def normalize(self, x, gain=None, shift=None):
+    def forward(self, x, gain=None, shift=None):
         averages = self.moving_mean, self.moving_variance
         if self.training and not self.moving:
             averages = None, None
@@ -153,7 +134,7 @@ class FinalNorm(BatchNorm):
         self.beta = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x):
-        return self.normalize(x, self.gamma, self.beta)
+        return super().forward(x, self.gamma, self.beta)
 
 
 class ConditionalNorm(BatchNorm):
@@ -164,9 +145,8 @@ class ConditionalNorm(BatchNorm):
             for name in ('gamma', 'beta')})
 
     def forward(self, x, condition):
-        gain, shift = (self.condition[name](condition)[:, :, None, None]
-                       for name in ('gamma', 'beta'))
-        return self.normalize(x) * (1 + gain) + shift
+        gain, shift = (part(condition)[:, :, None, None] for part in self.condition.values())
+        return super().forward(x) * (1 + gain) + shift
 
 
 class GeneratorBlock(nn.Module):
@@ -175,10 +155,10 @@ class GeneratorBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, condition: int, kind: str):
         super().__init__()
         self.bn1 = ConditionalNorm(inputs, condition, kind)
-        self.up_conv1 = spectral(nn.Conv2d(inputs, outputs, 3, padding=1), kind)
+        self.up_conv1 = conv(inputs, outputs, 3, kind)
         self.bn2 = ConditionalNorm(outputs, condition, kind)
-        self.same_conv2 = spectral(nn.Conv2d(outputs, outputs, 3, padding=1), kind)
-        self.up_conv_shortcut = spectral(nn.Conv2d(inputs, outputs, 1), kind)
+        self.same_conv2 = conv(outputs, outputs, 3, kind)
+        self.up_conv_shortcut = conv(inputs, outputs, 1, kind)
 
     def forward(self, x, condition):
         y = functional.relu(self.bn1(x, condition))
@@ -193,11 +173,11 @@ class DiscriminatorBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, down: bool, kind: str):
         super().__init__()
         self.down = down
-        self.same_conv1 = spectral(nn.Conv2d(inputs, outputs, 3, padding=1), kind)
-        second = spectral(nn.Conv2d(outputs, outputs, 3, padding=1), kind)
+        self.same_conv1 = conv(inputs, outputs, 3, kind)
+        second = conv(outputs, outputs, 3, kind)
         if down:
             self.down_conv2 = second
-            self.down_conv_shortcut = spectral(nn.Conv2d(inputs, outputs, 1), kind)
+            self.down_conv_shortcut = conv(inputs, outputs, 1, kind)
         else:
             self.same_conv2 = second
 
@@ -215,14 +195,13 @@ class NonLocalBlock(nn.Module):
         for name, inputs, outputs in (
                 ('theta', channels, channels // 8), ('phi', channels, channels // 8),
                 ('g', channels, channels // 2), ('attn_g', channels // 2, channels)):
-            self.add_module(
-                f'conv2d_{name}', spectral(nn.Conv2d(inputs, outputs, 1, bias=False), kind))
+            self.add_module(f'conv2d_{name}', conv(inputs, outputs, 1, kind, bias=False))
         self.sigma = nn.Parameter(torch.zeros([]))
 
     def forward(self, x):
         theta = self.conv2d_theta(x).flatten(2)
-        phi, g = (functional.max_pool2d(conv(x), 2).flatten(2)
-                  for conv in (self.conv2d_phi, self.conv2d_g))
+        phi, g = (functional.max_pool2d(part(x), 2).flatten(2)
+                  for part in (self.conv2d_phi, self.conv2d_g))
         weights = torch.softmax(theta.transpose(1, 2) @ phi, dim=-1)
         attended = (g @ weights.transpose(1, 2)).unflatten(2, x.shape[2:])
         return x + self.sigma * self.conv2d_attn_g(attended)
@@ -235,13 +214,12 @@ class Generator(nn.Module):
         self.layout, self.attention = layout, config.attention[0]
         self.embed_y = nn.Embedding(config.classes, EMBEDDING)
         self.fc_noise = spectral(nn.Linear(CHUNK, widths[0] * SEED_SIZE**2), kind)
-        for number, (inputs, outputs) in enumerate(zip(widths, widths[1:]), 1):
-            self.add_module(
-                f'B{number}', GeneratorBlock(inputs, outputs, CHUNK + EMBEDDING, kind))
+        for number, sizes in enumerate(zip(widths, widths[1:]), 1):
+            self.add_module(f'B{number}', GeneratorBlock(*sizes, CHUNK + EMBEDDING, kind))
         if self.attention:
             self.non_local_block = NonLocalBlock(widths[self.attention], kind)
         self.final_norm = FinalNorm(widths[-1])
-        self.final_conv = spectral(nn.Conv2d(widths[-1], config.channels, 3, padding=1), kind)
+        self.final_conv = conv(widths[-1], config.channels, 3, kind)
 
     def forward(self, z, y):
         """z [n, z_dim] and labels [n] to images [n, channels, size, size] in [0, 1]."""
@@ -262,10 +240,9 @@ class Discriminator(nn.Module):
         super().__init__()
         widths = [config.ch * width for width in config.discriminator]
         self.blocks, self.attention = len(widths), config.attention[1]
-        for number, (inputs, outputs) in enumerate(
-                zip([config.channels, *widths], widths), 1):
-            self.add_module(f'B{number}', DiscriminatorBlock(
-                inputs, outputs, number < len(widths), kind))
+        for number, sizes in enumerate(zip([config.channels, *widths], widths), 1):
+            down = number < len(widths)
+            self.add_module(f'B{number}', DiscriminatorBlock(*sizes, down, kind))
         if self.attention:
             self.non_local_block = NonLocalBlock(widths[self.attention - 1], kind)
         self.final_fc = spectral(nn.Linear(widths[-1], 1), kind)
@@ -346,8 +323,8 @@ class Training:
     def draw(self) -> tuple[torch.Tensor, torch.Tensor]:
         """z and labels of a batch."""
         number = self.config.batch
-        return (torch.randn(number, self.config.z_dim),
-                torch.randint(self.config.classes, [number]))
+        z = torch.randn(number, CHUNK * len(self.config.generator))
+        return z, torch.randint(self.config.classes, [number])
 
     def features(self, *images: torch.Tensor) -> torch.Tensor:
         """Of several tensors of images and of the rotations of every 16th of the first."""
@@ -423,8 +400,8 @@ class Training:
 # Measurement.
 
 
-def forward_and_step(training: Training) -> dict:
-    """What is timed, by its name; each is given a number and returns one that has to be finite."""
+def runs(training: Training) -> dict:
+    """What is timed, by its mode; each is given a number and returns one that has to be finite."""
     config = training.config
     shape = 2 * config.batch, config.image_size, config.image_size, config.channels
     images = [torch.randint(256, shape, dtype=torch.uint8).permute(0, 3, 1, 2)
@@ -433,6 +410,7 @@ def forward_and_step(training: Training) -> dict:
     z, y = training.draw()
 
     def forward(number: int) -> float:
+        set_mode(training.generator, training=False, moving=False)
         with torch.inference_mode():
             return training.make(z, y)[0, 0, 0, 0].item()
 
@@ -458,21 +436,6 @@ def timed(run, repetitions: int, blocks: int) -> dict:
     return {'ms': milliseconds[1:], 'first_s': first_s}
 
 
-def gflop_per_s(dtype: str, repetitions: int = 5) -> float:
-    """The highest rate of 3 x 3 convolutions."""
-    rates = []
-    for channels, size, number in PEAKS:
-        x = torch.randn(number, channels, size, size, dtype=getattr(torch, dtype))
-        kernel = torch.randn(channels, channels, 3, 3, dtype=x.dtype)
-        x, kernel = (value.to(memory_format=torch.channels_last) for value in (x, kernel))
-        for _ in range(1 + repetitions):
-            begin = time.perf_counter()
-            functional.conv2d(x, kernel, padding=1)
-            seconds = time.perf_counter() - begin
-            rates.append(2e-9 * 9 * number * size**2 * channels**2 / seconds)
-    return max(rates)
-
-
 def peak_mb() -> float | None:
     """The most this process ever held, MB of 10^6 bytes, where Linux says so."""
     with contextlib.suppress(OSError):
@@ -485,7 +448,7 @@ def peak_mb() -> float | None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('mode', choices=MODES)
-    parser.add_argument('config', choices=list(CONFIGS), nargs='?', default='small')
+    parser.add_argument('config', choices=list(CONFIGS))
     parser.add_argument('--batch', type=int, help="by default the configuration's")
     parser.add_argument('--dtype', choices=DTYPES, default='float32', help='bfloat16 is autocast')
     parser.add_argument('--layout', choices=LAYOUTS, default=LAYOUTS[0])
@@ -500,23 +463,15 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
     # As TensorFlow does: numbers that die out must not slow it down.
     torch.set_flush_denormal(True)
-    libraries = {'libraries': {'torch': torch.__version__}}
-    if arguments.mode == 'peak':
-        print(json.dumps({'gflop_per_s': {name: gflop_per_s(name) for name in DTYPES}} | libraries))
-        return
     config = CONFIGS[arguments.config]
     training = Training(
         config._replace(batch=arguments.batch or config.batch), arguments.spectral,
         arguments.dtype, arguments.layout, arguments.compile)
-    networks = [training.generator, training.discriminator]
-    if arguments.mode == 'forward':
-        set_mode(training.generator, training=False, moving=False)
-        networks.pop()
-    result = timed(
-        forward_and_step(training)[arguments.mode], arguments.repetitions, arguments.blocks)
-    parameters = sum(weights.numel() for net in networks for weights in net.parameters())
-    print(json.dumps(result | libraries | {
-        'parameters': parameters, 'memory': {'peak_mb': peak_mb()}}))
+    result = timed(runs(training)[arguments.mode], arguments.repetitions, arguments.blocks)
+    networks = [training.generator, training.discriminator][:1 + (arguments.mode == 'step')]
+    print(json.dumps(result | {
+        'parameters': sum(weights.numel() for net in networks for weights in net.parameters()),
+        'memory': {'peak_mb': peak_mb()}, 'libraries': {'torch': torch.__version__}}))
 
 
 if __name__ == '__main__':

@@ -1,7 +1,8 @@
 """MNIST: 60 000 training and 10 000 test images of handwritten digits, 28 x 28 grey pixels.
 
 LeCun, Bottou, Bengio, Haffner: Gradient-based learning applied to document recognition, 1998.
-Read from the four original IDX files or from a data set that TFDS has prepared.
+Read from the four original IDX files or from a data set that TFDS has prepared; and Fashion-MNIST
+(Xiao, Rasul, Vollgraf 2017), whose files have the same names and form.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from official.data import images
 from official.data import tfds_images
 
 CLASS_NAMES = tuple('0123456789')
+FASHION_CLASS_NAMES = ('T-shirt/top', 'Trouser', 'Pullover', 'Dress', 'Coat', 'Sandal', 'Shirt',
+                       'Sneaker', 'Bag', 'Ankle boot')
 
 _STEMS = {
     'train_images': 'train-images-idx3-ubyte',
@@ -40,14 +43,24 @@ def load(data_dir: str | None = None, download: bool = False) -> images.ImageArr
       FileNotFoundError: no such folder, some but not all of the four files, or no data at all.
       ValueError: a file is damaged, or images and labels do not fit together.
     """
+    return _load('mnist', 'MNIST', CLASS_NAMES, data_dir, download)
+
+
+def load_fashion(data_dir: str | None = None, download: bool = False) -> images.ImageArrays:
+    """Fashion-MNIST, as `load` loads MNIST: from a folder of its own, or from TFDS."""
+    return _load('fashion_mnist', 'Fashion-MNIST', FASHION_CLASS_NAMES, data_dir, download)
+
+
+def _load(tfds_name: str, name: str, class_names: tuple[str, ...], data_dir: str | None,
+          download: bool) -> images.ImageArrays:
     if data_dir is not None:
         if not os.path.isdir(data_dir) and not download:
             raise FileNotFoundError(f'data_dir {data_dir}: no such folder.')
         paths = {field: _find(data_dir, stem) for field, stem in _STEMS.items()}
         if any(paths.values()):
-            return _load_idx(data_dir, paths)
+            return _load_idx(data_dir, paths, name, class_names)
     try:
-        return tfds_images.load('mnist', data_dir, download)
+        return tfds_images.load(tfds_name, data_dir, download)
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f'{error} Or give with --data_dir the folder that holds the four original files '
@@ -63,18 +76,19 @@ def _find(data_dir: str, stem: str) -> str | None:
     return None
 
 
-def _load_idx(data_dir: str, paths: dict[str, str | None]) -> images.ImageArrays:
+def _load_idx(data_dir: str, paths: dict[str, str | None], name: str,
+              class_names: tuple[str, ...]) -> images.ImageArrays:
     for field, path in paths.items():
         if path is None:
             raise FileNotFoundError(
                 f'{os.path.join(data_dir, _STEMS[field])}.gz: no such file, '
-                'while others of the four MNIST files are there.'
+                f'while others of the four {name} files are there.'
             )
     arrays = {}
     for part in ('train', 'test'):
         pixels = idx.read(paths[f'{part}_images'], 3)
         labels = idx.read(paths[f'{part}_labels'], 1).astype(np.int32)
-        images.check_labels(labels, len(CLASS_NAMES), len(pixels), paths[f'{part}_labels'])
+        images.check_labels(labels, len(class_names), len(pixels), paths[f'{part}_labels'])
         arrays[f'{part}_images'] = pixels[..., np.newaxis]
         arrays[f'{part}_labels'] = labels
-    return images.ImageArrays(**arrays, class_names=CLASS_NAMES, name=f'MNIST in {data_dir}')
+    return images.ImageArrays(**arrays, class_names=class_names, name=f'{name} in {data_dir}')

@@ -10,7 +10,6 @@ from official.core import checks
 from official.core import export
 from official.core import model as core_model
 from official.data import image_sources
-from official.data import tfds_stream
 from official.evaluation import classification
 from official.modeling import random
 from official.modeling import spectral
@@ -247,7 +246,10 @@ def signatures(model: FeatureExtractor, data) -> export.Signatures:
     def image_bytes(files):
         def decode(file):
             image = tf.io.decode_image(file, channels=channels, expand_animations=False)
-            return tfds_stream.square(tf.ensure_shape(image, [None, None, channels]), size)
+            side = tf.reduce_min(tf.shape(image)[:2])
+            square = tf.image.resize_with_crop_or_pad(image, side, side)
+            resized = tf.image.resize(square, (size, size), antialias=True)
+            return tf.saturate_cast(tf.round(resized), tf.uint8)
         return predict(tf.map_fn(decode, files, fn_output_signature=tf.TensorSpec(
             model.example_shape, tf.uint8)))
 

@@ -44,6 +44,16 @@ def test_reads_the_four_files(folder):
     assert arrays.max_value == 255
 
 
+def test_fashion_has_the_same_files_and_its_own_names(folder):
+    arrays = mnist.load_fashion(str(folder))
+    np.testing.assert_array_equal(arrays.test_images, mnist.load(str(folder)).test_images)
+    assert arrays.class_names[0] == 'T-shirt/top' and arrays.class_names[9] == 'Ankle boot'
+    assert arrays.name.startswith('Fashion-MNIST')
+    (folder / 't10k-labels-idx1-ubyte.gz').unlink()
+    with pytest.raises(FileNotFoundError, match='others of the four Fashion-MNIST files'):
+        mnist.load_fashion(str(folder))
+
+
 def test_reads_unpacked_files(folder):
     for path in list(folder.iterdir()):
         (folder / path.stem).write_bytes(gzip.decompress(path.read_bytes()))

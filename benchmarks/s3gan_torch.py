@@ -15,7 +15,7 @@ keeps it where a network learns; torch's own, `library`, makes none where it wou
 Prints one JSON object: 'ms', the mean image batch or step of each block, milliseconds; 'first_s',
 of the first of all, which has the compilation if there is one; 'parameters', 'memory' and
 'libraries'.
-tests/benchmarks/s3gan_torch_test.py compares images, losses and steps with this project's.
+tests/benchmarks/s3gan_test.py compares images, losses and steps with this project's.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import json
 import math
 import pathlib
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -386,8 +387,9 @@ class Training:
         set_mode(self.generator, training=True, moving=True)
         set_mode(self.discriminator, training=False, moving=False)
         losses.append(self._update(self.optimizers[0], self.generator_loss(*draws[2])))
-        torch._foreach_lerp_(
-            self.averages, list(self.generator.parameters()), 1 - AVERAGE_DECAY)
+        with torch.no_grad():
+            torch._foreach_lerp_(
+                self.averages, list(self.generator.parameters()), 1 - AVERAGE_DECAY)
         return losses
 
     def _update(self, optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> float:
@@ -400,27 +402,22 @@ class Training:
 # Measurement.
 
 
-def runs(training: Training) -> dict:
-    """What is timed, by its mode; each is given a number and returns one that has to be finite."""
+def task(training: Training, mode: str) -> Callable[[int], float]:
+    """What is timed: it is given a number and returns one that has to be finite."""
     config = training.config
+    if mode == 'forward':
+        set_mode(training.generator, training=False, moving=False)
+        z, y = training.draw()
+        make = torch.inference_mode()(training.make)
+        return lambda number: make(z, y)[0, 0, 0, 0].item()
     shape = 2 * config.batch, config.image_size, config.image_size, config.channels
     images = [torch.randint(256, shape, dtype=torch.uint8).permute(0, 3, 1, 2)
               for _ in range(BATCHES)]
     labels = torch.randint(config.classes, shape[:1])
-    z, y = training.draw()
-
-    def forward(number: int) -> float:
-        set_mode(training.generator, training=False, moving=False)
-        with torch.inference_mode():
-            return training.make(z, y)[0, 0, 0, 0].item()
-
-    def step(number: int) -> float:
-        return sum(training.step(images[number % BATCHES], labels))
-
-    return {'forward': forward, 'step': step}
+    return lambda number: sum(training.step(images[number % BATCHES], labels))
 
 
-def timed(run, repetitions: int, blocks: int) -> dict:
+def timed(run: Callable, repetitions: int, blocks: int) -> dict:
     """'ms', the mean of each block after one to warm up, and 'first_s' of the first of all."""
     begin = time.perf_counter()
     run(0)
@@ -467,7 +464,7 @@ def main() -> None:
     training = Training(
         config._replace(batch=arguments.batch or config.batch), arguments.spectral,
         arguments.dtype, arguments.layout, arguments.compile)
-    result = timed(runs(training)[arguments.mode], arguments.repetitions, arguments.blocks)
+    result = timed(task(training, arguments.mode), arguments.repetitions, arguments.blocks)
     networks = [training.generator, training.discriminator][:1 + (arguments.mode == 'step')]
     print(json.dumps(result | {
         'parameters': sum(weights.numel() for net in networks for weights in net.parameters()),

@@ -22,6 +22,7 @@ INK = '#1d2733'
 SOFT = '#5b6875'
 # Okabe and Ito's colours, told apart by colour-blind readers too.
 PALETTE = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#7a5195')
+_DASHES = ('-', (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)))  # When the colours are used up.
 _MOST_POINTS = 800  # A curve of more points than a screen has pixels only makes a larger file.
 _STYLE = {
     'font.family': 'DejaVu Sans', 'font.size': 9, 'text.color': INK, 'axes.labelcolor': SOFT,
@@ -86,9 +87,10 @@ def curves(history: Sequence[Mapping[str, float]], keys: Sequence[str], title: s
     with figure() as drawing:
         axes = drawing.add_subplot(title=title, xlabel='step', ylabel=y_label)
         names = [re.sub('_percent$', '', key).replace('_', ' ') for key in keys]
-        for key, name, color in zip(keys, names, _colors(keys)):
+        for index, (key, name, color) in enumerate(zip(keys, names, _colors(keys))):
             steps, values = _points(history, key, log)
-            _curve(axes, steps, values, key, name, color, '-')
+            dashes = '-' if compare else _DASHES[index // len(PALETTE) % len(_DASHES)]
+            _curve(axes, steps, values, key, name, color, dashes)
             for other, records in (compare or {}).items():
                 steps, values = _points(records, key, log)
                 if np.isfinite(values).any():
@@ -193,37 +195,66 @@ def strip_plot(groups: Mapping[str, Mapping[str, object]], title: str, x_label: 
         return svg(drawing, f'{title}: {alt}')
 
 
-def image_grid(rows: Sequence[Sequence[np.ndarray]], row_titles: Sequence[str],
-               column_titles: Sequence[str], value_range: tuple[float, float] = (0., 1.)) -> str:
+def image_grid(rows: Sequence[Sequence[np.ndarray | None]], row_titles: Sequence[str],
+               column_titles: Sequence[str], value_range: tuple[float, float] = (0., 1.),
+               large: bool = False) -> str:
     """Images in a table, each pixel as it is.
 
     Args:
-      rows: images [height, width], [height, width, 1] or [height, width, 3].
+      rows: images [height, width], [height, width, 1] or [height, width, 3]; None: an empty cell.
       row_titles: a name for each row.
       column_titles: a name for each column.
       value_range: values shown as black and as white; those beyond are clipped.
+      large: for photographs of many pixels, which a small cell would mangle.
     """
     head = ''.join(f'<th>{html.escape(str(title))}</th>' for title in column_titles)
     body = []
     for title, images in zip(row_titles, rows, strict=True):
+        names = [f'{column}, {title}'.strip(', ') for column in column_titles]
         cells = ''.join(
-            f'<td><img alt="{html.escape(f"{column}, {title}")}" src="{_png(image, value_range)}">'
-            '</td>' for column, image in zip(column_titles, images, strict=True))
+            '<td></td>' if image is None else
+            f'<td><img alt="{html.escape(name)}" src="{_png(image, value_range)}"></td>'
+            for name, image in zip(names, images, strict=True))
         body.append(f'<tr><th>{html.escape(str(title))}</th>{cells}</tr>')
-    return (f'<div class=scroll><table class=images><thead><tr><th></th>{head}</tr></thead>'
+    kind = '"images large"' if large else 'images'
+    return (f'<div class=scroll><table class={kind}><thead><tr><th></th>{head}</tr></thead>'
             f'<tbody>{"".join(body)}</tbody></table></div>')
 
 
+def grid_image(rows: np.ndarray, gap: int = 2) -> np.ndarray:
+    """A grid of images as one image, with white between them.
+
+    Args:
+      rows: [rows, columns, height, width, channels], in [0, 1].
+      gap: pixels between images.
+
+    Returns:
+      [rows (height + gap) - gap, columns (width + gap) - gap, channels].
+    """
+    padded = np.pad(rows, ((0, 0), (0, 0), (0, gap), (0, gap), (0, 0)), constant_values=1)
+    down, across, height, width, channels = padded.shape
+    joined = padded.transpose(0, 2, 1, 3, 4).reshape(down * height, across * width, channels)
+    return joined[:down * height - gap, :across * width - gap]
+
+
+def write_png(path: str, image: np.ndarray, value_range: tuple[float, float] = (0., 1.)) -> None:
+    """Writes an image, as `image_grid` takes them, to a PNG file."""
+    with open(path, 'wb') as file:
+        file.write(_png_bytes(image, value_range))
+
+
 def _png(image: np.ndarray, value_range: tuple[float, float]) -> str:
-    from matplotlib import image as matplotlib_image
+    return _uri('png', _png_bytes(image, value_range))
+
+
+def _png_bytes(image: np.ndarray, value_range: tuple[float, float]) -> bytes:
+    from PIL import Image  # Comes with Matplotlib, whose own writer makes a grey one less.
     low, high = value_range
     pixels = np.clip((np.asarray(image, np.float32) - low) / (high - low), 0, 1)
-    if pixels.ndim == 3 and pixels.shape[-1] == 1:
-        pixels = pixels[..., 0]
+    pixels = np.round(255 * np.nan_to_num(pixels)).astype(np.uint8)
     file = io.BytesIO()
-    matplotlib_image.imsave(file, pixels, format='png', cmap='gray', vmin=0, vmax=1,
-                            metadata={'Software': None})
-    return _uri('png', file.getvalue())
+    Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels).save(file, 'PNG')
+    return file.getvalue()
 
 
 def _uri(kind: str, data: bytes) -> str:

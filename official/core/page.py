@@ -67,6 +67,7 @@ tbody th { font-weight: 500; }
 .images tbody th { text-align: right; padding-right: .5rem; position: sticky; left: 0;
   background: #fff; }
 .images img { display: block; width: 3.7rem; max-width: none; image-rendering: pixelated; }
+.images.large img { width: 5.6rem; image-rendering: auto; }
 .swatch { display: inline-block; width: 1.3rem; height: .28rem; margin: 0 .35rem 0 .9rem;
   vertical-align: middle; border-radius: 2px; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: .5rem;
@@ -76,6 +77,7 @@ pre { background: var(--card); border: 1px solid var(--line); border-radius: .5r
   .confusion td { min-width: 1.75rem; padding: .3rem .1rem; font-size: .8rem; }
   .confusion th { padding: .3rem; font-size: .85rem; }
   .images img { width: 3rem; }
+  .images.large img { width: 4.5rem; }
 }
 @media print {
   body { padding: 0; max-width: none; font-size: 10pt; }
@@ -86,6 +88,7 @@ pre { background: var(--card); border: 1px solid var(--line); border-radius: .5r
   .scroll { overflow: visible; }
   .images tbody th { position: static; }
   .images img { width: 1.35cm; }
+  .images.large img { width: 1.55cm; }
   tr, .card { break-inside: avoid; }
 }
 """
@@ -130,7 +133,19 @@ class Link(NamedTuple):
     text: str
 
 
+class Numeral(NamedTuple):
+    """A cell of a table that holds a number as it is to be read: '8.0', '11.0 ± 0.31'.
+
+    Attributes:
+      text: plain text.
+    """
+
+    text: str
+
+
 def _cell(value: object, tag: str = 'td') -> str:
+    if isinstance(value, Numeral):
+        return f'<{tag} class=number>{html.escape(value.text)}</{tag}>'
     if isinstance(value, Link):
         return (f'<{tag}><a href="{html.escape(value.href)}">{html.escape(value.text)}</a>'
                 f'</{tag}>')
@@ -151,7 +166,7 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str] = ()) -> str:
         # A column of numbers has its name over the numbers.
         last = rows[-1] if rows else header
         cells = ''.join(
-            f'<th{" class=number" if isinstance(value, numbers.Real) else ""}>'
+            f'<th{" class=number" if isinstance(value, (numbers.Real, Numeral)) else ""}>'
             f'{html.escape(name)}</th>' for name, value in zip(header, last, strict=True))
         head = f'<thead><tr>{cells}</tr></thead>'
     body = ''.join(

@@ -82,7 +82,7 @@ class FeatureExperiment(experiment_lib.Experiment):
         with self.experiment.reported_model() as model, contextlib.ExitStack() as stack:
             features = stack.enter_context(self._feature_file(model)) if self.clusters else None
             probabilities = self._infer(model, features)
-            about = f'step {int(model.global_step)}, seed {self.seed}'
+            about = f'step {int(model.global_step.numpy())}, seed {self.seed}'
             if self.experiment.is_chief:
                 if probabilities is not None:
                     result.update(self._write_labels(probabilities, about))

@@ -55,5 +55,24 @@ def test_a_step_decay_that_cannot_be(settings, told):
         schedules.StepDecay(0.1, **settings)
 
 
+def test_warmup_then_steps():
+    schedule = schedules.WarmupThenSteps(0.6, 10, (90, 110))
+    # By hand: a tenth of the rate a step, then 0.6, 0.06 from step 90 and 0.006 from step 110 on.
+    for step, rate in ((0, 0.0), (1, 0.06), (5, 0.3), (10, 0.6), (89, 0.6), (90, 0.06),
+                       (109, 0.06), (110, 0.006), (10**6, 0.006)):
+        assert float(schedule(tf.constant(step, tf.int64))) == pytest.approx(rate, rel=1e-6)
+    copy = schedules.WarmupThenSteps(**schedules.WarmupThenSteps(8.0, 0, (7,), 0.5).get_config())
+    assert [float(copy(step)) for step in (0, 6, 7)] == [8.0, 8.0, 4.0]
+    assert float(schedules.WarmupThenSteps(3.0, 2, ())(9)) == 3.0
+
+
+@pytest.mark.parametrize('warmup, steps, factor, told', [
+    (10, (9,), 0.1, r'decay_steps = \(9,\)'), (0, (5, 5), 0.1, r'decay_steps = \(5, 5\)'),
+    (-1, (5,), 0.1, 'warmup_steps = -1'), (0, (5,), 0.0, 'factor = 0.0')])
+def test_a_warmup_and_steps_that_cannot_be(warmup, steps, factor, told):
+    with pytest.raises(ValueError, match=told):
+        schedules.WarmupThenSteps(0.1, warmup, steps, factor)
+
+
 if __name__ == '__main__':
     raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

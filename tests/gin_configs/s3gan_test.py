@@ -1,0 +1,208 @@
+"""S3GAN's gin files: every method of Table 1 at both sizes, with the paper's settings and figures."""
+
+import functools
+import glob
+import os
+import re
+import sys
+
+import gin
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official.core import config
+from official.core import gin_source
+from official.core import runner
+from official.data import image_sources
+from research.s3gan import data as data_lib
+from research.s3gan import label_file
+from tools import listing
+
+# A file that this test names, so that its folder comes along: gin_configs/s3gan/mnist_biggan.gin
+FOLDER = os.path.join(gin_source.ROOT, 'gin_configs', 's3gan')
+PATHS = {os.path.basename(path)[:-4]: path for path in glob.glob(os.path.join(FOLDER, '*.gin'))}
+NAMES = sorted(name for name in PATHS if not name.startswith('_'))
+
+LABELS = {'2_5': 2.5, '5': 5, '10': 10, '20': 20}
+CLUSTERS = (50, 100, 200, 500, 1000)
+METHODS = {
+    'biggan', *(f'{name}{ss}' for name in ('single_label', 'random_label') for ss in ('', '_ss')),
+    *(f'clustering_{number}{ss}' for number in CLUSTERS for ss in ('', '_ss')),
+    *(f'{name}_{labels}' for labels in LABELS for name in (
+        'biggan', 's2gan', 's2gan_soft', 's2gan_co', 's3gan', 's3gan_soft', 's3gan_co'))}
+# FID and IS: Sec. 5 and 5.4, and the medians of Tables 2, 4 and 5.
+PAPER = {
+    'biggan': (8.4, 75.0), 'random_label': (26.5, 20.2), 'single_label': (25.3, 20.4),
+    'single_label_ss': (23.7, 22.2), 'clustering_50': (23.2, 22.7), 'clustering_50_ss': (22.0, 23.5),
+    's2gan_5': (10.8, 57.6), 's2gan_10': (8.9, 73.4), 's2gan_20': (8.4, 77.4),
+    's2gan_co_5': (21.8, 30.0), 's2gan_co_10': (17.7, 37.2), 's2gan_co_20': (13.9, 49.2),
+    's3gan_5': (10.4, 59.6), 's3gan_10': (8.0, 78.7), 's3gan_20': (7.7, 83.1),
+    's3gan_co_5': (20.2, 31.0), 's3gan_co_10': (16.6, 38.5), 's3gan_co_20': (12.7, 53.1),
+    's2gan_soft_5': (15.4, 40.3), 's2gan_soft_10': (12.9, 49.8), 's2gan_soft_20': (10.4, 62.1),
+    's3gan_2_5': (13.6, 46.3)}
+GANS = [name for name in NAMES if re.fullmatch(
+    '(imagenet|imagenet256|mnist|cifar10|svhn|fashion_mnist|digits)_(?!features|comparison).*',
+    name)]
+
+
+@functools.cache
+def source(name):
+    return gin_source.read(PATHS[name])
+
+
+def bound(name, key, default=None, scope=''):
+    """The value a file binds to `Class.parameter`."""
+    values = [b.value for full, b in source(name).bindings.items()
+              if full.endswith(f'.{key}') and b.scope == scope]
+    return values[0] if values else default
+
+
+@pytest.mark.parametrize('size', ['imagenet', 'mnist'])
+def test_every_method_has_a_file(size):
+    found = {name.removeprefix(f'{size}_') for name in GANS if name.startswith(f'{size}_')}
+    assert found == METHODS
+
+
+@pytest.mark.parametrize('name', sorted(PAPER))
+def test_figures_are_the_papers(name):
+    reference = bound(f'imagenet_{name}', 'KerasExperiment.reference')
+    fid, score = PAPER[name]
+    assert reference['test_fid'] == fid and reference['test_inception_score'] == score
+    assert f'FID {fid}, IS {score}' in '\n'.join(source(f'imagenet_{name}').head)
+
+
+def test_no_other_file_claims_a_figure():
+    with_figures = {name for name in GANS if bound(name, 'KerasExperiment.reference')}
+    assert with_figures == {f'imagenet_{name}' for name in PAPER}
+
+
+@pytest.mark.parametrize('name', GANS)
+def test_settings_are_the_methods(name):
+    method = name.removeprefix('imagenet256_').removeprefix('imagenet_').removeprefix(
+        'fashion_mnist_').split('_', 1)[-1] if name.startswith(
+            ('mnist', 'cifar10', 'svhn', 'digits')) else re.sub(
+                '^(imagenet256|imagenet|fashion_mnist)_', '', name)
+    ss = bound(name, 'S3GAN.rotation_losses', False)
+    assert ss == (method.startswith('s3gan') or method.endswith('_ss'))
+    co = '_co' in method
+    assert bound(name, 'S3GAN.label_loss') == (0.2 if co else None)  # From {.1, .2, .4}.
+    assert bound(name, 'S3GAN.beta', 0.5) == (1.0 if method.startswith('s3gan_co') else 0.5)
+    assert bound(name, 'Discriminator.projection', True) == (
+        not method.startswith('single_label'))
+    assert bound(name, 'GanData.empirical_prior', False) == method.startswith('clustering')
+    assert bound(name, 'inferred_labels.soft', False) == ('soft' in method)
+    share = re.search('_(2_5|5|10|20)$', method)
+    if share and (co or method.startswith('biggan')):
+        assert bound(name, 'partial_labels.percent') == LABELS[share[1]]
+        assert bound(name, 'partial_labels.drop_unlabelled', False) == method.startswith('biggan')
+    elif share:
+        folder = 'imagenet' if name.startswith('imagenet') else 'mnist'
+        assert bound(name, 'inferred_labels.path') == (
+            f'runs/s3gan/{folder}_features_{share[1]}/labels.npz')
+        assert f'{folder}_features_{share[1]}' in PATHS
+    clusters = re.match(r'clustering_(\d+)', method)
+    if clusters:
+        assert bound(name, 'inferred_labels.path').endswith(
+            f'_features_rotation/clusters_{clusters[1]}.npz')
+
+
+def test_settings_are_the_papers():
+    name = 'imagenet_biggan'
+    assert bound(name, 'FusedAdam.learning_rate', scope='generator') == 5e-5
+    assert bound(name, 'FusedAdam.learning_rate', scope='discriminator') == 2e-4
+    for scope in ('generator', 'discriminator'):
+        assert bound(name, 'FusedAdam.beta_1', scope=scope) == 0
+        assert bound(name, 'FusedAdam.beta_2', scope=scope) == 0.999
+    assert bound(name, 'KerasExperiment.train_steps') == 250_000
+    assert bound(name, 'GanData.batch_size') == 2048
+    assert bound(name, 'KerasExperiment.average_decay') == 0.9999
+    assert bound(name, 'KerasExperiment.average_start_step') == 40_000
+    assert bound(name, 'GanEvaluation.num_samples') == 50_000
+    assert bound(name, 'GanEvaluation.num_sets') == 5
+    assert bound(name, 'Run.num_seeds') == 3
+
+
+@pytest.mark.parametrize('name', GANS)
+def test_head(name):
+    head = source(name).head
+    assert head[0] == f'# {listing.purpose(PATHS[name])}' and all(len(line) <= 100 for line in head)
+    text = '\n'.join(head)
+    assert f'# Command: ./garden train --gin_file=gin_configs/s3gan/{name}.gin' in text
+    for word in ('# Paper: Lucic et al. 2019', '# Hardware: ', '# Time: ', '# Result: '):
+        assert word in text
+    if bound(name, 'inferred_labels.path'):
+        first = re.search('# First: (gin_configs/s3gan/.*[.]gin)', text)[1]
+        folder = os.path.basename(os.path.dirname(bound(name, 'inferred_labels.path')))
+        assert first == f'gin_configs/s3gan/{folder}.gin'
+
+
+class Blank(image_sources.ImageSource):
+    """Black images, 40 of each class."""
+
+    name, in_memory = 'blank', True
+
+    def __init__(self, classes, image_size, channels):
+        self.class_names = tuple(map(str, range(classes)))
+        self.image_size, self.channels = image_size, channels
+
+    def labels(self, split):
+        return np.arange(40 * len(self.class_names), dtype=np.int32) % len(self.class_names)
+
+    def images(self, examples, split, used=None, seed=None):
+        shape = (examples.element_spec[0].shape[0], self.image_size, self.image_size,
+                 self.channels)
+        return examples.map(lambda positions, numbers: (tf.zeros(shape, tf.uint8), numbers))
+
+
+def blank_data(name, tmp_path, seed, data_dir):
+    """The data of a file, but for the images and the inferred labels."""
+    with gin.config_scope(None):
+        bindings = {b.parameter: b.value for b in source(name).bindings.values()
+                    if b.full == 'research.s3gan.data.GanData'}
+    classes = 1000 if name.startswith('imagenet') else 10
+    size = 256 if '256' in name else 128 if name.startswith('imagenet') else 32
+    channels = 1 if re.match('mnist|fashion|digits', name) else 3
+    blank = Blank(classes, size, channels)
+    made = gin.get_configurable(data_lib.GanData)
+    labels = bound(name, 'inferred_labels.path')
+    arguments = {}
+    if labels:
+        number = int(re.search(r'clusters_(\d+)|$', labels)[1] or classes)
+        hard = blank.labels('train') % number
+        path = str(tmp_path / 'labels.npz')
+        label_file.write(path, blank.labels('train'), hard=hard, num_labels=number, source='',
+                         probabilities=np.eye(number, dtype=np.float32)[hard]
+                         if number < 100 or 'soft' in name else None)
+        arguments['labelling'] = functools.partial(
+            label_file.inferred_labels, path=path, soft=bound(name, 'inferred_labels.soft', False))
+    del bindings
+    return made(seed=seed, data_dir=data_dir, source=lambda data_dir: blank, **arguments)
+
+
+# Networks of the paper's size take 20 s each to build; one file of each kind of labels does.
+BUILT = [name for name in GANS if not name.startswith('imagenet')] + ['imagenet_s3gan_co_2_5']
+
+
+@pytest.mark.parametrize('name', BUILT)
+def test_constructs_and_fits_its_data(name, tmp_path):
+    config.load(config.read(PATHS[name]))
+    run = gin.get_configurable(runner.Run)()
+    try:
+        experiment = run.experiment(
+            run_dir=str(tmp_path), seed=3, data_dir=None, strategy=None,
+            data=functools.partial(blank_data, name, tmp_path))
+        images, labels = next(iter(experiment.data.train()))
+    finally:
+        config.clear()
+        tf.keras.backend.clear_session()
+    number = experiment.data.batch_size * 2
+    assert images.shape[0] == labels.shape[0] == number
+    assert experiment.model.generator.num_classes == experiment.data.num_labels
+    np.testing.assert_allclose(
+        experiment.model.label_prior, experiment.data.label_prior(), atol=1e-6)
+    assert (experiment.model.label_loss is None) == (np.min(labels) >= 0)
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,0 +1,79 @@
+"""The classifier whose features stand in for Inception's."""
+
+import functools
+import os
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official.data import digits
+from official.data import image_sources
+from official.evaluation import small_classifier
+
+
+@pytest.fixture(name='source', scope='module')
+def fixture_source():
+    return image_sources.ArraySource(None, digits.load, 16, resize=True)
+
+
+@pytest.fixture(name='folder', scope='module')
+def fixture_folder(tmp_path_factory):
+    return str(tmp_path_factory.mktemp('classifiers'))
+
+
+@pytest.fixture(name='make', scope='module')
+def fixture_make(source, folder):
+    return functools.partial(
+        small_classifier.trained, source, folder, epochs=15, batch_size=64, learning_rate=0.003)
+
+
+def test_learns_and_says_so(make, source):
+    model = make()
+    images = source._images['test'].astype(np.float32) / 255
+    features, probabilities = model(tf.constant(images))
+    assert features.shape == (500, 128)
+    error = 100 * np.mean(np.argmax(probabilities, 1) != source.labels('test'))
+    assert error < 6  # Measured 2.6.
+    assert model.about == ('a small classifier trained on the data set itself (test error '
+                           f'{error:.2f} %)')
+    np.testing.assert_allclose(np.sum(probabilities, 1), 1, atol=1e-5)
+
+
+def test_is_trained_once(make, folder, capsys):
+    first = make()
+    files = os.listdir(folder)
+    capsys.readouterr()
+    again = make()
+    assert capsys.readouterr().out == '' and os.listdir(folder) == files
+    assert again.about == first.about
+    for one, other in zip(first.get_weights(), again.get_weights()):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_other_settings_and_other_images_have_files_of_their_own(source, tmp_path):
+    few = functools.partial(small_classifier.trained, folder=str(tmp_path), epochs=1)
+    few(source)
+    few(source, seed=1)
+    few(image_sources.ArraySource(None, digits.load, 20, resize=True))
+    assert len(os.listdir(tmp_path)) == 3
+
+
+def test_a_damaged_file_is_named(make, folder):
+    make()
+    path = os.path.join(folder, os.listdir(folder)[0])
+    with open(path, 'rb') as file:
+        whole = file.read()
+    with open(path, 'wb') as file:
+        file.write(whole[:len(whole) // 2])
+    try:
+        with pytest.raises(ValueError, match=f'^{path} is damaged'):
+            make()
+    finally:
+        with open(path, 'wb') as file:
+            file.write(whole)
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -20,6 +20,7 @@ from official.data import pipeline
 from official.data import tfds_stream
 
 SPLITS = ('train', 'test')
+_RESIZED_AT_ONCE = 1000
 
 
 class ImageSource(abc.ABC):
@@ -96,11 +97,12 @@ class ArraySource(ImageSource):
         self._images = {}
         for split in SPLITS:
             pixels = getattr(arrays, f'{split}_images')
-            if height != self.image_size:
-                pixels = (_resized if resize else _padded)(pixels, self.image_size)
             if arrays.max_value != 255:
+                # Before resizing, which rounds.
                 scaled = pixels.astype(np.float32) * (255 / arrays.max_value)
                 pixels = np.round(scaled).astype(np.uint8)
+            if height != self.image_size:
+                pixels = (_resized if resize else _padded)(pixels, self.image_size)
             self._images[split] = pixels
 
     def labels(self, split):
@@ -139,10 +141,9 @@ class _EncodedSource(ImageSource):
 
     @abc.abstractmethod
     def _reader(self, split: str) -> Callable[[tf.Tensor], tf.Tensor]:
-        """A function of an index, int64 scalar, that gives the encoded image."""
+        """A function of indices, int64 [n], that gives the encoded images, strings [n]."""
 
     def images(self, examples, split, used=None, seed=None):
-        size = examples.element_spec[0].shape[0]
         used = np.arange(len(self.labels(split))) if used is None else used
         which, read = pipeline.on_host(used.astype(np.int64)), self._reader(split)
 
@@ -153,10 +154,10 @@ class _EncodedSource(ImageSource):
                     image, self.image_size, encoded_images.crop_key(seed, position))
             return tfds_stream.square(image, self.image_size)
 
-        decoded = encoded_images.decoded(
-            examples.unbatch(), lambda number: read(tf.gather(which, number)), decode, len(used),
+        encoded_images.check_readable(read, decode, used, self.name, self.skipped[split])
+        return encoded_images.decoded(
+            examples, lambda numbers: read(tf.gather(which, numbers)), decode, len(used),
             self.skipped[split], lambda number: used[number])
-        return decoded.batch(size, drop_remainder=True)
 
 
 class FolderSource(_EncodedSource):
@@ -199,8 +200,8 @@ class FolderSource(_EncodedSource):
         return self._folders[split].paths[index]
 
     def _reader(self, split):
-        paths = pipeline.on_host(self._folders[split].paths)
-        return lambda index: tf.io.read_file(tf.gather(paths, index))
+        paths = pipeline.on_host([os.fsencode(path) for path in self._folders[split].paths])
+        return lambda indices: tf.map_fn(tf.io.read_file, tf.gather(paths, indices))
 
 
 class TfdsSource(_EncodedSource):
@@ -239,7 +240,7 @@ class TfdsSource(_EncodedSource):
         return f'{self.name}, {split} image {index}'
 
     def _reader(self, split):
-        return lambda index: self._splits[split].read(index[tf.newaxis])[0][0]
+        return lambda indices: self._splits[split].read(indices)[0]
 
 
 def _padded(pixels: np.ndarray, size: int) -> np.ndarray:
@@ -249,9 +250,14 @@ def _padded(pixels: np.ndarray, size: int) -> np.ndarray:
 
 
 def _resized(pixels: np.ndarray, size: int) -> np.ndarray:
+    resized = np.empty((len(pixels), size, size, pixels.shape[3]), np.uint8)
     with tf.device('CPU:0'):
-        resized = tf.image.resize(pixels, [size, size], antialias=True)
-        return tf.saturate_cast(tf.round(resized), tf.uint8).numpy()
+        # In parts: the floats of a whole set are several times as large as its bytes.
+        for start in range(0, len(pixels), _RESIZED_AT_ONCE):
+            part = slice(start, start + _RESIZED_AT_ONCE)
+            floats = tf.image.resize(pixels[part], [size, size], antialias=True)
+            resized[part] = tf.saturate_cast(tf.round(floats), tf.uint8)
+    return resized
 
 
 def check_fits(source: ImageSource, image_size: int, channels: int) -> None:

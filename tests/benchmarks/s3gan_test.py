@@ -325,6 +325,7 @@ def test_images_losses_and_a_step_are_torch_s(config, tmp_path):
     results = dict(np.load(tmp_path / 'results.npz'))
     assert json.loads(str(results['configs'])) == json.loads(json.dumps(s3gan.CONFIGS))
 
+    draws = [tuple(map(tf.constant, pair)) for pair in draws]
     made = {'moving': model.generator(*draws[0]).numpy(),
             'batch': model.generator(*draws[0], training=True, frozen=True).numpy()}
     losses, remaining = [], iter(draws)
@@ -334,7 +335,7 @@ def test_images_losses_and_a_step_are_torch_s(config, tmp_path):
             losses.append(float(loss))
             return loss, logs
         setattr(model, part, recorded)
-    model.draw = lambda key, number: tuple(map(tf.constant, next(remaining)))
+    model.draw = lambda key, number: next(remaining)
     model.train_step((tf.constant(images), tf.constant(labels)))
     assert len(losses) == 3
     after = {name: in_torch_layout(name, variable.numpy()) for name, variable in variables.items()}

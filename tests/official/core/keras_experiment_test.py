@@ -36,6 +36,47 @@ def test_train_evaluate_and_history(tmp_path):
     assert events
 
 
+def test_an_evaluator_takes_the_place_of_keras(tmp_path):
+    calls = []
+
+    def evaluator(model, data, strategy, split, final):
+        assert strategy.num_replicas_in_sync == 1
+        calls.append((split, final))
+        scores = {'score': 2 * float(model.w), 'of_sets': np.array([1.0, 2.0])}
+        return {**scores, 'measured_on': f'{data.class_names[0]} sample'} if final else scores
+
+    experiment = toy_model.make(str(tmp_path), evaluator=evaluator)
+    experiment.train()
+    result = experiment.evaluate()
+    assert calls == [('test', False)] * 3 + [('test', True)]
+    rows = conformance.read_history(tmp_path)
+    assert [row['test_score'] for row in rows] == [2 * (1 - 0.5 ** n) for n in (4, 8, 10)]
+    assert result['test_score'] == 2 * (1 - 0.5 ** 10) and result['of_sets'] == [1.0, 2.0]
+    assert result['measured_on'] == 'one sample'
+    assert 'of_sets' not in rows[0] and 'test_of_sets' not in rows[0]
+
+
+def test_a_check_ends_the_training_and_keeps_the_last_good_checkpoint(tmp_path):
+    def check(rows):
+        if rows[-1]['step'] == 8:
+            raise FloatingPointError(f'collapsed from {rows[0]["test_error"]}')
+
+    experiment = toy_model.make(str(tmp_path), check=check)
+    with pytest.raises(FloatingPointError, match='collapsed from 0.0625'):
+        experiment.train()
+    assert experiment._checkpoints.steps() == [4]
+    assert [row['step'] for row in conformance.read_history(tmp_path)] == [4, 8]
+
+
+def test_a_model_sees_the_data_before_the_first_step(tmp_path):
+    class Particular(toy_model.Line):
+        def use_data(self, data):
+            raise ValueError(f'{data.class_names} do not fit')
+
+    with pytest.raises(ValueError, match='do not fit'):
+        toy_model.make(str(tmp_path), model=lambda seed: Particular(seed))
+
+
 @pytest.mark.parametrize('stop_at, steps_per_execution', [(4, 1), (5, 1), (8, 3)])
 def test_resume_takes_the_same_steps(tmp_path, stop_at, steps_per_execution):
     make = lambda run_dir: toy_model.make(run_dir, steps_per_execution=steps_per_execution)

@@ -82,6 +82,25 @@ def test_numbers_matrix_facts_and_configuration(tmp_path):
     assert '10.29 %' in words and '18.06 %' in words
 
 
+def test_on_what_was_measured_stands_below_the_numbers(tmp_path):
+    words = parsed(write_run(tmp_path, measured_on='2 sets of <n> samples')).words
+    assert 'Measured on 2 sets of <n> samples.' in words
+
+
+def test_costs_below_zero_are_drawn_on_a_linear_axis(tmp_path):
+    def curve():
+        drawings = [decoded(source)[1].decode() for source in parsed(tmp_path).sources
+                    if 'svg' in source]
+        (drawing,) = [drawing for drawing in drawings if 'curve-loss' in drawing]
+        return re.search(r'id="curve-loss">\s*<path d="([^"]*)"', drawing)[1]
+
+    write_run(tmp_path)
+    path = tmp_path / 'history.jsonl'
+    path.write_text(path.read_text().replace('"loss": 0.5', '"loss": -1.0'))
+    # Three values; on a logarithmic axis the one below 0 would be left out.
+    assert len(re.findall('[ML] ', curve())) == 3
+
+
 def test_everything_is_inside_the_page_and_every_picture_shows_something(tmp_path):
     image = np.linspace(0, 1, 48).reshape(6, 8)
     grid = figures.image_grid([[image, 1 - image]], ['row <1>'], ['a', 'b'])

@@ -34,6 +34,15 @@ def test_a_metric_that_one_seed_lacks_is_left_out():
     assert 'b' not in averaged and averaged['a']['mean'] == 2.0
 
 
+def test_on_what_was_measured_is_told_beside_the_numbers():
+    each = [{'seed': seed, 'test_fid': 8. + seed, 'measured_on': '5 sets of 100 samples'}
+            for seed in (0, 2)]
+    assert results.lines(each[0]) == ['test fid 8', 'measured on 5 sets of 100 samples']
+    averaged = results.average(each)
+    assert averaged['measured_on'] == '5 sets of 100 samples'
+    assert results.lines(averaged)[1] == 'measured on 5 sets of 100 samples'
+
+
 def test_lines_of_several_seeds():
     # Mean 1.13, median 1.12; deviations -0.03, -0.01, 0.04; squares 0.0026 / 2 = 0.0013.
     each = [_result(s, error, 20.) for s, error in enumerate((1.10, 1.12, 1.17))]

@@ -35,7 +35,7 @@ def test_learns_and_says_so(make, source):
     features, probabilities = model(tf.constant(images))
     assert features.shape == (500, 128)
     error = 100 * np.mean(np.argmax(probabilities, 1) != source.labels('test'))
-    assert error < 6  # Measured 2.6.
+    assert error < 4  # Measured 1.2 to 1.6 with three seeds.
     assert model.about == ('a small classifier trained on the data set itself (test error '
                            f'{error:.2f} %)')
     np.testing.assert_allclose(np.sum(probabilities, 1), 1, atol=1e-5)

@@ -226,7 +226,7 @@ def test_a_model_that_cannot_be(arguments, told):
 def make_experiment(run_dir, strategy=None, model_overrides=None, **overrides):
     """Six steps of a tiny ResNet on the digits, two steps a call, a checkpoint at 4."""
     arguments = dict(
-        seed=3, train_steps=6, save_every_steps=4, steps_per_execution=2, monitor_split='test',
+        seed=3, train_steps=6, save_every_steps=4, steps_per_execution=2,
         signatures=feature_extractor.signatures,
         model=functools.partial(feature_extractor.FeatureExtractor, **{
             'num_classes': 10, 'network': functools.partial(

@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official.data import digits
+from official.data import image_sources
+from official.data import labelling
 from official.modeling import optimizers
 from official.modeling import random
 from research import s3gan
 from research.s3gan import losses
 from research.s3gan import model as model_lib
+from tests.research.s3gan import tiny
 
 KEY = np.array([[3, 0]], np.int32)
 ADAM = functools.partial(optimizers.FusedAdam, beta_1=0.0, beta_2=0.999)
@@ -229,6 +233,50 @@ def test_networks_that_do_not_fit_together():
         model_lib.S3GAN(
             generator=functools.partial(s3gan.Generator, image_size=32, ch=8),
             discriminator=functools.partial(s3gan.Discriminator, image_size=64, ch=8))
+
+
+
+def refused(overrides, **arguments):
+    """The message with which a model refuses data of the digits with 8 images a batch."""
+    model = make(**arguments)
+    with pytest.raises(ValueError) as error:
+        model.use_data(tiny.make_data(**overrides))
+    assert '\n' not in str(error.value)
+    return str(error.value)
+
+
+PARTIAL = functools.partial(labelling.partial_labels, percent=20)
+
+
+def test_data_that_do_not_fit_are_refused():
+    assert refused({'source': functools.partial(image_sources.ArraySource, load=digits.load)},
+                   num_classes=10) == (
+        "scikit-learn's digits: images of 8 pixels, grey; the networks are for image_size = 32, "
+        'grey.')
+    assert refused({}, num_classes=3) == (
+        'Generator.num_classes = 3, and the labels of the data are 10.')
+    assert refused({'discriminator_steps': 1}, num_classes=10) == (
+        'GanData.discriminator_steps = 1 and S3GAN.discriminator_steps = 2 differ.')
+    assert refused({'labelling': PARTIAL}, num_classes=10).startswith(
+        'The data have images without a label')
+    def soft(labels, num_classes, seed):
+        return labelling.Labelling(np.arange(len(labels)), np.full(
+            (len(labels), num_classes), 0.1, np.float32), num_classes)
+    assert refused({'labelling': soft}, num_classes=10, label_loss=0.2).startswith(
+        'S3GAN.label_loss needs labels with -1 for none')
+
+
+def test_label_prior_is_that_of_the_data():
+    model = make(num_classes=10)
+    def two(labels, num_classes, seed):
+        return labelling.Labelling(
+            np.arange(len(labels)), np.arange(len(labels), dtype=np.int32) % 4 // 3, 10)
+    model.use_data(tiny.make_data(labelling=two))
+    np.testing.assert_allclose(model.label_prior, np.full(10, 0.1))
+    model.use_data(tiny.make_data(labelling=two, empirical_prior=True))
+    np.testing.assert_allclose(model.label_prior[:2], [0.75, 0.25], atol=1e-3)
+    _, y = model.draw(KEY, 4000)
+    assert set(y.numpy()) == {0, 1} and 0.7 < np.mean(y == 0) < 0.8
 
 
 if __name__ == '__main__':

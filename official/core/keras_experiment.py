@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from official.core import callbacks
 from official.core import checkpoints
+from official.core import checks
 from official.core import distribution
 from official.core import history
 from official.core import model_experiment
@@ -107,10 +108,9 @@ class KerasExperiment(model_experiment.ModelExperiment):
         super().__init__(
             run_dir, seed, data_dir, strategy, signatures=signatures, reporter=reporter,
             reference=reference, title=title)
-        for name, steps in (('train_steps', train_steps), ('save_every_steps', save_every_steps),
-                            ('steps_per_execution', steps_per_execution)):
-            if steps < 1:
-                raise ValueError(f'{name} = {steps} must be at least 1.')
+        checks.positive(
+            'KerasExperiment', train_steps=train_steps, save_every_steps=save_every_steps,
+            steps_per_execution=steps_per_execution)
         if monitor is None and (report_best or patience_steps):
             raise ValueError('report_best and patience_steps need a monitor, which is None.')
         if monitor is not None and monitor_split is None:

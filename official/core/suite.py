@@ -13,6 +13,7 @@ from typing import Sequence
 
 import tensorflow as tf
 
+from official.core import checks
 from official.core import experiment
 from official.core import gin_source
 from official.core import page
@@ -57,8 +58,7 @@ class Suite(experiment.Experiment):
             if not os.path.exists(os.path.join(gin_source.ROOT, path)):
                 raise FileNotFoundError(f'Suite.files: {path} does not exist.')
             self.files[name] = path
-        if at_once < 1:
-            raise ValueError(f'Suite.at_once = {at_once} must be at least 1.')
+        checks.positive('Suite', at_once=at_once)
         self.gin_params = tuple(gin_params)
         self.at_once = at_once
         self.title = title or os.path.basename(os.path.normpath(run_dir))

@@ -192,6 +192,7 @@ class FolderSource(_EncodedSource):
         if self.class_names != others:
             odd = sorted(set(self.class_names) ^ set(others))[0]
             raise ValueError(f'{data_dir}: class {odd} is in only one of {train} and {test}.')
+        self._paths = {}
 
     def labels(self, split):
         return self._folders[split].labels
@@ -200,7 +201,10 @@ class FolderSource(_EncodedSource):
         return self._folders[split].paths[index]
 
     def _reader(self, split):
-        paths = pipeline.on_host([os.fsencode(path) for path in self._folders[split].paths])
+        if split not in self._paths:
+            self._paths[split] = pipeline.on_host(
+                [os.fsencode(path) for path in self._folders[split].paths])
+        paths = self._paths[split]
         return lambda indices: tf.map_fn(tf.io.read_file, tf.gather(paths, indices))
 
 

@@ -167,6 +167,7 @@ class Source:
         self.class_names = (
             tuple(builder.info.features['label'].names) if self._has_labels else ())
         self._labels_path = os.path.join(str(builder.data_path), f'labels-{split}.npy')
+        self._info_path = os.path.join(str(builder.data_path), 'dataset_info.json')
 
     def __len__(self) -> int:
         return len(self._examples)
@@ -177,10 +178,9 @@ class Source:
         Examples hold image and label together, so the first time all of them are read; then the
         labels are in a file beside them, where it can be written.
         """
-        if os.path.exists(self._labels_path):
-            labels = np.load(self._labels_path)
-            if len(labels) == len(self):
-                return labels
+        labels = self._kept_labels()
+        if labels is not None:
+            return labels
         blocks = []
         for start in range(0, len(self), _LABELS_AT_ONCE):
             indices = range(start, min(start + _LABELS_AT_ONCE, len(self)))
@@ -192,6 +192,18 @@ class Source:
                 np.save(file, labels)
             os.replace(partial, self._labels_path)
         return labels
+
+    def _kept_labels(self) -> np.ndarray | None:
+        """What a file holds of an earlier time; None unless it fits these examples."""
+        try:
+            if os.path.getmtime(self._labels_path) < os.path.getmtime(self._info_path):
+                return None  # The data were prepared anew.
+            labels = np.load(self._labels_path, allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            return None
+        fits = isinstance(labels, np.ndarray) and labels.dtype == np.int32 and (
+            labels.shape == (len(self),))
+        return labels if fits and np.all((0 <= labels) & (labels < len(self.class_names))) else None
 
     def read(self, indices: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """The encoded images, and the labels if there are any, at `indices` int64 [n]."""

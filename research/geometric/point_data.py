@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from official.core import checks
 from official.data import pipeline
 from research.geometric.datasets import graph_dataset
 from research.geometric.datasets import modelnet
@@ -80,10 +81,8 @@ class PointData:
 
     def __init__(self, seed: int = 0, data_dir: str | None = None, *, source: Callable,
                  num_points: int = 1024, batch_size: int = 8, evaluation_batch: int = 32):
-        for name, count in (('num_points', num_points), ('batch_size', batch_size),
-                            ('evaluation_batch', evaluation_batch)):
-            if count < 1:
-                raise ValueError(f'{name} = {count} must be at least 1.')
+        checks.positive('PointData', num_points=num_points, batch_size=batch_size,
+                        evaluation_batch=evaluation_batch)
         dataset = source(data_dir)
         _check(dataset, num_points)
         self.seed = seed

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from official.core import checks
 from official.data import images
 from official.data import pipeline
 from official.data import sampling
@@ -209,11 +210,9 @@ class SemiSupervisedData:
         preprocess: Callable | None = None,
         calibrate_on_labelled: bool = False,
     ):
-        for name, batch in (('labelled_batch', labelled_batch),
-                            ('unlabelled_batch', unlabelled_batch),
-                            ('evaluation_batch', evaluation_batch)):
-            if batch < 1:
-                raise ValueError(f'{name} {batch} must be at least 1.')
+        checks.positive(
+            'SemiSupervisedData', labelled_batch=labelled_batch,
+            unlabelled_batch=unlabelled_batch, evaluation_batch=evaluation_batch)
         self.arrays = source(data_dir)
         self.seed = seed
         self.labelled_batch = labelled_batch

@@ -2,5 +2,6 @@
 
 from research.s3gan.discriminator import Discriminator
 from research.s3gan.generator import Generator
+from research.s3gan.model import S3GAN
 
-__all__ = ['Discriminator', 'Generator']
+__all__ = ['Discriminator', 'Generator', 'S3GAN']

@@ -41,7 +41,6 @@ class GanData:
       source: the `ImageSource`.
       labelling: the `Labelling`.
       class_names: the source's.
-      label_names: of the labels that the generator takes.
 
     Raises:
       ValueError, FileNotFoundError: what the source and the labelling raise; counts that are not
@@ -64,9 +63,6 @@ class GanData:
         self.empirical_prior = empirical_prior
         self.evaluation_batch = evaluation_batch
         self.calibration_batches = calibration_batches
-        number = self.labelling.num_labels
-        self.label_names = self.class_names if number == len(self.class_names) else tuple(
-            map(str, range(number)))
 
     @property
     def num_labels(self) -> int:
@@ -155,10 +151,15 @@ class GanData:
         """
         labels = self.labelling.labels
         labels = labels.argmax(1) if labels.ndim == 2 else labels
-        which = np.flatnonzero(labels == label)[:number].astype(np.int64)
-        if not len(which):
-            size, channels = self.source.image_size, self.source.channels
-            return np.zeros((0, size, size, channels), np.uint8)
-        examples = tf.data.Dataset.from_tensors((which, which))
-        return next(iter(self.source.images(
-            examples, 'train', self.labelling.indices)))[0].numpy()
+        members = self.labelling.indices[labels == label]
+        found = {}
+        if len(members) and number:
+            # In the place of one that cannot be read comes the next with the same label.
+            one_by_one = tf.data.Dataset.range(len(members)).batch(1, drop_remainder=True)
+            for images, which in self.source.images(
+                    tf.data.Dataset.zip((one_by_one, one_by_one)), 'train', members):
+                found.setdefault(int(which[0]), images[0].numpy())
+                if len(found) == number:
+                    break
+        size, channels = self.source.image_size, self.source.channels
+        return np.array(list(found.values()), np.uint8).reshape(-1, size, size, channels)

@@ -24,12 +24,12 @@ _TOP = 5
 
 
 class FeatureExtractor(core_model.Model):
-    """F with c_R, by Eq. (1), or with c_R and c_S2L, by Eq. (2).
+    """F with c_R, trained by Eq. (1), or with c_R and c_S2L, by Eq. (2).
 
     `fit` takes, of Eq. (1), images, and of Eq. (2) ((unlabelled, labelled), labels); see
-    `research.s3gan.feature_data`. Images are uint8, or float32 in [0, 1], [n, size, size, channels];
-    labels int [m]. Every image is turned all four ways, so a batch of 2048 is 8192 inputs to F,
-    which share the statistics of its batch norms.
+    `research.s3gan.feature_data`. Images are uint8, or float32 in [0, 1], [n, size, size,
+    channels]; labels int [m]. Every image is turned all four ways, so a batch of 2048 is 8192
+    inputs to F, which share the statistics of its batch norms.
 
     Where the paper is open or this differs:
 
@@ -177,7 +177,7 @@ class FeatureExtractor(core_model.Model):
         return outputs
 
     def test_step(self, data):
-        """Errors of upright images, and of the four rotations of each; see `Returns`.
+        """Errors of c_S2L on upright images, and of c_R on the four rotations of each.
 
         Args:
           data: images, labels int [n] and weights float32 [n], 0 for padding.

@@ -61,6 +61,7 @@ def inferred_labels(labels: np.ndarray, num_classes: int, seed: int, path: str,
 
     Raises:
       FileNotFoundError: if there is no such file.
+      PermissionError: if it may not be read.
       ValueError: if it is damaged, belongs to other images, or has no probabilities.
     """
     del num_classes, seed
@@ -69,21 +70,28 @@ def inferred_labels(labels: np.ndarray, num_classes: int, seed: int, path: str,
     try:
         with np.load(path, allow_pickle=False) as file:
             about = json.loads(str(file['about']))
+            version, num_images, number, of = (
+                about[name] for name in ('version', 'num_images', 'num_labels', 'fingerprint'))
             hard = file['hard']
             probabilities = file['probabilities'] if soft and 'probabilities' in file else None
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except PermissionError:
+        raise PermissionError(f'{path} cannot be read: permission denied.') from None
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError,
+            zipfile.BadZipFile) as error:
         raise ValueError(f'{path} is damaged: no file of inferred labels ({error}).') from None
-    if about['version'] != _VERSION:
-        raise ValueError(f'{path} has version {about["version"]}; this code reads {_VERSION}.')
-    if about['num_images'] != len(labels):
-        raise ValueError(f'{path} has labels of {about["num_images"]} images, and the data set '
-                         f'has {len(labels)}: it belongs to another one.')
-    if about['fingerprint'] != fingerprint(labels):
+    if version != _VERSION:
+        raise ValueError(f'{path} has version {version}; this code reads {_VERSION}.')
+    if num_images != len(labels):
+        raise ValueError(f'{path} has labels of {num_images} images, and the data set has '
+                         f'{len(labels)}: it belongs to another one.')
+    if of != fingerprint(labels):
         raise ValueError(f'{path} belongs to another data set than this one of as many images.')
     if soft and probabilities is None:
         raise ValueError(f'{path} has hard labels only, and soft = True asks for probabilities.')
-    return labelling.Labelling(np.arange(len(hard)), probabilities if soft else hard,
-                               about['num_labels'])
+    fit = hard.shape == labels.shape and np.all((0 <= hard) & (hard < number))
+    if not fit or (soft and probabilities.shape != (len(labels), number)):
+        raise ValueError(f'{path} is damaged: its labels are not {len(labels)} of {number}.')
+    return labelling.Labelling(np.arange(len(hard)), probabilities if soft else hard, number)
 
 
 def _how_to_make(path: str) -> str:

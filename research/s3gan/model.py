@@ -248,6 +248,7 @@ class S3GAN(core_model.Model):
 
     def update(self, data, key):
         images, labels = data
+        self._check_batch(images, labels)
         images = layers.unit_images(images)
         steps = self.discriminator_steps
         for step in range(steps):
@@ -259,6 +260,23 @@ class S3GAN(core_model.Model):
         return loss, self._log({
             'loss': loss, 'generator_loss': generator_loss,
             'discriminator_loss': discriminator_loss, **logs, **more})
+
+    def _check_batch(self, images, labels):
+        """Raises ValueError unless a batch is what `update` can take; costs nothing in a graph."""
+        net = self.generator
+        size = (net.image_size, net.image_size, net.channels)
+        if images.shape[0] is None:
+            raise ValueError('Batches must be all of one size that is known: batch the data with '
+                             'drop_remainder=True.')
+        if images.shape[1:] != size:
+            raise ValueError(f'images of {tuple(images.shape[1:])}; the networks are for {size}: '
+                             'height, width, channels.')
+        if images.shape[0] % self.discriminator_steps:
+            raise ValueError(f'A batch of {images.shape[0]} images cannot be divided among '
+                             f'S3GAN.discriminator_steps = {self.discriminator_steps} updates.')
+        if len(labels.shape) == 2 and labels.shape[1] != net.num_classes:
+            raise ValueError(f'labels of {labels.shape[1]} probabilities; the networks have '
+                             f'num_classes = {net.num_classes}.')
 
     def _discriminator_step(self, real, labels, key):
         """One update of the discriminator: its loss, of this replica, and more to log."""

@@ -70,22 +70,25 @@ def test_products_of_small_networks_counted_by_hand():
 
 
 def counted(function, *specs):
-    """Floating-point operations of convolutions and large products in a function's graph."""
-    total = 0
-    for op in tf.function(function).get_concrete_function(*specs).graph.get_operations():
+    """Floating-point operations of the products that the outputs of a function need."""
+    graph = tf.function(function).get_concrete_function(*specs).graph
+    needed, waiting, total = set(), [tensor.op for tensor in graph.outputs], 0
+    while waiting:
+        op = waiting.pop()
+        if op in needed:
+            continue
+        needed.add(op)
+        waiting += [tensor.op for tensor in op.inputs]
         shapes = [tensor.shape for tensor in op.inputs]
-        if op.type in ('Conv2D', 'Conv2DBackpropFilter', 'Conv2DBackpropInput'):
-            # As many as forward, where the kernel meets every pixel of the smaller of both images;
-            # going back the input of the transposed convolution is smaller, too.
-            kernel = op.outputs[0].shape if op.type.endswith('Filter') else shapes[1]
-            if op.type == 'Conv2DBackpropInput':
-                kernel = tf.TensorShape(shapes[1])
-            pixels = op.outputs[0].shape if op.type == 'Conv2D' else shapes[2]
-            total += 2 * kernel.num_elements() * pixels[:3].num_elements()
+        if op.type.startswith('Conv2D'):
+            # Of the convolution itself or of the one whose gradient this is.
+            made = op.outputs[0].shape
+            kernel = made if op.type == 'Conv2DBackpropFilter' else shapes[1]
+            image = made if op.type == 'Conv2D' else shapes[2]
+            total += 2 * kernel.num_elements() * image[:3].num_elements()
         elif op.type in ('MatMul', 'BatchMatMulV2'):
-            a, b = (op.get_attr('transpose_a'), op.get_attr('transpose_b')) if (
-                op.type == 'MatMul') else (op.get_attr('adj_x'), op.get_attr('adj_y'))
-            inner = shapes[0][-2] if a else shapes[0][-1]
+            transposed = op.get_attr('transpose_a' if op.type == 'MatMul' else 'adj_x')
+            inner = shapes[0][-2 if transposed else -1]
             total += 2 * inner * op.outputs[0].shape.num_elements()
     return total
 

@@ -84,7 +84,7 @@ def test_rows():
 def test_bad_input(tmp_path):
     with pytest.raises(ValueError, match='names digits_100 twice'):
         make(tmp_path, (FILE, FILE))
-    with pytest.raises(ValueError, match='at_once = 0 must be at least 1'):
+    with pytest.raises(ValueError, match='at_once = 0 must be a whole number of at least 1'):
         make(tmp_path, at_once=0)
     with pytest.raises(FileNotFoundError, match='gin_configs/none.gin does not exist'):
         make(tmp_path, ('gin_configs/none.gin',))

@@ -30,9 +30,9 @@ def expected_count(k, blocks, channels, small):
 def test_resnet_50_has_as_many_weights_as_published():
     model = resnet_v2.ResNetV2()
     head = 2048 * 1000 + 1000
-    # The first version has 25 557 032 weights with 1000 classes, 53 120 of them in batch norms. The
-    # second has the same convolutions; the gains and shifts of its batch norms, summed by stage, are
-    # 2 (960 + 2816 + 8704 + 8192), and 2 * 2048 at the end.
+    # The first version has 25 557 032 weights with 1000 classes, 53 120 of them in batch norms.
+    # The second has the same convolutions; the gains and shifts of its batch norms, summed by
+    # stage, are 2 (960 + 2816 + 8704 + 8192), and 2 * 2048 at the end.
     assert 25_557_032 - 53_120 + 2 * (960 + 2816 + 8704 + 8192 + 2048) == 25_549_352
     assert count(model.trainable_variables) + head == 25_549_352
     assert count(model.trainable_variables) == expected_count(4, (3, 4, 6, 3), 3, False)
@@ -52,7 +52,8 @@ def test_the_kernels_are_those_of_keras():
 
 
 @pytest.mark.parametrize('k, blocks, channels, small', [
-    (1, (1, 1, 1, 1), 1, False), (2, (2, 1), 3, True), (3, (1,), 1, True), (1, (2, 3, 2), 3, False)])
+    (1, (1, 1, 1, 1), 1, False), (2, (2, 1), 3, True), (3, (1,), 1, True),
+    (1, (2, 3, 2), 3, False)])
 def test_weights_of_other_sizes(k, blocks, channels, small):
     model = resnet_v2.ResNetV2(k, 32, channels, blocks, small)
     assert count(model.trainable_variables) == expected_count(k, blocks, channels, small)

@@ -300,7 +300,7 @@ def test_bad_input():
     with pytest.raises(ValueError, match='^split validation is empty: validation_size is 0.$'):
         _data().evaluation('validation')
     for name in ('labelled_batch', 'unlabelled_batch', 'evaluation_batch'):
-        with pytest.raises(ValueError, match=f'^{name} 0 must be at least 1.$'):
+        with pytest.raises(ValueError, match=f'^SemiSupervisedData.{name} = 0 must be a whole number of at least 1.$'):
             _data(**{name: 0})
     with pytest.raises(ValueError, match='^batch size 8 cannot be divided evenly among 3 replicas'):
         _data(labelled_batch=6).train(input_context=tf.distribute.InputContext(1, 0, 3))

@@ -1,4 +1,4 @@
-"""The feature extractor: its loss against Eqs. (1) and (2), its metrics, and what every model must do."""
+"""The feature extractor: its loss against Eqs. (1) and (2), metrics, what every model must do."""
 
 import functools
 import sys

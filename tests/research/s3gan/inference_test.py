@@ -1,4 +1,4 @@
-"""Inferred labels and clusters: which they are, what is written, and that they are worth something."""
+"""Inferred labels and clusters: which they are, what is written, what they are worth."""
 
 import contextlib
 import functools
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official.core import gin_source
 from official.core import keras_experiment
 from official.data import digits
 from official.data import image_sources
@@ -212,6 +213,63 @@ def test_it_learns_to_label_digits_from_a_fifth_of_them(tmp_path):
     error = 100 * np.mean(inferred.labels != labels)
     assert error == pytest.approx(result['inferred_error_percent'])
     assert not [name for name in os.listdir(tmp_path) if 'partial' in name]
+
+
+# A file that this test names, so that its folder comes along: gin_configs/s3gan/_mnist_features.gin
+FOLDER = os.path.join(gin_source.ROOT, 'gin_configs', 's3gan')
+PERCENT = {'2_5': 2.5, '5': 5.0, '10': 10.0, '20': 20.0}
+# Table 3: top-1 and top-5 error.
+TABLE_3 = {'5': (50.08, 26.94), '10': (36.74, 16.04), '20': (29.21, 10.33)}
+
+
+def bindings(name):
+    read = gin_source.read(os.path.join(FOLDER, f'{name}.gin'))
+    return {'.'.join(full.split('.')[-2:]): b.value for full, b in read.bindings.items()}
+
+
+@pytest.mark.parametrize('size', ['imagenet', 'mnist'])
+@pytest.mark.parametrize('name', PERCENT)
+def test_gin_files_with_labels(size, name):
+    bound = bindings(f'{size}_features_{name}')
+    assert bound['FeatureData.percent'] == PERCENT[name]
+    assert bound['FeatureExtractor.num_classes'] == {'imagenet': 1000, 'mnist': 10}[size]
+    reference = bound.get('KerasExperiment.reference')
+    if size == 'mnist' or name == '2_5':
+        assert reference is None
+    else:
+        assert TABLE_3[name] == (
+            reference['test_error_percent'], reference['test_top5_error_percent'])
+
+
+def test_settings_for_imagenet_are_the_papers():
+    bound = bindings('imagenet_features_10')
+    unlabelled, labelled = (
+        bound[f'FeatureData.{part}_batch'] for part in ('unlabelled', 'labelled'))
+    assert (unlabelled, unlabelled + labelled) == (1536, 2048)
+    assert bound['FeatureExtractor.gamma'] == 0.5 and bound['ResNetV2.widening'] == 16
+    steps_per_epoch = 1_281_167 / 1536
+    for epochs, steps in ((65, bound['KerasExperiment.train_steps']),
+                          (5, bound['WarmupThenSteps.warmup_steps']),
+                          (45, bound['WarmupThenSteps.decay_steps'][0]),
+                          (55, bound['WarmupThenSteps.decay_steps'][1])):
+        assert steps == round(epochs * steps_per_epoch)
+    assert bound['WarmupThenSteps.learning_rate'] == pytest.approx(0.1 * 1536 / 256)
+    assert bound['WarmupThenSteps.factor'] == 0.1 and bound['SGD.momentum'] == 0.9
+
+
+@pytest.mark.parametrize('size', ['imagenet', 'mnist'])
+def test_gin_files_of_clusters(size):
+    bound = bindings(f'{size}_features_rotation')
+    assert {50, 100, 200, 500, 1000} <= set(bound['FeatureExperiment.clusters'])
+    assert 'FeatureData.percent' not in bound and 'FeatureExtractor.num_classes' not in bound
+    if size == 'imagenet':
+        steps_per_epoch = 1_281_167 / bound['FeatureData.unlabelled_batch']
+        for epochs, steps in ((35, bound['KerasExperiment.train_steps']),
+                              (5, bound['WarmupThenSteps.warmup_steps']),
+                              (15, bound['WarmupThenSteps.decay_steps'][0]),
+                              (25, bound['WarmupThenSteps.decay_steps'][1])):
+            assert steps == round(epochs * steps_per_epoch)
+        assert bound['WarmupThenSteps.learning_rate'] == pytest.approx(0.1 * 2048 / 256)
 
 
 if __name__ == '__main__':

@@ -266,6 +266,25 @@ def test_data_that_do_not_fit_are_refused():
         'S3GAN.label_loss needs labels with -1 for none')
 
 
+@pytest.mark.parametrize('shape, labels, sentence', [
+    ((8, 28, 28, 1), (8,), r'images of \(28, 28, 1\); the networks are for \(32, 32, 1\)'),
+    ((8, 32, 32, 3), (8,), r'images of \(32, 32, 3\); the networks are for \(32, 32, 1\)'),
+    ((7, 32, 32, 1), (7,), 'A batch of 7 images cannot be divided among'),
+    ((None, 32, 32, 1), (None,), 'drop_remainder=True'),
+    ((8, 32, 32, 1), (8, 4), 'labels of 4 probabilities; the networks have num_classes = 3')])
+def test_a_batch_of_another_form_is_refused(shape, labels, sentence):
+    model = make()
+    images = tf.keras.Input(shape[1:], shape[0])
+    with pytest.raises(ValueError, match=sentence):
+        model._check_batch(images, tf.keras.Input(labels[1:], labels[0]))
+
+
+def test_fit_of_arrays_says_what_is_missing():
+    model = make()
+    with pytest.raises(ValueError, match='drop_remainder=True'):
+        model.fit(*batch(10), batch_size=4, verbose=0)
+
+
 def test_label_prior_is_that_of_the_data():
     model = make(num_classes=10)
     def two(labels, num_classes, seed):

@@ -94,7 +94,7 @@ class Workload(NamedTuple):
 
 
 WORKLOADS = {
-    'small_forward': Workload('32 pixels, ch 8, generator', 'small', 'forward', 50, 3),
+    'small_forward': Workload('32 pixels, ch 8, generator', 'small', 'forward', 20, 3),
     'small_step': Workload('32 pixels, ch 8, training step', 'small', 'step', 10, 3),
     'full_forward': Workload('128 pixels, ch 96, generator', 'full', 'forward', 1, 3),
     'full_step': Workload('128 pixels, ch 96, training step', 'full', 'step', 1, 2),

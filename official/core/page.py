@@ -68,6 +68,8 @@ tbody th { font-weight: 500; }
   background: #fff; }
 .images img { display: block; width: 3.7rem; max-width: none; image-rendering: pixelated; }
 .images.large img { width: 5.6rem; image-rendering: auto; }
+.images td:empty { min-width: 1.5rem; }
+.images thead th { font-size: .75rem; font-weight: 500; padding: .15rem 0; }
 .swatch { display: inline-block; width: 1.3rem; height: .28rem; margin: 0 .35rem 0 .9rem;
   vertical-align: middle; border-radius: 2px; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: .5rem;

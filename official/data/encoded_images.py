@@ -1,4 +1,4 @@
-"""Encoded images of any size, decoded, cut and resized inside a pipeline; damaged ones are passed over.
+"""Encoded images decoded, cut and resized inside a pipeline, which passes over damaged ones.
 
 ImageNet-sized sets have files that no decoder reads. In the place of one the next that can be read
 is taken, so every step still has its batch and is still a function of (seed, step); each is named
@@ -68,22 +68,18 @@ def check_readable(read: Callable, decode: Callable, indices: np.ndarray, name: 
     if not len(indices):
         raise ValueError(f'{name}: no image is used.')
     tried = indices[np.linspace(0, len(indices) - 1, min(len(indices), _TRIED)).astype(np.int64)]
-    zero = tf.constant(0, tf.int64)
-    why = ''
-    with tf.device('CPU:0'):
-        for index in tried:
-            try:
-                decode(read(tf.constant([index], tf.int64))[0], zero)
-                return
-            except tf.errors.OpError as error:
-                why = why or _reason(error)
+    errors = []
+    for index in tried:
+        errors.append(_error(read, decode, index))
+        if errors[-1] is None:
+            return
     raise ValueError(
         f'{name}: of {len(indices)} images {len(tried)} were tried and none can be read; the first '
-        f'is {skipped.name(int(tried[0]))} ({why}).')
+        f'is {skipped.name(int(tried[0]))} ({_reason(errors[0])}).')
 
 
 def decoded(batches: tf.data.Dataset, read: Callable, decode: Callable, num_images: int,
-            skipped: Skipped, index: Callable = lambda number: number) -> tf.data.Dataset:
+            skipped: Skipped, index: Callable = int) -> tf.data.Dataset:
     """Reads and decodes the images of batches, on all cores, in order.
 
     Args:
@@ -101,46 +97,36 @@ def decoded(batches: tf.data.Dataset, read: Callable, decode: Callable, num_imag
       which no image can be read at all, as all files have gone since `check_readable`, is an error.
     """
     size = batches.element_spec[0].shape[0]
-    # What forgives errors, a nested dataset, costs half as much as to decode a small image: several
-    # share one. Only if one of them is damaged each gets its own.
+    # To forgive errors, by a dataset inside the map, costs half as much as to decode a small image:
+    # several share one.
     few = max(count for count in range(1, _TOGETHER + 1) if size % count == 0)
 
-    def attempt(positions, numbers):
-        return tf.data.Dataset.from_tensors((positions, numbers)).map(
-            lambda positions, numbers: (read(numbers), positions, numbers)).unbatch().map(
-                lambda encoded, position, number: (decode(encoded, position), number))
-
-    def note(number):
-        skipped.note(index(int(number)))
-
-    def give_up(number):
-        note((number - 1) % num_images)
+    def readable(number):
+        for candidate in map(int, np.arange(number, number + num_images) % num_images):
+            known = index(candidate) in skipped.indices
+            if not known and _error(read, decode, candidate) is None:
+                return candidate
+            skipped.note(index(candidate))
         raise ValueError(f'None of {num_images} images can be read any more, among them '
-                         f'{skipped.name(int(index(int(number))))}.')
+                         f'{skipped.name(index(candidate))}.')
 
-    def first_readable(position, number):
-        def another(offset):
-            with tf.control_dependencies(
-                    [tf.numpy_function(note, [(number + offset - 1) % num_images], [])]):
-                here = (number + offset) % num_images
-                return decode(read(here[tf.newaxis])[0], position), here
+    def repaired(positions, numbers):
+        instead = tf.numpy_function(
+            lambda numbers: np.array([readable(number) for number in numbers], np.int64),
+            [numbers], tf.int64)
+        return positions, tf.ensure_shape(instead, numbers.shape)
 
-        def none(number):
-            image = one.element_spec[0]
-            nothing = tf.numpy_function(give_up, [number], image.dtype)
-            return tf.ensure_shape(nothing, image.shape), number
-
-        one = attempt(position[tf.newaxis], number[tf.newaxis])
-        others = tf.data.Dataset.range(1, num_images).map(another)
-        no_one = tf.data.Dataset.from_tensors(number).map(none)
-        return one.ignore_errors().concatenate(
-            others.ignore_errors()).concatenate(no_one).take(1)
+    def images_of(examples):
+        encoded = examples.map(
+            lambda positions, numbers: (read(numbers), positions, numbers)).unbatch()
+        return encoded.map(
+            lambda encoded, position, number: (decode(encoded, position), number)).batch(
+                few, drop_remainder=True)
 
     def together(positions, numbers):
-        whole = attempt(positions, numbers).batch(few, drop_remainder=True).ignore_errors()
-        apart = tf.data.Dataset.from_tensor_slices((positions, numbers)).flat_map(
-            first_readable).batch(few, drop_remainder=True)
-        return whole.concatenate(apart).take(1).get_single_element()
+        examples = tf.data.Dataset.from_tensors((positions, numbers))
+        return images_of(examples).ignore_errors().concatenate(
+            images_of(examples.map(repaired))).take(1).get_single_element()
 
     def in_parts(*batch):
         return tuple(tf.reshape(column, [size // few, few]) for column in batch)
@@ -166,16 +152,25 @@ def distorted_square(image: tf.Tensor, size: int, key: tf.Tensor) -> tf.Tensor:
     Returns:
       uint8 [size, size, channels].
     """
-    whole = tf.shape(image)
+    shape = tf.shape(image)
     begin, extent, _ = tf.image.stateless_sample_distorted_bounding_box(
-        whole, tf.zeros([0, 0, 4]), key, aspect_ratio_range=(1.0, 1.0), area_range=(0.5, 1.0),
+        shape, tf.zeros([0, 0, 4]), key, aspect_ratio_range=(1.0, 1.0), area_range=(0.5, 1.0),
         max_attempts=100, use_image_if_no_bounding_boxes=True)
-    # Sides are rounded apart: 1 pixel of difference is a square, the whole image is not one.
-    square = tf.abs(extent[0] - extent[1]) <= 1
-    part = tf.cond(square, lambda: tf.slice(image, begin, extent), lambda: image)
-    part = tf.ensure_shape(part, image.shape)
-    return tf.cond(square, lambda: tfds_stream.resized(part, size),
-                   lambda: tfds_stream.square(image, size))
+    # Where it finds no square it gives the whole image.
+    found = tf.equal(extent[0], extent[1])
+    side = tf.where(found, extent[0], tf.minimum(shape[0], shape[1]))
+    top, left = tf.unstack(tf.where(found, begin[:2], (shape[:2] - side) // 2))
+    return tfds_stream.resized(image[top:top + side, left:left + side], size)
+
+
+def _error(read: Callable, decode: Callable, index: int) -> tf.errors.OpError | None:
+    """What comes of reading and decoding an image."""
+    try:
+        with tf.device('CPU:0'):
+            decode(read(tf.constant([index], tf.int64))[0], tf.constant(0, tf.int64))
+    except tf.errors.OpError as error:
+        return error
+    return None
 
 
 def _reason(error: tf.errors.OpError) -> str:

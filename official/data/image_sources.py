@@ -157,7 +157,7 @@ class _EncodedSource(ImageSource):
         encoded_images.check_readable(read, decode, used, self.name, self.skipped[split])
         return encoded_images.decoded(
             examples, lambda numbers: read(tf.gather(which, numbers)), decode, len(used),
-            self.skipped[split], lambda number: used[number])
+            self.skipped[split], lambda number: int(used[number]))
 
 
 class FolderSource(_EncodedSource):

@@ -1,4 +1,4 @@
-"""What a GAN of Lucic et al. 2019 is trained on: images with the labels of one method of Table 1."""
+"""What a GAN of Lucic et al. 2019 is trained on: images, and labels by one method of Table 1."""
 
 from __future__ import annotations
 

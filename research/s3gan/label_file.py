@@ -1,4 +1,4 @@
-"""Inferred labels as a file: what pre-training writes and the GAN reads (Lucic et al. 2019, Sec. 3.1).
+"""Inferred labels in a file: pre-training writes it, the GAN reads it (Lucic et al. 2019).
 
 A file belongs to one set of training images: it holds their number and a fingerprint of their true
 labels in order, so that a file of another set, or of the same one in another order, is refused.

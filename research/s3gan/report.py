@@ -206,5 +206,5 @@ class _Names:
         if self.are_classes or self._one or not len(true):
             return self.row(label)
         counts = np.bincount(true)
-        return (f'{label}: {100 * counts.max() / len(true):.0f} % '
-                f'{self._names[int(counts.argmax())]}')
+        share = f'{100 * counts.max() / len(true):.0f}\N{NO-BREAK SPACE}%'
+        return f'{label}: {share} {self._names[int(counts.argmax())]}'

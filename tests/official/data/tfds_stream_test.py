@@ -1,5 +1,6 @@
 """Tests of official.data.tfds_stream on small sets prepared here."""
 
+import os
 import sys
 
 import numpy as np
@@ -119,6 +120,89 @@ def test_evaluation_takes_every_image_once(folder):
     # Squares of 6 pixels, half dark and half bright, made 3 wide: dark, between, bright.
     assert images.shape == (12, 3, 3, 3)
     assert images[4, :, 0].max() < 65 < images[4, :, 1].min() < 115 < images[4, :, 2].min()
+
+
+def _labels_file(folder):
+    return os.path.join(folder, 'tiny_labelled', '1.0.0', 'labels-train.npy')
+
+
+def _read_labels(folder, monkeypatch):
+    """The labels, and how many examples were read for them."""
+    source, read = tfds_stream.Source('tiny_labelled', folder, 'train'), []
+    original = type(source._examples).__getitems__
+
+    def counted(self, indices):
+        read.extend(indices)
+        return original(self, indices)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(source._examples), '__getitems__', counted)
+        labels = source.labels()
+    assert labels.dtype == np.int32 and labels.tolist() == list(range(10))
+    return len(read)
+
+
+def test_labels_are_kept_in_a_file(folder, monkeypatch):
+    monkeypatch.setattr(tfds_stream, '_LABELS_AT_ONCE', 4)
+    assert _read_labels(folder, monkeypatch) == 10
+    assert _read_labels(folder, monkeypatch) == 0
+    assert os.listdir(os.path.dirname(_labels_file(folder))).count('labels-train.npy') == 1
+    assert not [name for name in os.listdir(os.path.dirname(_labels_file(folder)))
+                if 'partial' in name]
+
+
+@pytest.mark.parametrize('wrong', [
+    np.arange(9, dtype=np.int32), np.arange(11, dtype=np.int32), np.arange(1, 11, dtype=np.int32),
+    np.arange(10.0), np.zeros([10, 1], np.int32), np.zeros([], np.int32),
+    np.array([None] * 10, object)])
+def test_labels_in_a_file_that_do_not_fit_are_read_anew(folder, monkeypatch, wrong):
+    np.save(_labels_file(folder), wrong)
+    assert _read_labels(folder, monkeypatch) == 10
+    assert _read_labels(folder, monkeypatch) == 0
+
+
+def test_labels_in_a_damaged_or_older_file_are_read_anew(folder, monkeypatch):
+    path = _labels_file(folder)
+    for contents in b'', b'text', np.lib.format.MAGIC_PREFIX + b'\x01':
+        with open(path, 'wb') as file:
+            file.write(contents)
+        assert _read_labels(folder, monkeypatch) == 10
+    with open(path, 'r+b') as file:
+        file.truncate(os.path.getsize(path) - 5)
+    assert _read_labels(folder, monkeypatch) == 10
+    np.save(path, np.zeros(10, np.int32))
+    os.utime(path, (0, 0))  # Of an earlier preparation.
+    assert _read_labels(folder, monkeypatch) == 10
+
+
+def test_labels_without_a_place_for_a_file(folder, monkeypatch):
+    path = _labels_file(folder)
+    if os.path.exists(path):
+        os.remove(path)
+    blocked = f'{path}.{os.getpid()}.partial'
+    os.mkdir(blocked)  # Not to be opened for writing, by whomever.
+    try:
+        for _ in range(2):
+            assert _read_labels(folder, monkeypatch) == 10
+        assert not os.path.exists(path)
+    finally:
+        os.rmdir(blocked)
+
+
+def test_class_names_of_a_source(folder):
+    assert tfds_stream.Source('tiny_labelled', folder, 'train').class_names == tuple('0123456789')
+    assert tfds_stream.Source('tiny_unlabelled', folder, 'train').class_names == ()
+
+
+def test_resized_is_rounded_and_antialiased():
+    # Stripes of one pixel, to a quarter: with antialiasing nearly their mean, else one of them.
+    stripes = np.zeros([16, 16, 3], np.uint8)
+    stripes[:, ::2] = 200
+    result = tfds_stream.resized(tf.constant(stripes), 4).numpy()
+    assert result.shape == (4, 4, 3) and np.abs(result[:, 1:3].astype(int) - 100).max() <= 1
+    image = np.array([[0, 101]], np.uint8).repeat(2, 0)[..., np.newaxis].repeat(3, -1)
+    # In thirds of the way from one to the next: 0, 50.5 and 101, and half goes to the even one.
+    assert tfds_stream.resized(tf.constant(image), 3).numpy()[0, :, 0].tolist() == [0, 50, 101]
 
 
 def test_square_takes_the_middle():

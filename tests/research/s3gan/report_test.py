@@ -122,7 +122,7 @@ def test_a_cluster_shows_its_own_real_images_its_own_samples_and_its_commonest_c
         members = np.flatnonzero(hard == label)
         common = (label - 1) % 10
         share = 100 * np.mean(true[members] == common)
-        assert title == f'{label}: {share:.0f} % {common}'
+        assert title == f'{label}: {share:.0f}\xa0% {common}'
         assert row[2] is None and len(row) == 5
         for shown, member in zip(row[:2], members):
             np.testing.assert_allclose(shown * 255, pixels[member, ..., 0])
@@ -137,7 +137,7 @@ def test_labels_with_few_real_images_leave_cells_empty():
     titles, rows = cells(SMALL(model=model, data=data, key=KEY)[1].html)
     assert [[cell is None for cell in row[:2]] for row in rows] == [
         [False, False], [False, True], [True, True]]
-    assert titles[1] == f'1: 100 % {data.source.labels("train")[7]}' and titles[2] == '2'
+    assert titles[1] == f'1: 100\xa0% {data.source.labels("train")[7]}' and titles[2] == '2'
 
 
 def test_a_single_label_fills_all_rows_with_images_of_its_own():

@@ -1,0 +1,104 @@
+"""The published figures, against numbers read off the paper's pages and against its text."""
+
+import pathlib
+import re
+import sys
+
+import pytest
+
+from research.s3gan import published
+
+PAPER = (pathlib.Path(__file__).resolve().parents[4] / 'shared' / 'papers' /
+         's3gan_lucic_2019.md')
+# Read off the paper's page, not off the file.
+SUMS_OF_TABLES = {2: (120.7, 109.0), 4: (157.1, 668.8), 5: (66.8, 360.6)}
+
+
+def test_figures_that_the_text_repeats():
+    """Secs. 5 and 5.1 to 5.4 name some of them."""
+    assert published.MEDIANS['biggan'] == (8.4, 75.0)
+    assert published.MEDIANS['s2gan_co_20'] == (13.9, 49.2)
+    assert published.MEDIANS['s3gan_2_5'] == (13.6, 46.3)
+    assert published.MEDIANS['s3gan_10'].fid < 8.4 < 8.5
+    assert [round(100 - published.ERRORS[f'features_{k}'][0]) for k in (5, 10, 20)] == [50, 63, 71]
+
+
+@pytest.mark.parametrize('number', SUMS_OF_TABLES)
+def test_columns_sum_to_what_the_printed_ones_do(number):
+    table, = (table for table in published.TABLES if table.number == number)
+    scores = [published.MEDIANS[method] for _, row in table.rows for method in table.methods(row)]
+    assert tuple(map(sum, zip(*scores))) == pytest.approx(SUMS_OF_TABLES[number])
+
+
+def test_means_are_near_the_medians_but_where_a_run_collapsed():
+    for method, (fid, score) in published.MEANS.items():
+        if method != 'single_label':
+            median = published.MEDIANS[method]
+            assert abs(fid.mean - median.fid) <= max(fid.std, .3), method
+            assert abs(score.mean - median.inception_score) <= max(score.std, .3), method
+    assert published.MEANS['single_label'][0].mean > 2 * published.MEDIANS['single_label'].fid
+
+
+def numbers(text):
+    return [float(number) for number in re.findall(r'\d+\.\d+', text)]
+
+
+@pytest.mark.skipif(not PAPER.exists(), reason='the text of the paper is not beside the project')
+def test_every_cell_is_the_papers():
+    text = PAPER.read_text()
+    for table in published.TABLES:
+        body = re.search(rf'^\**Table {table.number}\..*?\n\n(.*?)(?:\n\n|\Z)', text,
+                         re.DOTALL | re.MULTILINE).group(1)
+        body = re.sub(r'</?sup>|[$^ ]', '', body)
+        lines = {(line.split('\t')[0] or line.split('\t')[1]): numbers(line)
+                 for line in body.splitlines() if numbers(line)}
+        assert set(lines) == {re.sub(r'\s', '', heading) for heading, _ in table.rows}
+        for heading, row in table.rows:
+            methods = table.methods(row)
+            if table.means:
+                cells = [published.MEANS[method] for method in methods]
+                expected = [value for score in range(2) for cell in cells for value in cell[score]]
+            else:
+                cells = [published.MEDIANS[method] for method in methods]
+                expected = [cell[score] for score in range(2) for cell in cells]
+            assert lines[re.sub(r'\s', '', heading)] == expected, (table.number, heading)
+    for row, name in enumerate(('TOP-1 ERROR', 'TOP-5 ERROR')):
+        assert numbers(re.search(rf'{name}.*', text).group()) == [
+            published.ERRORS[f'features_{k}'][row] for k in (5, 10, 20)]
+
+
+@pytest.mark.parametrize('name, data_set, heading', [
+    ('mnist_s3gan_10', 'mnist', 'S3GAN 10 %'),
+    ('imagenet_s3gan_co_2_5', 'imagenet', 'S3GAN-CO 2.5 %'),
+    ('fashion_mnist_biggan', 'fashion_mnist', 'BigGAN'),
+    ('mnist_biggan_2_5', 'mnist', 'BigGAN-2.5%'),
+    ('imagenet_clustering_50', 'imagenet', 'CLUSTERING'),
+    ('imagenet_clustering_50_ss', 'imagenet', 'CLUSTERING (SS)'),
+    ('imagenet_clustering_500_ss', 'imagenet', 'CLUSTERING, 500 clusters (SS)'),
+    ('mnist_single_label_ss', 'mnist', 'SINGLE LABEL (SS)'),
+    ('mnist_s2gan_soft_20', 'mnist', 'S2GAN SOFT 20 %'),
+    ('mnist_features_10', 'mnist', 'features, 10 %'),
+])
+def test_names_of_gin_files(name, data_set, heading):
+    found, method = published.split_name(name)
+    assert (found, published.heading(method)) == (data_set, heading)
+
+
+def test_every_published_method_has_a_heading_of_its_own():
+    methods = {*published.MEDIANS, *published.MEANS, *published.ERRORS, *published.COLLAPSED}
+    assert len({published.heading(method) for method in methods}) == len(methods)
+    for table in published.TABLES:
+        for _, row in table.rows:
+            for method in table.methods(row):
+                assert method in (published.MEANS if table.means else published.MEDIANS)
+
+
+def test_names_that_are_none():
+    with pytest.raises(ValueError, match="'mnist_s4gan_10' is not <data set>_<method>"):
+        published.split_name('mnist_s4gan_10')
+    with pytest.raises(ValueError, match="'gan' is not the name of a method"):
+        published.heading('gan')
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

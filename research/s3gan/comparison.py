@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
+from official.core import experiment
 from official.core import figures
 from official.core import gin_source
 from official.core import history
@@ -27,8 +28,12 @@ _ERRORS = {'TOP-1 ERROR': 'test_error_percent', 'TOP-5 ERROR': 'test_top5_error_
 _OTHERS = {'precision': 'test_precision', 'recall': 'test_recall', 'diversity': 'test_diversity'}
 
 
-class Comparison(suite.Suite):
+class Comparison(experiment.Experiment):
     """Trains several methods and lays out Tables 2 to 5 and 12 to 14, Figures 7, 8 and 21.
+
+    Each has the run folder that it has when it is trained by itself, beside this one. One that has
+    been trained is not trained again, so trainings may be spread over machines, and this makes the
+    page of them.
 
     Of each run the report takes `test_fid` and `test_inception_score`, of several seeds the median
     in Tables 2, 4 and 5 and mean and standard deviation in Tables 12 to 14, as the paper does.
@@ -37,17 +42,17 @@ class Comparison(suite.Suite):
     do (Sec. 5.2). It has no scores.
 
     Args:
-      run_dir: see `Suite`.
-      seed: see `Suite`.
-      data_dir: see `Suite`.
-      strategy: see `Suite`.
+      run_dir: see `Experiment`; of the page and `result.json`.
+      seed: of every run.
+      data_dir: see `Experiment`.
+      strategy: one device, unless there is nothing to train.
       files: of one data set, named <data set>_<method>.gin; the method says which cell is its.
-      gin_params: see `Suite`; not for `first`.
-      at_once: see `Suite`.
-      title: see `Suite`.
-      first: gin files of the feature extractors whose labels the others read. They run before, and
-        not again if they have run.
-      first_dir: where their run folders are; by default where the launcher puts them, and where
+      first: gin files of the feature extractors whose labels the others read. They run before.
+      gin_params: what replaces values in every one of `files`, as `--gin_param` takes it.
+      at_once: see `official.core.suite.Suite`.
+      title: heading of the report.
+      runs_dir: where the run folders of `files` are; by default the folder that `run_dir` is in.
+      first_dir: where those of `first` are; by default where the launcher puts them and
         `label_file.inferred_labels` is told to look: `runs/<folder of the gin file>`.
       as_published: whether data set and features are the paper's, ImageNet at 128 pixels and
         Inception; if not, the report says that only orders may be compared.
@@ -59,65 +64,64 @@ class Comparison(suite.Suite):
 
     def __init__(self, run_dir: str, seed: int = 0, data_dir: str | None = None,
                  strategy: tf.distribute.Strategy | None = None, *, files: Sequence[str],
-                 gin_params: Sequence[str] = (), at_once: int = 1, title: str = '',
-                 first: Sequence[str] = (), first_dir: str | None = None,
+                 first: Sequence[str] = (), gin_params: Sequence[str] = (), at_once: int = 1,
+                 title: str = '', runs_dir: str | None = None, first_dir: str | None = None,
                  as_published: bool = False):
-        super().__init__(run_dir, seed, data_dir, strategy, files=files, gin_params=gin_params,
-                         at_once=at_once, title=title)
+        super().__init__(run_dir, seed, data_dir, strategy or tf.distribute.get_strategy())
+        runs_dir = runs_dir or os.path.dirname(os.path.abspath(run_dir))
+        first_dir = first_dir or os.path.join(gin_source.ROOT, 'runs', os.path.basename(
+            os.path.dirname(first[0] if first else '')))
+        self.runs = suite.Suite(runs_dir, seed, data_dir, strategy, files=files,
+                                gin_params=gin_params, at_once=at_once)
+        self.first = suite.Suite(first_dir, seed, data_dir, strategy, files=first, at_once=at_once)
+        self.title = title or os.path.basename(os.path.normpath(run_dir))
         self.as_published = as_published
-        if first_dir is None and first:
-            first_dir = os.path.join(gin_source.ROOT, 'runs', os.path.basename(
-                os.path.dirname(first[0])))
-        self.first = suite.Suite(
-            first_dir, seed, data_dir, strategy, files=first, at_once=at_once) if first else None
-        self.methods = {}
-        data_sets = set()
-        for name in [*self.files, *(self.first.files if self.first else ())]:
-            data_set, self.methods[name] = published.split_name(name)
-            data_sets.add(data_set)
-        if len(data_sets) > 1:
-            raise ValueError('Comparison.files are of several data sets, whose scores cannot be '
-                             f'compared: {", ".join(sorted(data_sets))}.')
-        self.data_set = data_sets.pop() if data_sets else ''
+        split = {name: published.split_name(name) for name in (*self.runs.files, *self.first.files)}
+        self.methods = {name: method for name, (_, method) in split.items()}
+        data_sets = sorted({data_set for data_set, _ in split.values()})
+        if len(data_sets) != 1:
+            raise ValueError('Comparison.files must be of one data set, or their scores cannot be '
+                             f'compared; they are of {", ".join(data_sets) or "none"}.')
+        self.data_set = data_sets[0]
 
     def train(self) -> None:
-        if self.first:
-            self.first.train()
+        self.first.train()
         try:
-            super().train()
+            self.runs.train()
         except RuntimeError:
-            failed = [name for name in self.files
-                      if not run_folder.is_finished(os.path.join(self.run_dir, name))]
+            failed = [name for name in self.runs.files
+                      if not run_folder.is_finished(os.path.join(self.runs.run_dir, name))]
             if not all(map(self._collapse, failed)):
                 raise
 
     def evaluate(self) -> dict:
-        """Collects what is done, as `Suite` does, and writes `result.json`.
+        """Collects the results of those that are done and writes `result.json`.
 
         Returns:
-          As `Suite`; also 'collapsed': name to how, and 'first': name to result.
+          {'experiments': name to the result of its run folder, 'first': the same of `first`,
+          'collapsed': name to how, 'missing': the other names}.
         """
-        result = super().evaluate()
-        result['collapsed'] = {name: text for name in result['missing']
-                               if (text := self._collapse(name))}
-        result['missing'] = [name for name in result['missing'] if name not in result['collapsed']]
-        result['first'] = {}
-        for name in self.first.files if self.first else ():
-            path = os.path.join(self.first.run_dir, name, run_folder.RESULT)
-            if os.path.exists(path):
-                result['first'][name] = run_folder.read_json(path)
+        found, first = _results(self.runs), _results(self.first)
+        without = [name for name in self.runs.files if name not in found]
+        collapsed = {name: text for name in without if (text := self._collapse(name))}
+        for name, one in found.items():
+            print(f'{name}: FID {_shown(one, _FID, True)}, '
+                  f'Inception Score {_shown(one, _INCEPTION_SCORE, True)}', flush=True)
+        result = {'experiments': found, 'first': first, 'collapsed': collapsed,
+                  'missing': [name for name in without if name not in collapsed]}
         run_folder.write_text(os.path.join(self.run_dir, run_folder.RESULT),
                               json.dumps(result, indent=2) + '\n')
         return result
 
+    def export(self) -> str:
+        """Each run has exported its own model: the folder that holds them."""
+        return self.runs.run_dir
+
     def report(self) -> str:
         result = run_folder.read_json(os.path.join(self.run_dir, run_folder.RESULT))
-        found = {self.methods[name]: one for name, one in result['experiments'].items()
-                 if name in self.methods}
-        errors = {self.methods[name]: one for name, one in result.get('first', {}).items()
-                  if name in self.methods}
-        collapsed = {self.methods[name] for name in result.get('collapsed', ())
-                     if name in self.methods}
+        found, errors = ({self.methods[name]: one for name, one in result[part].items()}
+                         for part in ('experiments', 'first'))
+        collapsed = {self.methods[name] for name in result['collapsed']}
         sections = [
             page.Section('Runs', self._runs(result)),
             page.Section('Order of the methods', order(found)),
@@ -138,7 +142,7 @@ class Comparison(suite.Suite):
 
     def _histories(self, name: str) -> list[list[dict]]:
         """The history of a run, or of each of its seeds."""
-        folder = os.path.join(self.run_dir, name)
+        folder = os.path.join(self.runs.run_dir, name)
         seeds = sorted(part for part in (os.listdir(folder) if os.path.isdir(folder) else ())
                        if re.fullmatch(r'seed_\d+', part))
         histories = [history.read(os.path.join(folder, seed)) for seed in seeds] or [
@@ -160,16 +164,17 @@ class Comparison(suite.Suite):
 
     def _runs(self, result) -> str:
         rows = []
+        beside = os.path.relpath(self.runs.run_dir, self.run_dir)
         for name, one in result['experiments'].items():
+            seconds = one.get('train_seconds') and _statistics(one, 'train_seconds')['mean']
             rows.append([
-                page.Link(f'{name}/report.html', name), published.heading(self.methods[name]),
-                page.Numeral(str(one.get('num_seeds', 1))),
+                page.Link(f'{beside}/{name}/report.html', name),
+                published.heading(self.methods[name]), one.get('num_seeds', 1), one.get('step'),
                 *(page.Numeral(_shown(one, key, True)) for key in _KEYS),
                 *(page.Numeral(_shown(one, key, True, 3)) for key in _OTHERS.values()),
-                page.Numeral(report.duration(_statistics(one, 'train_seconds')['mean'])
-                             if one.get('train_seconds') else '')])
-        text = page.table(rows, ('run', 'method', 'seeds', *_HEADS, *_OTHERS, 'training'))
-        for name, how in result.get('collapsed', {}).items():
+                page.Numeral(report.duration(seconds) if seconds else '')])
+        text = page.table(rows, ('run', 'method', 'seeds', 'steps', *_HEADS, *_OTHERS, 'training'))
+        for name, how in result['collapsed'].items():
             text += page.paragraph(f'{name}: {how}')
         if result['missing']:
             text += page.paragraph('Not run: ' + ', '.join(result['missing']) + '.')
@@ -180,7 +185,7 @@ class Comparison(suite.Suite):
         for head, key in zip(_HEADS, _KEYS):
             values: dict[int, dict] = {}
             headings = []
-            for name in self.files:
+            for name in self.runs.files:
                 at_step: dict[int, list[float]] = {}
                 for rows in self._histories(name):
                     for row in rows:
@@ -200,6 +205,12 @@ class Comparison(suite.Suite):
         return f'<div class=figures>{"".join(charts)}</div>' + page.paragraph(
             'Means of the seeds that have a step. At checkpoints fewer samples are drawn than for '
             'the numbers above, which makes the FID higher.', note=True)
+
+
+def _results(runs: suite.Suite) -> dict[str, dict]:
+    paths = {name: os.path.join(runs.run_dir, name, run_folder.RESULT) for name in runs.files}
+    return {name: run_folder.read_json(path) for name, path in paths.items()
+            if os.path.exists(path)}
 
 
 def _statistics(result: Mapping, key: str) -> Mapping:

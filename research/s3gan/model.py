@@ -43,8 +43,8 @@ class S3GAN(core_model.Model):
     - One power iteration of a player's spectral norms is made with each of its updates, and only
       then; the same holds of the generator's moving statistics.
 
-    Call: a pair of z, float32 [batch, z_dim], and labels to images [batch, size, size, channels] in [0, 1], by
-    the moving statistics.
+    Call: a pair of z, float32 [batch, z_dim], and labels to images [batch, size, size, channels] in
+    [0, 1], by the moving statistics.
 
     Args:
       seed: source of initial weights, z and labels.

@@ -151,7 +151,7 @@ def heading(method: str) -> str:
             # '2_5' is 2.5.
             values = [value.replace('_', '.') for value in match.groups()[:-1]]
             return text.format(*values) + (' (SS)' if match['ss'] else '')
-    raise ValueError(f'{method!r} is not the name of a method, such as single_label_ss or s3gan_10.')
+    raise ValueError(f'{method!r} is not the name of a method, such as s3gan_10.')
 
 
 def split_name(name: str) -> tuple[str, str]:

@@ -125,8 +125,9 @@ def test_arrays_are_resized(size, max_value, monkeypatch):
 def test_arrays_that_do_not_fit_are_refused():
     with pytest.raises(ValueError) as error:
         image_sources.ArraySource(None, lambda _: arrays(), image_size=24)
-    assert str(error.value) == ('arrays: images of 28 pixels are larger than ArraySource.image_size '
-                                '= 24; resize = True makes them smaller.')
+    assert str(error.value) == (
+        'arrays: images of 28 pixels are larger than ArraySource.image_size = 24; resize = True '
+        'makes them smaller.')
     with pytest.raises(ValueError, match='arrays: images of 28 x 20 pixels are not square.'):
         image_sources.ArraySource(None, lambda _: arrays(width=20))
     with pytest.raises(ValueError, match='ArraySource.image_size = -1 must be'):
@@ -138,8 +139,8 @@ def test_check_fits():
     image_sources.check_fits(source, 28, 1)
     with pytest.raises(ValueError) as error:
         image_sources.check_fits(source, 32, 1)
-    assert str(error.value) == ('arrays: images of 28 pixels, grey; the networks are for image_size '
-                                '= 32, grey.')
+    assert str(error.value) == (
+        'arrays: images of 28 pixels, grey; the networks are for image_size = 32, grey.')
     with pytest.raises(ValueError, match='28 pixels, grey; the networks are for .* = 28, RGB.'):
         image_sources.check_fits(source, 28, 3)
 

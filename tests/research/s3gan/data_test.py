@@ -12,6 +12,8 @@ from PIL import Image
 import pytest
 import tensorflow as tf
 
+from official.core import distribution
+from official.core import errors
 from official.data import image_sources
 from official.data import images
 from official.data import labelling
@@ -20,6 +22,7 @@ from research.s3gan import label_file
 
 SAMPLE = (pathlib.Path(__file__).resolve().parents[3].parent /
           'shared/data/imagenet_sample_s128/imagenet_sample_s128.zip')
+CPUS = distribution.virtual_cpu_devices(2)
 NUMBER, CLASSES = 50, 3
 LABELS = (np.arange(NUMBER) * 7 % 10 % CLASSES).astype(np.int32)
 
@@ -256,6 +259,33 @@ def test_damaged_files_change_nothing_else(tmp_path):
     assert weights.sum() == 55 and len(labels) == 56
     assert which.tolist() == [following.get(number, number) for number in range(55)]
     np.testing.assert_array_equal(labels[:55], truth[which])
+
+
+def test_without_a_readable_image_a_run_ends_with_a_sentence(tmp_path):
+    write_folder(tmp_path, set(range(55)))
+    data = of_folder(tmp_path)
+    # As the training loop takes them.
+    for pipeline in data.train, data.evaluation:
+        with pytest.raises(ValueError) as error:
+            tf.distribute.get_strategy().distribute_datasets_from_function(
+                lambda context: pipeline(input_context=context))
+        assert errors.sentence(error.value) == (
+            f'{tmp_path}: of 55 images 55 were tried and none can be read; the first is '
+            f'{tmp_path}/class0/000.png (Invalid PNG data, size 69).')
+
+
+def test_two_devices_take_their_shares(tmp_path):
+    write_folder(tmp_path, {3, 20})
+    data = of_folder(tmp_path)
+    strategy = tf.distribute.MirroredStrategy(CPUS)
+    batches = iter(strategy.distribute_datasets_from_function(
+        lambda context: data.train(input_context=context)))
+    pixels, labels = take(data.train(), 2)
+    for step in range(2):
+        images, given = (tf.concat(strategy.experimental_local_results(part), 0)
+                         for part in next(batches))
+        np.testing.assert_array_equal(images, pixels[step])
+        np.testing.assert_array_equal(given, labels[step])
 
 
 def test_real_images_have_their_label_though_files_are_damaged(tmp_path):

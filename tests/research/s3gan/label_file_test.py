@@ -79,8 +79,8 @@ def test_files_of_other_images(tmp_path):
     path = write(tmp_path / 'labels.npz')
     with pytest.raises(ValueError) as error:
         read(path, np.append(TRUE, 0))
-    assert str(error.value) == (f'{path} has labels of 6 images, and the data set has 7: it belongs '
-                                'to another one.')
+    assert str(error.value) == (
+        f'{path} has labels of 6 images, and the data set has 7: it belongs to another one.')
     with pytest.raises(ValueError) as error:
         read(path, TRUE[::-1])  # The same images in another order.
     assert str(error.value) == (

@@ -1,12 +1,12 @@
 """How fast S3GAN makes images and trains, beside plain PyTorch, and how far the limit is.
 
 For the networks of Lucic et al. 2019 (BigGAN with self-supervision): the generator forward, by its
-moving statistics; and a full training step, which is two updates of the discriminator, each of real
+moving statistics; and a full training step. That is two updates of the discriminator, each of real
 and generated images and of the rotations of every 16th real one in one call, one update of the
-generator, Adam of both and the average of the generator's weights. `small` is 32 pixels, grey, ch 8,
-10 labels, batches of 64, as the gin files of MNIST; `full` is the paper's network, 128 pixels,
-ch 96, 1000 labels, in batches of 4. Claims: no slower than PyTorch anywhere, and 1.3 times as fast
-where a fused operation or XLA helps.
+generator, Adam of both and the average of the generator's weights. `small` is 32 pixels, grey,
+ch 8, 10 labels, batches of 64, as the gin files of MNIST; `full` is the paper's network, 128
+pixels, ch 96, 1000 labels, in batches of 4. Aims: no slower than PyTorch anywhere, and 1.3 times as
+fast where a fused operation or XLA helps.
 
     ./garden python benchmarks/s3gan.py [--rounds=7] [--only=small_step,full_step] [--json=FILE]
         [--forms=arboretum,torch]   some of the contestants

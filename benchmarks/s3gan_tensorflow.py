@@ -148,7 +148,7 @@ def _check(finite: bool) -> None:
 
 
 def forget_peak() -> None:
-    """The peak of memory counts from here on, where Linux lets it: not that of the first weights."""
+    """The peak of memory counts from here on, where Linux lets it: not from the first weights."""
     with contextlib.suppress(OSError):
         pathlib.Path('/proc/self/clear_refs').write_text('5')
 

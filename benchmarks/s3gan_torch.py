@@ -9,8 +9,8 @@ own with torch and numpy. Nothing else of the project is needed.
 `forward` is the generator by its moving statistics, as for samples. `step` is what the paper trains
 with: two updates of the discriminator, each on new images of both kinds and with the rotations of
 every 16th real one, in one call; one of the generator; Adam of both; the average of the generator's
-weights. `--spectral=own` makes a power iteration with every call, as this project's networks do, and
-keeps it where a network learns; torch's own, `library`, makes none where it would not be kept.
+weights. `--spectral=own` makes a power iteration with every call, as this project's networks do,
+and keeps it where a network learns; torch's own, `library`, makes none where it would not be kept.
 
 Prints one JSON object: 'ms', the mean image batch or step of each block, milliseconds; 'first_s',
 of the first of all, which has the compilation if there is one; 'parameters', 'memory' and

@@ -45,7 +45,7 @@ class Comparison(experiment.Experiment):
       run_dir: see `Experiment`; of the page and `result.json`.
       seed: of every run.
       data_dir: see `Experiment`.
-      strategy: one device, unless there is nothing to train.
+      strategy: one device.
       files: of one data set, named <data set>_<method>.gin; the method says which cell is its.
       first: gin files of the feature extractors whose labels the others read. They run before.
       gin_params: what replaces values in every one of `files`, as `--gin_param` takes it.
@@ -154,7 +154,7 @@ class Comparison(experiment.Experiment):
             text = page.paragraph('The paper\'s figures beside ours.')
         else:
             text = page.paragraph(
-                f'The paper\'s figures beside ours, which are of a different data set, '
+                'The paper\'s figures beside ours, which are of a different data set, '
                 f'{self.data_set}: the paper\'s are of ImageNet at 128 pixels, over the features of '
                 'the Inception network, ours over the features of a small classifier. The numbers '
                 'cannot be compared; only the order of the methods can.')
@@ -218,14 +218,18 @@ def _statistics(result: Mapping, key: str) -> Mapping:
     return value if isinstance(value, Mapping) else {'mean': value, 'median': value}
 
 
-def _shown(result: Mapping | None, key: str, mean: bool, digits: int = 1) -> str:
+def _shown(result: Mapping | None, key: str, mean: bool, digits: int | None = None) -> str:
+    """Mean and deviation, or median; to a decimal place, small values to two, or to `digits`."""
     if result is None or result.get(key) is None:
         return ''
     value = _statistics(result, key)
-    if not mean:
-        return f'{value["median"]:.{digits}f}'
-    spread = f' ± {value["std"]:.{max(digits, 2)}f}' if 'std' in value else ''
-    return f'{value["mean"]:.{digits}f}{spread}'
+    shown = value['mean' if mean else 'median']
+    spread = f' ± {value["std"]:.{digits or 2}f}' if mean and 'std' in value else ''
+    return _number(shown, digits) + spread
+
+
+def _number(value: float, digits: int | None = None) -> str:
+    return f'{value:.{(1 if abs(value) >= 10 else 2) if digits is None else digits}f}'
 
 
 def medians(found: Mapping[str, Mapping], key: str) -> dict[str, float]:
@@ -260,7 +264,7 @@ def order(found: Mapping[str, Mapping]) -> str:
         told.append(f'by {_HEADS[index]} {same} of {len(pairs)} pairs')
     methods.sort(key=lambda method: columns[0][method])
     rows = [(published.heading(method), *(page.Numeral(text) for column in columns for text in (
-        f'{column[method][0]:.1f}', str(column[method][1])))) for method in methods]
+        _number(column[method][0]), str(column[method][1])))) for method in methods]
     heads = [text for head in _HEADS for who in ('paper', 'ours') for text in (
         f'{head}, {who}', 'place')]
     return page.table(rows, ('method', *heads)) + page.paragraph(
@@ -302,7 +306,8 @@ def tables(found: Mapping[str, Mapping], errors: Mapping[str, Mapping],
                       [_shown(errors.get(method), key, True, 2) for method in published.ERRORS])
     parts[3] = '<h3>Table 3: error of the classifiers that infer labels, %</h3>' + page.table(
         rows, ('', '', '5 %', '10 %', '20 %'))
-    return ''.join(parts[number] for number in sorted(parts)) + _not_in_tables(found, collapsed)
+    about = page.paragraph('Where ours is empty, the method has not run.', note=True)
+    return about + ''.join(parts[number] for number in sorted(parts)) + _not_in_tables(found, collapsed)
 
 
 def _pair(name: str, theirs: Sequence[str], ours: Sequence[str]) -> list[list]:
@@ -363,7 +368,8 @@ def _bars(title: str, methods: Sequence[str], fid: Mapping[str, float],
                 bar.set_gid(f'bar-{method}')
             text = f'{fid[method]:.1f}' if method in fid else notes.get(method, 'not run')
             axes.annotate(text, (fid.get(method, 0), row), (3, 0), textcoords='offset points',
-                          va='center', fontsize=8)
+                          va='center', fontsize=8, bbox={
+                              'facecolor': 'white', 'linewidth': 0, 'pad': .8})
         if 'biggan' in fid:
             line = axes.axvline(fid['biggan'], color=figures.INK, linewidth=1.2,
                                 linestyle=(0, (1, 1.5)), label=f'BigGAN: {fid["biggan"]:.1f}')

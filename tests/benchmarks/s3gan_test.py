@@ -159,7 +159,8 @@ def test_table_says_what_was_measured():
     config = s3gan.CONFIGS['small']
     runs = RUNS | {'xla': [run(10, peak_mb=None), run(30)]}
     text = s3gan.table({'peaks': PEAKS, 'workloads': {
-        name: s3gan.summary(name, config, runs, PEAKS) for name in ('small_forward', 'small_step')}})
+        name: s3gan.summary(name, config, runs, PEAKS)
+        for name in ('small_forward', 'small_step')}})
     lines = text.splitlines()
     assert lines[0] == '32 pixels, ch 8, generator, batch 64, 7 parameters'
     assert lines[1].split() == [

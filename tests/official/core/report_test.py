@@ -128,6 +128,58 @@ def test_the_pixels_of_an_image_are_its_values(tmp_path):
     np.testing.assert_allclose(pixels, [[0, 127.5], [255, 255]], atol=1)
 
 
+def png(source):
+    return np.asarray(Image.open(io.BytesIO(decoded(source)[1])))
+
+
+def test_pixels_of_photographs_are_kept_to_the_last_bit():
+    grey, colours = np.arange(256).reshape(16, 16), np.arange(768).reshape(16, 16, 3) % 256
+    text = figures.image_grid([[grey[..., None] / 255, colours / 255]], ['r'], ['a', 'b'], large=True)
+    assert 'class="images large"' in text
+    for source, expected in zip(Parsed(text).sources, (grey, colours), strict=True):
+        np.testing.assert_array_equal(png(source), expected)
+
+
+def test_a_cell_without_an_image_is_empty_and_keeps_its_place():
+    image = np.full((2, 2), .2)
+    text = figures.image_grid([[image, None, image / 2]], ['r'], ['a', '', ''])
+    first, second, third = re.findall('<td>(.*?)</td>', text)
+    assert not second and 'alt="a, r"' in first and 'alt="r"' in third
+    assert [png(source)[0, 0] for source in Parsed(text).sources] == [51, 26]
+
+
+def test_a_grid_of_images_is_one_image_with_white_between(tmp_path):
+    images = np.random.RandomState(0).randint(0, 255, (2, 3, 4, 5, 1)) / 255
+    grid = figures.grid_image(images, gap=1)
+    assert grid.shape == (9, 17, 1)
+    for row in range(2):
+        for column in range(3):
+            np.testing.assert_array_equal(
+                grid[5 * row:5 * row + 4, 6 * column:6 * column + 5], images[row, column])
+    assert (grid[4] == 1).all() and (grid[:, [5, 11]] == 1).all()
+    figures.write_png(str(tmp_path / 'grid.png'), grid)
+    np.testing.assert_allclose(
+        np.asarray(Image.open(tmp_path / 'grid.png')) / 255, grid[..., 0])
+
+
+def test_a_numeral_is_set_to_the_right_as_it_is():
+    text = page.table([('a', page.Numeral('8.0'))], ('name', 'value'))
+    assert '<td class=number>8.0</td>' in text and '<th class=number>value</th>' in text
+
+
+def test_curves_of_the_same_colour_have_different_dashes():
+    keys = [f'value {key}' for key in 'abcdefghijklmnop']
+    text = figures.curves([{'step': step, **dict.fromkeys(keys, step)} for step in (1, 2)], keys, 'T')
+    svg = xml.etree.ElementTree.fromstring(decoded(Parsed(text).sources[0])[1])
+    styles = []
+    for key in keys:
+        group, = (g for g in svg.iter() if g.get('id') == f'curve-{key}')
+        style = next(child.get('style') for child in group if child.get('d'))
+        styles.append((re.search('stroke: ([^;]*)', style).group(1),
+                       ''.join(re.findall('stroke-dasharray: ([^;]*)', style))))
+    assert len(set(styles)) == 16 and len({color for color, _ in styles}) == 7
+
+
 def drawn(text, gid):
     """The points [n, 2] of the curve `gid` in the one chart of `text`, y upwards."""
     source, = Parsed(text).sources

@@ -114,7 +114,7 @@ def curves(history: Sequence[Mapping[str, float]], keys: Sequence[str], title: s
 def _curve(axes, steps, values, key, name, color, dashes):
     finite = np.flatnonzero(np.isfinite(values))
     last = f': {values[finite[-1]]:.3g}' if finite.size else ': no value'
-    line, = axes.plot(steps, values, dashes, color=color, label=name + last,
+    line, = axes.plot(steps, values, linestyle=dashes, color=color, label=name + last,
                       marker='o' if finite.size <= 20 else None, markersize=3)
     line.set_gid(f'curve-{key}')
 

@@ -147,7 +147,8 @@ class KerasExperiment(model_experiment.ModelExperiment):
 
     def _create(self, model, optimizers, steps_per_execution, jit_compile):
         self.model = model
-        model.compile(**optimizers, steps_per_execution=steps_per_execution, jit_compile=jit_compile)
+        model.compile(**optimizers, steps_per_execution=steps_per_execution,
+                      jit_compile=jit_compile)
         # All variables exist now, so that a checkpoint restores into them before the first step.
         model.build_optimizers()
         if self.average_decay is not None:

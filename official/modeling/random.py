@@ -7,8 +7,8 @@ numbers that belong to a shard are the same whichever device draws them, so one 
 to draw two shards sees exactly what two devices see.
 
 Every op names the Philox generator: with the default algorithm XLA draws other bits. From the same
-bits TensorFlow's own uniform and normal ops make other floats under XLA than without, so here floats
-are made of bits by hand; it takes no longer.
+bits TensorFlow's own uniform and normal ops make other floats under XLA than without, so here
+floats are made of bits by hand; it takes no longer.
 """
 
 from __future__ import annotations

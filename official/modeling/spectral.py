@@ -153,21 +153,32 @@ class SpectralConv2D(_SpectralLayer):
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[batch, height, width, inputs] to [batch, height', width', filters]."""
+        return self.add_bias(self.convolve(x, training))
+
+    def convolve(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """What `call` gives, without the bias."""
         kernel = self.weights_of_step(training)
         pointwise = kernel.shape[0] == 1
         if self.up and self.fused and not pointwise:
-            return self.add_bias(_repeat_and_convolve(x, kernel))
+            return _repeat_and_convolve(x, kernel)
         if self.down and self.fused and not pointwise:
-            return self.add_bias(_convolve_and_mean(x, kernel))
+            return _convolve_and_mean(x, kernel)
         kernel = tf.cast(kernel, x.dtype)
         if self.up and self.fused:
-            return repeat_pixels(self.add_bias(tf.nn.conv2d(x, kernel, 1, 'SAME')))
+            return repeat_pixels(tf.nn.conv2d(x, kernel, 1, 'SAME'))
         if self.down and self.fused:
-            return self.add_bias(tf.nn.conv2d(mean_pixels(x), kernel, 1, 'SAME'))
+            return tf.nn.conv2d(mean_pixels(x), kernel, 1, 'SAME')
         if self.up:
             x = repeat_pixels(x) if self.upsampling == NEAREST else insert_zeros(x)
-        x = self.add_bias(tf.nn.conv2d(x, kernel, 1, 'SAME'))
+        x = tf.nn.conv2d(x, kernel, 1, 'SAME')
         return mean_pixels(x) if self.down else x
+
+
+def sum_of_convolutions(one: SpectralConv2D, x: tf.Tensor, other: SpectralConv2D, y: tf.Tensor,
+                        training: bool = False) -> tf.Tensor:
+    """one(x) + other(y), with both biases added in one pass over the images."""
+    together = one.convolve(x, training) + other.convolve(y, training)
+    return tf.nn.bias_add(together, tf.cast(one.bias + other.bias, together.dtype))
 
 
 def repeat_pixels(x: tf.Tensor) -> tf.Tensor:

@@ -155,9 +155,9 @@ class Comparison(experiment.Experiment):
         else:
             text = page.paragraph(
                 'The paper\'s figures beside ours, which are of a different data set, '
-                f'{self.data_set}: the paper\'s are of ImageNet at 128 pixels, over the features of '
-                'the Inception network, ours over the features of a small classifier. The numbers '
-                'cannot be compared; only the order of the methods can.')
+                f'{self.data_set}: the paper\'s are of ImageNet at 128 pixels, over the features '
+                'of the Inception network, ours over the features of a small classifier. The '
+                'numbers cannot be compared; only the order of the methods can.')
         told = dict.fromkeys(one['measured_on'] for one in found.values() if 'measured_on' in one)
         return text + ''.join(page.paragraph(f'Ours are measured on {about}.', note=True)
                               for about in told)
@@ -307,7 +307,8 @@ def tables(found: Mapping[str, Mapping], errors: Mapping[str, Mapping],
     parts[3] = '<h3>Table 3: error of the classifiers that infer labels, %</h3>' + page.table(
         rows, ('', '', '5 %', '10 %', '20 %'))
     about = page.paragraph('Where ours is empty, the method has not run.', note=True)
-    return about + ''.join(parts[number] for number in sorted(parts)) + _not_in_tables(found, collapsed)
+    parts = [parts[number] for number in sorted(parts)]
+    return about + ''.join(parts) + _not_in_tables(found, collapsed)
 
 
 def _pair(name: str, theirs: Sequence[str], ours: Sequence[str]) -> list[list]:

@@ -197,7 +197,7 @@ class CollapseCheck:
         self.patience = patience
 
     def __call__(self, rows: list[dict]) -> None:
-        """Raises FloatingPointError if the last rows of the history are of a collapsed generator."""
+        """Raises FloatingPointError if the last rows are of a collapsed generator."""
         rows = [row for row in rows if self._fid in row]
         if len(rows) <= self.patience:
             return
@@ -213,5 +213,5 @@ class CollapseCheck:
             return
         raise FloatingPointError(
             f'The generator has collapsed at step {last[-1]["step"]}: {what}; the lowest FID was '
-            f'{best[self._fid]:.1f} at step {best["step"]}, and the last checkpoint before this one '
-            'is kept: --mode=train_and_evaluate would go on from there, --mode=evaluate measures it.')
+            f'{best[self._fid]:.1f} at step {best["step"]}. The checkpoint before this one is kept; '
+            '--mode=evaluate measures it.')

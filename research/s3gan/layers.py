@@ -84,7 +84,7 @@ class GeneratorBlock(tf.keras.layers.Layer):
         y = tf.nn.relu(self.bn1(x, condition, training=training, frozen=frozen))
         y = self.conv1(y, training=moving)
         y = tf.nn.relu(self.bn2(y, condition, training=training, frozen=frozen))
-        return self.conv2(y, training=moving) + self.shortcut(x, training=moving)
+        return spectral.sum_of_convolutions(self.conv2, y, self.shortcut, x, moving)
 
 
 class DiscriminatorBlock(tf.keras.layers.Layer):
@@ -124,8 +124,10 @@ class DiscriminatorBlock(tf.keras.layers.Layer):
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """[batch, h, w, inputs] to [batch, h / 2, w / 2, outputs], or as large as before."""
         y = self.conv1(tf.nn.relu(x), training=training)
-        y = self.conv2(tf.nn.relu(y), training=training)
-        return y if self.shortcut is None else y + self.shortcut(x, training=training)
+        y = tf.nn.relu(y)
+        if self.shortcut is None:
+            return self.conv2(y, training=training)
+        return spectral.sum_of_convolutions(self.conv2, y, self.shortcut, x, training)
 
 
 class NonLocalBlock(tf.keras.layers.Layer):
@@ -179,6 +181,7 @@ class NonLocalBlock(tf.keras.layers.Layer):
 
 def probabilities(y: tf.Tensor, num_classes: int) -> tf.Tensor:
     """Labels, int [batch], as one-hot rows; probabilities, [batch, num_classes], as they are."""
+    y = tf.convert_to_tensor(y)
     return tf.one_hot(y, num_classes) if y.dtype.is_integer else tf.cast(y, tf.float32)
 
 

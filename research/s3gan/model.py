@@ -176,8 +176,8 @@ class S3GAN(core_model.Model):
             raise ValueError(f'GanData.discriminator_steps = {data.discriminator_steps} and '
                              f'S3GAN.discriminator_steps = {self.discriminator_steps} differ.')
         if self.label_loss is not None and data.labelling.labels.ndim == 2:
-            raise ValueError('S3GAN.label_loss needs labels with -1 for none, and the labels of the '
-                             'data are probabilities.')
+            raise ValueError('S3GAN.label_loss needs labels with -1 for none, and the labels of '
+                             'the data are probabilities.')
         if self.label_loss is None and (data.labelling.labels < 0).any():
             raise ValueError('The data have images without a label, which only co-training '
                              '(S3GAN.label_loss) can use.')

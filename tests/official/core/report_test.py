@@ -134,7 +134,8 @@ def png(source):
 
 def test_pixels_of_photographs_are_kept_to_the_last_bit():
     grey, colours = np.arange(256).reshape(16, 16), np.arange(768).reshape(16, 16, 3) % 256
-    text = figures.image_grid([[grey[..., None] / 255, colours / 255]], ['r'], ['a', 'b'], large=True)
+    images = [grey[..., None] / 255, colours / 255]
+    text = figures.image_grid([images], ['r'], ['a', 'b'], large=True)
     assert 'class="images large"' in text
     for source, expected in zip(Parsed(text).sources, (grey, colours), strict=True):
         np.testing.assert_array_equal(png(source), expected)
@@ -169,7 +170,8 @@ def test_a_numeral_is_set_to_the_right_as_it_is():
 
 def test_curves_of_the_same_colour_have_different_dashes():
     keys = [f'value {key}' for key in 'abcdefghijklmnop']
-    text = figures.curves([{'step': step, **dict.fromkeys(keys, step)} for step in (1, 2)], keys, 'T')
+    history = [{'step': step, **dict.fromkeys(keys, step)} for step in (1, 2)]
+    text = figures.curves(history, keys, 'T')
     svg = xml.etree.ElementTree.fromstring(decoded(Parsed(text).sources[0])[1])
     styles = []
     for key in keys:

@@ -1,8 +1,10 @@
 """Tests of official.data.encoded_images: damaged images, order, and the random square."""
 
+import io
 import sys
 
 import numpy as np
+from PIL import Image
 import pytest
 import tensorflow as tf
 
@@ -12,14 +14,21 @@ from official.data import tfds_stream
 SIDE = 4
 
 
+def file(pixels, kind):
+    # By Pillow, as TensorFlow must not start while tests are collected.
+    contents = io.BytesIO()
+    Image.fromarray(pixels).save(contents, kind)
+    return contents.getvalue()
+
+
 def encoded(number):
     """A PNG of one colour, which is its number."""
-    return tf.io.encode_png(np.full([SIDE, SIDE, 3], number, np.uint8)).numpy()
+    return file(np.full([SIDE, SIDE, 3], number, np.uint8), 'PNG')
 
 
 def truncated_jpeg():
     noise = np.random.RandomState(0).randint(0, 256, [64, 64, 3]).astype(np.uint8)
-    return tf.io.encode_jpeg(noise).numpy()[:-200]
+    return file(noise, 'JPEG')[:-200]
 
 
 DAMAGED = {'truncated JPEG': truncated_jpeg(), 'truncated PNG': encoded(1)[:-20],

@@ -46,9 +46,8 @@ class Skipped:
             if index in self.indices:
                 return
             self.indices.add(index)
-            number = len(self.indices)
-        print(f'{self.name(index)} cannot be read as an image and is skipped ({number} so far).',
-              file=sys.stderr, flush=True)
+            print(f'{self.name(index)} cannot be read as an image and is skipped '
+                  f'({len(self.indices)} so far).', file=sys.stderr, flush=True)
 
 
 def check_readable(read: Callable, decode: Callable, indices: np.ndarray, name: str,

@@ -34,7 +34,7 @@ class InceptionV3(tf.keras.Model):
         if images.shape[-1] == 1:
             images = tf.image.grayscale_to_rgb(images)
         # As TensorFlow 1 resized, whose corners the published scores have; no antialiasing.
-        images = tf.compat.v1.image.resize_bilinear(images, [_SIZE, _SIZE])
+        images = tf.raw_ops.ResizeBilinear(images=images, size=[_SIZE, _SIZE])
         features, logits = self._network(2.0 * images - 1.0)
         return features, tf.nn.softmax(tf.cast(logits, tf.float32))
 

@@ -2,6 +2,7 @@
 
 import io
 import sys
+import time
 
 import numpy as np
 from PIL import Image
@@ -69,6 +70,21 @@ def test_images_come_in_order(size):
         [encoded(number) for number in range(120)], batches(order, size))
     assert numbers == order[:120 // size * size].tolist()
     assert positions == list(range(len(numbers))) and not skipped
+
+
+def test_slow_images_are_waited_for():
+    files = np.array([encoded(number) for number in range(80)], object)
+
+    def read(numbers):
+        def slowly(numbers):
+            time.sleep(0.2 if numbers[0] in (0, 32) else 0)
+            return files[numbers]
+
+        return tf.ensure_shape(tf.numpy_function(slowly, [numbers], tf.string), numbers.shape)
+
+    result = encoded_images.decoded(
+        batches(range(80), 80), read, decode, 80, encoded_images.Skipped(str))
+    assert next(iter(result))[1].numpy().tolist() == list(range(80))
 
 
 @pytest.mark.parametrize('kind', DAMAGED)

@@ -63,7 +63,8 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     assert read(path).labels.tolist() == [0, 1, 2, 0, 0, 2]
 
 
-def test_how_to_make_a_missing_file():
+def test_how_to_make_a_missing_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError) as error:
         read('./runs/s3gan/imagenet_features_10/labels.npz')
     assert str(error.value) == (

@@ -157,7 +157,7 @@ def test_purity_by_hand():
     assert inference.purity_percent(clusters, labels) == pytest.approx(100 * 5 / 6)
 
 
-def test_a_file_of_another_data_set_is_refused(tmp_path):
+def test_a_file_of_another_data_set_is_refused(tmp_path, monkeypatch):
     run(tmp_path)
     path, truth = str(tmp_path / 'labels.npz'), grey_images().train_labels
     with pytest.raises(ValueError, match='has labels of 40 images, and the data set has 39'):
@@ -168,6 +168,7 @@ def test_a_file_of_another_data_set_is_refused(tmp_path):
         file.truncate(os.path.getsize(path) // 2)
     with pytest.raises(ValueError, match='labels.npz is damaged'):
         label_file.inferred_labels(truth, CLASSES, 0, path)
+    monkeypatch.chdir(tmp_path)  # Where there are no runs.
     with pytest.raises(FileNotFoundError, match='gin_configs/s3gan/mnist_features_10.gin'):
         label_file.inferred_labels(truth, CLASSES, 0, 'runs/s3gan/mnist_features_10/labels.npz')
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from official.core import checks
 from official.modeling import normalization
+from official.modeling import pooling
 from official.modeling import random
 
 # Channels that leave a bottleneck for each one inside.
@@ -117,9 +118,8 @@ class ResNetV2(tf.keras.Model):
         """
         x = self.stem(tf.cast(images, self.compute_dtype))
         if not self.small_images:
-            # Padded apart, as XLA has no pooling with such a padding.
             border = [[0, 0], [1, 1], [1, 1], [0, 0]]
-            x = tf.nn.max_pool2d(tf.pad(x, border, constant_values=x.dtype.min), 3, 2, 'VALID')
+            x = pooling.max_pool(tf.pad(x, border, constant_values=x.dtype.min), 3, 2)
         outputs = [x]
         for stage in self.stages:
             for block in stage:

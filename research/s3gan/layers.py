@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from official.core import checks
 from official.modeling import normalization
+from official.modeling import pooling
 from official.modeling import random
 from official.modeling import spectral
 
@@ -171,8 +172,8 @@ class NonLocalBlock(tf.keras.layers.Layer):
         _, height, width, channels = x.shape
         flat = lambda y: tf.reshape(y, [-1, y.shape[1] * y.shape[2], y.shape[3]])
         theta = flat(self.theta(x, training=training))
-        phi = flat(tf.nn.max_pool2d(self.phi(x, training=training), 2, 2, 'VALID'))
-        g = flat(tf.nn.max_pool2d(self.g(x, training=training), 2, 2, 'VALID'))
+        phi = flat(pooling.max_pool(self.phi(x, training=training), 2, 2))
+        g = flat(pooling.max_pool(self.g(x, training=training), 2, 2))
         scores = tf.cast(tf.matmul(theta, phi, transpose_b=True), tf.float32)
         attended = tf.matmul(tf.cast(tf.nn.softmax(scores), x.dtype), g)
         attended = tf.reshape(attended, [-1, height, width, channels // 2])

@@ -1,0 +1,28 @@
+"""Max pooling that XLA can differentiate where operations must be deterministic."""
+
+from __future__ import annotations
+
+import functools
+
+import tensorflow as tf
+
+
+def max_pool(x: tf.Tensor, size: int, stride: int) -> tf.Tensor:
+    """Maxima of windows, without padding, as the maximum of shifted images.
+
+    TensorFlow's own operation has no deterministic gradient under XLA, on no device; this one is
+    made of operations that have. Among equal values the gradient goes to the first, as there.
+
+    Args:
+      x: [batch, height, width, channels].
+      size: height and width of a window.
+      stride: from one window to the next.
+
+    Returns:
+      [batch, (height - size) // stride + 1, (width - size) // stride + 1, channels].
+    """
+    rows, columns = ((length - size) // stride + 1 for length in x.shape[1:3])
+    down, right = stride * (rows - 1) + 1, stride * (columns - 1) + 1
+    return functools.reduce(tf.maximum, [
+        x[:, top:top + down:stride, left:left + right:stride]
+        for top in range(size) for left in range(size)])

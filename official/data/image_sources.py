@@ -272,3 +272,29 @@ def check_fits(source: ImageSource, image_size: int, channels: int) -> None:
         raise ValueError(
             f'{source.name}: images of {have[0]} pixels, {kinds[have[1]]}; the networks are for '
             f'image_size = {image_size}, {kinds[channels]}.')
+
+
+def in_order(source: ImageSource, split: str, batch_size: int,
+             input_context: tf.distribute.InputContext | None = None,
+             used: np.ndarray | None = None) -> tf.data.Dataset:
+    """Every image once, in order; the last batch is padded with weight 0.
+
+    Args:
+      source: of the images.
+      split: 'train' or 'test'.
+      batch_size: images of the global batch.
+      input_context: whom the pipeline serves; None: one replica that takes all.
+      used: indices of the images, int64; None: all.
+
+    Returns:
+      Dataset of (images, labels, weights): uint8 [b, size, size, channels], int32 [b], float32 [b].
+    """
+    labels = source.labels(split) if used is None else source.labels(split)[used]
+    batches = pipeline.eval_batches(len(labels), batch_size, input_context)
+    images = source.images(batches.map(lambda number, weight: (number, number)), split, used)
+    on_host = pipeline.on_host(labels)
+    together = tf.data.Dataset.zip((images, batches)).map(
+        lambda image, batch: (image[0], tf.gather(on_host, image[1]), batch[1]))
+    number = batches.cardinality()
+    return pipeline.finish(together.apply(tf.data.experimental.assert_cardinality(number)),
+                           one_thread=source.in_memory)

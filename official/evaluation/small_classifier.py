@@ -142,10 +142,7 @@ def _read(path: str, model: SmallClassifier) -> None:
 
 
 def _test_error_percent(model, source, batch_size: int) -> float:
-    labels = source.labels('test')
-    batches = pipeline.eval_batches(len(labels), batch_size)
-    predict = tf.function(lambda x: tf.argmax(model(tf.cast(x, tf.float32) / 255)[1], 1))
-    predicted = np.concatenate([
-        predict(images).numpy() for images, _ in source.images(
-            batches.map(lambda number, weight: (number, number)), 'test')])
-    return float(100 * np.mean(predicted[:len(labels)] != labels))
+    predict = tf.function(lambda x: tf.argmax(model(tf.cast(x, tf.float32) / 255)[1], 1, tf.int32))
+    wrong = sum(float(tf.reduce_sum(weights * tf.cast(predict(images) != labels, tf.float32)))
+                for images, labels, weights in image_sources.in_order(source, 'test', batch_size))
+    return 100 * wrong / len(source.labels('test'))

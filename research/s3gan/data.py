@@ -106,16 +106,7 @@ class GanData:
           Dataset of (images, true labels, weights): uint8 [b, size, size, channels], int32 [b],
           float32 [b].
         """
-        labels = self.source.labels(split)
-        batches = pipeline.eval_batches(len(labels), self.evaluation_batch, input_context)
-        images = self.source.images(
-            batches.map(lambda number, weight: (number, number)), split)
-        on_host = pipeline.on_host(labels)
-        together = tf.data.Dataset.zip((images, batches)).map(
-            lambda image, batch: (image[0], tf.gather(on_host, image[1]), batch[1]))
-        number = batches.cardinality()
-        return pipeline.finish(together.apply(tf.data.experimental.assert_cardinality(number)),
-                               one_thread=self.source.in_memory)
+        return image_sources.in_order(self.source, split, self.evaluation_batch, input_context)
 
     def samples(self, number: int, first: int = 0,
                 input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:

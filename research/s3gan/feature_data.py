@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from official.core import checks
+from official.data import image_sources
 from official.data import labelling
 from official.data import pipeline
 
@@ -135,18 +136,10 @@ class FeatureData:
         if split not in ('train', 'test', 'validation'):
             raise ValueError(f'split = {split!r} is none of train, test and validation.')
         of, used = ('train', self.validation_indices) if split == 'validation' else (split, None)
-        labels = self.source.labels(of) if used is None else self.source.labels(of)[used]
-        if not len(labels):
+        if used is not None and not len(used):
             raise ValueError('There are no validation images: FeatureData.held_out_percent is 0.')
-        batches = pipeline.eval_batches(len(labels), self.evaluation_batch, input_context)
-        images = self.source.images(
-            batches.map(lambda number, weight: (number, number)), of, used)
-        on_host = pipeline.on_host(labels)
-        together = tf.data.Dataset.zip((images, batches)).map(
-            lambda image, batch: (image[0], tf.gather(on_host, image[1]), batch[1]))
-        number = batches.cardinality()
-        return pipeline.finish(together.apply(tf.data.experimental.assert_cardinality(number)),
-                               one_thread=self.source.in_memory)
+        return image_sources.in_order(
+            self.source, of, self.evaluation_batch, input_context, used)
 
     def in_order(self, input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
         """All training images once, in order, to infer labels of: `evaluation('train')`."""

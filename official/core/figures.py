@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from official.core import page
+from official.core import results
 
 INK = '#1d2733'
 SOFT = '#5b6875'
@@ -86,7 +87,7 @@ def curves(history: Sequence[Mapping[str, float]], keys: Sequence[str], title: s
     from matplotlib.ticker import FuncFormatter, MaxNLocator
     with figure() as drawing:
         axes = drawing.add_subplot(title=title, xlabel='step', ylabel=y_label)
-        names = [re.sub('_percent$', '', key).replace('_', ' ') for key in keys]
+        names = [results.label(key) for key in keys]
         for index, (key, name, color) in enumerate(zip(keys, names, _colors(keys))):
             steps, values = _points(history, key, log)
             dashes = '-' if compare else _DASHES[index // len(PALETTE) % len(_DASHES)]

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from official.core import figures, history, page
+from official.core import figures, history, page, results
 from official.core.page import Section
 
 # Numbers in result.json that say how the run went; the other numbers are what it measured.
@@ -106,12 +106,12 @@ def measured_against_paper(result: Mapping) -> str:
     if not names:
         return page.paragraph('The result names no measured number.')
     headline = names[0]
-    cards = [_card(f'Measured {_label(headline)}', headline, measured[headline], _runs(result),
-                   main=True)]
+    cards = [_card(f'Measured {results.label(headline)}', headline, measured[headline],
+                   _runs(result), main=True)]
     if printed:
         published = {'mean': reference[printed[0]], 'std': reference.get('std')}
         note = '; '.join(str(reference[key]) for key in ('cell', 'note') if reference.get(key))
-        cards.append(_card(f'Paper, {_label(printed[0])}', printed[0], published, note))
+        cards.append(_card(f'Paper, {results.label(printed[0])}', printed[0], published, note))
     if headline in _metrics(baseline):
         cards.append(_card('Baseline', headline, baseline[headline], _runs(baseline)))
     text = f'<div class=cards>{"".join(cards)}</div>'
@@ -120,7 +120,7 @@ def measured_against_paper(result: Mapping) -> str:
         text += page.paragraph(_difference(headline, measured[headline], reference))
     if result.get('measured_on'):
         text += page.paragraph(f'Measured on {result["measured_on"]}.', note=True)
-    others = [(_label(name), _shown(name, measured[name]),
+    others = [(results.label(name), _shown(name, measured[name]),
                _shown(name, baseline[name]) if name in baseline else '') for name in names[1:]]
     if others:
         head = ('also measured', 'this run', 'baseline')
@@ -138,10 +138,6 @@ def _metrics(result: Mapping) -> dict:
 
 def _statistics(value) -> Mapping:
     return value if isinstance(value, Mapping) else {'mean': value}
-
-
-def _label(name: str) -> str:
-    return re.sub('_percent$', '', name).replace('_', ' ')
 
 
 def _shown(name: str, value) -> str:
@@ -185,9 +181,10 @@ def _difference(name: str, value, reference: Mapping) -> str:
     percent = name.endswith('_percent')
     unit = ' percentage points' if percent else ''
     if round(abs(gap), 2 if percent else 10) == 0:
-        return f'The {_label(name)} equals the paper\'s.'
+        return f'The {results.label(name)} equals the paper\'s.'
     size = f'{abs(gap):.2f}' if percent else page.number(abs(gap))
-    text = f'The {_label(name)} is {size}{unit} {"above" if gap > 0 else "below"} the paper\'s'
+    side = 'above' if gap > 0 else 'below'
+    text = f'The {results.label(name)} is {size}{unit} {side} the paper\'s'
     std = reference.get('std')
     if std:
         text += (', within one of its standard deviations' if abs(gap) <= std else
@@ -219,7 +216,7 @@ def _curves(run_dir: str, result: Mapping) -> Section:
         charts.append(figures.curves(records, times, 'Seconds', y_label='s'))
     for key in keys:
         if key not in errors and key not in costs and key not in times:
-            title = _label(key)
+            title = results.label(key)
             charts.append(figures.curves(records, [key], title[:1].upper() + title[1:]))
     if not charts:
         return Section('Curves', page.paragraph('The run recorded no values.'))
@@ -241,7 +238,7 @@ def _positive(records: Sequence[Mapping], keys: Sequence[str]) -> bool:
 def _horizontal(result: Mapping, errors: Sequence[str]) -> dict[str, float]:
     """The paper's figure, if it is of the kind that the chart of errors shows."""
     reference = result.get('reference') or {}
-    return {f'paper, {_label(name)}': value for name, value in _metrics(reference).items()
+    return {f'paper, {results.label(name)}': value for name, value in _metrics(reference).items()
             if 'error' in name and not reference.get('note')
             and name.endswith('_percent') == errors[0].endswith('_percent')}
 
@@ -264,7 +261,7 @@ def _seeds(run_dir: str, result: Mapping) -> list[Section]:
             groups['paper'] = {'mean': reference[name], 'std': reference.get('std')}
         if name in _metrics(baseline):
             groups['baseline'] = _statistics(baseline[name])
-        title = _label(name)
+        title = results.label(name)
         charts.append(figures.strip_plot(
             groups, title[:1].upper() + title[1:], '%' if name.endswith('_percent') else title,
             f'a {unit}'))
@@ -281,14 +278,15 @@ def _seeds(run_dir: str, result: Mapping) -> list[Section]:
         records = [merged[step] for step in sorted(merged)]
         seeds = sorted({name for record in records for name in record} - {'step'},
                        key=lambda name: (len(name), name))
+        title = results.label(key)
         charts.append(figures.curves(
-            records, seeds, _label(key)[:1].upper() + _label(key)[1:] + ' of each seed',
+            records, seeds, f'{title[:1].upper()}{title[1:]} of each seed',
             log=_spans_decades(records, seeds), y_label='%' if key.endswith('_percent') else ''))
     count = max((len(result[name]['values']) for name in names), default=0)
     seeds = result.get('seeds') or range(count)
     rows = [(seed, *(_shown(name, result[name]['values'][index]) for name in names))
             for index, seed in enumerate(seeds)]
-    values = page.table(rows, (unit, *map(_label, names))) if names else ''
+    values = page.table(rows, (unit, *map(results.label, names))) if names else ''
     if len(rows) > _MOST_SEEDS:
         values = f'<details><summary>All {len(rows)} {unit}s</summary>{values}</details>'
     return [Section(f'{unit.capitalize()}s', f'<div class=figures>{"".join(charts)}</div>{values}')]

@@ -68,6 +68,15 @@ def lines(result: dict) -> list[str]:
     return shown
 
 
+def label(name: str) -> str:
+    """The text that a metric has in lines, pages and charts: 'test_fid' is 'test FID'.
+
+    A name's end, `_percent`, is left out: it says the unit.
+    """
+    words = name.removesuffix('_percent').split('_')
+    return ' '.join('FID' if word == 'fid' else word for word in words)
+
+
 def _lines(result: dict, prefix: str, unit: str) -> list[str]:
     shown = []
     for name, value in result.items():
@@ -84,8 +93,7 @@ def _lines(result: dict, prefix: str, unit: str) -> list[str]:
 
 
 def _line(name: str, value: float, notes: list[str]) -> str:
-    label = name.removesuffix('_percent').replace('_', ' ')
-    return f'{label} {_number(name, value)}' + (f' ({", ".join(notes)})' if notes else '')
+    return f'{label(name)} {_number(name, value)}' + (f' ({", ".join(notes)})' if notes else '')
 
 
 def _number(name: str, value: float) -> str:

@@ -37,7 +37,7 @@ def test_a_metric_that_one_seed_lacks_is_left_out():
 def test_on_what_was_measured_is_told_beside_the_numbers():
     each = [{'seed': seed, 'test_fid': 8. + seed, 'measured_on': '5 sets of 100 samples'}
             for seed in (0, 2)]
-    assert results.lines(each[0]) == ['test fid 8', 'measured on 5 sets of 100 samples']
+    assert results.lines(each[0]) == ['test FID 8', 'measured on 5 sets of 100 samples']
     averaged = results.average(each)
     assert averaged['measured_on'] == '5 sets of 100 samples'
     assert results.lines(averaged)[1] == 'measured on 5 sets of 100 samples'

@@ -86,7 +86,8 @@ def test_settings_are_the_methods(name):
     ss = bound(name, 'S3GAN.rotation_losses', False)
     assert ss == (method.startswith('s3gan') or method.endswith('_ss'))
     co = '_co' in method
-    assert bound(name, 'S3GAN.label_loss') == (0.2 if co else None)  # From {.1, .2, .4}.
+    lambda_ = 0.2 if name.startswith('imagenet') else 0.4  # From {.1, .2, .4}.
+    assert bound(name, 'S3GAN.label_loss') == (lambda_ if co else None)
     assert bound(name, 'S3GAN.beta', 0.5) == (1.0 if method.startswith('s3gan_co') else 0.5)
     assert bound(name, 'Discriminator.projection', True) == (
         not method.startswith('single_label'))

@@ -23,7 +23,7 @@ flags.DEFINE_enum(
     'mode', 'train_and_evaluate', list(runner.MODES),
     'What to do; train_and_evaluate trains, evaluates, exports and reports.')
 flags.DEFINE_string(
-    'model_dir', None, 'The run folder; by default runs/<folder and name of the gin file>.')
+    'model_dir', None, 'The run folder; by default runs/<folder>/<name> of the gin file.')
 flags.DEFINE_string('data_dir', None, 'The folder of the data, where it comes with no package.')
 flags.DEFINE_enum('strategy', 'one_device', distribution.STRATEGIES, 'What to run on.')
 flags.DEFINE_string('tpu', None, "Name or address of the TPU, or 'local'; needs --strategy=tpu.")

@@ -58,9 +58,9 @@ class Config:
 
     @property
     def name(self) -> str:
-        """`ladder_digits_100` for `gin_configs/ladder/digits_100.gin`."""
+        """`ladder/digits_100` for `gin_configs/ladder/digits_100.gin`."""
         folder, file = os.path.split(os.path.abspath(self.path))
-        return f'{os.path.basename(folder)}_{os.path.splitext(file)[0]}'
+        return os.path.join(os.path.basename(folder), os.path.splitext(file)[0])
 
     def identity(self) -> dict[str, str]:
         """What makes two experiments the same one: every binding's full name and value.

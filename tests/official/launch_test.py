@@ -76,9 +76,9 @@ def test_the_real_main(tmp_path):
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert err == ''  # Nothing of what libraries print when they start.
-    run_dir = tmp_path / 'runs' / f'{tmp_path.name}_toy'
+    run_dir = tmp_path / 'runs' / tmp_path.name / 'toy'
     assert out.splitlines() == [
-        f'train_and_evaluate: toy.gin in runs/{tmp_path.name}_toy', 'seed 3 (1 of 2)',
+        f'train_and_evaluate: toy.gin in runs/{tmp_path.name}/toy', 'seed 3 (1 of 2)',
         'seed 4 (2 of 2)', 'test error 35.50 % (±7.07 %, median 35.50 %, 2 seeds)',
         'test loss 0.5 (±0, median 0.5, 2 seeds)',
         'baseline test error 23.50 % (±0.71 %, median 23.50 %, 2 seeds)',

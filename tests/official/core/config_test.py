@@ -217,7 +217,7 @@ def test_identity_is_the_same_under_other_names_and_for_other_seeds_only(tmp_pat
 def test_the_name_of_a_configuration(tmp_path):
     folder = tmp_path / 'ladder'
     folder.mkdir()
-    assert config.read(toy.write_gin(folder, name='digits_100.gin')).name == 'ladder_digits_100'
+    assert config.read(toy.write_gin(folder, name='digits_100.gin')).name == 'ladder/digits_100'
 
 
 if __name__ == '__main__':

@@ -43,7 +43,7 @@ def test_exported_policy(tmp_path, monkeypatch):
     model = NatureQNetwork(6)
     model(np.zeros((1, 84, 84, 4), np.uint8))
     core_export.save(model, export.signatures(model, Pong),
-                     str(tmp_path / 'runs' / 'dqn_pong_two_cores' / 'saved_model'))
+                     str(tmp_path / 'runs' / 'dqn' / 'pong_two_cores' / 'saved_model'))
     monkeypatch.chdir(tmp_path)
     *setup, call = examples()[1].strip().splitlines()
     names = {}

@@ -20,9 +20,11 @@ from official.modeling import random
 
 _EPSILON = 1e-12
 NEAREST, ZEROS = 'nearest', 'zeros'
-# Pixels of a batch, at the lower resolution, from which on 4 x 4 weights pay. A pixel saves 20
-# multiplications a weight; to make the weights moves some 60 numbers. Measured on a CPU.
-_WORTH_FUSING = 256
+# Pixels of an image, at the lower resolution, from which on 4 x 4 weights are made. A pixel saves
+# 20 multiplications a weight, and to make the weights moves some 60 numbers, which a CPU does in
+# the time of 256 pixels: batches of 4. The batch is not asked: however it is shared among replicas,
+# the sums are the same.
+_WORTH_FUSING = 64
 
 
 def largest_singular_value(kernel: tf.Tensor, u: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -123,9 +125,9 @@ class SpectralConv2D(_SpectralLayer):
     Repeating pixels and then convolving with 3 x 3 weights is one transposed convolution of stride
     2 whose 4 x 4 weights are sums of those weights; convolving and then taking means is one
     convolution of stride 2, again with 4 x 4 weights. Either needs 4 multiplications where the two
-    steps need 9. A 1 x 1 convolution changes places with the resampling and needs a quarter. For
-    a small batch of small images the 4 x 4 weights take longer to make than they save; it is then
-    resampled step by step, where the batch is not known in advance from the size of an image.
+    steps need 9. A 1 x 1 convolution changes places with the resampling and needs a quarter. Images
+    of fewer than 64 pixels, at the lower resolution, are resampled step by step: the 4 x 4 weights
+    can take longer to make than they save.
 
     Args:
       inputs: channels that come in.
@@ -214,9 +216,9 @@ def mean_pixels(x: tf.Tensor) -> tf.Tensor:
 
 
 def _low_pixels(x: tf.Tensor, down: bool) -> int:
-    """Pixels of the batch, or of an image if the batch is not known, where they are fewer."""
-    batch, height, width, _ = x.shape
-    return (batch or 1) * height * width // (4 if down else 1)
+    """Pixels of an image where they are fewer."""
+    _, height, width, _ = x.shape
+    return height * width // (4 if down else 1)
 
 
 def _sums_of_neighbours(kernel: tf.Tensor, factor: tf.Tensor, turned: bool = False) -> tf.Tensor:

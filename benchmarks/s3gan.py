@@ -43,6 +43,7 @@ PEER = contest.Peer('PyTorch', 'torch', ('torch==2.13.0', 'numpy'))
 DTYPES = ('float32', 'bfloat16')
 ROTATION_STRIDE = 16
 EMBEDDING, CHUNK, SEED_SIZE = 128, 20, 4
+FUSED_FROM = 8  # Pixels of the height; see `official.modeling.spectral`.
 
 
 class Config(NamedTuple):
@@ -154,10 +155,11 @@ def _resampled(inputs: int, outputs: int, size: int, fused: bool) -> tuple[int, 
       inputs: channels.
       outputs: channels.
       size: the height where it is lower.
-      fused: both convolutions there, one with 4 x 4 weights and stride 2; else where it is higher.
+      fused: as `SpectralConv2D`: both convolutions there, one with 4 x 4 weights and stride 2
+        unless images are small; else where it is higher.
     """
     pixel = inputs * outputs * size ** 2
-    return (16 * pixel, pixel) if fused else (36 * pixel, 4 * pixel)
+    return (16 if fused and size >= FUSED_FROM else 36) * pixel, (1 if fused else 4) * pixel
 
 
 def _attention(channels: int, size: int) -> Products:

@@ -170,12 +170,11 @@ class SpectralConv2D(_SpectralLayer):
     def convolve(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
         """What `call` gives, without the bias."""
         pointwise = self.kernel.shape[0] == 1
-        if self.fused and not pointwise and _low_pixels(x, self.down) >= _WORTH_FUSING:
-            kernel, sigma = self._kernel_and_sigma(training)
-            if self.up:
-                return _repeat_and_convolve(x, kernel, sigma)
-            if self.down:
-                return _convolve_and_mean(x, kernel, sigma)
+        resampled = self.up or self.down
+        if resampled and self.fused and not pointwise and (
+                _low_pixels(x, self.down) >= _WORTH_FUSING):
+            together = _repeat_and_convolve if self.up else _convolve_and_mean
+            return together(x, *self._kernel_and_sigma(training))
         kernel = tf.cast(self.weights_of_step(training), x.dtype)
         if self.up and self.fused and pointwise:
             return repeat_pixels(tf.nn.conv2d(x, kernel, 1, 'SAME'))

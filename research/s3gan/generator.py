@@ -118,7 +118,12 @@ class Generator(tf.keras.Model):
 
         Returns:
           float32 [batch, image_size, image_size, channels] in [0, 1].
+
+        Raises:
+          ValueError: z is of another size than `z_dim`.
         """
+        if z.shape[-1] != self.z_dim:
+            raise ValueError(f'z of {z.shape[-1]} numbers; Generator.z_dim = {self.z_dim}.')
         moving = training and not frozen
         embedded = self.embed_y(layers.probabilities(y, self.num_classes))
         first, *chunks = tf.split(z, len(self.blocks) + 1, axis=1)

@@ -120,7 +120,7 @@ class S3GAN(core_model.Model):
           **kwargs: see `official.core.model.Model`.
         """
         super().compile(optimizer=optimizer, **kwargs)
-        self.discriminator_optimizer = discriminator_optimizer
+        self.discriminator_optimizer = tf.keras.optimizers.get(discriminator_optimizer)
 
     def build_optimizers(self):
         self.optimizer.build(self.generator.trainable_variables)
@@ -246,9 +246,13 @@ class S3GAN(core_model.Model):
         z, y = inputs
         return self.generator(z, y, training=training, frozen=True)
 
+    def test_step(self, data):
+        raise NotImplementedError('S3GAN has no loss to evaluate: a generator is measured by '
+                                  'research.s3gan.evaluation.GanEvaluation.')
+
     def update(self, data, key):
+        self._check_batch(data)
         images, labels = data
-        self._check_batch(images, labels)
         images = layers.unit_images(images)
         steps = self.discriminator_steps
         for step in range(steps):
@@ -261,13 +265,20 @@ class S3GAN(core_model.Model):
             'loss': loss, 'generator_loss': generator_loss,
             'discriminator_loss': discriminator_loss, **logs, **more})
 
-    def _check_batch(self, images, labels):
+    def _check_batch(self, data):
         """Raises ValueError unless a batch is what `update` can take; costs nothing in a graph."""
-        net = self.generator
+        if not isinstance(data, tuple) or len(data) != 2:
+            raise ValueError('The data must be pairs (images, labels); of SINGLE LABEL all labels '
+                             'are 0.')
+        net, (images, labels) = self.generator, data
+        if images.dtype not in (tf.uint8, tf.float32):
+            raise ValueError(f'images of type {images.dtype.name}; they must be uint8, or float32 '
+                             'in [0, 1].')
         size = (net.image_size, net.image_size, net.channels)
         if images.shape[0] is None:
             raise ValueError('Batches must be all of one size that is known: batch the data with '
-                             'drop_remainder=True.')
+                             'drop_remainder=True, and compile the model again before it is '
+                             'trained with batches of another size.')
         if images.shape[1:] != size:
             raise ValueError(f'images of {tuple(images.shape[1:])}; the networks are for {size}: '
                              'height, width, channels.')

@@ -81,6 +81,23 @@ def test_only_training_moves_u():
     assert not np.array_equal(layer(x), first)
 
 
+@pytest.mark.parametrize('fused, shape', [(True, (2, 20, 16, 2)), (True, (2, 6, 4, 2)),
+                                          (False, (2, 20, 16, 2))])
+@pytest.mark.parametrize('kernel_size', [1, 3])
+@pytest.mark.parametrize('options', [{}, {'up': True}, {'down': True}])
+def test_a_call_makes_one_iteration(options, kernel_size, fused, shape):
+    layer = spectral.SpectralConv2D(
+        2, 3, KEY, kernel_size=kernel_size, fused=fused, **options)
+    # The initial kernel is orthogonal, of which any vector is a singular one.
+    layer.kernel.assign(np.random.default_rng(0).normal(size=layer.kernel.shape))
+    matrix, u = layer.kernel.numpy().reshape(-1, 3), layer.u.numpy()
+    for _ in range(2):
+        layer(tf.ones(shape), training=True)
+        u = u @ matrix.T @ matrix
+        u /= np.linalg.norm(u)
+        np.testing.assert_allclose(layer.u, u, rtol=1e-5, atol=1e-6)
+
+
 def test_the_layers_follow_tensorflow_addons():
     """Another implementation, over some updates of the kernel."""
     addons = pytest.importorskip('tensorflow_addons')

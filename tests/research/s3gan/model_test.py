@@ -276,7 +276,26 @@ def test_a_batch_of_another_form_is_refused(shape, labels, sentence):
     model = make()
     images = tf.keras.Input(shape[1:], shape[0])
     with pytest.raises(ValueError, match=sentence):
-        model._check_batch(images, tf.keras.Input(labels[1:], labels[0]))
+        model._check_batch((images, tf.keras.Input(labels[1:], labels[0])))
+
+
+def test_what_is_no_data_of_a_gan_is_refused():
+    model, (images, labels) = make(), batch(8)
+    with pytest.raises(ValueError, match='must be pairs'):
+        model._check_batch(images)
+    with pytest.raises(ValueError, match='images of type float64; they must be uint8, or float32'):
+        model._check_batch((tf.cast(images, tf.float64), labels))
+    with pytest.raises(ValueError, match='z of 81 numbers; Generator.z_dim = 80'):
+        model((tf.zeros([2, 81]), [0, 1]))
+    with pytest.raises(NotImplementedError, match='measured by .*GanEvaluation'):
+        model.evaluate(images, labels, verbose=0)
+
+
+def test_optimizers_may_be_names():
+    model = make()
+    model.compile('adam', discriminator_optimizer='sgd')
+    assert isinstance(model.optimizer, tf.keras.optimizers.Adam)
+    assert isinstance(model.discriminator_optimizer, tf.keras.optimizers.SGD)
 
 
 def test_fit_of_arrays_says_what_is_missing():

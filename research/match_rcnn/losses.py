@@ -1,0 +1,104 @@
+"""The five terms of the loss (Ge et al. 2019, Sec. 3, "Loss Functions").
+
+L = lambda_1 L_cls + lambda_2 L_box + lambda_3 L_pose + lambda_4 L_mask + lambda_5 L_pair; the first
+four are "identical as defined in" He et al. 2017. Every mean is over the global batch: sums of a
+replica are divided by the mean count of the replicas, so that one device and two agree.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from official.modeling import batch_statistics
+
+
+def mean_over(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """sum(values weights) / sum(weights) over the global batch, 0 where all weights are 0.
+
+    Args:
+      values: float32, any shape.
+      weights: float32 of a shape that broadcasts with that of `values`.
+
+    Returns:
+      This replica's part: the mean over the replicas of it is the mean over the batch.
+    """
+    weights = weights * tf.ones_like(values)
+    count = batch_statistics.global_mean(tf.reduce_sum(weights))
+    return tf.reduce_sum(values * weights) / tf.maximum(count, 1e-6)
+
+
+def smooth_l1(difference: tf.Tensor, beta: float = 1.0) -> tf.Tensor:
+    """The smooth L1 loss (Girshick 2015, Fast R-CNN, Eq. 3), a number for each number.
+
+    x^2 / (2 beta) where |x| < beta, |x| - beta / 2 elsewhere; beta = 1 is Eq. 3.
+    """
+    size = tf.abs(difference)
+    return tf.where(size < beta, 0.5 / beta * tf.square(difference), size - 0.5 * beta)
+
+
+def classification(logits: tf.Tensor, classes: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """L_cls: cross entropy, the mean over the sampled RoIs.
+
+    Args:
+      logits: float32 [n, 1 + num_classes].
+      classes: int32 [n], 0 is the background.
+      weights: float32 [n], 0 for padding.
+    """
+    return mean_over(
+        tf.nn.sparse_softmax_cross_entropy_with_logits(classes, logits), weights)
+
+
+def boxes(deltas: tf.Tensor, targets: tf.Tensor, classes: tf.Tensor, weights: tf.Tensor,
+          beta: float = 1.0) -> tf.Tensor:
+    """L_box: smooth L1 of the positive RoIs' own class, summed over the four numbers, divided by
+    the number of all sampled RoIs (Girshick 2015, Sec. 2.3).
+
+    Args:
+      deltas: float32 [n, num_classes, 4].
+      targets: float32 [n, 4].
+      classes: int32 [n], 0 is the background.
+      weights: float32 [n], 0 for padding.
+      beta: see `smooth_l1`.
+    """
+    of_class = tf.gather(deltas, tf.maximum(classes - 1, 0), batch_dims=1)
+    positive = tf.cast(classes > 0, tf.float32)
+    return mean_over(positive * tf.reduce_sum(smooth_l1(of_class - targets, beta), -1), weights)
+
+
+def landmarks(logits: tf.Tensor, cells: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """L_pose: softmax cross entropy over the cells of a heat map (He et al. 2017, Sec. 5), the mean
+    over the visible landmarks.
+
+    Args:
+      logits: float32 [n, size, size, K].
+      cells: int32 [n, K], row * size + column of the landmark.
+      weights: float32 [n, K], 0 for landmarks that do not count.
+    """
+    size, most = logits.shape[1], logits.shape[3]
+    chosen = tf.gather(tf.reshape(logits, [-1, size * size * most]),
+                       cells * most + tf.range(most), batch_dims=1)
+    return mean_over(tf.reduce_logsumexp(logits, [1, 2]) - chosen, weights)
+
+
+def masks(logits: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """L_mask: binary cross entropy of the mask of a RoI's own class, the mean over its pixels.
+
+    Args:
+      logits: float32 [n, size, size].
+      targets: float32 [n, size, size], 0 or 1.
+      weights: float32 [n], 0 for RoIs that do not count.
+    """
+    entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=logits)
+    return mean_over(tf.reduce_mean(entropy, [1, 2]), weights)
+
+
+def pairs(logits: tf.Tensor, matched: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """L_pair = -1/n sum_i [y_i log(y^_i) + (1 - y_i) log(1 - y^_i)] (Sec. 3).
+
+    Args:
+      logits: float32 [..., 2]; y^ is the second output of their softmax.
+      matched: bool [...], y.
+      weights: float32 [...], 0 for what is no pair.
+    """
+    return mean_over(
+        tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(matched, tf.int32), logits), weights)

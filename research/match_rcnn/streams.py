@@ -1,0 +1,273 @@
+"""The three streams of the perception network (Ge et al. 2019, Sec. 3 and Figure 4).
+
+Each takes RoI features and answers for the class that a RoI has: the heat maps of 294 landmarks, or
+the masks of 13 classes, are never made where only those of one class are used. The numbers are
+those of the full outputs, `LandmarkStream.full` and `MaskStream.full`, which tests compare.
+"""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from official.core import checks
+from official.modeling import convolutions
+from official.modeling import random
+
+
+def _small_normal(key, shape):
+    return random.normal(key, shape, 0.01)
+
+
+def _smaller_normal(key, shape):
+    return random.normal(key, shape, 0.001)
+
+
+class BoxStream(tf.keras.layers.Layer):
+    """Clothes detection: "two hidden fully-connected layers, one fc layer for classification, and
+    one fc layer for bounding box regression" (Sec. 3).
+
+    Call: RoI features [n, size, size, channels] to class logits float32 [n, 1 + num_classes], of
+    which 0 is the background, and box deltas float32 [n, num_classes, 4], those of class c in row
+    c - 1.
+
+    - The paper has no widths: 1024, and the first weights, are those of Lin et al. 2017 (FPN).
+
+    Args:
+      channels: of the RoI features.
+      num_classes: without background.
+      key: int32 [1, 2], of initial weights.
+      size: height and width of the RoI features.
+      units: of the two hidden layers.
+      name: name of the layer.
+    """
+
+    def __init__(self, channels: int, num_classes: int, key: tf.Tensor, size: int = 7,
+                 units: int = 1024, name: str = 'box_stream'):
+        super().__init__(name=name, autocast=False)
+        checks.positive('BoxStream', size=size, units=units)
+        self.size = size
+        self.num_classes = num_classes
+        with tf.name_scope(name):
+            self.hidden = [
+                convolutions.Dense(
+                    channels * size ** 2, units, random.fold_in(key, 0), relu=True, name='fc1'),
+                convolutions.Dense(units, units, random.fold_in(key, 1), relu=True, name='fc2')]
+            self.classifier = convolutions.Dense(
+                units, 1 + num_classes, random.fold_in(key, 2), initializer=_small_normal,
+                name='classes')
+            self.regressor = convolutions.Dense(
+                units, 4 * num_classes, random.fold_in(key, 3), initializer=_smaller_normal,
+                name='boxes')
+        self.built = True
+
+    def call(self, features):
+        x = tf.reshape(features, [-1, np.prod(features.shape[1:])])
+        for layer in self.hidden:
+            x = layer(x)
+        deltas = tf.reshape(self.regressor(x), [-1, self.num_classes, 4])
+        return tf.cast(self.classifier(x), tf.float32), tf.cast(deltas, tf.float32)
+
+
+class MaskStream(tf.keras.layers.Layer):
+    """Segmentation: "4 'conv' layers, 1 'deconv' layer, and another 'conv' layer" (Sec. 3).
+
+    Call: RoI features [n, size, size, channels] and classes int32 [n] (1 to num_classes; 0 is taken
+    for 1) to mask logits float32 [n, 2 size, 2 size] of those classes.
+
+    - Kernels are 3 x 3, the deconvolution 2 x 2 with stride 2 and ReLU, the last convolution 1 x 1,
+      all of 256 channels (He et al. 2017, Figure 4), a mask a class.
+
+    Args:
+      channels: of the RoI features.
+      num_classes: without background.
+      key: int32 [1, 2], of initial weights.
+      size: height and width of the RoI features.
+      width: channels of the convolutions.
+      convs: number of convolutions before the deconvolution.
+      name: name of the layer.
+    """
+
+    def __init__(self, channels: int, num_classes: int, key: tf.Tensor, size: int = 14,
+                 width: int = 256, convs: int = 4, name: str = 'mask_stream'):
+        super().__init__(name=name, autocast=False)
+        checks.positive('MaskStream', size=size, width=width, convs=convs)
+        self.size = size
+        self.width = width
+        self.num_classes = num_classes
+        with tf.name_scope(name):
+            self.convs = _convs(channels, width, convs, key)
+            self.deconv = convolutions.Deconv(
+                width, width, 2, random.fold_in(key, convs), strides=2, relu=True, name='deconv')
+            self.predictor = convolutions.Conv(
+                width, num_classes, 1, random.fold_in(key, convs + 1),
+                initializer=_smaller_normal, name='masks')
+        self.built = True
+
+    def features(self, x: tf.Tensor) -> tf.Tensor:
+        """The output of the last convolution before the deconvolution, [n, size, size, width]."""
+        for conv in self.convs:
+            x = conv(x)
+        return x
+
+    def call(self, x, classes):
+        return self.of_features(self.features(x), classes)
+
+    def of_features(self, features: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
+        """The mask logits of what `features` gave."""
+        x = self.deconv(features)
+        rows = tf.maximum(classes - 1, 0)
+        kernel = tf.gather(tf.transpose(self.predictor.kernel[0, 0]), rows)
+        height, width = x.shape[1:3]
+        x = tf.reshape(x, [-1, height * width, self.width])
+        logits = tf.matmul(x, tf.cast(kernel, x.dtype)[:, :, tf.newaxis])
+        logits = tf.cast(logits[..., 0], tf.float32) + tf.gather(
+            self.predictor.bias, rows)[:, tf.newaxis]
+        return tf.reshape(logits, [-1, height, width])
+
+    def full(self, features: tf.Tensor) -> tf.Tensor:
+        """The mask logits of every class, [n, 2 size, 2 size, num_classes]."""
+        return tf.cast(self.predictor(self.deconv(features)), tf.float32)
+
+
+class LandmarkStream(tf.keras.layers.Layer):
+    """Landmark estimation: "8 'conv' layers and 2 'deconv' layers" (Sec. 3).
+
+    The last deconvolution gives a heat map a landmark, all landmarks of all classes after each
+    other: 294 maps for DeepFashion2. Call: RoI features [n, size, size, channels] and classes int32
+    [n] (1 to the number of classes; 0 is taken for 1) to the logits of the maps of those classes,
+    float32 [n, 4 size, 4 size, K]; K is the most landmarks of a class, and maps past the landmarks
+    of a RoI's class are zero.
+
+    - Kernels are 3 x 3 of 512 channels, deconvolutions 4 x 4 with stride 2, after the first of
+      which is a ReLU (He et al. 2017, App. "Human Pose Estimation" for 3 x 3 and 512); 14 x 14 RoI
+      features then give the 56 x 56 maps of He et al.
+    - `bilinear` is the head of He et al. 2017 in place of the paper's: one deconvolution, which
+      gives the maps, and bilinear upsampling by 2.
+
+    Args:
+      channels: of the RoI features.
+      landmark_counts: landmarks of each class, from class 1 on.
+      key: int32 [1, 2], of initial weights.
+      size: height and width of the RoI features.
+      width: channels of the convolutions.
+      convs: number of convolutions.
+      bilinear: see above.
+      name: name of the layer.
+
+    Raises:
+      ValueError: no class has landmarks.
+    """
+
+    def __init__(self, channels: int, landmark_counts: Sequence[int], key: tf.Tensor,
+                 size: int = 14, width: int = 512, convs: int = 8, bilinear: bool = False,
+                 name: str = 'landmark_stream'):
+        super().__init__(name=name, autocast=False)
+        checks.positive('LandmarkStream', size=size, width=width, convs=convs)
+        if not sum(landmark_counts):
+            raise ValueError(f'LandmarkStream.landmark_counts = {tuple(landmark_counts)}: no class '
+                             'has landmarks; leave the stream out.')
+        self.size = size
+        self.width = width
+        self.bilinear = bilinear
+        counts = np.array(landmark_counts)
+        most = counts.max()
+        within = np.arange(most) < counts[:, np.newaxis]
+        offsets = np.cumsum(counts) - counts
+        # Which map is landmark k of class c; past the landmarks of a class any, times zero.
+        self._maps = np.where(within, offsets[:, np.newaxis] + np.arange(most), 0)
+        self._within = within.astype(np.float32)
+        with tf.name_scope(name):
+            self.convs = _convs(channels, width, convs, key)
+            self.deconv = None
+            if not bilinear:
+                self.deconv = convolutions.Deconv(
+                    width, width, 4, random.fold_in(key, convs), strides=2, relu=True,
+                    name='deconv1')
+            self.predictor = convolutions.Deconv(
+                width, int(counts.sum()), 4, random.fold_in(key, convs + 1), strides=2,
+                initializer=_smaller_normal, name='deconv2')
+        self.built = True
+
+    @property
+    def map_size(self) -> int:
+        """Height and width of the heat maps."""
+        return 4 * self.size
+
+    def features(self, x: tf.Tensor) -> tf.Tensor:
+        """The output of the last convolution before the deconvolutions, [n, size, size, width]."""
+        for conv in self.convs:
+            x = conv(x)
+        return x
+
+    def call(self, x, classes):
+        return self.of_features(self.features(x), classes)
+
+    def of_features(self, features: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
+        """The heat maps, as logits, of what `features` gave."""
+        x = features if self.deconv is None else self.deconv(features)
+        rows = tf.maximum(classes - 1, 0)
+        kernel = self.predictor.kernel  # [4, 4, landmarks, width]
+        taps = kernel.shape[0]
+        # Of every class its maps: [classes, width, 4 * 4 * K].
+        by_class = tf.gather(kernel, self._maps, axis=2) * self._within[..., np.newaxis]
+        classes_, most = self._maps.shape
+        by_class = tf.reshape(
+            tf.transpose(by_class, [2, 4, 0, 1, 3]), [classes_, self.width, taps ** 2 * most])
+        height, width = x.shape[1:3]
+        x = tf.reshape(x, [-1, height * width, self.width])
+        products = tf.matmul(x, tf.gather(tf.cast(by_class, x.dtype), rows))
+        maps = _overlap_add(tf.reshape(products, [-1, height, width, taps, taps, most]))
+        bias = tf.gather(self.predictor.bias, self._maps) * self._within
+        maps = tf.cast(maps, tf.float32) + tf.gather(bias, rows)[:, tf.newaxis, tf.newaxis]
+        return self._upsampled(maps)
+
+    def full(self, features: tf.Tensor) -> tf.Tensor:
+        """The heat maps of every landmark of every class, [n, 4 size, 4 size, landmarks]."""
+        x = features if self.deconv is None else self.deconv(features)
+        return self._upsampled(tf.cast(self.predictor(x), tf.float32))
+
+    def _upsampled(self, maps):
+        if not self.bilinear:
+            return maps
+        return tf.image.resize(maps, [self.map_size, self.map_size])
+
+
+def _convs(channels, width, number, key):
+    return [convolutions.Conv(channels if index == 0 else width, width, 3,
+                              random.fold_in(key, index), relu=True, name=f'conv{index + 1}')
+            for index in range(number)]
+
+
+def _overlap_add(products: tf.Tensor) -> tf.Tensor:
+    """The sums of a 4 x 4 deconvolution with stride 2 from the products of its taps.
+
+    Tap k of input i adds to output 2 i + k - 1: outputs 2 i take tap 1 of i and tap 3 of i - 1,
+    outputs 2 i + 1 tap 2 of i and tap 0 of i + 1.
+
+    Args:
+      products: [n, h, w, 4, 4, maps].
+
+    Returns:
+      [n, 2 h, 2 w, maps].
+    """
+    height, width, _, _, maps = products.shape[1:]
+
+    def along(x, axis, taps):
+        """Pairs of outputs at a new axis behind `axis`; `taps` is the axis of the taps."""
+        first, second, third, fourth = tf.unstack(x, axis=taps)
+        before, after = [[0, 0]] * (len(x.shape) - 1), [[0, 0]] * (len(x.shape) - 1)
+        before[axis], after[axis] = [1, 0], [0, 1]
+        size = x.shape[axis]
+        cut = [slice(None)] * (len(x.shape) - 1)
+        head, tail = list(cut), list(cut)
+        head[axis], tail[axis] = slice(0, size), slice(1, None)
+        even = second + tf.pad(fourth, before)[tuple(head)]
+        odd = third + tf.pad(first, after)[tuple(tail)]
+        return tf.stack([even, odd], axis + 1)
+
+    rows = along(products, 1, 3)  # [n, h, 2, w, 4, maps]
+    both = along(rows, 3, 4)  # [n, h, 2, w, 2, maps]
+    return tf.reshape(both, [-1, 2 * height, 2 * width, maps])

@@ -127,6 +127,26 @@ def from_all_workers(strategy, value: int) -> list[int]:
     return strategy.experimental_local_results(gathered)[0].numpy().tolist()
 
 
+def results_of(step, dataset, strategy):
+    """Runs a function on every element of a distributed dataset, and collects from all replicas.
+
+    Args:
+      step: called as step(*element) of a tuple, else step(element), on each replica; gives tensors
+        with an axis of examples, in a structure.
+      dataset: of the strategy.
+      strategy: what to run under.
+
+    Yields:
+      The structure with NumPy arrays: the results of all replicas, one after another.
+    """
+    import tensorflow as tf
+
+    for element in dataset:
+        results = strategy.run(step, args=element if isinstance(element, tuple) else (element,))
+        yield tf.nest.map_structure(
+            lambda value: strategy.gather(value, axis=0).numpy(), results)
+
+
 def supports_jit_compile(strategy) -> bool:
     """Whether `compile(jit_compile=True)` works under `strategy`.
 

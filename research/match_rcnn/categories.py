@@ -11,7 +11,8 @@ from 0 here. What every category has in common:
   its top to the hem, then the two in the middle of the left front.
 
 Counts, order and mirror pairs are the data set's. Contours follow the polygons of its annotations,
-whose first stage joins landmarks. The skeletons' edges are this project's: for drawing alone.
+whose first stage joins landmarks: the whole outline, then each sleeve or leg. The skeletons' edges
+are this project's: for drawing alone.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Category(NamedTuple):
     name: str
     landmarks: int  # How many.
     offset: int  # Of its landmarks among all NUM_LANDMARKS.
-    contour: tuple[tuple[int, ...], ...]  # Closed outlines, which together cover the item.
+    contour: tuple[tuple[int, ...], ...]  # Closed outlines; the item is their union.
     skeleton: tuple[tuple[int, int], ...]  # Edges in drawing order.
     flip: tuple[int, ...]  # Landmark j of a mirrored item is landmark flip[j] of the original.
 
@@ -58,12 +59,19 @@ _NECK = ((0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 0))
 def _upper(count, armpit=None):
     """A garment with one closed outline; with sleeves, `armpit` is the left one."""
     last = count - 1
-    contour = (5, 4, 3, 2, 1, *range(6, count))
+    contour = [(5, 4, 3, 2, 1, *range(6, count))]
     skeleton = (*_NECK, *_path(1, *range(6, count), 5))
     if armpit is not None:
+        contour += _sleeves(armpit, last)
         skeleton += ((6, armpit), (last, last + 6 - armpit))  # The seams of the sleeves.
     pairs = [(1, 5), (2, 4), *((k, last + 6 - k) for k in range(6, (count + 6) // 2))]
-    return (contour,), skeleton, _mirrored(count, pairs)
+    return tuple(contour), skeleton, _mirrored(count, pairs)
+
+
+def _sleeves(armpit, right_shoulder):
+    """A sleeve may lie across the body, where an outline that crosses itself would have a hole."""
+    right_armpit = right_shoulder + 6 - armpit
+    return [tuple(range(6, armpit + 1)), tuple(range(right_armpit, right_shoulder + 1))]
 
 
 def _outwear(count, armpit):
@@ -81,17 +89,19 @@ def _outwear(count, armpit):
                 (6, armpit), (last, last + 6 - armpit))
     pairs = [(1, 5), (2, 4), *zip(left_front, right_front),
              *((k, last + 6 - k) for k in range(6, left_hem))]
-    return (left, right), skeleton, _mirrored(count, pairs)
+    return (left, right, *_sleeves(armpit, last)), skeleton, _mirrored(count, pairs)
 
 
 def _lower(count, crotch=None):
     """A garment that begins at the waist; with legs, `crotch` is where they meet."""
     around = range(3, count)
+    contour = [(2, 1, 0, *around)]
     skeleton = _path(0, 1, 2) + _path(0, *around, 2)
     if crotch is not None:
+        contour += [(1, 0, *range(3, crotch + 1)), (2, 1, *range(crotch, count))]
         skeleton += ((1, crotch),)
     pairs = [(0, 2), *((k, count + 2 - k) for k in range(3, (count + 3) // 2))]
-    return ((2, 1, 0, *around),), skeleton, _mirrored(count, pairs)
+    return tuple(contour), skeleton, _mirrored(count, pairs)
 
 
 _SHAPES = (

@@ -292,12 +292,34 @@ class MatchRCNN(core_model.Model):
           With D = `selection.max_detections`: boxes float32 [b, D, 4], classes int32 [b, D], scores
           float32 [b, D], 0 for padding; and what `describe` gives.
         """
-        levels = self._levels(images, training=False)
-        canvas = images.shape[1:3]
+        return self._detect(self._levels(images, training=False), images.shape[1:3], sizes)
+
+    def _detect(self, levels, canvas, sizes):
         boxes, valid = self.rpn.propose(self.rpn(levels), canvas, sizes, training=False)
         logits, deltas = self.box_stream(self._roi_features(levels, boxes, self.box_stream.size))
         found = self.selection(boxes, valid, logits, deltas, sizes)
         return found | self._describe(levels, found['boxes'], found['classes'])
+
+    def examine(self, images: tf.Tensor, sizes: tf.Tensor, boxes: tf.Tensor,
+                classes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """`detect`, and feature vectors of the ground truth from the same features.
+
+        Args:
+          images: uint8 [b, H, W, 3].
+          sizes: float32 [b, 2].
+          boxes: float32 [b, n, 4], ground truth.
+          classes: int32 [b, n].
+
+        Returns:
+          What `detect` returns and, with a matching network, 'truth_embeddings' float32
+          [b, n, units].
+        """
+        levels = self._levels(images, training=False)
+        found = self._detect(levels, images.shape[1:3], sizes)
+        if self.matching_network:
+            found['truth_embeddings'] = self._describe(
+                levels, boxes, classes, only_features=True)['embeddings']
+        return found
 
     def describe(self, images: tf.Tensor, boxes: tf.Tensor,
                  classes: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -315,7 +337,7 @@ class MatchRCNN(core_model.Model):
         """
         return self._describe(self._levels(images, training=False), boxes, classes)
 
-    def _describe(self, levels, boxes, classes):
+    def _describe(self, levels, boxes, classes, only_features=False):
         if not (self.landmark_stream or self.mask_stream or self.matching_network):
             return {}
         number = boxes.shape[1]
@@ -324,9 +346,11 @@ class MatchRCNN(core_model.Model):
         outputs = {}
         if self.mask_stream:
             inputs['mask'] = self.mask_stream.features(inputs['class'])
-            outputs['masks'] = tf.sigmoid(self.mask_stream.of_features(inputs['mask'], of_class))
         if self.landmark_stream:
             inputs['pose'] = self.landmark_stream.features(inputs['class'])
+        if self.mask_stream and not only_features:
+            outputs['masks'] = tf.sigmoid(self.mask_stream.of_features(inputs['mask'], of_class))
+        if self.landmark_stream and not only_features:
             maps = self.landmark_stream.of_features(inputs['pose'], of_class)
             within = tf.gather(tf.sequence_mask(
                 (0, *self.landmark_counts), max(self.landmark_counts), tf.float32), of_class)

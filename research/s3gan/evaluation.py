@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from official.core import checks
+from official.core import distribution
 from official.evaluation import fid
 from official.evaluation import inception_score
 from official.evaluation import precision_recall
@@ -163,14 +164,8 @@ def _variance_within(features: np.ndarray, y: np.ndarray) -> float:
 
 def _run(step, dataset, strategy) -> list[np.ndarray]:
     """step(*elements) of each replica's elements, all results one after another."""
-    columns = None
-    for elements in dataset:
-        results = strategy.run(step, args=elements)
-        gathered = [strategy.gather(result, axis=0).numpy() for result in results]
-        columns = columns or [[] for _ in gathered]
-        for column, values in zip(columns, gathered, strict=True):
-            column.append(values)
-    return [np.concatenate(column) for column in columns]
+    results = zip(*distribution.results_of(step, dataset, strategy))
+    return [np.concatenate(column) for column in results]
 
 
 class CollapseCheck:

@@ -1,0 +1,114 @@
+"""Where the annotations of training and validation come from, as tables."""
+
+from __future__ import annotations
+
+import abc
+import os
+from typing import Mapping
+
+from official.core import checks
+from official.data import coco
+from official.data import detection_table
+from research.match_rcnn import deepfashion2
+from research.match_rcnn import garments
+
+
+class Source(abc.ABC):
+    """Tables of a data set by split; each is read when it is first asked for."""
+
+    def __init__(self):
+        self._tables: dict[str, detection_table.DetectionTable] = {}
+
+    def table(self, split: str) -> detection_table.DetectionTable:
+        """The table of 'train' or 'validation'.
+
+        Raises:
+          FileNotFoundError, ValueError: what is wrong with the files, in a sentence.
+        """
+        if split not in self._tables:
+            table = self._load(split)
+            table.problems.print_summary()
+            self._tables[split] = table
+        return self._tables[split]
+
+    @abc.abstractmethod
+    def _load(self, split: str) -> detection_table.DetectionTable:
+        """Reads a split."""
+
+
+class FolderSource(Source):
+    """Folders of DeepFashion2: <data_dir>/<train>/image and .../annos, the same for validation.
+
+    Args:
+      data_dir: folder of the data set.
+      train: folder of the training images below it.
+      validation: folder of the validation images.
+    """
+
+    def __init__(self, data_dir: str | None, train: str = 'train',
+                 validation: str = 'validation'):
+        super().__init__()
+        if data_dir is None:
+            raise FileNotFoundError(
+                f'--data_dir is needed: the folder of DeepFashion2 that holds {train}/image and '
+                f'{train}/annos.')
+        self._folders = {'train': os.path.join(data_dir, train),
+                         'validation': os.path.join(data_dir, validation)}
+
+    def _load(self, split):
+        return deepfashion2.load(self._folders[split])
+
+
+class GarmentSource(FolderSource):
+    """Garments that are drawn the first time, see `research.match_rcnn.garments`.
+
+    Args:
+      data_dir: folder to draw into; None: `folder`.
+      folder: see `data_dir`.
+      seed: of the drawing.
+      num_identities: by split.
+      size: (height, width) of the images in pixels.
+      users: consumers' images of an identity.
+      shops: shops' images of an identity.
+    """
+
+    def __init__(self, data_dir: str | None, folder: str = 'runs/data/garments', seed: int = 0,
+                 num_identities: Mapping[str, int] | None = None,
+                 size: tuple[int, int] = (256, 192), users: int = 4, shops: int = 4):
+        checks.positive('GarmentSource', users=users, shops=shops)
+        folder = data_dir or folder
+        garments.generate(folder, seed, num_identities or {'train': 200, 'validation': 40},
+                          users=users, shops=shops, size=size)
+        super().__init__(folder)
+
+
+class CocoSource(Source):
+    """A set in COCO's format, with or without keypoints.
+
+    Args:
+      data_dir: folder that the following are below.
+      train_annotations: JSON file of the training images.
+      train_images: folder of the training images.
+      validation_annotations: the same for validation; None: the training images.
+      validation_images: the same.
+    """
+
+    def __init__(self, data_dir: str | None,
+                 train_annotations: str = 'annotations/instances_train2017.json',
+                 train_images: str = 'train2017',
+                 validation_annotations: str | None = 'annotations/instances_val2017.json',
+                 validation_images: str = 'val2017'):
+        super().__init__()
+        if data_dir is None:
+            raise FileNotFoundError(
+                f'--data_dir is needed: the folder that holds {train_annotations}.')
+        self._files = {'train': (train_annotations, train_images),
+                       'validation': (validation_annotations, validation_images)}
+        self._data_dir = data_dir
+
+    def _load(self, split):
+        annotations, images = self._files[split]
+        if annotations is None:
+            return self.table('train')
+        return coco.load(os.path.join(self._data_dir, annotations),
+                         os.path.join(self._data_dir, images))

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-TORCH_VARIABLE = 'ARBORETUM_TORCH_PYTHON'
+TORCH_OPTION, TORCH_VARIABLE = 'torch_python', 'ARBORETUM_TORCH_PYTHON'
 _PROC_STATUS = '/proc/self/status'
 
 
@@ -32,11 +32,15 @@ class Peer(NamedTuple):
       name: what messages call it.
       module: to import.
       requirements: what pip installs.
+      option: the argument of the benchmark that names a Python that has it.
+      variable: of the environment, which names one where the argument does not.
     """
 
     name: str
     module: str
     requirements: tuple[str, ...]
+    option: str = TORCH_OPTION
+    variable: str = TORCH_VARIABLE
 
 
 def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> dict[str, float]:
@@ -127,11 +131,11 @@ def busy(facts: Mapping) -> str:
 
 
 @contextlib.contextmanager
-def torch_environment(given: str | None, peer: Peer) -> Iterator[str | None]:
+def peer_environment(given: str | None, peer: Peer) -> Iterator[str | None]:
     """A Python that has the peer, made for as long as it is needed if there is none.
 
     Args:
-      given: path of one; 'none' for none at all; None for the one ARBORETUM_TORCH_PYTHON names.
+      given: path of one; 'none' for none at all; None for the one that `peer.variable` names.
       peer: what it has to have.
 
     Raises:
@@ -140,16 +144,16 @@ def torch_environment(given: str | None, peer: Peer) -> Iterator[str | None]:
     if given == 'none':
         yield None
         return
-    source, python = '--torch_python', given
+    source, python = f'--{peer.option}', given
     if not python:
-        source, python = TORCH_VARIABLE, os.environ.get(TORCH_VARIABLE)
+        source, python = peer.variable, os.environ.get(peer.variable)
     if python:
         complaint = _complaint([python, '-I', '-c', f'import {peer.module}'])
         if complaint:
             raise SystemExit(f'{source} names {python}, which has no {peer.name}: {complaint}')
         yield python
         return
-    with tempfile.TemporaryDirectory(prefix='torch_') as folder:
+    with tempfile.TemporaryDirectory(prefix='peer_') as folder:
         print(f'installing {" and ".join(peer.requirements)} into a temporary environment ...',
               file=sys.stderr, flush=True)
         python = os.path.join(folder, 'bin', 'python')
@@ -158,8 +162,8 @@ def torch_environment(given: str | None, peer: Peer) -> Iterator[str | None]:
         if complaint:
             raise SystemExit(
                 f'{peer.name}, which is installed only for this comparison, cannot be: '
-                f'{complaint}; name a Python that has it with --torch_python or {TORCH_VARIABLE}, '
-                'or leave it out with --torch_python=none.')
+                f'{complaint}; name a Python that has it with --{peer.option} or {peer.variable}, '
+                f'or leave it out with --{peer.option}=none.')
         yield python
 
 
@@ -193,11 +197,18 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """The arguments of a benchmark, with those that all have: --rounds, --torch_python, --json."""
-    parser.add_argument('--rounds', type=positive, default=7, help='turns of each contestant')
+def parse(parser: argparse.ArgumentParser, peer: Peer | None = None,
+          rounds: int = 7) -> argparse.Namespace:
+    """The arguments of a benchmark, with those that all have.
+
+    These are --rounds, `rounds` unless given, --json, and --torch_python or what else `peer` has.
+    """
+    option, variable = (
+        (peer.option, peer.variable) if peer else (TORCH_OPTION, TORCH_VARIABLE))
     parser.add_argument(
-        '--torch_python', help=f'a Python that has the peer (or {TORCH_VARIABLE}); none: without')
+        '--rounds', type=positive, default=rounds, help='turns of each contestant')
+    parser.add_argument(
+        f'--{option}', help=f'a Python that has the peer (or {variable}); none: without')
     parser.add_argument('--json', help='file to write all numbers to')
     arguments = parser.parse_args()
     if arguments.json and not pathlib.Path(arguments.json).absolute().parent.is_dir():

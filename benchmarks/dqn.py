@@ -159,7 +159,7 @@ def main() -> None:
     parser.add_argument('--game', default='pong')
     parser.add_argument('--agent_steps', type=contest.positive, default=2000, help='timed, a turn')
     arguments = contest.parse(parser)
-    with contest.torch_environment(arguments.torch_python, PEER) as torch_python:
+    with contest.peer_environment(arguments.torch_python, PEER) as torch_python:
         numbers = measure(
             arguments.rounds, arguments.game, arguments.agent_steps, torch_python)
     contest.report(numbers, table(numbers), arguments.json)

@@ -359,7 +359,7 @@ def main() -> None:
                   for graph in {WORKLOADS[name].graph for name in arguments.only}}
     except (OSError, ValueError) as error:
         parser.error(f'--data_dir={folder}: {error}')
-    with contest.torch_environment(arguments.torch_python, PEER) as torch_python:
+    with contest.peer_environment(arguments.torch_python, PEER) as torch_python:
         numbers = measure(
             arguments.only, arguments.rounds, arguments.epochs, graphs, torch_python)
     contest.report(numbers, table(numbers), arguments.json)

@@ -205,7 +205,7 @@ def main() -> None:
     parser.add_argument('--updates', type=contest.positive, default=40,
                         help=f'in a block; a turn times {BLOCKS} blocks')
     arguments = contest.parse(parser)
-    with contest.torch_environment(arguments.torch_python, PEER) as torch_python:
+    with contest.peer_environment(arguments.torch_python, PEER) as torch_python:
         numbers = measure(arguments.rounds, arguments.updates, torch_python)
     contest.report(numbers, table(numbers), arguments.json)
 

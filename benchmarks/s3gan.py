@@ -366,7 +366,7 @@ def main() -> None:
     torch_python = arguments.torch_python
     if not any(FORMS[form].torch for form in arguments.forms):
         torch_python = 'none'
-    with contest.torch_environment(torch_python, PEER) as python:
+    with contest.peer_environment(torch_python, PEER) as python:
         numbers = measure(arguments.only, arguments.forms, arguments.rounds,
                           arguments.full_batch, python)
     contest.report(numbers, table(numbers), arguments.json)

@@ -84,9 +84,10 @@ def decoded(batches: tf.data.Dataset, read: Callable, decode: Callable, num_imag
     Args:
       batches: dataset of (positions, numbers): of the examples in the stream and of their images,
         int64 [b].
-      read: called as read(numbers), int64 [n], gives the encoded images, strings [n].
-      decode: called as decode(encoded, position) with one of each, gives the image; all images have
-        one shape.
+      read: called as read(numbers), int64 [n], gives the encoded images, strings [n]; or several
+        a number, strings [n, m], all of which are to be readable.
+      decode: called as decode(encoded, position) with one of each, gives the image, or a structure
+        of tensors, the same for all; all images have one shape.
       num_images: images in all; after the last one the first is next.
       skipped: is told of images that raise an error in `read` or `decode`.
       index: called as index(number), gives what `skipped` is told.
@@ -100,10 +101,10 @@ def decoded(batches: tf.data.Dataset, read: Callable, decode: Callable, num_imag
     # several share one.
     few = max(count for count in range(1, _TOGETHER + 1) if size % count == 0)
 
-    def readable(number):
+    def readable_from(number):
         for candidate in map(int, np.arange(number, number + num_images) % num_images):
             known = index(candidate) in skipped.indices
-            if not known and _error(read, decode, candidate) is None:
+            if not known and readable(read, decode, candidate):
                 return candidate
             skipped.note(index(candidate))
         raise ValueError(f'None of {num_images} images can be read any more, among them '
@@ -111,7 +112,7 @@ def decoded(batches: tf.data.Dataset, read: Callable, decode: Callable, num_imag
 
     def repaired(positions, numbers):
         instead = tf.numpy_function(
-            lambda numbers: np.array([readable(number) for number in numbers], np.int64),
+            lambda numbers: np.array([readable_from(number) for number in numbers], np.int64),
             [numbers], tf.int64)
         return positions, tf.ensure_shape(instead, numbers.shape)
 
@@ -130,8 +131,9 @@ def decoded(batches: tf.data.Dataset, read: Callable, decode: Callable, num_imag
     def in_parts(*batch):
         return tuple(tf.reshape(column, [size // few, few]) for column in batch)
 
-    def whole_batch(images, numbers):
-        return tf.reshape(images, [size, *images.shape[2:]]), tf.reshape(numbers, [size])
+    def whole_batch(*columns):
+        return tf.nest.map_structure(
+            lambda column: tf.reshape(column, [size, *column.shape[2:]]), columns)
 
     parts = batches.map(in_parts).unbatch().map(
         together, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
@@ -160,6 +162,11 @@ def distorted_square(image: tf.Tensor, size: int, key: tf.Tensor) -> tf.Tensor:
     side = tf.where(found, extent[0], tf.minimum(shape[0], shape[1]))
     top, left = tf.unstack(tf.where(found, begin[:2], (shape[:2] - side) // 2))
     return tfds_stream.resized(image[top:top + side, left:left + side], size)
+
+
+def readable(read: Callable, decode: Callable, index: int) -> bool:
+    """Whether an image can be read and decoded; see `decoded`."""
+    return _error(read, decode, index) is None
 
 
 def _error(read: Callable, decode: Callable, index: int) -> tf.errors.OpError | None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Callable
+
 import tensorflow as tf
+
+from official.core import checks
 
 
 class FusedAdam(tf.keras.optimizers.Adam):
@@ -106,3 +110,73 @@ class CentredRMSProp(tf.keras.optimizers.RMSprop):
     def get_config(self):
         config = super().get_config()
         return {key: config[key] for key in ('learning_rate', 'rho', 'epsilon', 'name')}
+
+
+def is_vector(variable: tf.Variable) -> bool:
+    """Whether a variable has at most one axis: biases, and gains and shifts of norms."""
+    return variable.shape.rank <= 1
+
+
+class MomentumSGD(tf.keras.optimizers.SGD):
+    """Gradient descent with momentum and coupled weight decay, one op a variable for the step.
+
+    g <- g + weight_decay w;  v <- momentum v + g;  w <- w - learning_rate v.
+
+    - The learning rate is outside v, as in PyTorch and Detectron2. In Caffe, Detectron and Keras it
+      is inside (v <- momentum v + learning_rate g; w <- w - v), which is the same until the rate
+      changes: there the steps of the old rate go on in v, and Goyal et al. 2017 (Sec. 3, remark 2)
+      correct for it.
+    - Half the squared norm of the weights times `weight_decay` has this gradient. Keras'
+      `weight_decay` is another: decoupled from g and v (Loshchilov & Hutter 2019).
+    - Gradients are clipped before weights are added to them.
+
+    Args:
+      learning_rate: a float or a `LearningRateSchedule`.
+      momentum: decay of v, in [0, 1].
+      weight_decay: see above.
+      exclude: called with each variable, says whether it is left out of the decay.
+      global_clipnorm: clip all gradients together to this norm.
+      name: name of the optimizer.
+
+    Raises:
+      ValueError: if `momentum` or `weight_decay` is out of its range.
+    """
+
+    def __init__(self, learning_rate=0.01, momentum=0.9, weight_decay=0.0,
+                 exclude: Callable[[tf.Variable], bool] = is_vector, global_clipnorm=None,
+                 name='MomentumSGD'):
+        checks.within('MomentumSGD', 0, 1, momentum=momentum)
+        checks.within('MomentumSGD', 0, float('inf'), weight_decay=weight_decay)
+        super().__init__(learning_rate=learning_rate, momentum=momentum,
+                         global_clipnorm=global_clipnorm, jit_compile=False, name=name)
+        # Not Keras' own attribute, with which it would decay the weights as well.
+        self._coupled_decay = weight_decay
+        self._exclude = exclude
+
+    def build(self, var_list):
+        built = getattr(self, '_built', False)
+        super().build(var_list)
+        if not built:
+            # Asked here, where variables are whole and have their names, not in each replica.
+            self._decays = [not self._exclude(variable) for variable in var_list]
+
+    def update_step(self, gradient, variable):
+        index = self._index_dict[self._var_key(variable)]
+        dtype = variable.dtype
+        # A sparse gradient, too: all rows decay, and v goes on in all of them.
+        gradient = tf.convert_to_tensor(gradient)
+        if self._coupled_decay and self._decays[index]:
+            gradient += tf.cast(self._coupled_decay, dtype) * variable
+        tf.raw_ops.ResourceApplyMomentum(
+            var=variable.handle,
+            accum=self.momentums[index].handle,
+            lr=tf.cast(self.learning_rate, dtype),
+            grad=gradient,
+            momentum=tf.cast(self.momentum, dtype))
+
+    def get_config(self):
+        config = super().get_config()
+        return {
+            **{key: config[key] for key in (
+                'learning_rate', 'momentum', 'global_clipnorm', 'name')},
+            'weight_decay': self._coupled_decay, 'exclude': self._exclude}

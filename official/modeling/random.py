@@ -184,3 +184,19 @@ def glorot_normal(key: tf.Tensor, shape) -> tf.Tensor:
     As Keras' `GlorotNormal` but for its truncation.
     """
     return normal(key, shape, (2 / sum(shape)) ** 0.5)
+
+
+def he_normal(key: tf.Tensor, shape) -> tf.Tensor:
+    """Initial weights N(0, 2 / inputs) of a kernel before a ReLU (He et al. 2015, Eq. 10).
+
+    Not truncated. All axes but the last are the inputs.
+    """
+    return normal(key, shape, (2 / math.prod(shape[:-1])) ** 0.5)
+
+
+def lecun_normal(key: tf.Tensor, shape) -> tf.Tensor:
+    """Initial weights N(0, 1 / inputs) of a kernel without a ReLU (LeCun et al. 1998, Sec. 4.6).
+
+    Not truncated. All axes but the last are the inputs. Caffe's "Xavier" has this variance, too.
+    """
+    return normal(key, shape, math.prod(shape[:-1]) ** -0.5)

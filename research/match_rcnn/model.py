@@ -66,8 +66,8 @@ class MatchRCNN(core_model.Model):
       seed: source of initial weights and of all sampling.
       num_classes: without background.
       landmark_counts: landmarks of each class, from class 1 on.
-      backbone: called as backbone(seed=seed): images uint8 or float32 to features of strides 4, 8,
-        16 and 32, with `channels`, their depths.
+      backbone: called as backbone(seed=seed), an `official.vision.resnet.ResNet`, whose images are
+        those of `resnet.preprocess`, with strides 4, 8, 16 and 32.
       pyramid: called as pyramid(channels, key).
       proposals: called as proposals(channels, key), a `official.vision.rpn.RPN`.
       sampler: a `RoiSampler`.
@@ -141,7 +141,7 @@ class MatchRCNN(core_model.Model):
         self.box_beta = box_beta
         key = random.fold_in(random.make_key(seed), 2 ** 20)  # Beyond the backbone's own.
         self.backbone = backbone(seed=seed)
-        self.pyramid = pyramid(self.backbone.channels, random.fold_in(key, 0))
+        self.pyramid = pyramid(self.backbone.num_channels, random.fold_in(key, 0))
         depth = self.pyramid.filters
         self.rpn = proposals(depth, random.fold_in(key, 1))
         self.box_stream = box_stream(depth, num_classes, random.fold_in(key, 2))
@@ -206,7 +206,7 @@ class MatchRCNN(core_model.Model):
           'pose_loss', 'mask_loss', 'pair_loss', 'rpn_cls_loss', 'rpn_box_loss'; and
           'pair_error_percent', of pairs. Terms of parts that are left out are missing.
         """
-        levels = self._levels(batch['images'], training)
+        levels = self._levels(batch['images'], batch['sizes'], training)
         outputs = self.rpn(levels)
         canvas = batch['images'].shape[1:3]
         terms = self.rpn.losses(outputs, canvas, batch, random.fold_in(key, 0))
@@ -292,7 +292,7 @@ class MatchRCNN(core_model.Model):
           With D = `selection.max_detections`: boxes float32 [b, D, 4], classes int32 [b, D], scores
           float32 [b, D], 0 for padding; and what `describe` gives.
         """
-        return self._detect(self._levels(images, training=False), images.shape[1:3], sizes)
+        return self._detect(self._levels(images, sizes, training=False), images.shape[1:3], sizes)
 
     def _detect(self, levels, canvas, sizes):
         boxes, valid = self.rpn.propose(self.rpn(levels), canvas, sizes, training=False)
@@ -314,19 +314,20 @@ class MatchRCNN(core_model.Model):
           What `detect` returns and, with a matching network, 'truth_embeddings' float32
           [b, n, units].
         """
-        levels = self._levels(images, training=False)
+        levels = self._levels(images, sizes, training=False)
         found = self._detect(levels, images.shape[1:3], sizes)
         if self.matching_network:
             found['truth_embeddings'] = self._describe(
                 levels, boxes, classes, only_features=True)['embeddings']
         return found
 
-    def describe(self, images: tf.Tensor, boxes: tf.Tensor,
+    def describe(self, images: tf.Tensor, sizes: tf.Tensor, boxes: tf.Tensor,
                  classes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Masks, landmarks and feature vectors of given boxes, such as ground truth.
 
         Args:
           images: uint8 [b, H, W, 3].
+          sizes: float32 [b, 2].
           boxes: float32 [b, n, 4].
           classes: int32 [b, n].
 
@@ -335,7 +336,7 @@ class MatchRCNN(core_model.Model):
           x, y and the probability of the place; embeddings float32 [b, n, units]. What is left out
           of the model is missing.
         """
-        return self._describe(self._levels(images, training=False), boxes, classes)
+        return self._describe(self._levels(images, sizes, training=False), boxes, classes)
 
     def _describe(self, levels, boxes, classes, only_features=False):
         if not (self.landmark_stream or self.mask_stream or self.matching_network):
@@ -368,9 +369,10 @@ class MatchRCNN(core_model.Model):
 
     # Parts.
 
-    def _levels(self, images, training):
+    def _levels(self, images, sizes, training):
         """P2 to P6."""
-        return self.pyramid(self.backbone(images, training=training))
+        return self.pyramid(self.backbone(
+            resnet.preprocess(images, sizes), training=training))
 
     def _roi_features(self, levels, boxes, size):
         """[b n, size, size, channels] of boxes [b, n, 4]."""

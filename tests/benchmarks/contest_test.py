@@ -66,11 +66,11 @@ def python_without_torch(tmp_path):
 
 def test_python_without_torch(monkeypatch, python_without_torch):
     with pytest.raises(SystemExit, match=r"^--torch_python names .*python, .* named 'torch'$"):
-        with contest.torch_environment(python_without_torch, PEER):
+        with contest.peer_environment(python_without_torch, PEER):
             pass
     monkeypatch.setenv(contest.TORCH_VARIABLE, '/nowhere/python')
     with pytest.raises(SystemExit, match=r'^ARBORETUM_TORCH_PYTHON names /nowhere.* No such file'):
-        with contest.torch_environment(None, PEER):
+        with contest.peer_environment(None, PEER):
             pass
 
 
@@ -78,12 +78,12 @@ def test_torch_that_cannot_be_installed(monkeypatch, python_without_torch):
     monkeypatch.delenv(contest.TORCH_VARIABLE, raising=False)
     monkeypatch.setattr(sys, 'executable', python_without_torch)
     with pytest.raises(SystemExit, match='installed only for this comparison, cannot be: Module'):
-        with contest.torch_environment(None, PEER):
+        with contest.peer_environment(None, PEER):
             pass
 
 
 def test_torch_can_be_left_out():
-    with contest.torch_environment('none', PEER) as python:
+    with contest.peer_environment('none', PEER) as python:
         assert python is None
 
 

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from official.modeling import optimizers
+from tests import conformance
 
 
 def numpy_adam(weights, gradients, rate, beta_1, beta_2, epsilon):
@@ -84,6 +85,109 @@ def test_from_config():
     copy = optimizers.FusedAdam.from_config(optimizer.get_config())
     assert copy.get_config() == optimizer.get_config()
     assert copy.beta_1 == 0.5 and copy.global_clipnorm == 3.0
+
+
+def numpy_momentum(weights, gradients, rates, momentum, decay, clip=None):
+    """v <- momentum v + (g + decay w); w <- w - rate v, of a list of arrays."""
+    v = [np.zeros_like(w) for w in weights]
+    for step, rate in zip(gradients, rates, strict=True):
+        norm = np.sqrt(sum((g ** 2).sum() for g in step))
+        factor = clip / max(norm, clip) if clip else 1
+        for i, g in enumerate(step):
+            wanted = factor * g + decay[i] * weights[i]
+            v[i] = momentum * v[i] + wanted
+            weights[i] = weights[i] - rate * v[i]
+    return weights
+
+
+class Falling(tf.keras.optimizers.schedules.LearningRateSchedule):
+    def __call__(self, step):
+        return tf.gather([0.1, 0.1, 0.4, 0.4, 0.02, 0.02, 0.5, 0.5], step)
+
+
+def momentum_case():
+    rng = np.random.default_rng(0)
+    weights = [rng.normal(size=(7, 3)), rng.normal(size=3), rng.normal(size=(2, 2))]
+    gradients = [[rng.normal(size=w.shape) for w in weights] for _ in range(8)]
+    return weights, gradients, [0.1, 0.1, 0.4, 0.4, 0.02, 0.02, 0.5, 0.5]
+
+
+@pytest.mark.parametrize('clip', [None, 2.0])
+@pytest.mark.parametrize('jit', [False, True])
+def test_momentum_sgd_against_numpy_as_the_rate_changes(jit, clip):
+    weights, gradients, rates = momentum_case()
+    variables = [tf.Variable(w, dtype=tf.float32) for w in weights]
+    optimizer = optimizers.MomentumSGD(Falling(), 0.8, weight_decay=0.3, global_clipnorm=clip)
+    optimizer.build(variables)
+    apply = tf.function(lambda g: optimizer.apply_gradients(zip(g, variables)), jit_compile=jit)
+    for step in gradients:
+        apply([tf.constant(g, tf.float32) for g in step])
+    expected = numpy_momentum(weights, gradients, rates, 0.8, [0.3, 0, 0.3], clip)
+    for variable, value in zip(variables, expected):
+        np.testing.assert_allclose(variable, value, rtol=1e-4, atol=1e-5)
+
+
+def test_momentum_sgd_with_a_rule_of_its_own_for_what_decays():
+    weights, gradients, rates = momentum_case()
+    variables = [tf.Variable(w, dtype=tf.float32, name=name)
+                 for w, name in zip(weights, ('kernel', 'bias', 'embedding'))]
+    optimizer = optimizers.MomentumSGD(
+        Falling(), 0.8, weight_decay=0.3, exclude=lambda variable: 'embedding' in variable.name)
+    for step in gradients:
+        optimizer.apply_gradients(zip([tf.constant(g, tf.float32) for g in step], variables))
+    expected = numpy_momentum(weights, gradients, rates, 0.8, [0.3, 0.3, 0])
+    for variable, value in zip(variables, expected):
+        np.testing.assert_allclose(variable, value, rtol=1e-4, atol=1e-5)
+
+
+def test_momentum_sgd_on_two_devices():
+    weights, gradients, rates = momentum_case()
+    strategy = conformance.two_devices()
+    with strategy.scope():
+        variables = [tf.Variable(w, dtype=tf.float32) for w in weights]
+        optimizer = optimizers.MomentumSGD(Falling(), 0.8, weight_decay=0.3)
+        optimizer.build(variables)
+
+    @tf.function
+    def update(step):
+        def of_replica():
+            # 1 / 4 and 3 / 4 of each gradient: Keras adds them up.
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+            part = (1 + 2 * tf.cast(replica, tf.float32)) / 4
+            optimizer.apply_gradients([(part * g, v) for g, v in zip(step, variables)])
+        strategy.run(of_replica)
+
+    for step in gradients:
+        update([tf.constant(g, tf.float32) for g in step])
+    expected = numpy_momentum(weights, gradients, rates, 0.8, [0.3, 0, 0.3])
+    for variable, value in zip(variables, expected):
+        for component in strategy.experimental_local_results(variable):
+            np.testing.assert_allclose(component, value, rtol=1e-4, atol=1e-5)
+
+
+def test_momentum_sgd_on_sparse_gradients_is_that_on_dense_ones():
+    sparse, dense = tf.Variable(tf.ones([4, 2])), tf.Variable(tf.ones([4, 2]))
+    one, other = (optimizers.MomentumSGD(0.1, weight_decay=0.5) for _ in range(2))
+    for row in (2, 0):
+        slices = tf.IndexedSlices(tf.ones([1, 2]), tf.constant([row]), tf.constant([4, 2]))
+        one.apply_gradients([(slices, sparse)])
+        other.apply_gradients([(tf.convert_to_tensor(slices), dense)])
+    np.testing.assert_array_equal(sparse, dense)
+    # By hand, a row without a gradient: v = .5, w = .95; v = .45 + .475, w = .95 - .0925.
+    np.testing.assert_allclose(sparse[1], [0.8575, 0.8575], rtol=1e-6)
+
+
+def test_momentum_sgd_from_config_and_out_of_range():
+    optimizer = optimizers.MomentumSGD(
+        0.02, 0.5, weight_decay=1e-5, exclude=lambda variable: False, global_clipnorm=3.0)
+    copy = optimizers.MomentumSGD.from_config(optimizer.get_config())
+    assert copy.get_config() == optimizer.get_config()
+    assert copy.momentum == 0.5 and copy.global_clipnorm == 3.0
+    assert copy.get_config()['weight_decay'] == 1e-5
+    with pytest.raises(ValueError, match='MomentumSGD.momentum = 1.5 is outside'):
+        optimizers.MomentumSGD(momentum=1.5)
+    with pytest.raises(ValueError, match='MomentumSGD.weight_decay = -1 is outside'):
+        optimizers.MomentumSGD(weight_decay=-1)
 
 
 if __name__ == '__main__':

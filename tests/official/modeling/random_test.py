@@ -131,5 +131,14 @@ def test_glorot_normal():
     assert abs(weights.mean()) < 1e-3
 
 
+@pytest.mark.parametrize('initializer, gain', [(random.he_normal, 2), (random.lecun_normal, 1)])
+def test_normal_by_the_inputs(initializer, gain):
+    weights = initializer(random.make_key(0), (3, 5, 20, 500)).numpy()
+    # Five standard errors.
+    assert weights.std() == pytest.approx((gain / 300) ** 0.5, rel=5 / (2 * weights.size) ** 0.5)
+    assert abs(weights.mean()) < 5 * (gain / 300 / weights.size) ** 0.5
+    assert np.abs(weights).max() > 3 * (gain / 300) ** 0.5  # Not truncated at two.
+
+
 if __name__ == '__main__':
     raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

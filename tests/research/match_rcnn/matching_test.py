@@ -42,7 +42,7 @@ def test_vectors_and_probability():
     x = np.random.default_rng(0).normal(size=(5, 4, 4, 3)).astype(np.float32)
     norm = network.norm
     expected = _before_norm(network, x)
-    expected = (expected - norm.moving_mean) / np.sqrt(norm.moving_variance.numpy() + 1e-5)
+    expected = (expected - norm.moving_mean.numpy()) / np.sqrt(norm.moving_variance.numpy() + 1e-5)
     expected = expected * norm.gamma.numpy() + norm.beta.numpy()  # No ReLU.
     vectors = network(tf.constant(x))
     np.testing.assert_allclose(vectors, expected, rtol=1e-3, atol=1e-4)

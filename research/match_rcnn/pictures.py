@@ -1,0 +1,140 @@
+"""Pictures of detections, failures and retrieval (Ge et al. 2019, Figures 5 and 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from official.data import canvas as canvas_lib
+from official.data import detection_table
+from official.vision import drawing
+from research.match_rcnn import categories
+
+_CERTAIN = 0.5  # Detections below are not drawn.
+_MATCHED = 0.5  # IoU from which a detection is that of an object.
+
+
+def skeletons(table: detection_table.DetectionTable) -> dict[int, tuple[tuple[int, int], ...]]:
+    """Edges between landmarks by class: DeepFashion2's where the classes are its, else none."""
+    if table.class_names != categories.NAMES:
+        return {}
+    return {number: category.skeleton for number, category in enumerate(categories.CATEGORIES, 1)}
+
+
+def read(table: detection_table.DetectionTable, row: int) -> np.ndarray:
+    """An image of a table, upright, uint8 [height, width, 3]."""
+    with open(table.paths[row], 'rb') as file:
+        return canvas_lib.decode(file.read()).numpy()
+
+
+def truth(table: detection_table.DetectionTable, row: int,
+          image: np.ndarray | None = None) -> np.ndarray:
+    """An image with its annotations: boxes, names, landmarks with skeletons, masks."""
+    image = read(table, row) if image is None else image
+    items = table.items_of(row)
+    return drawing.objects(
+        image, table.boxes[items], table.classes[items], table.class_names,
+        masks=[mask_of(table, item, image.shape[:2]) for item in items],
+        landmarks=table.landmarks[items], skeletons=skeletons(table))
+
+
+def mask_of(table: detection_table.DetectionTable, item: int,
+            shape: tuple[int, int]) -> np.ndarray:
+    """The mask of an item of a table, bool [height, width]."""
+    from pycocotools import mask as rle
+
+    segmentation = table.segmentations[item]
+    if segmentation is None:
+        return np.zeros(shape, bool)
+    if isinstance(segmentation, Mapping):
+        if isinstance(segmentation['counts'], list):
+            segmentation = rle.frPyObjects(segmentation, *shape)
+        return rle.decode(segmentation).astype(bool)
+    polygons = [np.asarray(polygon, np.float64).ravel().tolist() for polygon in segmentation]
+    return rle.decode(rle.merge(rle.frPyObjects(polygons, *shape))).astype(bool)
+
+
+def detections(table: detection_table.DetectionTable, found: Mapping,
+               image: np.ndarray | None = None, least: float = _CERTAIN) -> np.ndarray:
+    """An image with the detections of at least a score.
+
+    Args:
+      table: that the image is of.
+      found: one of `inference.detections`.
+      image: the image, if it has been read.
+      least: the score.
+    """
+    from pycocotools import mask as rle
+
+    image = read(table, found['row']) if image is None else image
+    used = np.flatnonzero(found['scores'] >= least)[::-1]  # The most certain on top.
+    masks = None
+    if 'masks' in found:
+        masks = [rle.decode(found['masks'][index]).astype(bool) for index in used]
+    landmarks = found['landmarks'][used] if 'landmarks' in found else None
+    return drawing.objects(
+        image, found['boxes'][used], found['classes'][used], table.class_names,
+        found['scores'][used], masks, landmarks, skeletons(table))
+
+
+def misses(table: detection_table.DetectionTable, found: Mapping,
+           least: float = _CERTAIN) -> np.ndarray:
+    """The items of an image that no detection of their class fits: rows of the table."""
+    items = table.items_of(found['row'])
+    items = items[~table.crowd[items]]
+    sure = found['scores'] >= least
+    overlap = iou(table.boxes[items], found['boxes'][sure])
+    fits = (overlap >= _MATCHED) & (
+        table.classes[items][:, np.newaxis] == found['classes'][sure])
+    return items[~fits.any(1)]
+
+
+def failure(table: detection_table.DetectionTable, found: Mapping) -> np.ndarray:
+    """An image with its detections, and in red the boxes and right classes of what was missed.
+
+    "The missing bounding boxes are drawn in red while the correct category labels are also in red"
+    (Figure 5).
+    """
+    image = read(table, found['row'])
+    pixels = detections(table, found, image)
+    canvas = drawing.Canvas(image)
+    canvas.pixels = pixels
+    for item in misses(table, found):
+        canvas.box(table.boxes[item], drawing.WRONG,
+                   table.class_names[table.classes[item] - 1])
+    return canvas.pixels
+
+
+def retrieved(query: np.ndarray, box: Sequence[float],
+              matches: Sequence[tuple[np.ndarray, Sequence[float], bool | None]],
+              height: int = 260, width: int = 200) -> np.ndarray:
+    """A query and what was retrieved for it in a row: Figure 6 (c).
+
+    Args:
+      query: image uint8 [h, w, 3].
+      box: of the item that is searched.
+      matches: image, box and whether it is right (None: not known), the nearest first.
+      height: of a picture.
+      width: of a picture.
+
+    Returns:
+      uint8 [height, (1 + matches) * (width + 6) - 6, 3].
+    """
+    cells = []
+    for number, (image, one, hit) in enumerate([(query, box, None), *matches]):
+        canvas = drawing.Canvas(image)
+        color = {None: drawing.PALETTE[0], True: drawing.RIGHT, False: drawing.WRONG}[hit]
+        canvas.box(one, color, 'query' if number == 0 else str(number))
+        cells.append(drawing.fitted(canvas.pixels, height, width))
+        cells.append(np.full([height, 6, 3], 255, np.uint8))
+    return np.concatenate(cells[:-1], axis=1)
+
+
+def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """IoU of boxes [n, 4] and [m, 4]: [n, m]."""
+    low = np.maximum(a[:, np.newaxis, :2], b[:, :2])
+    high = np.minimum(a[:, np.newaxis, 2:], b[:, 2:])
+    common = np.clip(high - low, 0, None).prod(-1)
+    areas = [(x[:, 2:] - x[:, :2]).prod(-1) for x in (a, b)]
+    return common / np.maximum(areas[0][:, np.newaxis] + areas[1] - common, 1e-9)

@@ -1,0 +1,199 @@
+"""The benchmark's result files: boxes, landmarks, masks and what was retrieved, as JSON.
+
+A file is a list of dictionaries, one a detection. Boxes are (x, y, width, height) in the first
+file and (x1, y1, x2, y2) in the last, as its evaluation wants them. Coordinates are rounded to 6
+decimals, as in its examples, and scores to 9, so that equal ones stay rare.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from official.data import detection_table
+from research.match_rcnn import retrieval_protocol
+
+BOXES, LANDMARKS, MASKS, RETRIEVAL = FILES = (
+    'bbox_results.json', 'keys_results.json', 'segm_results.json', 'retrieval_results.json')
+_FIELDS = {
+    BOXES: ('image_id', 'category_id', 'bbox', 'score'),
+    LANDMARKS: ('image_id', 'category_id', 'keypoints', 'score'),
+    MASKS: ('image_id', 'segmentation', 'category_id', 'score'),
+    RETRIEVAL: ('query_image_id', 'query_bbox', 'query_cls', 'query_score', 'gallery_image_id',
+                'gallery_bbox')}
+
+
+def boxes(table: detection_table.DetectionTable, detections: Sequence[dict]) -> list[dict]:
+    """Results of clothes detection.
+
+    Args:
+      table: of the images: gives the files' numbers of classes.
+      detections: a dictionary an image; see `evaluation.evaluate`.
+    """
+    return [{**head, 'bbox': rounded(corner_and_size(image['boxes'][row])), 'score': score}
+            for image, row, head, score in _each(table, detections)]
+
+
+def landmarks(table: detection_table.DetectionTable, detections: Sequence[dict]) -> list[dict]:
+    """Results of landmark estimation: (x, y, 1) of the class's landmarks among those of all
+    classes, 294 in DeepFashion2; the others are zeros. Arguments as of `boxes`."""
+    offsets, results = table.landmark_offsets, []
+    for image, row, head, score in _each(table, detections):
+        category = image['classes'][row]
+        count = table.landmark_counts[category - 1]
+        points = np.zeros((offsets[-1], 3))
+        points[offsets[category - 1]:offsets[category]] = np.pad(
+            image['landmarks'][row, :count, :2], ((0, 0), (0, 1)), constant_values=1)
+        # v is a whole number in the benchmark's examples.
+        points = [int(value) if index % 3 == 2 else value
+                  for index, value in enumerate(rounded(points.reshape(-1)))]
+        results.append({**head, 'keypoints': points, 'score': score})
+    return results
+
+
+def masks(table: detection_table.DetectionTable, detections: Sequence[dict]) -> list[dict]:
+    """Results of segmentation, as run lengths. Arguments as of `boxes`."""
+    results = []
+    for image, row, head, score in _each(table, detections):
+        mask = image['masks'][row]
+        counts = mask['counts'].decode() if isinstance(mask['counts'], bytes) else mask['counts']
+        results.append({**head, 'segmentation': {
+            'size': [int(size) for size in mask['size']], 'counts': counts}, 'score': score})
+    return results
+
+
+def retrieval(table: detection_table.DetectionTable,
+              retrieved: retrieval_protocol.Retrieved) -> list[dict]:
+    """Results of consumer-to-shop retrieval.
+
+    Args:
+      table: see `boxes`.
+      retrieved: what was found for each box of users' images.
+    """
+    return [{
+        'query_image_id': int(retrieved.image_ids[row]),
+        'query_bbox': rounded(retrieved.boxes[row]),
+        'query_cls': int(table.category_ids[retrieved.classes[row] - 1]),
+        'query_score': _score(retrieved.scores[row]),
+        'gallery_image_id': retrieved.gallery_image_ids[row].tolist(),
+        'gallery_bbox': [rounded(box) for box in retrieved.gallery_boxes[row]],
+    } for row in range(len(retrieved.image_ids))]
+
+
+def write(folder: str, table: detection_table.DetectionTable, detections: Sequence[dict],
+          retrieved: retrieval_protocol.Retrieved | None = None) -> list[str]:
+    """Writes those of the files that there is something for.
+
+    Args:
+      folder: made if it is not there.
+      table: see `boxes`.
+      detections: see `boxes`; landmarks and masks may be missing.
+      retrieved: see `retrieval`; None: that file is not written.
+
+    Returns:
+      The paths.
+    """
+    os.makedirs(folder, exist_ok=True)
+    results = {BOXES: boxes(table, detections)}
+    if detections and all('landmarks' in image for image in detections):
+        results[LANDMARKS] = landmarks(table, detections)
+    if detections and all('masks' in image for image in detections):
+        results[MASKS] = masks(table, detections)
+    if retrieved is not None:
+        results[RETRIEVAL] = retrieval(table, retrieved)
+    paths = []
+    for name, rows in results.items():
+        paths.append(os.path.join(folder, name))
+        with open(paths[-1], 'w', encoding='utf-8') as file:
+            json.dump(rows, file)
+    return paths
+
+
+def read(path: str, kind: str) -> list[dict]:
+    """Reads a result file.
+
+    Args:
+      path: the file.
+      kind: which of FILES it is like.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: it is no JSON list, or an entry lacks a field or has others.
+    """
+    if not os.path.exists(path):
+        raise FileNotFoundError(f'There is no result file {path}.')
+    with open(path, encoding='utf-8') as file:
+        try:
+            rows = json.load(file)
+        except ValueError as error:
+            raise ValueError(f'{path} is no JSON: {error}.') from None
+    if not isinstance(rows, list):
+        raise ValueError(f'{path} holds no list of results.')
+    fields = set(_FIELDS[kind])
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict) or set(row) != fields:
+            found = ', '.join(sorted(row)) if isinstance(row, dict) else repr(row)
+            raise ValueError(f'{path}: entry {number} has {found} instead of '
+                             f'{", ".join(sorted(fields))}.')
+    return rows
+
+
+def read_retrieval(path: str, table: detection_table.DetectionTable
+                   ) -> retrieval_protocol.Retrieved:
+    """Reads a result file of retrieval, to be judged.
+
+    Args:
+      path: the file.
+      table: of the images.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: see `read`; or entries have not all as many gallery items, each with an image and
+        a box, or a class is unknown.
+    """
+    rows = read(path, RETRIEVAL)
+    classes = {category: number for number, category in enumerate(table.category_ids, 1)}
+    most = len(rows[0]['gallery_image_id']) if rows else 0
+    for number, row in enumerate(rows):
+        if row['query_cls'] not in classes:
+            raise ValueError(f'{path}: entry {number} has the unknown query_cls '
+                             f'{row["query_cls"]!r}.')
+        if not len(row['gallery_image_id']) == len(row['gallery_bbox']) == most:
+            raise ValueError(f'{path}: entry {number} has {len(row["gallery_image_id"])} '
+                             f'gallery_image_id and {len(row["gallery_bbox"])} gallery_bbox; the '
+                             f'first has {most}.')
+
+    def column(name, dtype, *shape):
+        return np.array([row[name] for row in rows], dtype).reshape(len(rows), *shape)
+    return retrieval_protocol.Retrieved(
+        column('query_image_id', np.int64), column('query_bbox', np.float32, 4),
+        np.array([classes[row['query_cls']] for row in rows], np.int32),
+        column('query_score', np.float32), column('gallery_image_id', np.int64, most),
+        column('gallery_bbox', np.float32, most, 4))
+
+
+def corner_and_size(box: np.ndarray) -> np.ndarray:
+    """(x1, y1, x2, y2) to (x, y, width, height), float64 [..., 4]."""
+    box = np.asarray(box, np.float64)
+    return np.concatenate([box[..., :2], box[..., 2:] - box[..., :2]], -1)
+
+
+def rounded(values: np.ndarray) -> list[float]:
+    """Coordinates to 6 decimals."""
+    return np.round(np.asarray(values, np.float64), 6).tolist()
+
+
+def _score(value) -> float:
+    return round(float(value), 9)
+
+
+def _each(table, detections) -> Iterator[tuple]:
+    """Of each detection its image's dictionary, its row there, the fields of all, its score."""
+    for image in detections:
+        for row, category in enumerate(image['classes']):
+            head = {'image_id': int(image['image_id']),
+                    'category_id': int(table.category_ids[category - 1])}
+            yield image, row, head, _score(image['scores'][row])

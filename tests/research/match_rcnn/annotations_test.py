@@ -1,0 +1,175 @@
+"""Tests of research.match_rcnn.annotations."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+
+from research.match_rcnn import annotations
+
+GENUINE = (pathlib.Path(__file__).resolve().parents[3].parent / 'shared' / 'data' / 'deepfashion2'
+           / 'train_000001.json')
+
+
+def _skirt(**changes):
+    """A skirt, whose 8 landmarks are on a line; one is occluded, one is not labelled."""
+    landmarks = [number for k in range(8) for number in (10 + k, 20, 2)]
+    landmarks[2], landmarks[3:6] = 1, [0, 0, 0]
+    fields = {
+        'segmentation': [[10, 20, 18, 20, 14, 31.5], [1, 2, 3, 2, 3, 4, 1, 4]], 'scale': 1,
+        'viewpoint': 2, 'zoom_in': 3, 'landmarks': landmarks, 'style': 4,
+        'bounding_box': [10, 19.5, 18, 32], 'category_id': 9, 'occlusion': 2,
+        'category_name': 'skirt'}
+    return fields | changes
+
+
+def _text(**changes):
+    return json.dumps({'source': 'shop', 'pair_id': 7, 'item1': _skirt()} | changes)
+
+
+def test_every_field_of_an_item():
+    found = annotations.parse(_text(), 'a.json')
+    assert (found.source, found.pair_id, len(found.items)) == (2, 7, 1)
+    item = found.items[0]
+    assert (item.category, item.style, item.pair_id, item.scale, item.viewpoint, item.zoom_in,
+            item.occlusion, item.crowd, item.area) == (9, 4, 7, 1, 2, 3, 2, False, None)
+    assert item.box.tolist() == [10, 19.5, 18, 32]
+    assert [polygon.tolist() for polygon in item.segmentation] == [
+        [[10, 20], [18, 20], [14, 31.5]], [[1, 2], [3, 2], [3, 4], [1, 4]]]
+    assert item.landmarks.tolist() == [
+        [10, 20, 1], [0, 0, 0], *([10 + k, 20, 2] for k in range(2, 8))]
+
+
+def test_items_are_in_the_order_of_their_numbers_whatever_that_of_the_keys():
+    items = {f'item{number}': _skirt(style=number) for number in (10, 2, 1)}
+    found = annotations.parse(json.dumps({**items, 'pair_id': 0, 'source': 'user'}), 'a.json')
+    assert (found.source, [item.style for item in found.items]) == (1, [1, 2, 10])
+    assert annotations.parse('{"pair_id": 1, "source": "user"}', 'a.json').items == []
+
+
+def test_a_genuine_file():
+    if not GENUINE.exists():
+        pytest.skip(f'{GENUINE}: not there')
+    found = annotations.read(GENUINE)
+    assert (found.source, found.pair_id) == (1, 1)
+    top, trousers = found.items
+    assert (top.category, top.style, top.scale, top.occlusion, top.zoom_in, top.viewpoint) == (
+        1, 1, 3, 2, 2, 2)
+    assert (trousers.category, trousers.style, trousers.zoom_in) == (8, 0, 3)
+    assert top.box.tolist() == [0, 29, 466, 622]
+    assert top.landmarks[0].tolist() == [182, 54, 1] and top.landmarks.shape == (25, 3)
+    assert [len(polygon) for polygon in top.segmentation] == [25, 7, 7]
+    # Written and read as plain JSON it has the file's values, and no others.
+    assert json.loads(annotations.to_json(found)) == json.loads(GENUINE.read_text('utf8'))
+
+
+def test_written_annotations_are_read_back_bit_for_bit():
+    found = annotations.parse(_text(), 'a.json')
+    random = np.random.Generator(np.random.PCG64(1))
+    item = found.items[0]
+    item.box = np.array([0.1, 1e-7, 300.123456, 16777216], np.float32)
+    item.segmentation = [random.normal(0, 1e3, [5, 2]).astype(np.float32)]
+    item.landmarks[:, :2] = random.normal(0, 1e3, [8, 2])
+    back = annotations.parse(annotations.to_json(found), 'a.json').items[0]
+    for one, other in ((back.box, item.box), (back.segmentation[0], item.segmentation[0]),
+                       (back.landmarks, item.landmarks)):
+        assert one.dtype == np.float32 and one.tobytes() == other.tobytes()
+
+
+def test_without_landmarks_none_is_labelled():
+    found = annotations.parse(_text(), 'a.json')
+    found.items[0].landmarks = None
+    written = json.loads(annotations.to_json(found))['item1']['landmarks']
+    assert written == [0] * 24 and set(map(type, written)) == {int}
+
+
+@pytest.mark.parametrize('text, message', [
+    ('{"source": ', '^a.json: damaged, no JSON '),
+    (b'\xff\xfe\xfd', '^a.json: damaged, no JSON '),
+    ('[' * 100_000, '^a.json: damaged, no JSON '),
+    ('[1]', r'^a.json: \[1\] is no annotation'),
+    ('{"pair_id": 1}', '^a.json: source is missing.$'),
+    ('{"source": "user"}', '^a.json: pair_id is missing.$'),
+    (_text(source='seller'), '^a.json: source \'seller\' is neither "user" nor "shop".$'),
+    (_text(source=['user']), '^a.json: source .* is neither "user" nor "shop".$'),
+    (_text(pair_id='7'), "^a.json: pair_id '7' is no whole number from 0 on.$"),
+    (_text(pair_id=True), '^a.json: pair_id True is no whole number from 0 on.$'),
+    (_text(pair_id=-1), '^a.json: pair_id -1 is no whole number from 0 on.$'),
+    (_text(pair_id=2 ** 31), '^a.json: pair_id 2147483648 is no whole number from 0 on.$'),
+    (_text(item2=[]), r'^a.json, item2: \[\] is no item: it has no fields.$'),
+    (_text(items=_skirt()), "^a.json: 'items' is no name of an item: item1, item2, ...$"),
+    (_text(item01=_skirt()), "^a.json: 'item01' is no name of an item"),
+])
+def test_malformed_files(text, message):
+    with pytest.raises(ValueError, match=message):
+        annotations.parse(text, 'a.json')
+
+
+@pytest.mark.parametrize('changes, message', [
+    ({'category_id': 14}, 'category_id 14 is no whole number of 1 to 13.'),
+    ({'category_id': 0}, 'category_id 0 is no whole number of 1 to 13.'),
+    ({'category_name': 'shorts'},
+     "category_name 'shorts' does not fit category_id 9, which is 'skirt'."),
+    ({'landmarks': [0] * 21},
+     "landmarks has 21 numbers instead of the 8 times x, y, v of 'skirt'."),
+    ({'landmarks': [0] * 23 + [3]}, 'landmarks, number 8, [0, 0, 3] (x, y, v): v is none of 0, 1 '
+     'and 2.'),
+    ({'landmarks': [0.0] * 23 + [0.5]}, 'landmarks, number 8, [0.0, 0.0, 0.5] (x, y, v): v is none '
+     'of 0, 1 and 2.'),
+    ({'landmarks': 'none'}, "landmarks 'none' is no list of numbers."),
+    ({'bounding_box': [5, 5, 5, 9]}, 'bounding_box [5, 5, 5, 9] (x1, y1, x2, y2) has no area.'),
+    ({'bounding_box': [5, 9, 8, 5]}, 'bounding_box [5, 9, 8, 5] (x1, y1, x2, y2) has no area.'),
+    ({'bounding_box': [5, 9, 8]}, 'bounding_box [5, 9, 8] does not have 4 numbers: x1, y1, x2, '
+     'y2.'),
+    ({'bounding_box': [5, 5, '8', 9]}, "bounding_box [5, 5, '8', 9] is no list of numbers."),
+    ({'bounding_box': [5, 5, True, 9]}, 'bounding_box [5, 5, True, 9] is no list of numbers.'),
+    ({'bounding_box': [5, 5, float('nan'), 9]},
+     'bounding_box [5, 5, nan, 9] has a number that is not finite.'),
+    ({'bounding_box': [5, 5, 1e300, 9]},
+     'bounding_box [5, 5, 1e+300, 9] has a number that is not finite.'),
+    ({'segmentation': [[1, 2, 3, 4, 5, 6], [1, 2, 3, 4]]},
+     'segmentation, polygon 2, [1, 2, 3, 4] has 2 points instead of 3 or more.'),
+    ({'segmentation': [[1, 2, 3, 4, 5, 6, 7]]},
+     'segmentation, polygon 1, [1, 2, 3, 4, 5, 6, 7] has an odd number of coordinates.'),
+    ({'segmentation': []}, 'segmentation [] has no polygon.'),
+    ({'segmentation': [7]}, 'segmentation, polygon 1, 7 is no list of numbers.'),
+    ({'scale': 4}, 'scale 4 is no whole number of 1 to 3.'),
+    ({'occlusion': 0}, 'occlusion 0 is no whole number of 1 to 3.'),
+    ({'zoom_in': 2.0}, 'zoom_in 2.0 is no whole number of 1 to 3.'),
+    ({'viewpoint': None}, 'viewpoint None is no whole number of 1 to 3.'),
+    ({'style': -1}, 'style -1 is no whole number from 0 on.'),
+])
+def test_malformed_items(changes, message):
+    with pytest.raises(ValueError) as error:
+        annotations.parse(_text(item12=_skirt(**changes)), 'annos/5.json')
+    assert str(error.value) == f'annos/5.json, item12: {message}'
+
+
+def test_numbers_of_any_length():
+    # Python's own limit on digits makes this no JSON.
+    digits = '9' * 400
+    text = _text().replace('[10, 19.5, 18, 32]', f'[10, 19.5, {digits}, 32]')
+    with pytest.raises(ValueError, match='bounding_box .* has a number that is not finite.$'):
+        annotations.parse(text, 'a.json')
+
+
+@pytest.mark.parametrize('field', sorted(_skirt()))
+def test_missing_fields(field):
+    item = _skirt()
+    del item[field]
+    with pytest.raises(ValueError) as error:
+        annotations.parse(_text(item1=item), 'a.json')
+    assert str(error.value) == f'a.json, item1: {field} is missing.'
+
+
+def test_no_such_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match='1.json: no such annotation file.$'):
+        annotations.read(tmp_path / '1.json')
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -13,12 +13,13 @@ A file has the numbers of its `Config`, each by its name, and for n images
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 MASK_SIZE = 112
+# Of each class of DeepFashion2; as in research/match_rcnn/categories.py, which needs TensorFlow.
+LANDMARK_COUNTS = 25, 33, 31, 39, 15, 15, 10, 14, 8, 29, 37, 19, 19
 
 
 class Config(NamedTuple):
@@ -59,12 +60,11 @@ class Config(NamedTuple):
     detections: int = 20
 
 
-def arrays(config: Config, landmark_counts: Sequence[int], seed: int = 0) -> dict[str, np.ndarray]:
+def arrays(config: Config, seed: int = 0) -> dict[str, np.ndarray]:
     """What a file holds.
 
     Args:
       config: the sizes.
-      landmark_counts: landmarks of each class, from class 1 on.
       seed: of the generator.
     """
     rng = np.random.default_rng(seed)
@@ -82,7 +82,7 @@ def arrays(config: Config, landmark_counts: Sequence[int], seed: int = 0) -> dic
         'images': rng.integers(
             256, size=[number, config.height, config.width, 3], dtype=np.uint8),
         'boxes': boxes, 'classes': classes, 'masks': _ellipses(classes),
-        'landmarks': _landmarks(rng, boxes, classes, landmark_counts),
+        'landmarks': _landmarks(rng, boxes, classes),
         'pair_ids': pair_ids.astype(np.int32), 'styles': styles,
         'candidates': _candidates(rng, config, boxes[:, :truths]),
         'scores': scores.astype(np.float32), **config._asdict()}
@@ -122,9 +122,9 @@ def _ellipses(classes):
     return (inside & (classes > 0)[..., np.newaxis, np.newaxis]).astype(np.uint8)
 
 
-def _landmarks(rng, boxes, classes, landmark_counts):
+def _landmarks(rng, boxes, classes):
     """Anywhere in their boxes, two of three visible."""
-    counts = np.array([0, *landmark_counts])
+    counts = np.array([0, *LANDMARK_COUNTS])
     there = np.arange(counts.max()) < counts[classes][..., np.newaxis]
     sides = (boxes[..., 2:] - boxes[..., :2])[..., np.newaxis, :]
     places = boxes[..., np.newaxis, :2] + rng.uniform(size=[*there.shape, 2]) * sides

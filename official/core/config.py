@@ -65,11 +65,12 @@ class Config:
     def identity(self) -> dict[str, str]:
         """What makes two experiments the same one: every binding's full name and value.
 
-        `Run.num_seeds` and any `num_trials` are left out: five seeds become ten in the same folder.
+        `Run.num_seeds` and any `num_trials` are left out: five seeds become ten in the same folder;
+        and any `query`: one index answers many.
         """
         return {
             key: _canonical(binding.value) for key, binding in self.source.bindings.items()
-            if key != f'{RUN}.num_seeds' and not key.endswith('.num_trials')}
+            if key != f'{RUN}.num_seeds' and not key.endswith(('.num_trials', '.query'))}
 
     def text(self) -> str:
         """The configuration as one gin file: the head of the file asked for, includes merged,

@@ -53,8 +53,8 @@ class KerasExperiment(model_experiment.ModelExperiment):
       average_start_step: see `official.core.averaging.WeightAverage`.
       calibrate: recompute normalization statistics before the reported number.
       evaluator: called as evaluator(model=, data=, strategy=, split=, final=), gives metrics by
-        name: numbers or arrays, and 'measured_on', a text that is told beside them. `final` is
-        False at the checkpoints. By default Keras' `evaluate`.
+        name: numbers or arrays, and what is told beside them: 'measured_on', a text, and dicts
+        of anything that JSON holds. `final` is False at the checkpoints. By default Keras' `evaluate`.
       check: called as check(rows) with the rows of the history at every checkpoint, before it is
         written; what it raises ends the training.
       split: what the reported number is measured on, 'test' or 'validation'.
@@ -209,7 +209,8 @@ class KerasExperiment(model_experiment.ModelExperiment):
                 logs = self._logs(self.monitor_split, final=False)
             values.update({f'{self.monitor_split}_{name}': float(value)
                            for name, value in logs.items()
-                           if not isinstance(value, str) and not getattr(value, 'ndim', 0)})
+                           if not isinstance(value, (str, dict))
+                           and not getattr(value, 'ndim', 0)})
         if self.monitor is not None:
             if self.monitor not in values:
                 raise ValueError(
@@ -310,7 +311,7 @@ class KerasExperiment(model_experiment.ModelExperiment):
             logs = self._logs(self.split)
         result = {'step': self._step, 'seed': self.seed}
         for name, value in logs.items():
-            if isinstance(value, str):
+            if isinstance(value, (str, dict)):
                 result[name] = value
             elif getattr(value, 'ndim', 0):
                 result[name] = value.tolist()

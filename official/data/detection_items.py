@@ -65,7 +65,7 @@ def checked(item: Item, size: tuple[int, int], landmark_counts: Sequence[int], w
       problems: counts boxes partly outside the image, and items without a segmentation.
 
     Returns:
-      Item whose box is float64 [4], segmentation a list of float32 [n, 2], an RLE or None,
+      Item whose box is float64 [4], segmentation a list of float [n, 2], an RLE or None,
       landmarks float32 [n, 3] or None, and whose area is a float.
 
     Raises:
@@ -156,7 +156,10 @@ def _segmentation(given, size, where):
         if len(polygon) < 3:
             raise ValueError(f'{where}: {what} {_short(points)} has {len(polygon)} points; a '
                              'polygon has at least 3.')
-        polygons.append(polygon.astype(np.float32))
+        # Half the memory where nothing is lost, as with whole pixels; else rounding would move
+        # pixels of the masks that results are compared with.
+        single = polygon.astype(np.float32)
+        polygons.append(single if (single == polygon).all() else polygon)
     return polygons
 
 

@@ -40,7 +40,7 @@ class DetectionTable:
       crowd: bool [I].
       landmarks: float32 [I, K, 3], (x, y, v); zeros after the class's count.
       mini_masks: uint8 [I, S * S / 8], each the mask of an item in its box, as `masks.pack` has it.
-      segmentations: of each item a list of polygons float32 [n, 2], a COCO RLE, or None.
+      segmentations: of each item a list of polygons float [n, 2], a COCO RLE, or None.
       pair_ids: int32 [I], 0 unknown; so the next five.
       styles: int32 [I].
       scales: int32 [I].

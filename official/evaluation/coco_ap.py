@@ -174,7 +174,11 @@ class _Cells:
         value = one[field]
         if self._kind == 'segm':
             value = _run_lengths(what, value, self._sizes[image])
-        elif self._kind == 'keypoints':
+        elif self._kind == 'bbox':
+            value = np.asarray(value, np.float64)
+            if value.shape != (4,) or not np.isfinite(value).all():
+                raise ValueError(f'{what}: bbox {one[field]!r} is not four numbers.')
+        else:
             value = np.asarray(value, np.float64)
             if value.size != 3 * len(self.sigmas(category)):
                 raise ValueError(f'{what}: keypoints has {value.size} numbers; category '
@@ -187,9 +191,11 @@ class _Cells:
 
 
 def _run_lengths(what, segmentation, image) -> dict:
-    """Compressed run lengths of polygons, or of run lengths of either kind."""
+    """Compressed run lengths of polygons (no polygon: no pixel) or of run lengths of either kind."""
     size = [image['height'], image['width']]
     if isinstance(segmentation, list):
+        if not segmentation:
+            return rle.encode(np.zeros(size, np.uint8, order='F'))
         return rle.merge(rle.frPyObjects(segmentation, *size))
     if list(segmentation['size']) != size:
         raise ValueError(f'{what}: segmentation of size {segmentation["size"]} does not fit the '

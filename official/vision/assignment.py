@@ -168,12 +168,14 @@ def sample(labels: tf.Tensor, key: tf.Tensor, number: int,
         raise ValueError(f'sample has number = {number}, which is not positive.')
     if not 0 <= positive_fraction <= 1:
         raise ValueError(f'sample has positive_fraction = {positive_fraction}, outside [0, 1].')
+    labels = tf.convert_to_tensor(labels)
     shape = labels.shape if labels.shape.is_fully_defined() else tf.shape(labels)
     draws = random.uniform(key, shape)
-    # The highest draws of the candidates are a uniform choice; only so many need to be sorted.
+    # The highest draws of the candidates are a uniform choice, and only they need to be sorted.
+    # Two draws are equal once in 2^23; then the lower index is taken, which no test could notice.
     most = int(number * positive_fraction)
     positives, positive = _highest(draws, labels == POSITIVE, most)
-    negatives, negative = _highest(draws, labels == NEGATIVE, number)
+    negatives, negative = _highest(draws, labels != POSITIVE, number)
 
     count = tf.reduce_sum(tf.cast(positive, tf.int32), axis=-1, keepdims=True)
     place = tf.range(number)

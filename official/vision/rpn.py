@@ -110,28 +110,27 @@ class RPN(tf.keras.layers.Layer):
         """
         all_anchors = tf.concat(self.anchors(canvas), 0)
         real = (batch['classes'] > 0) & ~batch['crowd']
-        matched = assignment.match_anchors(
-            all_anchors, batch['boxes'], real, batch['crowd'], self.positive_iou,
-            self.negative_iou)
         centres = (all_anchors[:, :2] + all_anchors[:, 2:]) / 2
         inside = tf.reduce_all(
             centres < tf.reverse(batch['sizes'], [1])[:, tf.newaxis], -1)
-        labels = tf.where(inside, matched.labels, -1)
-        drawn, kinds = assignment.sample(labels, key, self.number, self.positive_fraction)
+        matched = assignment.match_anchors(
+            all_anchors, batch['boxes'], real, batch['crowd'], self.positive_iou,
+            self.negative_iou, inside)
+        drawn, kinds = assignment.sample(
+            matched.labels, key, self.number, self.positive_fraction)
         logits = tf.gather(tf.concat(outputs.logits, 1), drawn, batch_dims=1)
         deltas = tf.gather(tf.concat(outputs.deltas, 1), drawn, batch_dims=1)
         truth = tf.gather(batch['boxes'], tf.gather(matched.indices, drawn, batch_dims=1),
                           batch_dims=1)
         targets = box_ops.encode(truth, tf.gather(all_anchors, drawn), weights=(1, 1, 1, 1))
-        positive = tf.cast(kinds == 1, tf.float32)
-        count = batch_statistics.global_mean(tf.reduce_sum(tf.cast(kinds >= 0, tf.float32)))
-        count = tf.maximum(count, 1.0)
+        positive = tf.cast(kinds == assignment.POSITIVE, tf.float32)
+        counted = tf.cast(kinds != assignment.IGNORED, tf.float32)
+        count = tf.maximum(batch_statistics.global_mean(tf.reduce_sum(counted)), 1.0)
         entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=positive, logits=logits)
-        size = tf.abs(deltas - tf.where(kinds[..., tf.newaxis] == 1, targets, 0.0))
+        size = tf.abs(deltas - tf.where(positive[..., tf.newaxis] > 0, targets, 0.0))
         smooth = tf.where(size < 1 / 9, 4.5 * tf.square(size), size - 1 / 18)
         return {
-            'rpn_cls_loss': tf.reduce_sum(
-                entropy * tf.cast(kinds >= 0, tf.float32)) / count,
+            'rpn_cls_loss': tf.reduce_sum(entropy * counted) / count,
             'rpn_box_loss': tf.reduce_sum(smooth * positive[..., tf.newaxis]) / count}
 
     def propose(self, outputs: Outputs, canvas: Sequence[int], sizes: tf.Tensor,

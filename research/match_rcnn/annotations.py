@@ -42,8 +42,8 @@ class Annotation:
     Attributes:
       source: detection_table.USER or detection_table.SHOP.
       pair_id: of the images of the same garments.
-      items: in the order of their numbers. Boxes are float32 [4], landmarks float32 [n, 3] with
-        the n of the category, segmentations lists of float32 [m, 2].
+      items: in the order of their numbers. Boxes are float64 [4], landmarks float64 [n, 3] with
+        the n of the category, segmentations lists of float64 [m, 2].
     """
 
     source: int
@@ -137,11 +137,11 @@ def _numbers(values, name, where):
     if not isinstance(values, list) or not set(map(type, values)) <= {int, float}:
         raise ValueError(f'{where}: {name} {_short(values)} is no list of numbers.')
     try:
-        with np.errstate(over='ignore'):
-            array = np.array(values, np.float32)
+        array = np.array(values, np.float64)
     except OverflowError:
         array = np.full(1, np.inf)
-    if not np.isfinite(array).all():
+    # Tables have float32, for which what is finite here may be too much.
+    if not (np.abs(array) <= np.finfo(np.float32).max).all():
         raise ValueError(f'{where}: {name} {_short(values)} has a number that is not finite.')
     return array
 
@@ -192,9 +192,10 @@ def _short(value):
 
 
 def to_json(annotation: Annotation) -> str:
-    """The text of a file that `parse` makes the same annotation of, bit for bit in float32.
+    """The text of a file that `parse` makes the same annotation of, bit for bit.
 
-    Whole coordinates are written as whole numbers, as in the data set.
+    Whole coordinates are written as whole numbers, as in the data set. Landmarks that are None are
+    written as not labelled.
     """
     fields: dict[str, Any] = {
         'source': {code: name for name, code in SOURCES.items()}[annotation.source],
@@ -217,6 +218,5 @@ def to_json(annotation: Annotation) -> str:
 
 
 def _plain(values: np.ndarray | Sequence) -> list[int | float]:
-    # The shortest decimal of a float32 is read back as the same float32.
-    return [int(value) if value == np.floor(value) else float(str(value))
-            for value in np.asarray(values, np.float32).reshape(-1)]
+    return [int(value) if value.is_integer() else value
+            for value in np.asarray(values, np.float64).reshape(-1).tolist()]

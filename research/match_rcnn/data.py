@@ -101,3 +101,10 @@ class MatchData:
                    rows: np.ndarray | None = None) -> tf.data.Dataset:
         """Every image of a split once, or those of some rows of its table, in order."""
         return self._pipeline(split).evaluation(self.evaluation_batch, input_context, rows)
+
+    def problems(self, split: str) -> dict[str, dict]:
+        """What was wrong with the files of a split and was handled: count and first files."""
+        problems = self.table(split).problems.as_dict()
+        if split in self._pipelines:
+            problems |= self._pipelines[split].problems.as_dict()
+        return problems

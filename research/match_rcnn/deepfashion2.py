@@ -24,7 +24,7 @@ class Entry(NamedTuple):
 
     image_id: int
     image: str
-    annotation: str
+    annotation: str | None  # None: it has none.
 
 
 def load(folder: str | os.PathLike, problems: problems_lib.Problems | None = None,
@@ -124,8 +124,10 @@ def look(entries: list[Entry]) -> Iterator[tuple[
     """
 
     def read(entry):
-        return (entry, _or_error(image_files.header, entry.image, FileNotFoundError),
-                _or_error(annotations.read, entry.annotation, ValueError))
+        header = _or_error(image_files.header, entry.image, FileNotFoundError)
+        if entry.annotation is None:
+            return entry, header, annotations.Annotation(detection_table.UNKNOWN, 0, [])
+        return entry, header, _or_error(annotations.read, entry.annotation, ValueError)
 
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as threads:
         # In blocks: what is read ahead stays in memory.

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 
+from official.data import coco
 from official.data import detection_table
 from official.evaluation import coco_ap
-from research.match_rcnn import levels
 from research.match_rcnn import result_files
 from research.match_rcnn import retrieval_protocol
+from research.match_rcnn import subsets
 
 MAX_DETECTIONS = 20  # Of an image, in the benchmark.
+_OCCLUDED, _VISIBLE = 1, 2  # The v of landmarks.
 
 
 def evaluate(table: detection_table.DetectionTable, detections: Sequence[dict],
@@ -37,7 +40,7 @@ def evaluate(table: detection_table.DetectionTable, detections: Sequence[dict],
 
     Returns:
       'box', 'mask', 'landmarks_visible' and 'landmarks' (visible and occluded): by name of
-      `levels.COLUMNS` what `coco_ap.average_precision` returns. 'retrieval_detected' and
+      `subsets.COLUMNS` what `coco_ap.average_precision` returns. 'retrieval_detected' and
       'retrieval_truth' (ground truth boxes on both sides): what `retrieval_protocol.accuracies`
       returns. What the detections or the table leave out is missing.
 
@@ -45,18 +48,18 @@ def evaluate(table: detection_table.DetectionTable, detections: Sequence[dict],
       ValueError: an image is not in the table or comes twice; or what `coco_ap` raises.
     """
     table = covered(table, detections)
-    subsets = levels.of_items(table)
+    parts = subsets.of_items(table)
+    truth = ground_truth(table)
     metrics = {'box': coco_ap.subset_average_precision(
-        ground_truth(table), _results(detections, 'bbox'), 'bbox', subsets,
+        truth, result_files.boxes(table, detections), 'bbox', parts,
         max_detections=max_detections)}
     if _all_have(detections, 'masks'):
         drawn = np.array([one is not None for one in table.segmentations], bool)
         metrics['mask'] = coco_ap.subset_average_precision(
-            ground_truth(table), _results(detections, 'segm'), 'segm',
-            {name: mask & drawn for name, mask in subsets.items()},
-            max_detections=max_detections)
+            truth, result_files.masks(table, detections), 'segm',
+            {name: mask & drawn for name, mask in parts.items()}, max_detections=max_detections)
     if _all_have(detections, 'landmarks') and sigmas is not None:
-        metrics.update(_landmarks(table, detections, subsets, sigmas, max_detections))
+        metrics.update(_landmarks(table, detections, parts, sigmas, max_detections))
     if _all_have(detections, 'embeddings'):
         found = retrieve(table, detections, weight, min_gallery_score)
         for name, (_, judgement) in found.items():
@@ -64,23 +67,23 @@ def evaluate(table: detection_table.DetectionTable, detections: Sequence[dict],
     return metrics
 
 
-def _landmarks(table, detections, subsets, sigmas, max_detections) -> dict:
-    offsets, counts = table.landmark_offsets, np.array((0, *table.landmark_counts))
+def _landmarks(table, detections, parts, sigmas, max_detections) -> dict:
+    offsets = table.landmark_offsets
     if len(sigmas) != offsets[-1]:
         raise ValueError(f'{len(sigmas)} sigmas for {offsets[-1]} landmarks of {table.name}.')
-    of_class = {number: np.asarray(sigmas[begin:end]) for number, (begin, end) in enumerate(
-        zip(offsets, offsets[1:]), 1) if begin < end}
-    found = _results(detections, 'keypoints', counts)
-    kept = counts[table.classes] > 0
+    of_category = {category: np.asarray(sigmas[begin:end]) for category, begin, end in zip(
+        table.category_ids, offsets, offsets[1:]) if begin < end}
+    found = result_files.landmarks(table, detections, all_landmarks=False)
+    kept = np.isin(np.array(table.category_ids)[table.classes - 1], list(of_category))
+    parts = {name: mask[kept] for name, mask in parts.items()}
     metrics = {}
-    for name, least in ('landmarks_visible', 2), ('landmarks', 1):
+    for name, least in ('landmarks_visible', _VISIBLE), ('landmarks', _OCCLUDED):
         truth = ground_truth(table, least)
-        truth['categories'] = [one for one in truth['categories'] if one['id'] in of_class]
+        truth['categories'] = [one for one in truth['categories'] if one['id'] in of_category]
         truth['annotations'] = [one for one in truth['annotations']
-                                if one['category_id'] in of_class]
+                                if one['category_id'] in of_category]
         metrics[name] = coco_ap.subset_average_precision(
-            truth, found, 'keypoints', {name: mask[kept] for name, mask in subsets.items()},
-            of_class, max_detections)
+            truth, found, 'keypoints', parts, of_category, max_detections)
     return metrics
 
 
@@ -137,8 +140,8 @@ def covered(table: detection_table.DetectionTable,
     return table.subset(rows)
 
 
-def ground_truth(table: detection_table.DetectionTable, least_v: int = 1) -> dict:
-    """The table as COCO's dictionary, an annotation for each item, in order.
+def ground_truth(table: detection_table.DetectionTable, least_v: int = _OCCLUDED) -> dict:
+    """The table as COCO's dictionary, with an annotation for each item, in order.
 
     Keypoints are those of an item's own class alone. Items without a segmentation have their box.
 
@@ -146,32 +149,25 @@ def ground_truth(table: detection_table.DetectionTable, least_v: int = 1) -> dic
       table: of the images.
       least_v: landmarks of a smaller v count as not labelled; 2: only visible ones are labelled.
     """
-    annotations = []
-    for item, image in enumerate(table.images_of_items()):
-        category, box = int(table.classes[item]), table.boxes[item]
-        points = table.landmarks[item, :table.landmark_counts[category - 1]].astype(np.float64)
-        points[points[:, 2] < least_v] = 0
-        annotations.append({
-            'id': item + 1, 'image_id': int(table.image_ids[image]), 'category_id': category,
-            'bbox': result_files.corner_and_size(box).tolist(), 'area': float(table.areas[item]),
-            'iscrowd': int(table.crowd[item]), 'keypoints': points.reshape(-1),
-            'segmentation': _segmentation(table.segmentations[item], box)})
-    return {
-        'images': [{'id': int(image), 'height': int(height), 'width': int(width)}
-                   for image, (height, width) in zip(table.image_ids, table.sizes)],
-        'categories': [{'id': number, 'name': name}
-                       for number, name in enumerate(table.class_names, 1)],
-        'annotations': annotations}
+    labelled = table.landmarks[..., 2:] >= least_v
+    truth = coco.to_coco(dataclasses.replace(
+        table, landmarks=np.where(labelled, table.landmarks, 0)), landmarks=True)
+    for annotation in truth['annotations']:
+        if not annotation['segmentation']:
+            x, y, width, height = annotation['bbox']
+            annotation['segmentation'] = [
+                [x, y, x + width, y, x + width, y + height, x, y + height]]
+    return truth
 
 
 def summary(metrics: dict) -> dict[str, float]:
     """The overall figures of `evaluate` as one flat dictionary, by names as 'box_ap50'."""
     flat = {}
     for name, result in metrics.items():
-        if name.startswith('retrieval'):
+        if 'queries' in result:
             of_all = {f'{name}_{k}': rate for k, rate in result['overall'].items()}
         else:
-            of_all = {f'{name}_{key.lower()}': result[levels.OVERALL][key]
+            of_all = {f'{name}_{key.lower()}': result[subsets.OVERALL][key]
                       for key in ('AP', 'AP50', 'AP75', 'AR')}
         flat.update({key: value for key, value in of_all.items() if value is not None})
     return flat
@@ -179,34 +175,3 @@ def summary(metrics: dict) -> dict[str, float]:
 
 def _all_have(detections, field) -> bool:
     return bool(detections) and all(field in image for image in detections)
-
-
-def _segmentation(given, box):
-    if given is None:
-        x1, y1, x2, y2 = box.tolist()
-        return [[x1, y1, x2, y1, x2, y2, x1, y2]]
-    if isinstance(given, dict):
-        return given
-    return [np.asarray(polygon, np.float64).reshape(-1).tolist() for polygon in given]
-
-
-def _results(detections, kind, landmark_counts=None) -> list[dict]:
-    """COCO's results, with arrays for lists and classes for the files' categories.
-
-    Landmarks are the class's own, `landmark_counts[class]`; classes without any are left out.
-    """
-    results = []
-    for image in detections:
-        for row, category in enumerate(image['classes'].tolist()):
-            one = {'image_id': int(image['image_id']), 'category_id': category,
-                   'score': float(image['scores'][row])}
-            if kind == 'bbox':
-                one['bbox'] = result_files.corner_and_size(image['boxes'][row])
-            elif kind == 'segm':
-                one['segmentation'] = image['masks'][row]
-            elif landmark_counts[category]:
-                one['keypoints'] = image['landmarks'][row, :landmark_counts[category]]
-            else:
-                continue
-            results.append(one)
-    return results

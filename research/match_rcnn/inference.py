@@ -25,15 +25,15 @@ def detections(model, data, strategy: tf.distribute.Strategy, split: str,
       strategy: what to run under.
       split: of `data`.
       rows: which images; None: all.
-      raw_pixels: compare crops of 16 x 16 pixels, the raw-pixel baseline, in place of the feature
-        vectors.
+      raw_pixels: also give what is inside the boxes as 16 x 16 pixels, for comparison.
 
     Returns:
       A dict an image: 'image_id', 'row' of the table; of its n detections, in the pixels of the
       upright file, boxes float32 [n, 4], classes int32 [n], scores float32 [n], landmarks float32
       [n, K, 3], masks (n RLEs of pycocotools), embeddings float32 [n, units]; and of its ground
       truth truth_embeddings float32 [items, units], in the order of the table. What the model
-      leaves out is missing.
+      leaves out is missing. With `raw_pixels` also 'pixels' and 'truth_pixels', float32
+      [n or items, 768].
     """
     table = data.table(split)
 
@@ -41,8 +41,8 @@ def detections(model, data, strategy: tf.distribute.Strategy, split: str,
     def step(batch):
         found = model.examine(batch['images'], batch['sizes'], batch['boxes'], batch['classes'])
         if raw_pixels:
-            found['embeddings'] = _crops(batch['images'], found['boxes'])
-            found['truth_embeddings'] = _crops(batch['images'], batch['boxes'])
+            found['pixels'] = _crops(batch['images'], found['boxes'])
+            found['truth_pixels'] = _crops(batch['images'], batch['boxes'])
         return found | {name: batch[name] for name in ('index', 'weights', 'scales')} | {
             'truth_classes': batch['classes']}
 
@@ -82,10 +82,11 @@ def _image(one: dict[str, np.ndarray], row: int, table) -> dict:
             [scale_x, scale_y, 1], np.float32)
     if 'masks' in one:
         image['masks'] = encoded(one['masks'][real], boxes, height, width)
-    if 'embeddings' in one:
-        image['embeddings'] = one['embeddings'][real]
-        known = one['truth_classes'] > 0
-        image['truth_embeddings'] = one['truth_embeddings'][known]
+    known = one['truth_classes'] > 0
+    for name in ('embeddings', 'pixels'):
+        if name in one:
+            image[name] = one[name][real]
+            image[f'truth_{name}'] = one[f'truth_{name}'][known]
     return image
 
 

@@ -68,6 +68,7 @@ class MatchRCNN(core_model.Model):
       landmark_counts: landmarks of each class, from class 1 on.
       backbone: called as backbone(seed=seed), an `official.vision.resnet.ResNet`, whose images are
         those of `resnet.preprocess`, with strides 4, 8, 16 and 32.
+      backbone_weights: path of weights of `tf.keras.applications` for it; None: initial ones.
       pyramid: called as pyramid(channels, key).
       proposals: called as proposals(channels, key), a `official.vision.rpn.RPN`.
       sampler: a `RoiSampler`.
@@ -89,6 +90,7 @@ class MatchRCNN(core_model.Model):
     Raises:
       ValueError: if an argument is out of its range, or the matching network needs a stream that
         is left out.
+      FileNotFoundError: if there are no such weights.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class MatchRCNN(core_model.Model):
             num_classes: int = len(categories.CATEGORIES),
             landmark_counts: Sequence[int] = categories.LANDMARK_COUNTS,
             backbone: Callable = resnet.ResNet,
+            backbone_weights: str | None = None,
             pyramid: Callable = fpn.FPN,
             proposals: Callable = rpn.RPN,
             sampler: roi_sampling.RoiSampler = roi_sampling.RoiSampler(),
@@ -141,6 +144,8 @@ class MatchRCNN(core_model.Model):
         self.box_beta = box_beta
         key = random.fold_in(random.make_key(seed), 2 ** 20)  # Beyond the backbone's own.
         self.backbone = backbone(seed=seed)
+        if backbone_weights is not None:
+            self.backbone.load_keras_applications(backbone_weights)
         self.pyramid = pyramid(self.backbone.num_channels, random.fold_in(key, 0))
         depth = self.pyramid.filters
         self.rpn = proposals(depth, random.fold_in(key, 1))

@@ -1,12 +1,12 @@
 """The figures that Ge et al. 2019 print, and those published with the data set.
 
-Columns are `levels.COLUMNS`: three levels each of scale, occlusion, zoom-in and viewpoint, and
+Columns are `subsets.COLUMNS`: three levels each of scale, occlusion, zoom-in and viewpoint, and
 overall.
 """
 
 from __future__ import annotations
 
-from research.match_rcnn import levels
+from research.match_rcnn import subsets
 
 METRICS = ('AP', 'AP50', 'AP75')
 FEATURES = ('class', 'pose', 'mask', 'pose+class', 'mask+class')
@@ -14,7 +14,7 @@ TOP = ('top1', 'top10', 'top20')  # Table 5's overall columns.
 
 
 def _table(*rows: tuple[float, ...]) -> dict[str, dict[str, float]]:
-    return {metric: dict(zip(levels.COLUMNS, row, strict=True))
+    return {metric: dict(zip(subsets.COLUMNS, row, strict=True))
             for metric, row in zip(METRICS, rows, strict=True)}
 
 
@@ -42,7 +42,7 @@ MASK = _table(
 
 
 def _features(*rows: tuple[tuple[float, ...], tuple[float, ...]]) -> dict:
-    columns = (*levels.COLUMNS[:-1], *TOP)
+    columns = (*subsets.COLUMNS[:-1], *TOP)
     return {features: {boxes: dict(zip(columns, row, strict=True))
                        for boxes, row in zip(('truth', 'detected'), pair, strict=True)}
             for features, pair in zip(FEATURES, rows, strict=True)}

@@ -37,20 +37,27 @@ def boxes(table: detection_table.DetectionTable, detections: Sequence[dict]) -> 
             for image, row, head, score in _each(table, detections)]
 
 
-def landmarks(table: detection_table.DetectionTable, detections: Sequence[dict]) -> list[dict]:
-    """Results of landmark estimation: (x, y, 1) of the class's landmarks among those of all
-    classes, 294 in DeepFashion2; the others are zeros. Arguments as of `boxes`."""
+def landmarks(table: detection_table.DetectionTable, detections: Sequence[dict],
+              all_landmarks: bool = True) -> list[dict]:
+    """Results of landmark estimation: x, y and 1 of each landmark of the class.
+
+    Args:
+      table: see `boxes`.
+      detections: see `boxes`; with landmarks.
+      all_landmarks: those of all classes end to end (294 in DeepFashion2), zeros but for the
+        class's, as the benchmark has it; else the class's alone, and nothing of classes without
+        landmarks.
+    """
     offsets, results = table.landmark_offsets, []
     for image, row, head, score in _each(table, detections):
         category = image['classes'][row]
-        count = table.landmark_counts[category - 1]
-        points = np.zeros((offsets[-1], 3))
-        points[offsets[category - 1]:offsets[category]] = np.pad(
-            image['landmarks'][row, :count, :2], ((0, 0), (0, 1)), constant_values=1)
-        # v is a whole number in the benchmark's examples.
-        points = [int(value) if index % 3 == 2 else value
-                  for index, value in enumerate(rounded(points.reshape(-1)))]
-        results.append({**head, 'keypoints': points, 'score': score})
+        begin, end = offsets[category - 1], offsets[category]
+        own = rounded(image['landmarks'][row, :end - begin, :2])
+        own = [value for x, y in own for value in (x, y, 1)]
+        if all_landmarks:
+            own = [0] * (3 * begin) + own + [0] * (3 * (offsets[-1] - end))
+        if own:
+            results.append({**head, 'keypoints': own, 'score': score})
     return results
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from official.data import detection_table
 from official.evaluation import retrieval
-from research.match_rcnn import levels
+from research.match_rcnn import subsets
 
 KS = (1, 5, 10, 15, 20)
 LEVELS_K = 20  # Of Table 5's levels.
@@ -254,13 +254,13 @@ def accuracies(table: detection_table.DetectionTable, judgement: Judgement) -> d
 
     Returns:
       'overall': {'top1', 'top5', 'top10', 'top15', 'top20'} of all queries; 'levels': by column of
-      `levels.COLUMNS` top-20 accuracy of the queries with over 5 shop items; 'queries',
+      `subsets.COLUMNS` top-20 accuracy of the queries with over 5 shop items; 'queries',
       'level_queries' and 'missed': how many there are. Accuracies of no query are None.
     """
     rates = retrieval.hit_rates(judgement.hits, KS)
     many = judgement.shop_items >= LEVELS_MIN_SHOP_ITEMS
     of_level = {}
-    for name, mask in levels.of_items(table).items():
+    for name, mask in subsets.of_items(table).items():
         chosen = many & mask[judgement.items]
         of_level[name] = retrieval.hit_rates(judgement.hits[chosen], [LEVELS_K])[LEVELS_K]
     return {'overall': {f'top{k}': rate for k, rate in rates.items()}, 'levels': of_level,

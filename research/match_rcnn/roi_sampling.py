@@ -21,7 +21,7 @@ class Rois(NamedTuple):
       weights: float32 [b, n], 0 for padding.
       deltas: float32 [b, n, 4], targets of the positive RoIs.
       truth: int32 [b, n], row of the ground truth with the largest IoU.
-      iou: float32 [b, n], that IoU.
+      iou: float32 [b, n], that IoU, of positive RoIs.
     """
 
     boxes: tf.Tensor
@@ -87,24 +87,20 @@ class RoiSampler:
         real = (batch['classes'] > 0) & ~crowd
         boxes = tf.stop_gradient(tf.concat([boxes, truth_boxes], 1))
         valid = tf.concat([valid, real], 1)
-        iou = box_ops.iou(boxes, truth_boxes)
-        iou_real = tf.where(real[:, tf.newaxis], iou, -1.0)
-        best = tf.reduce_max(iou_real, -1)
-        truth = tf.argmax(iou_real, -1, tf.int32)
-        in_crowd = tf.reduce_any(
-            (box_ops.coverage(boxes, truth_boxes) >= self.threshold) & crowd[:, tf.newaxis], -1)
-        positive = best > self.threshold
-        labels = tf.where(positive, 1, tf.where(in_crowd, -1, 0))
-        labels = tf.where(valid, labels, -1)
-        indices, kinds = assignment.sample(labels, key, self.number, self.positive_fraction)
+        matched = assignment.match(
+            boxes, truth_boxes, real, self.threshold, self.threshold, strict=True, crowd=crowd,
+            usable=valid)
+        indices, kinds = assignment.sample(
+            matched.labels, key, self.number, self.positive_fraction)
         chosen = tf.gather(boxes, indices, batch_dims=1)
-        truth = tf.gather(truth, indices, batch_dims=1)
-        classes = tf.gather(batch['classes'], truth, batch_dims=1)
-        deltas = box_ops.encode(tf.gather(truth_boxes, truth, batch_dims=1), chosen)
+        truth = tf.gather(matched.indices, indices, batch_dims=1)
+        of_truth = tf.gather(truth_boxes, truth, batch_dims=1)
+        positive = kinds == assignment.POSITIVE
+        deltas = box_ops.encode(of_truth, chosen)
         return Rois(
             boxes=chosen,
-            classes=tf.where(kinds == 1, classes, 0),
-            weights=tf.cast(kinds >= 0, tf.float32),
-            deltas=tf.where(kinds[..., tf.newaxis] == 1, deltas, 0.0),
+            classes=tf.where(positive, tf.gather(batch['classes'], truth, batch_dims=1), 0),
+            weights=tf.cast(kinds != assignment.IGNORED, tf.float32),
+            deltas=tf.where(positive[..., tf.newaxis], deltas, 0.0),
             truth=truth,
-            iou=tf.gather(best, indices, batch_dims=1))
+            iou=box_ops.iou(chosen[:, :, tf.newaxis], of_truth[:, :, tf.newaxis])[..., 0, 0])

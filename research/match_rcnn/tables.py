@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import html as html_lib
 from collections.abc import Mapping, Sequence
 
 from official.core import figures
 from official.core import page
-from research.match_rcnn import levels
 from research.match_rcnn import published
 from research.match_rcnn import retrieval_protocol
+from research.match_rcnn import subsets
 
 _PAPER = 'paper'
 _BOXES = {'truth': 'ground truth box', 'detected': 'detected box'}
@@ -66,11 +67,11 @@ def precision_tables(metrics: Mapping) -> list[Table]:
         for metric in published.METRICS:
             for name, what, paper in parts:
                 if name in metrics:
-                    measured = [metrics[name][column][metric] for column in levels.COLUMNS]
-                    printed = [paper[metric][column] for column in levels.COLUMNS]
+                    measured = [metrics[name][column][metric] for column in subsets.COLUMNS]
+                    printed = [paper[metric][column] for column in subsets.COLUMNS]
                     rows += [(f'{metric} {what}', *measured), (_PAPER, *printed)]
         if rows:
-            tables.append(Table(f'{title} (Table {number})', ('', *levels.COLUMNS), tuple(rows),
+            tables.append(Table(f'{title} (Table {number})', ('', *subsets.COLUMNS), tuple(rows),
                                 'A detection that fits no item is wrong in every subset.'))
     return tables
 
@@ -92,7 +93,7 @@ def retrieval_table(of_features: Mapping[str, Mapping]) -> Table | None:
             if result is None:
                 continue
             rows.append((f'{features}, {name}',
-                         *(result['levels'][column] for column in levels.COLUMNS[:-1]),
+                         *(result['levels'][column] for column in subsets.COLUMNS[:-1]),
                          *(result['overall'][k] for k in published.TOP)))
             if features in published.RETRIEVAL:
                 rows.append((_PAPER, *published.RETRIEVAL[features][boxes].values()))
@@ -102,7 +103,7 @@ def retrieval_table(of_features: Mapping[str, Mapping]) -> Table | None:
     few, every = counts[0]
     return Table(
         'Consumer-to-shop retrieval (Table 5)',
-        ('', *levels.COLUMNS[:-1], *_TOP_NAMES.values()), tuple(rows),
+        ('', *subsets.COLUMNS[:-1], *_TOP_NAMES.values()), tuple(rows),
         f'Levels: top-{retrieval_protocol.LEVELS_K} accuracy of the {few} queries with at least '
         f'{retrieval_protocol.LEVELS_MIN_SHOP_ITEMS} shop items of their identity. The last '
         f'columns: of all {every} queries. A query that is not detected is not found.')
@@ -144,7 +145,7 @@ def accuracy_curve(metrics: Mapping, features: str = 'pose+class') -> str:
 
 def html(tables: Sequence[Table]) -> str:
     """Tables below each other, with their titles."""
-    return ''.join(f'<h3>{table.title}</h3>{table.html()}' for table in tables)
+    return ''.join(f'<h3>{html_lib.escape(table.title)}</h3>{table.html()}' for table in tables)
 
 
 def _shown(value: float | None) -> str:

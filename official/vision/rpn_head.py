@@ -1,0 +1,73 @@
+"""The convolutions of the region proposal network (Ren et al. 2015, Faster R-CNN, Sec. 3.1)."""
+
+from __future__ import annotations
+
+from typing import Callable, Sequence
+
+import tensorflow as tf
+
+from official.core import checks
+from official.modeling import convolutions
+from official.modeling import random
+
+
+def small_normal(key: tf.Tensor, shape) -> tf.Tensor:
+    """Initial weights N(0, 0.01^2) (Ren et al. 2015, Sec. 3.1.3)."""
+    return random.normal(key, shape, 0.01)
+
+
+class RPNHead(tf.keras.layers.Layer):
+    """A score and a box for each anchor, by weights that all levels share (Lin et al. 2017, Sec. 4.1).
+
+    A 3 x 3 convolution with a ReLU, and two 1 x 1 convolutions, which are computed as one.
+
+    Args:
+      channels: of the levels.
+      num_anchors: anchors of each pixel.
+      key: of the initial weights, int32 [1, 2].
+      filters: of the 3 x 3 convolution; by default as many as `channels`.
+      initializer: initial kernels, called as initializer(key, shape).
+      name: name of the layer, and the scope of its variables.
+
+    Raises:
+      ValueError: if a number is not positive.
+    """
+
+    def __init__(self, channels: int, num_anchors: int, key: tf.Tensor, filters: int | None = None,
+                 initializer: Callable = small_normal, name: str = 'rpn_head'):
+        super().__init__(name=name, dtype='float32', autocast=False)
+        filters = channels if filters is None else filters
+        checks.positive('RPNHead', channels=channels, num_anchors=num_anchors, filters=filters)
+        self.num_anchors = num_anchors
+        keys = [random.fold_in(key, number) for number in range(3)]
+        with tf.name_scope(name):
+            self.conv, self.objectness, self.deltas = (
+                convolutions.Conv(inputs, outputs, size, key, relu=size > 1,
+                                  initializer=initializer, name=part)
+                for key, (part, inputs, outputs, size) in zip(keys, (
+                    ('conv', channels, filters, 3), ('objectness', filters, num_anchors, 1),
+                    ('deltas', filters, 4 * num_anchors, 1)), strict=True))
+        self.built = True
+
+    def call(self, levels: Sequence[tf.Tensor]) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        """Computes scores and boxes, in the order of the anchors: by row, column and anchor.
+
+        Args:
+          levels: [b, h, w, channels] each.
+
+        Returns:
+          For each level the logits of being an object, float32 [b, h w num_anchors], and the deltas
+          of the boxes, float32 [b, h w num_anchors, 4].
+        """
+        together = (self.objectness, self.deltas)
+        kernel = tf.concat([tf.convert_to_tensor(conv.kernel) for conv in together], -1)
+        bias = tf.concat([tf.convert_to_tensor(conv.bias) for conv in together], 0)
+        logits, deltas = [], []
+        for level in levels:
+            x = self.conv(level)
+            x = tf.nn.bias_add(convolutions.convolve(x, kernel), tf.cast(bias, x.dtype))
+            x = tf.cast(x, tf.float32)
+            batch = tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
+            logits.append(tf.reshape(x[..., :self.num_anchors], [batch, -1]))
+            deltas.append(tf.reshape(x[..., self.num_anchors:], [batch, -1, 4]))
+        return logits, deltas

@@ -1,0 +1,162 @@
+"""DeepFashion2 as a TFDS data set: folders as they are handed out, prepared for reading by index.
+
+Importing this module takes seconds, as TFDS does, and makes `tfds.builder('deepfashion2')` work.
+`research.match_rcnn.prepare` is the command, `research.match_rcnn.prepared` the way back.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+from collections.abc import Iterator
+
+# Without it TFDS asks a metadata server of Google's cloud, and waits for an answer.
+os.environ.setdefault('NO_GCE_CHECK', 'true')
+
+import numpy as np  # pylint: disable=g-import-not-at-top
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from official.data import image_files
+from official.data import problems as problems_lib
+from research.match_rcnn import annotations
+from research.match_rcnn import categories
+from research.match_rcnn import deepfashion2
+
+NAME = 'deepfashion2'
+SPLITS = ('train', 'validation', 'test')
+_CODES = ('style', *annotations.LEVELS)
+_AT_ONCE = 64  # Images that are decoded ahead.
+
+
+class Deepfashion2(tfds.core.GeneratorBasedBuilder):
+    """DeepFashion2 (Ge et al. 2019): clothes with boxes, landmarks, masks and pairs of images.
+
+    An example holds: `image`, the file as it is, which may be grey or turned by its EXIF
+    orientation; `image_id`, the number that is its name, and `name`, its path in the folder;
+    `size` (height, width) upright; `source`, -1 where it is not known, and `pair_id`; and `items`:
+    `category` (its id less 1), `bounding_box` (x1, y1, x2, y2) in pixels of the upright image,
+    `landmarks` [39, 3] (x, y, v), zeros after those of the category, `segmentation`, polygons of
+    points (x, y), and the codes `style`, `scale`, `occlusion`, `zoom_in`, `viewpoint` of the files.
+    `annotation` is the text of the JSON file, empty where there is none.
+
+    Images that no decoder reads are skipped, counted and named in the metadata, under `problems`,
+    as is all else that was handled.
+    """
+
+    VERSION = tfds.core.Version('1.0.0')
+    RELEASE_NOTES = {'1.0.0': 'First.'}
+    MANUAL_DOWNLOAD_INSTRUCTIONS = """\
+        The data set is handed out for research that is not commercial, by its authors: see
+        https://github.com/switchablenorms/DeepFashion2. The folder has train/ and validation/, each
+        with image/ and annos/, and may have test/ with image/."""
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        features = tfds.features
+        code = np.int32
+        return tfds.core.DatasetInfo(
+            builder=self, description=type(self).__doc__, disable_shuffling=True,
+            homepage='https://github.com/switchablenorms/DeepFashion2',
+            metadata=tfds.core.MetadataDict(),
+            features=features.FeaturesDict({
+                'image': features.Image(),
+                'image_id': np.int64,
+                'name': features.Text(),
+                'size': features.Tensor(shape=(2,), dtype=np.int32),
+                'source': features.ClassLabel(names=tuple(annotations.SOURCES)),
+                'pair_id': code,
+                'annotation': features.Text(),
+                'items': features.Sequence({
+                    'category': features.ClassLabel(names=categories.NAMES),
+                    'bounding_box': features.Tensor(shape=(4,), dtype=np.float64),
+                    'landmarks': features.Tensor(
+                        shape=(categories.MAX_LANDMARKS, 3), dtype=np.float64),
+                    'segmentation': features.Sequence(features.Sequence(
+                        features.Tensor(shape=(2,), dtype=np.float64))),
+                    **{name: code for name in _CODES},
+                }),
+            }))
+
+    def _split_generators(self, dl_manager):
+        folder = os.fspath(dl_manager.manual_dir)
+        splits = [split for split in SPLITS if os.path.isdir(os.path.join(folder, split))]
+        if not splits:
+            raise FileNotFoundError(f'{folder}: none of the folders {", ".join(SPLITS)}.')
+        found = {}
+        for split in splits:
+            problems = problems_lib.Problems(f'{NAME}, {split}')
+            entries = _entries(folder, split, problems)
+            # Before hours are spent on images.
+            for _, _, annotation in deepfashion2.look(entries):
+                if isinstance(annotation, ValueError):
+                    raise annotation
+            found[split] = entries, problems
+        return {split: self._generate_examples(folder, split, *found[split]) for split in splits}
+
+    def _generate_examples(self, folder, split, entries, problems):
+        for key, (entry, encoded, size, annotation) in enumerate(_readable(entries, problems)):
+            yield key, {
+                'image': encoded, 'image_id': entry.image_id,
+                'name': os.path.relpath(entry.image, folder), 'size': np.array(size, np.int32),
+                'source': annotation.source - 1, 'pair_id': annotation.pair_id,
+                'annotation': _content(entry.annotation),
+                'items': [_example_of(item) for item in annotation.items]}
+        problems.print_summary()
+        metadata = self.info.metadata
+        metadata['problems'] = {**metadata.get('problems', {}), split: problems.as_dict()}
+
+
+def _entries(folder, split, problems):
+    path = os.path.join(folder, split)
+    if os.path.isdir(os.path.join(path, deepfashion2.ANNOTATIONS)) or split != 'test':
+        return deepfashion2.find(path, problems)
+    images = deepfashion2.files(os.path.join(path, deepfashion2.IMAGES), image_files.SUFFIXES)
+    return [deepfashion2.Entry(number, images[number], None) for number in sorted(images)]
+
+
+def _readable(entries, problems) -> Iterator:
+    """(entry, encoded image, (height, width), annotation) of images that decode, in order."""
+
+    def examine(found):
+        entry, header, annotation = found
+        if header is None or isinstance(header, FileNotFoundError):
+            return found, None
+        encoded = _content(entry.image)
+        try:
+            with tf.device('CPU:0'):
+                tf.io.decode_image(encoded, channels=3, expand_animations=False)
+        except tf.errors.OpError:
+            return (entry, None, annotation), None
+        return found, encoded
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
+        for block in _blocks(deepfashion2.look(entries), _AT_ONCE):
+            for (entry, header, annotation), encoded in threads.map(examine, block):
+                if isinstance(annotation, ValueError):
+                    raise annotation
+                if image_files.note(header, entry.image, entry.image, problems):
+                    yield entry, encoded, header.upright, annotation
+
+
+def _content(path):
+    if path is None:
+        return b''
+    with open(path, 'rb') as file:
+        return file.read()
+
+
+def _blocks(values, size):
+    block = []
+    for value in values:
+        block.append(value)
+        if len(block) == size:
+            yield block
+            block = []
+    yield block
+
+
+def _example_of(item):
+    landmarks = np.zeros([categories.MAX_LANDMARKS, 3])
+    landmarks[:len(item.landmarks)] = item.landmarks
+    return {'category': item.category - 1, 'bounding_box': item.box, 'landmarks': landmarks,
+            'segmentation': item.segmentation, **{name: getattr(item, name) for name in _CODES}}

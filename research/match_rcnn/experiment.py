@@ -1,0 +1,73 @@
+"""Training of Match R-CNN with the tables of the paper and the files of its benchmark."""
+
+from __future__ import annotations
+
+import os
+
+from official.core import keras_experiment
+from official.core import page
+from official.core import report
+from official.core import run_folder
+from research.match_rcnn import evaluation
+from research.match_rcnn import inference
+from research.match_rcnn import result_files
+from research.match_rcnn import tables
+
+
+class MatchExperiment(keras_experiment.KerasExperiment):
+    """A `KerasExperiment` whose evaluation also leaves the benchmark's files in `<run_dir>/results`
+    and whose report begins with Tables 2 to 5 and Figure 6 (d).
+
+    Its evaluator is a `MatchEvaluation`. Arguments are those of `KerasExperiment`.
+    """
+
+    def _logs(self, split, final=True):
+        if not final:
+            return super()._logs(split, final)
+        found = inference.detections(
+            self.model, self.data, self.strategy, split,
+            raw_pixels=self.evaluator.raw_pixels and bool(self.model.matching_network))
+        table = self.data.table(split)
+        if self.is_chief:
+            retrieved = evaluation.retrieve(
+                evaluation.covered(table, found), found, self._distance_weights())
+            result_files.write(os.path.join(self.run_dir, 'results'), table, found,
+                               retrieved['detected'][0] if retrieved else None)
+        logs = self.evaluator.measure(self.model, table, found)
+        problems = {split: self.data.problems(split) for split in ('train', split)}
+        return logs | {'problems': problems}
+
+    def _distance_weights(self):
+        network = self.model.matching_network
+        return network.distance_weights.numpy() if network else None
+
+    def own_sections(self):
+        path = os.path.join(self.run_dir, run_folder.RESULT)
+        if not os.path.exists(path):
+            return []
+        result = report.read_result(path)
+        sections = self._tables(result['tables']) if 'tables' in result else []
+        problems = [(split, kind, found['count'], ', '.join(found['files']))
+                    for split, kinds in result.get('problems', {}).items()
+                    for kind, found in kinds.items()]
+        if problems:
+            sections.append(page.Section('What the data had to have mended', page.table(
+                problems, ('part', 'what', 'how often', 'the first files'))))
+        return sections
+
+    def _tables(self, metrics):
+        sections = []
+        precision = tables.precision_tables(metrics)
+        if precision:
+            sections.append(page.Section(
+                'Detection, landmarks, masks (Tables 2 to 4)', tables.html(precision)))
+        features = '+'.join(self.model.match_features)
+        rows = {features: metrics} if features else {}
+        raw = {name.replace('pixels', 'retrieval'): values for name, values in metrics.items()
+               if name.startswith('pixels')}
+        retrieval = tables.retrieval_table(rows | ({'raw pixels': raw} if raw else {}))
+        if retrieval is not None:
+            sections.append(page.Section(
+                'Consumer-to-shop retrieval (Table 5, Figure 6 (d))',
+                tables.html([retrieval]) + tables.accuracy_curve(metrics, features)))
+        return sections

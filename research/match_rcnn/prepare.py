@@ -1,0 +1,60 @@
+"""Prepares DeepFashion2 for reading by index, from the folders as they are handed out.
+
+    ./garden python -m research.match_rcnn.prepare --manual_dir=FOLDER --data_dir=TFDS_FOLDER
+
+FOLDER has train/ and validation/, each with image/ and annos/, and may have test/ with image/; at
+least one of them. Every annotation is checked first, then every image is decoded; what can be
+handled is counted and named at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+
+def prepare(manual_dir: str, data_dir: str | None = None):
+    """Writes the data set in TFDS' array_record format, if it is not there yet.
+
+    Args:
+      manual_dir: the folder that has train/ and validation/.
+      data_dir: folder of TFDS data, created where missing; None: TFDS' own.
+
+    Returns:
+      The `tfds.core.DatasetBuilder`.
+
+    Raises:
+      FileNotFoundError: no such folder, or none of the splits in it.
+      ValueError: what `annotations.parse` says of a file.
+    """
+    # TFDS, which takes seconds.
+    from research.match_rcnn import builder  # pylint: disable=g-import-not-at-top
+    from research.match_rcnn import prepared  # pylint: disable=g-import-not-at-top
+    import tensorflow_datasets as tfds  # pylint: disable=g-import-not-at-top
+
+    if not os.path.isdir(manual_dir):
+        raise FileNotFoundError(f'{manual_dir}: no such folder.')
+    made = builder.Deepfashion2(data_dir=data_dir, file_format='array_record')
+    made.download_and_prepare(download_config=tfds.download.DownloadConfig(
+        manual_dir=manual_dir, try_download_gcs=False))
+    for split in made.info.splits:
+        prepared.write_index(made, split)
+    return made
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog='python -m research.match_rcnn.prepare', description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--manual_dir', required=True, help='folder with train/ and validation/')
+    parser.add_argument('--data_dir', help='folder of TFDS data (default: ~/tensorflow_datasets)')
+    options = parser.parse_args(arguments)
+    try:
+        print(prepare(options.manual_dir, options.data_dir).data_path)
+    except (ValueError, OSError) as error:
+        parser.exit(1, f'{error}\n')
+
+
+if __name__ == '__main__':
+    main(sys.argv[1:])

@@ -1,0 +1,175 @@
+"""DeepFashion2 as TFDS has prepared it: its annotations as a table, its images by index.
+
+    builder = prepared.open_builder(data_dir)
+    table = prepared.table_of(builder, 'train')
+    images = detection.Images(table, reader=prepared.Reader(builder, 'train'), ...)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from official.data import detection_table
+from official.data import problems as problems_lib
+from research.match_rcnn import annotations
+from research.match_rcnn import deepfashion2
+
+_AT_ONCE = 64
+
+
+def open_builder(data_dir: str | None = None):
+    """The `tfds.core.DatasetBuilder` of data that `research.match_rcnn.prepare` has written.
+
+    Args:
+      data_dir: folder of TFDS data; None: TFDS' own.
+
+    Raises:
+      FileNotFoundError: there are none, or not for reading by index; the message says what to do.
+    """
+    # TFDS, which takes seconds.
+    from research.match_rcnn import builder  # pylint: disable=g-import-not-at-top
+
+    made = builder.Deepfashion2(data_dir=data_dir)
+    command = ('./garden python -m research.match_rcnn.prepare --manual_dir=... --data_dir='
+               f'{data_dir or "~/tensorflow_datasets"}')
+    if not made.data_path.exists():
+        raise FileNotFoundError(f'{made.data_path}: no prepared data; prepare them by: {command}.')
+    formats = {file_format.value for file_format in made.info.available_file_formats()}
+    if 'array_record' not in formats:
+        raise FileNotFoundError(
+            f'{made.data_path}: prepared as {", ".join(sorted(formats))}, reading by index needs '
+            f'array_record: prepare them in another --data_dir by: {command}.')
+    return made
+
+
+def table_of(builder, split: str) -> detection_table.DetectionTable:
+    """The annotations of a split; as `deepfashion2.load` of the folder it was made of.
+
+    The table's `paths` are in that folder and name images in messages; the images themselves are in
+    the prepared data, see `Reader`. Its `problems` include those of preparing.
+
+    Args:
+      builder: of prepared data, as `open_builder` gives it.
+      split: 'train', 'validation' or 'test'.
+
+    Raises:
+      ValueError: no such split; what `deepfashion2.load` says of annotations.
+    """
+    examples = _examples(builder, split)
+    problems = problems_lib.Problems(f'{builder.data_path}, {split}')
+    met = (builder.info.metadata or {}).get('problems', {}).get(split, {})
+    for kind, found in met.items():
+        problems.add(kind, count=found['count'] - len(found['files']))
+        for file in found['files']:
+            problems.add(kind, file)
+    made = deepfashion2.table_builder(problems.name, problems)
+    for image_id, name, size, content in _index(builder, split, examples):
+        if content:
+            found = annotations.parse(content, f'{name} in {builder.data_path}')
+        else:
+            found = annotations.Annotation(detection_table.UNKNOWN, 0, [])
+        made.add_image(name, image_id, size, found.source, found.items)
+    return made.build()
+
+
+class Reader:
+    """Gives the encoded images of a split inside a tf.data pipeline.
+
+    Args:
+      builder: of prepared data, as `open_builder` gives it.
+      split: 'train', 'validation' or 'test'.
+
+    Raises:
+      ValueError: no such split.
+    """
+
+    def __init__(self, builder, split: str):
+        self._examples = _examples(builder, split)
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __call__(self, rows: tf.Tensor) -> tf.Tensor:
+        """The files, strings [n], of the images in these rows of the table, int64 [n]."""
+
+        def read(rows):
+            return np.array([_bytes(record, 'image')
+                             for record in _records(self._examples, rows.tolist())], object)
+
+        encoded = tf.numpy_function(read, [rows], tf.string, stateful=False)
+        return tf.ensure_shape(encoded, rows.shape)
+
+
+def write_index(builder, split: str) -> None:
+    """Writes the annotations of a split beside the images, if they are not there yet.
+
+    An example holds image and annotation together, so that all of them are read for the latter;
+    with this file that is done once. Where it cannot be written nothing is lost but time.
+    """
+    for _ in _index(builder, split, _examples(builder, split)):
+        pass
+
+
+def _examples(builder, split):
+    import tensorflow_datasets as tfds  # pylint: disable=g-import-not-at-top; takes seconds
+
+    if split not in builder.info.splits:
+        raise ValueError(f'{builder.data_path}: no split {split!r}; there is '
+                         f'{", ".join(sorted(builder.info.splits))}.')
+    # What an example is made of is found faster than by TFDS, which decodes all of it.
+    return builder.as_data_source(
+        split=split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES)
+
+
+def _records(examples, rows):
+    return [tf.train.Example.FromString(record).features.feature
+            for record in examples.__getitems__(rows)]
+
+
+def _bytes(record, name):
+    return record[name].bytes_list.value[0]
+
+
+def _index(builder, split, examples) -> Iterator[tuple[int, str, tuple[int, int], str]]:
+    """Each image's id, name, (height, width) and annotation, from the index file if there is one;
+    else from the examples, and they are written to it."""
+    path = os.path.join(str(builder.data_path), f'annotations-{split}.jsonl')
+    if _is_current(path, builder):
+        with open(path, encoding='utf-8') as file:
+            for line in file:
+                yield json.loads(line)
+        return
+    partial = f'{path}.{os.getpid()}.partial'
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(partial, 'w', encoding='utf-8'))
+        except OSError:
+            file = None
+        for start in range(0, len(examples), _AT_ONCE):
+            rows = list(range(start, min(start + _AT_ONCE, len(examples))))
+            for record in _records(examples, rows):
+                # JSON may be in UTF-16 or UTF-32 as well.
+                content = _bytes(record, 'annotation')
+                line = (record['image_id'].int64_list.value[0],
+                        _bytes(record, 'name').decode(), list(record['size'].int64_list.value),
+                        content.decode(json.detect_encoding(content)))
+                if file is not None:
+                    file.write(json.dumps(line) + '\n')
+                yield line
+    if file is not None:
+        os.replace(partial, path)
+
+
+def _is_current(path, builder):
+    """Whether there is such a file, of these data and not of some that were there before."""
+    try:
+        info = os.path.join(str(builder.data_path), 'dataset_info.json')
+        return os.path.getmtime(path) >= os.path.getmtime(info)
+    except OSError:
+        return False

@@ -1,0 +1,119 @@
+"""What a Match R-CNN's report shows beside the tables: Figures 5 and 6 of Ge et al. 2019."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from official.core import checks
+from official.core import figures
+from official.core import page
+from official.core.page import Section
+from research.match_rcnn import evaluation
+from research.match_rcnn import inference
+from research.match_rcnn import measurement
+from research.match_rcnn import pictures
+
+
+class MatchReport:
+    """The sections with pictures of a report on a `MatchRCNN`.
+
+    - Annotations, and detections with landmarks, skeletons and masks beside them (Figure 6 (a) and
+      (b)), of images at equal distances: none is chosen.
+    - Queries with the items that are retrieved for them, right ones framed in green, wrong ones in
+      red (Figure 6 (c)).
+    - Failures (Figure 5 (a)): the images with the most items missed, those in red.
+
+    Args:
+      images: rows of the first section.
+      queries: rows of the second.
+      failures: pictures of the third.
+      matches: items that are shown for a query.
+      looked_at: images, at equal distances, that are searched for all of this.
+
+    Raises:
+      ValueError: if one of these is too small.
+    """
+
+    def __init__(self, images: int = 6, queries: int = 6, failures: int = 4, matches: int = 5,
+                 looked_at: int = 500):
+        checks.positive('MatchReport', images=images, queries=queries, failures=failures,
+                        matches=matches, looked_at=looked_at)
+        self.images, self.queries, self.failures = images, queries, failures
+        self.matches, self.looked_at = matches, looked_at
+
+    def __call__(self, model, data, key: tf.Tensor) -> list[Section]:
+        """The sections, of the validation images.
+
+        Args:
+          model: a `MatchRCNN` with the weights that are reported.
+          data: its `MatchData`.
+          key: not used: nothing here is random.
+        """
+        del key
+        table = data.table('validation')
+        rows = measurement.some_rows(table, self.looked_at)
+        found = inference.detections(
+            model, data, tf.distribute.get_strategy(), 'validation', rows)
+        return [section for section in (
+            self._detections(table, found), self._retrieval(model, table, found),
+            self._failures(table, found)) if section is not None]
+
+    def _detections(self, table, found):
+        chosen = [found[row] for row in np.unique(
+            np.linspace(0, len(found) - 1, min(self.images, len(found))).round().astype(int))]
+        rows = []
+        for one in chosen:
+            image = pictures.read(table, one['row'])
+            rows.append([pictures.truth(table, one['row'], image) / 255,
+                         pictures.detections(table, one, image) / 255])
+        grid = figures.image_grid(rows, [one['image_id'] for one in chosen],
+                                  ['annotated', 'detected'], large=True)
+        return Section('Boxes, landmarks and masks (Figure 6 (a), (b))', grid + page.paragraph(
+            'Images at equal distances in the validation set; detections with a score of at least '
+            '0.5.', note=True))
+
+    def _retrieval(self, model, table, found):
+        if not model.matching_network or not found:
+            return None
+        looked_at = evaluation.covered(table, found)
+        results = evaluation.retrieve(
+            looked_at, found, model.matching_network.distance_weights.numpy())
+        if 'detected' not in results:
+            return None
+        retrieved, judgement = results['detected']
+        detected = np.flatnonzero(judgement.rows >= 0)
+        if not len(detected):
+            return None
+        chosen = detected[np.unique(np.linspace(
+            0, len(detected) - 1, min(self.queries, len(detected))).round().astype(int))]
+        row_of = {int(identity): row for row, identity in enumerate(looked_at.image_ids)}
+        rows = []
+        for query in chosen:
+            row = judgement.rows[query]
+            matches = [
+                (pictures.read(looked_at, row_of[int(image)]), box, bool(hit))
+                for image, box, hit in list(zip(
+                    retrieved.gallery_image_ids[row], retrieved.gallery_boxes[row],
+                    judgement.hits[query]))[:self.matches]]
+            rows.append([pictures.retrieved(
+                pictures.read(looked_at, row_of[int(retrieved.image_ids[row])]),
+                retrieved.boxes[row], matches) / 255])
+        names = [table.class_names[looked_at.classes[judgement.items[query]] - 1]
+                 for query in chosen]
+        grid = figures.image_grid(rows, names, [''], large=True)
+        return Section('Queries and what was retrieved (Figure 6 (c))', grid + page.paragraph(
+            'Left the consumer\'s image with the detected box, then the nearest items of shops: '
+            'framed in green if the pair and style are the query\'s, else in red.', note=True))
+
+    def _failures(self, table, found):
+        missed = np.array([len(pictures.misses(table, one)) for one in found])
+        worst = [row for row in np.argsort(-missed, kind='stable')[:self.failures] if missed[row]]
+        if not worst:
+            return None
+        grid = figures.image_grid(
+            [[pictures.failure(table, found[row]) / 255] for row in worst],
+            [found[row]['image_id'] for row in worst], [''], large=True)
+        return Section('Failures (Figure 5)', grid + page.paragraph(
+            'The images with the most items missed; their boxes and right classes are in red.',
+            note=True))

@@ -1,0 +1,263 @@
+"""Tests of official.data.coco on small sets made here and on real photographs where they are."""
+
+import copy
+import json
+import os
+import sys
+
+import numpy as np
+from PIL import Image
+import pytest
+from pycocotools import coco as coco_api
+from pycocotools import mask as coco_mask
+
+from official.data import coco
+from official.data import problems
+
+REAL = os.path.join(os.path.dirname(__file__), '../../../../shared/data/coco_tiny')
+KEYPOINTS = ['nose', 'left_eye', 'Right_Eye', 'foot_right', 'foot_left', 'left_only']
+
+
+def save(path, height, width, orientation=1, mode='RGB'):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new(mode, (width, height)).save(path, exif=exif)
+
+
+def annotation(identity, image, category=20, bbox=(1, 2, 3, 4), **options):
+    return {'id': identity, 'image_id': image, 'category_id': category, 'bbox': list(bbox),
+            **options}
+
+
+def content():
+    return {
+        'images': [{'id': 9, 'file_name': 'b.jpg', 'height': 20, 'width': 30},
+                   {'id': 2, 'file_name': 'sub/a.jpg', 'height': 40, 'width': 10}],
+        'annotations': [
+            annotation(5, 2, 20, (1.5, 2, 3, 30), area=17.5, iscrowd=0,
+                       segmentation=[[1.5, 2, 4.5, 2, 4.5, 32]]),
+            annotation(6, 9, 7, (2, 3, 20, 10), keypoints=[3, 4, 2, *[0] * 12, 9, 8, 1],
+                       segmentation=[[2, 3, 22, 3, 22, 13]]),
+            annotation(7, 2, 20, (0, 0, 10, 40), iscrowd=1,
+                       segmentation={'size': [40, 10], 'counts': [0, 400]})],
+        'categories': [{'id': 20, 'name': 'rug'},
+                       {'id': 7, 'name': 'doll', 'keypoints': KEYPOINTS}]}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    save(f'{tmp_path}/images/b.jpg', 20, 30)
+    save(f'{tmp_path}/images/sub/a.jpg', 40, 10)
+    return str(tmp_path)
+
+
+def load(folder, written, **options):
+    with open(f'{folder}/x.json', 'w', encoding='utf-8') as file:
+        file.write(written if isinstance(written, str) else json.dumps(written))
+    return coco.load(f'{folder}/x.json', f'{folder}/images', **options)
+
+
+def test_columns(folder):
+    table = load(folder, content(), mask_size=8)
+    assert table.class_names == ('doll', 'rug') and table.category_ids == (7, 20)
+    assert table.landmark_counts == (6, 0)
+    np.testing.assert_array_equal(table.landmark_flip, [
+        [0, 1, 2, 3, 4, 5], [0, 2, 1, 4, 3, 5], [0, 1, 2, 3, 4, 5]])
+    assert table.paths == [f'{folder}/images/b.jpg', f'{folder}/images/sub/a.jpg']
+    expected = {'image_ids': [9, 2], 'sizes': [[20, 30], [40, 10]], 'sources': [0, 0],
+                'first': [0, 1, 3], 'classes': [1, 2, 2], 'item_ids': [6, 5, 7],
+                'boxes': [[2, 3, 22, 13], [1.5, 2, 4.5, 32], [0, 0, 10, 40]],
+                'crowd': [False, False, True], 'areas': [200, 17.5, 400],
+                'styles': [0, 0, 0], 'pair_ids': [0, 0, 0]}
+    for column, values in expected.items():
+        np.testing.assert_array_equal(getattr(table, column), values, column)
+    np.testing.assert_array_equal(table.landmarks[0], [[3, 4, 2], *[[0, 0, 0]] * 4, [9, 8, 1]])
+    assert not table.landmarks[1:].any()
+    masks = np.unpackbits(table.mini_masks, axis=1).reshape(3, 8, 8)
+    rows, columns = np.indices([8, 8])
+    off = rows != columns
+    for mask in masks[:2]:  # The upper right half.
+        np.testing.assert_array_equal(mask[off], (rows < columns)[off])
+    assert masks[2].all() and table.problems.counts == {}
+
+
+def test_back_to_coco(folder):
+    table = load(folder, content())
+    for landmarks, everything, keypoints in (
+            (False, False, None), (True, False, [3, 4, 2, *[0] * 12, 9, 8, 1]),
+            (True, True, [3, 4, 2, *[0] * 12, 9, 8, 1])):
+        back = json.loads(json.dumps(coco.to_coco(table, landmarks, everything)))
+        first = back['annotations'][0]
+        assert {name: first[name] for name in ('id', 'image_id', 'category_id', 'bbox', 'area')} == {
+            'id': 6, 'image_id': 9, 'category_id': 7, 'bbox': [2, 3, 20, 10], 'area': 200}
+        assert first.get('keypoints') == keypoints
+        assert first.get('num_keypoints') == (2 if landmarks else None)
+        assert first['segmentation'] == [[2, 3, 22, 3, 22, 13]] and first['iscrowd'] == 0
+        assert back['annotations'][2]['segmentation'] == {'size': [40, 10], 'counts': [0, 400]}
+        assert back['annotations'][2]['iscrowd'] == 1
+        assert back['annotations'][1].get('keypoints') == (
+            None if not landmarks else [0] * 18 if everything else [])
+        assert back['images'] == [{'id': 9, 'file_name': 'b.jpg', 'height': 20, 'width': 30},
+                                  {'id': 2, 'file_name': 'a.jpg', 'height': 40, 'width': 10}]
+        assert [c['id'] for c in back['categories']] == [7, 20]
+
+
+def test_landmarks_of_all_classes_end_to_end(folder):
+    three = content()
+    three['categories'][0]['keypoints'] = ['a', 'b']
+    three['categories'].append({'id': 30, 'name': 'hat', 'keypoints': ['c', 'd', 'e']})
+    three['annotations'] += [annotation(8, 9, 20, keypoints=[1, 2, 2, 3, 4, 1]),
+                             annotation(9, 9, 30, keypoints=[5, 6, 2, 0, 0, 0, 7, 8, 1])]
+    table = load(folder, three)
+    assert table.landmarks.shape == (5, 6, 3) and table.landmark_offsets == (0, 6, 8, 11)
+    by_id = {a['id']: a for a in coco.to_coco(table, True, True)['annotations']}
+    assert by_id[8]['keypoints'] == [0] * 18 + [1, 2, 2, 3, 4, 1] + [0] * 9
+    assert by_id[9]['keypoints'] == [0] * 24 + [5, 6, 2, 0, 0, 0, 7, 8, 1]
+    assert by_id[9]['num_keypoints'] == 2
+    apart = {a['id']: a for a in coco.to_coco(table, True)['annotations']}
+    assert apart[9]['keypoints'] == [5, 6, 2, 0, 0, 0, 7, 8, 1]
+
+
+def test_images_that_are_not_as_they_should_be(folder, capsys):
+    images = {'none': None, 'text': 'text', 'turned': (10, 40, 6), 'stored': (40, 10, 6),
+              'half': (20, 5, 1), 'other': (40, 13, 1), 'grey': (40, 10, 1, 'L'),
+              'small': (20, 5, 8), 'empty': (40, 10, 1)}
+    written = content()
+    for number, (name, kind) in enumerate(images.items(), 100):
+        written['images'].append(
+            {'id': number, 'file_name': f'{name}.jpg', 'height': 40, 'width': 10})
+        if name != 'empty':
+            written['annotations'].append(annotation(
+                number, number, 20, (1, 4, 3, 6), segmentation=[[1, 4, 4, 4, 1, 10]]))
+        if kind == 'text':
+            open(f'{folder}/images/text.jpg', 'w', encoding='utf-8').close()
+        elif kind is not None:
+            save(f'{folder}/images/{name}.jpg', *kind)
+    written['annotations'] += [annotation(200, 77), annotation(201, 9, bbox=(2, 2, 0, 5))]
+    save(f'{folder}/images/alone.jpg', 5, 5)
+    save(f'{folder}/images/sub/alone.png', 5, 5)
+    open(f'{folder}/images/notes.txt', 'w', encoding='utf-8').close()
+    table = load(folder, written)
+    found = table.problems
+    assert found.counts == {
+        problems.NO_IMAGE: 2, problems.DAMAGED: 1, problems.TURNED: 3, problems.OTHER_SIZE: 2,
+        problems.OTHER_SHAPE: 1, problems.CONVERTED: 1, problems.NO_ITEM: 1, problems.NO_AREA: 1,
+        problems.NO_ANNOTATION: 2}
+    assert found.files(problems.OTHER_SHAPE) == [f'{folder}/images/other.jpg']
+    assert found.files(problems.NO_ANNOTATION) == [
+        f'{folder}/images/alone.jpg', f'{folder}/images/sub/alone.png']
+    assert found.files(problems.NO_AREA) == [f'{folder}/x.json, annotation 201']
+    assert len(capsys.readouterr().err.splitlines()) == len(found.counts)
+    names = [os.path.basename(path)[:-4] for path in table.paths]
+    assert names == ['b', 'a', 'turned', 'stored', 'half', 'grey', 'small', 'empty']
+    boxes = {name: table.boxes[table.items_of(row)].tolist() for row, name in enumerate(names)}
+    sizes = dict(zip(names, table.sizes.tolist()))
+    upright = [[1, 4, 4, 10]]
+    assert boxes['turned'] == boxes['half'] == boxes['grey'] == upright and boxes['empty'] == []
+    assert sizes['turned'] == sizes['half'] == [40, 10]  # Half: the pipeline scales.
+    # Annotated as stored, 40 high and 10 wide. Orientation 6: (x, y) to (40 - y, x), 8: (y, 10 - x).
+    assert sizes['stored'] == sizes['small'] == [10, 40]
+    assert boxes['stored'] == [[30, 1, 36, 4]] and boxes['small'] == [[4, 6, 10, 9]]
+    polygon = table.segmentations[table.first[names.index('stored')]][0]
+    np.testing.assert_array_equal(polygon, [[36, 1], [36, 4], [30, 1]])
+
+
+def test_images_need_not_be_looked_at(folder, capsys):
+    os.remove(f'{folder}/images/b.jpg')
+    given = problems.Problems()
+    assert load(folder, content(), problems=given).num_images == 1
+    assert given.counts == {problems.NO_IMAGE: 1} and capsys.readouterr().err == ''
+    assert load(folder, content(), check_images=False).num_images == 2
+
+
+def changed(part, number, **fields):
+    written = copy.deepcopy(content())
+    written[part][number].update(fields)
+    return written
+
+
+def without(part, number, field):
+    written = content()
+    del written[part][number][field]
+    return written
+
+
+@pytest.mark.parametrize('written, message', [
+    ('{"images": [', 'x.json: damaged, no JSON'),
+    ('[]', 'x.json: no COCO annotations: list at the top'),
+    ({'images': []}, "x.json: no COCO annotations: there is no list 'annotations'"),
+    (without('images', 1, 'height'), r"x.json: images\[1\] has no 'height'"),
+    (without('annotations', 2, 'bbox'), r"x.json: annotations\[2\] has no 'bbox'"),
+    (changed('images', 0, id=2), 'x.json: image id 2 is no whole number or is there twice'),
+    (changed('images', 0, width='wide'), "x.json: image b.jpg has height 20 and width 'wide'"),
+    (changed('categories', 0, id=None), 'x.json: category id None'),
+    (changed('categories', 1, keypoints=['a', 'b', 'a']), 'x.json: two keypoints .* one name'),
+    (changed('annotations', 0, category_id=5),
+     'x.json: annotation 5 has unknown category 5; there is 7, 20'),
+    (changed('annotations', 0, bbox=[1, 2, 3]), r'x.json: annotation 5 has box \[1, 2, 3\]'),
+    (changed('annotations', 0, bbox=[1, 2, -3, 4]),
+     r'x.json, image sub/a.jpg: item 1 \(id 5\): box .* has no area'),
+    (changed('annotations', 0, bbox=[1, 2, float('nan'), 4]), r'\(id 5\): box .* not finite'),
+    (changed('annotations', 0, bbox=[11, 2, 3, 4]), r'\(id 5\): box .* is outside the image'),
+    (changed('annotations', 0, segmentation=[[1, 2, 3, 4]]), r'\(id 5\): polygon 1 .* 2 points'),
+    (changed('annotations', 1, keypoints=[1, 2, 2]), r'\(id 6\): 1 landmarks; category 1 has 6'),
+])
+def test_bad_files(folder, written, message):
+    with pytest.raises(ValueError, match=message):
+        load(folder, written)
+
+
+def test_missing_files(folder):
+    with pytest.raises(FileNotFoundError, match='none.json: no such annotation file'):
+        coco.load(f'{folder}/none.json', folder)
+    load(folder, content())
+    with pytest.raises(FileNotFoundError, match='/none: no such folder of images'):
+        coco.load(f'{folder}/x.json', f'{folder}/none')
+
+
+@pytest.mark.parametrize('name, kind, images, items, crowds, seen', [
+    ('tinycoco', 'instances_train2017', 32, 288, 4, 0),
+    ('tinycoco', 'instances_val2017', 6, 136, 1, 0),
+    ('pose_minicoco', 'person_keypoints_train2017', 30, 87, 1, 53),
+    ('pose_minicoco', 'person_keypoints_val2017', 30, 65, 0, 40)])
+def test_real_photographs(name, kind, images, items, crowds, seen, capsys):
+    if not os.path.isdir(REAL):
+        pytest.skip('The real photographs of coco_tiny are not here.')
+    path = f'{REAL}/{name}/annotations/{kind}.json'
+    table = coco.load(path, f'{REAL}/{name}/images/{kind.rpartition("_")[2]}')
+    assert (table.num_images, table.num_items, table.crowd.sum()) == (images, items, crowds)
+    assert (table.landmarks[..., 2] > 0).any(-1).sum() == seen
+    capsys.readouterr()
+    original, ours = coco_api.COCO(path), coco_api.COCO()
+    ours.dataset = coco.to_coco(table, landmarks=seen > 0)
+    ours.createIndex()
+    overlaps = []
+    for item, identity in enumerate(table.item_ids):
+        was, now = original.anns[identity], ours.anns[identity]
+        for field in 'category_id', 'image_id', 'iscrowd':
+            assert was[field] == now[field]
+        assert was.get('keypoints') == now.get('keypoints')
+        # Some boxes of COCO reach beyond their images, but by rounding alone.
+        np.testing.assert_allclose(was['bbox'], now['bbox'], atol=0.02)
+        mask = original.annToMask(was)
+        np.testing.assert_array_equal(mask, ours.annToMask(now))
+        x1, y1, x2, y2 = np.round(table.boxes[item]).astype(int)
+        if was['iscrowd'] or min(x2 - x1, y2 - y1) < 24:
+            continue
+        # The mini mask at the centres of the box's pixels.
+        side = table.mask_size
+        mini = np.unpackbits(table.mini_masks[item]).reshape(side, side)
+        left, top, right, bottom = table.boxes[item]
+        columns = (np.arange(x1, x2) + .5 - left) / (right - left) * side
+        rows = (np.arange(y1, y2) + .5 - top) / (bottom - top) * side
+        pasted = np.zeros_like(mask)
+        pasted[y1:y2, x1:x2] = mini[np.clip(rows, 0, side - 1).astype(int)[:, None],
+                                    np.clip(columns, 0, side - 1).astype(int)]
+        overlaps.append(coco_mask.iou([coco_mask.encode(np.asfortranarray(pasted))],
+                                      [coco_mask.encode(np.asfortranarray(mask))], [0])[0, 0])
+    assert len(overlaps) > 30 and np.mean(overlaps) > 0.95 and np.min(overlaps) > 0.75
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -175,7 +175,7 @@ def sample(labels: tf.Tensor, key: tf.Tensor, number: int,
     # Two draws are equal once in 2^23; then the lower index is taken, which no test could notice.
     most = int(number * positive_fraction)
     positives, positive = _highest(draws, labels == POSITIVE, most)
-    negatives, negative = _highest(draws, labels != POSITIVE, number)
+    negatives, negative = _highest(draws, labels == NEGATIVE, number)
 
     count = tf.reduce_sum(tf.cast(positive, tf.int32), axis=-1, keepdims=True)
     place = tf.range(number)

@@ -17,6 +17,7 @@ import numpy as np  # pylint: disable=g-import-not-at-top
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from official.data import detection_items
 from official.data import image_files
 from official.data import problems as problems_lib
 from research.match_rcnn import annotations
@@ -38,7 +39,8 @@ class Deepfashion2(tfds.core.GeneratorBasedBuilder):
     `category` (its id less 1), `bounding_box` (x1, y1, x2, y2) in pixels of the upright image,
     `landmarks` [39, 3] (x, y, v), zeros after those of the category, `segmentation`, polygons of
     points (x, y), and the codes `style`, `scale`, `occlusion`, `zoom_in`, `viewpoint` of the files.
-    `annotation` is the text of the JSON file, empty where there is none.
+    `annotation` has the same once more, without rounding to float32, as `annotations.to_json`
+    writes it; it is empty where there is none.
 
     Images that no decoder reads are skipped, counted and named in the metadata, under `problems`,
     as is all else that was handled.
@@ -68,28 +70,23 @@ class Deepfashion2(tfds.core.GeneratorBasedBuilder):
                 'annotation': features.Text(),
                 'items': features.Sequence({
                     'category': features.ClassLabel(names=categories.NAMES),
-                    'bounding_box': features.Tensor(shape=(4,), dtype=np.float64),
+                    'bounding_box': features.Tensor(shape=(4,), dtype=np.float32),
                     'landmarks': features.Tensor(
-                        shape=(categories.MAX_LANDMARKS, 3), dtype=np.float64),
+                        shape=(categories.MAX_LANDMARKS, 3), dtype=np.float32),
                     'segmentation': features.Sequence(features.Sequence(
-                        features.Tensor(shape=(2,), dtype=np.float64))),
+                        features.Tensor(shape=(2,), dtype=np.float32))),
                     **{name: code for name in _CODES},
                 }),
             }))
 
     def _split_generators(self, dl_manager):
         folder = os.fspath(dl_manager.manual_dir)
-        splits = [split for split in SPLITS if os.path.isdir(os.path.join(folder, split))]
-        if not splits:
-            raise FileNotFoundError(f'{folder}: none of the folders {", ".join(SPLITS)}.')
+        splits = splits_of(folder)
         found = {}
         for split in splits:
             problems = problems_lib.Problems(f'{NAME}, {split}')
             entries = _entries(folder, split, problems)
-            # Before hours are spent on images.
-            for _, _, annotation in deepfashion2.look(entries):
-                if isinstance(annotation, ValueError):
-                    raise annotation
+            _check(entries)  # Before hours are spent on images.
             found[split] = entries, problems
         return {split: self._generate_examples(folder, split, *found[split]) for split in splits}
 
@@ -99,11 +96,23 @@ class Deepfashion2(tfds.core.GeneratorBasedBuilder):
                 'image': encoded, 'image_id': entry.image_id,
                 'name': os.path.relpath(entry.image, folder), 'size': np.array(size, np.int32),
                 'source': annotation.source - 1, 'pair_id': annotation.pair_id,
-                'annotation': _content(entry.annotation),
+                'annotation': annotations.to_json(annotation) if entry.annotation else '',
                 'items': [_example_of(item) for item in annotation.items]}
         problems.print_summary()
         metadata = self.info.metadata
         metadata['problems'] = {**metadata.get('problems', {}), split: problems.as_dict()}
+
+
+def splits_of(folder: str) -> list[str]:
+    """Which splits a folder has.
+
+    Raises:
+      FileNotFoundError: none, or there is no such folder.
+    """
+    splits = [split for split in SPLITS if os.path.isdir(os.path.join(folder, split))]
+    if not splits:
+        raise FileNotFoundError(f'{folder}: none of the folders {", ".join(SPLITS)} is there.')
+    return splits
 
 
 def _entries(folder, split, problems):
@@ -114,6 +123,19 @@ def _entries(folder, split, problems):
     return [deepfashion2.Entry(number, images[number], None) for number in sorted(images)]
 
 
+def _check(entries):
+    """Raises ValueError if an annotation cannot be right, also with regard to its image's size."""
+    ignored = problems_lib.Problems()
+    for entry, header, annotation in deepfashion2.look(entries):
+        if isinstance(annotation, ValueError):
+            raise annotation
+        if isinstance(header, image_files.Header):
+            for number, item in enumerate(annotation.items, 1):
+                detection_items.checked(
+                    item, header.upright, categories.LANDMARK_COUNTS,
+                    f'{entry.annotation}: item {number}', entry.annotation, ignored)
+
+
 def _readable(entries, problems) -> Iterator:
     """(entry, encoded image, (height, width), annotation) of images that decode, in order."""
 
@@ -121,7 +143,8 @@ def _readable(entries, problems) -> Iterator:
         entry, header, annotation = found
         if header is None or isinstance(header, FileNotFoundError):
             return found, None
-        encoded = _content(entry.image)
+        with open(entry.image, 'rb') as file:
+            encoded = file.read()
         try:
             with tf.device('CPU:0'):
                 tf.io.decode_image(encoded, channels=3, expand_animations=False)
@@ -138,13 +161,6 @@ def _readable(entries, problems) -> Iterator:
                     yield entry, encoded, header.upright, annotation
 
 
-def _content(path):
-    if path is None:
-        return b''
-    with open(path, 'rb') as file:
-        return file.read()
-
-
 def _blocks(values, size):
     block = []
     for value in values:
@@ -156,7 +172,9 @@ def _blocks(values, size):
 
 
 def _example_of(item):
-    landmarks = np.zeros([categories.MAX_LANDMARKS, 3])
+    landmarks = np.zeros([categories.MAX_LANDMARKS, 3], np.float32)
     landmarks[:len(item.landmarks)] = item.landmarks
-    return {'category': item.category - 1, 'bounding_box': item.box, 'landmarks': landmarks,
-            'segmentation': item.segmentation, **{name: getattr(item, name) for name in _CODES}}
+    return {'category': item.category - 1, 'bounding_box': item.box.astype(np.float32),
+            'landmarks': landmarks,
+            'segmentation': [polygon.astype(np.float32) for polygon in item.segmentation],
+            **{name: getattr(item, name) for name in _CODES}}

@@ -10,7 +10,6 @@ handled is counted and named at the end.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 
 
@@ -33,8 +32,7 @@ def prepare(manual_dir: str, data_dir: str | None = None):
     from research.match_rcnn import prepared  # pylint: disable=g-import-not-at-top
     import tensorflow_datasets as tfds  # pylint: disable=g-import-not-at-top
 
-    if not os.path.isdir(manual_dir):
-        raise FileNotFoundError(f'{manual_dir}: no such folder.')
+    builder.splits_of(manual_dir)
     made = builder.Deepfashion2(data_dir=data_dir, file_format='array_record')
     made.download_and_prepare(download_config=tfds.download.DownloadConfig(
         manual_dir=manual_dir, try_download_gcs=False))

@@ -136,7 +136,7 @@ def _bytes(record, name):
     return record[name].bytes_list.value[0]
 
 
-def _index(builder, split, examples) -> Iterator[tuple[int, str, tuple[int, int], str]]:
+def _index(builder, split, examples) -> Iterator[list]:
     """Each image's id, name, (height, width) and annotation, from the index file if there is one;
     else from the examples, and they are written to it."""
     path = os.path.join(str(builder.data_path), f'annotations-{split}.jsonl')
@@ -147,23 +147,26 @@ def _index(builder, split, examples) -> Iterator[tuple[int, str, tuple[int, int]
         return
     partial = f'{path}.{os.getpid()}.partial'
     with contextlib.ExitStack() as stack:
-        try:
-            file = stack.enter_context(open(partial, 'w', encoding='utf-8'))
-        except OSError:
-            file = None
+        write = None
+        with contextlib.suppress(OSError):
+            write = stack.enter_context(open(partial, 'w', encoding='utf-8')).write
+            stack.callback(_remove, partial)
         for start in range(0, len(examples), _AT_ONCE):
             rows = list(range(start, min(start + _AT_ONCE, len(examples))))
             for record in _records(examples, rows):
-                # JSON may be in UTF-16 or UTF-32 as well.
-                content = _bytes(record, 'annotation')
-                line = (record['image_id'].int64_list.value[0],
+                line = [record['image_id'].int64_list.value[0],
                         _bytes(record, 'name').decode(), list(record['size'].int64_list.value),
-                        content.decode(json.detect_encoding(content)))
-                if file is not None:
-                    file.write(json.dumps(line) + '\n')
+                        _bytes(record, 'annotation').decode()]
+                if write is not None:
+                    write(json.dumps(line) + '\n')
                 yield line
-    if file is not None:
-        os.replace(partial, path)
+        if write is not None:
+            os.replace(partial, path)
+
+
+def _remove(path):
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(path)
 
 
 def _is_current(path, builder):

@@ -196,7 +196,7 @@ class _Upper:
         """Of outwear: the left front."""
         line = self._half(self.neckline)
         corner = self.opening()[-1]
-        return np.concatenate([line, self._hem(self.hem, corner), self.opening()[::-1]])
+        return np.concatenate([line, shape.path([self.hem, corner], -0.01), self.opening()[::-1]])
 
     def opening(self):
         """The edge of outwear's left front, from the top down."""

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.metadata
 import json
 import math
 import pathlib
@@ -45,6 +46,7 @@ LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 1e-5, 0.9, 1e-5
 MIN_LEVEL, MAX_LEVEL, CHANNELS = 2, 6, 256
 NORMS = ('frozen', 'trained')
 NMS = ('library', 'batched')
+OPERATIONS = ('nms', 'roi_align', 'mask_align', 'anchors', 'rois')
 BOX, MASK = 7, 14  # Height and width of the features of a RoI.
 
 
@@ -183,17 +185,17 @@ def forward(given: dict, nms_kind: str):
     return run, detect.get_concrete_function(images[0]).graph, model
 
 
-def operation(name: str, given: dict) -> Callable[[], list[tf.Tensor]]:
+def operation(name: str, given: dict, nms_kind: str = 'library') -> Callable[[], list[tf.Tensor]]:
     """One of OPERATIONS, on a batch of images."""
     batch = int(given['batch'])
     truth = {key: value[:batch] for key, value in truth_of(given).items()}
     candidates = tf.constant(_yxyx(given['candidates'][:batch]))
     scores = tf.constant(given['scores'][:batch])
-    if name == 'nms':
+    proposals = int(given['train_proposals'])
+    if name == 'nms' and nms_kind == 'library':
         return tf.function(lambda: nms.sorted_non_max_suppression_padded(
-            scores, candidates, int(given['train_proposals']), 0.7))
-    if name == 'nms_batched':
-        proposals = int(given['train_proposals'])
+            scores, candidates, proposals, 0.7))
+    if name == 'nms':
         return tf.function(lambda: tf.image.combined_non_max_suppression(
             candidates[:, :, tf.newaxis], scores[..., tf.newaxis], proposals, proposals, 0.7,
             clip_boxes=False)[1::-1])
@@ -205,9 +207,8 @@ def operation(name: str, given: dict) -> Callable[[], list[tf.Tensor]]:
         return lambda: tf.nest.flatten(labelled())
     if name == 'rois':
         sampler = roi_sampler.ROISampler(num_sampled_rois=int(given['rois']))
-        proposals = candidates[:, :int(given['train_proposals'])]
-        return tf.function(
-            lambda: sampler(proposals, truth['gt_boxes'], truth['gt_classes']))
+        return tf.function(lambda: sampler(
+            candidates[:, :proposals], truth['gt_boxes'], truth['gt_classes']))
     size, number = {'roi_align': (BOX, 'rois'), 'mask_align': (MASK, 'positives')}[name]
     aligner = roi_aligner.MultilevelROIAligner(size)
     boxes = candidates[:, :int(given[number])]
@@ -224,9 +225,6 @@ def operation(name: str, given: dict) -> Callable[[], list[tf.Tensor]]:
 
     levels = [tf.constant(level) for level in pyramid(given)]
     return lambda: aligned(levels)
-
-
-OPERATIONS = ('nms', 'nms_batched', 'roi_align', 'mask_align', 'anchors', 'rois')
 
 
 def pyramid(given: dict) -> list[np.ndarray]:
@@ -246,20 +244,20 @@ def _yxyx(boxes: np.ndarray) -> np.ndarray:
 
 
 def timed(run: Callable, repetitions: int, blocks: int) -> dict:
-    """'ms', the mean of each block after one to warm up, and 'first_s' of the first call."""
+    """'ms', the mean of each block after the first call, and 'first_s' of that."""
     forget_peak()
     begin = time.perf_counter()
     run(0)
     first_s = time.perf_counter() - begin
     milliseconds = []
-    for _ in range(1 + blocks):
+    for _ in range(blocks):
         begin = time.perf_counter()
         for number in range(repetitions):
             value = run(number)
         milliseconds.append(1000 * (time.perf_counter() - begin) / repetitions)
     if not math.isfinite(value):
         raise SystemExit(f'The result is {value}: these times do not count.')
-    return {'ms': milliseconds[1:], 'first_s': first_s}
+    return {'ms': milliseconds, 'first_s': first_s}
 
 
 def gflop(graph: tf.Graph) -> float:
@@ -304,7 +302,7 @@ def main() -> None:
     parser.add_argument('--nms', choices=NMS, default=NMS[0])
     parser.add_argument('--label', action='store_true', help='make targets in the pipeline')
     parser.add_argument('--repetitions', type=int, default=1, help='in a block')
-    parser.add_argument('--blocks', type=int, default=3, help='timed, after one to warm up')
+    parser.add_argument('--blocks', type=int, default=3, help='timed, after a first call')
     parser.add_argument('--answers', help='file to write what an operation gives to')
     arguments = parser.parse_args()
     tf.random.set_seed(0)
@@ -312,10 +310,12 @@ def main() -> None:
         given = dict(file)
     result = {}
     if arguments.mode in OPERATIONS:
-        function = operation(arguments.mode, given)
+        function = operation(arguments.mode, given, arguments.nms)
         if arguments.answers:
-            np.savez(arguments.answers, *(value.numpy() for value in tf.nest.flatten(function())))
-        run = lambda number: float(tf.reduce_sum(tf.nest.flatten(function())[0][0]))
+            np.savez(arguments.answers, *(value.numpy() for value in function()))
+
+        def run(number):
+            return float(tf.reduce_sum(function()[0][0]))
     else:
         if arguments.mode == 'step':
             run, graph, model = step(given, arguments.norms, arguments.nms, arguments.label)
@@ -326,7 +326,8 @@ def main() -> None:
     result |= timed(run, arguments.repetitions, arguments.blocks)
     print(json.dumps(result | {
         'memory': {'peak_mb': peak_mb()}, 'libraries': {
-            'tf-models': '2.15.0', 'tensorflow': tf.__version__}}))
+            'tf-models': importlib.metadata.version('tf-models-official'),
+            'tensorflow': tf.__version__}}))
 
 
 if __name__ == '__main__':

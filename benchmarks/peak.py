@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -27,6 +28,27 @@ def gflop_per_s(size: int = 2048, repetitions: int = 10) -> list[float]:
         tf.matmul(a, b)
         rates.append(2e-9 * size ** 3 / (time.perf_counter() - start))
     return rates[1:]
+
+
+def convolution_gflop_per_s(sizes: Sequence[tuple[int, int, int, int]], dtype: str = 'float32',
+                            repetitions: int = 5) -> float:
+    """The highest rate of 3 x 3 convolutions.
+
+    Args:
+      sizes: channels, height, width and images of each.
+      dtype: of the numbers.
+      repetitions: of each size.
+    """
+    rates = []
+    for channels, height, width, number in sizes:
+        x, kernel = (tf.cast(tf.random.stateless_normal(shape, [0, 0]), dtype) for shape in (
+            [number, height, width, channels], [3, 3, channels, channels]))
+        for _ in range(1 + repetitions):
+            start = time.perf_counter()
+            tf.nn.conv2d(x, kernel, 1, 'SAME')
+            seconds = time.perf_counter() - start
+            rates.append(2e-9 * 9 * number * height * width * channels ** 2 / seconds)
+    return max(rates)
 
 
 def gbyte_per_s(kilobytes: int = 100, repetitions: int = 50, sums: int = 100) -> list[float]:

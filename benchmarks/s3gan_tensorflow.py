@@ -19,11 +19,9 @@ of the block to warm up, which has the compilation; 'parameters', 'memory' and '
 from __future__ import annotations
 
 import argparse
-import contextlib
 import functools
 import json
 import math
-import pathlib
 import time
 from collections.abc import Callable
 
@@ -31,6 +29,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import contest
+from benchmarks import peak
 from benchmarks import s3gan
 from official.modeling import optimizers
 from research.s3gan import discriminator
@@ -41,8 +40,8 @@ MODES = ('forward', 'step', 'peak')
 AVERAGE_DECAY = 0.9999
 LEARNING_RATES = 5e-5, 2e-4  # Of the generator and of the discriminator.
 BATCHES = 4  # Of random images.
-# Channels, height and width, and images of the convolutions that the peak is measured with.
-PEAKS = ((192, 64, 8), (384, 32, 8), (768, 16, 8))
+# Channels, height, width and images of the convolutions that the peak is measured with.
+PEAKS = ((192, 64, 64, 8), (384, 32, 32, 8), (768, 16, 16, 8))
 
 
 class _Clock(tf.keras.callbacks.Callback):
@@ -108,7 +107,7 @@ def step_ms(
     images = rng.integers(256, size=(BATCHES, *shape), dtype=np.uint8)
     labels = rng.integers(config.classes, size=(BATCHES, shape[0]), dtype=np.int32)
     clock = _Clock()
-    forget_peak()
+    contest.forget_peak()
     model.fit(tf.data.Dataset.from_tensor_slices((images, labels)).repeat(),
               steps_per_epoch=(1 + blocks) * repetitions, callbacks=[clock], verbose=0)
     _check(int(model.first_bad_step) < 0)
@@ -126,7 +125,7 @@ def forward_ms(
     z = tf.constant(rng.normal(size=(config.batch, net.z_dim)), tf.float32)
     y = tf.constant(rng.integers(config.classes, size=config.batch), tf.int32)
     make = tf.function(lambda z, y: net(z, y), jit_compile=xla)
-    forget_peak()
+    contest.forget_peak()
     marks = [time.perf_counter()]
     for _ in range(1 + blocks):
         for _ in range(repetitions):
@@ -147,24 +146,9 @@ def _check(finite: bool) -> None:
         raise SystemExit('The result is not finite: these times do not count.')
 
 
-def forget_peak() -> None:
-    """The peak of memory counts from here on, where Linux lets it: not from the first weights."""
-    with contextlib.suppress(OSError):
-        pathlib.Path('/proc/self/clear_refs').write_text('5')
-
-
-def gflop_per_s(dtype: str, repetitions: int = 5) -> float:
+def gflop_per_s(dtype: str) -> float:
     """The highest rate of 3 x 3 convolutions of the sizes of the large networks."""
-    rates = []
-    for channels, size, number in PEAKS:
-        x, kernel = (tf.cast(tf.random.stateless_normal(shape, [0, 0]), dtype) for shape in (
-            [number, size, size, channels], [3, 3, channels, channels]))
-        for _ in range(1 + repetitions):
-            start = time.perf_counter()
-            tf.nn.conv2d(x, kernel, 1, 'SAME')
-            seconds = time.perf_counter() - start
-            rates.append(2e-9 * 9 * number * size ** 2 * channels ** 2 / seconds)
-    return max(rates)
+    return peak.convolution_gflop_per_s(PEAKS, dtype)
 
 
 def main() -> None:

@@ -100,6 +100,7 @@ def decoded(batches: tf.data.Dataset, read: Callable, decode: Callable, num_imag
     # To forgive errors, by a dataset inside the map, costs half as much as to decode a small image:
     # several share one.
     few = max(count for count in range(1, _TOGETHER + 1) if size % count == 0)
+    traced = tf.function(decode)  # Once for both of the datasets that have it.
 
     def readable_from(number):
         for candidate in map(int, np.arange(number, number + num_images) % num_images):
@@ -120,7 +121,7 @@ def decoded(batches: tf.data.Dataset, read: Callable, decode: Callable, num_imag
         encoded = examples.map(
             lambda positions, numbers: (read(numbers), positions, numbers)).unbatch()
         return encoded.map(
-            lambda encoded, position, number: (decode(encoded, position), number)).batch(
+            lambda encoded, position, number: (traced(encoded, position), number)).batch(
                 few, drop_remainder=True)
 
     def together(positions, numbers):

@@ -191,7 +191,7 @@ class _Cells:
 
 
 def _run_lengths(what, segmentation, image) -> dict:
-    """Compressed run lengths of polygons (no polygon: no pixel) or of run lengths of either kind."""
+    """Compressed run lengths of polygons (none: no pixel) or of run lengths of either kind."""
     size = [image['height'], image['width']]
     if isinstance(segmentation, list):
         if not segmentation:

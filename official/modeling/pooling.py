@@ -6,12 +6,15 @@ import functools
 
 import tensorflow as tf
 
+from official.modeling import xla
+
 
 def max_pool(x: tf.Tensor, size: int, stride: int) -> tf.Tensor:
-    """Maxima of windows, without padding, as the maximum of shifted images.
+    """Maxima of windows, without padding.
 
-    TensorFlow's own operation has no deterministic gradient under XLA, on no device; this one is
-    made of operations that have. Among equal values the gradient goes to the first, as there.
+    TensorFlow's own operation has no deterministic gradient under XLA, on no device; there this is
+    the maximum of shifted images, made of operations that have. Among equal values the gradient
+    goes to the first, as in TensorFlow's own, which is many times faster elsewhere.
 
     Args:
       x: [batch, height, width, channels].
@@ -21,6 +24,8 @@ def max_pool(x: tf.Tensor, size: int, stride: int) -> tf.Tensor:
     Returns:
       [batch, (height - size) // stride + 1, (width - size) // stride + 1, channels].
     """
+    if not xla.is_compiled():
+        return tf.nn.max_pool2d(x, size, stride, 'VALID')
     rows, columns = ((length - size) // stride + 1 for length in x.shape[1:3])
     down, right = stride * (rows - 1) + 1, stride * (columns - 1) + 1
     return functools.reduce(tf.maximum, [

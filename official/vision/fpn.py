@@ -1,4 +1,7 @@
-"""The feature pyramid network (Lin et al. 2017, "Feature Pyramid Networks for Object Detection")."""
+"""The feature pyramid network.
+
+Lin et al. 2017, "Feature Pyramid Networks for Object Detection".
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from official.modeling import random
 
 
 class FPN(tf.keras.layers.Layer):
-    """Feature maps of a backbone to as many of `filters` channels, and a coarser one (Sec. 3, Fig. 3).
+    """Feature maps of a backbone to as many of `filters` channels, and a coarser one (Sec. 3).
 
     From the coarsest map down: a 1 x 1 convolution, plus the sum of the level above with its pixels
     repeated; on every sum a 3 x 3 convolution. No ReLU. The coarsest output is every second pixel

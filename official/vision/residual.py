@@ -129,8 +129,8 @@ class Block(tf.keras.layers.Layer):
             before = inputs
             for number, (size, filters) in enumerate(zip(self.SIZES, widths), 1):
                 self.convs.append(ConvNorm(
-                    before, filters, size, random.fold_in(key, number), strides=strides if number == 1 else 1,
-                    name=f'conv{number}', **norm))
+                    before, filters, size, random.fold_in(key, number),
+                    strides=strides if number == 1 else 1, name=f'conv{number}', **norm))
                 before = filters
             self.shortcut = None
             if strides > 1 or inputs != outputs:

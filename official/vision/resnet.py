@@ -43,7 +43,7 @@ def preprocess(images: tf.Tensor, sizes: tf.Tensor | None = None) -> tf.Tensor:
 
 
 class ResNet(tf.keras.Model):
-    """Images to the feature maps C2, C3, ...: without arguments ResNet-50, 23 454 912 kernel weights.
+    """Images to the feature maps C2, C3, ...: without arguments those of ResNet-50.
 
     A stem; stages of residual blocks with `width`, 2 `width`, 4 `width`, ... channels inside, each
     stage after the first halving height and width.
@@ -141,16 +141,16 @@ class ResNet(tf.keras.Model):
         x = self.stem(tf.cast(images, self.compute_dtype), training=training)
         if self._pooled:
             x = _pool(x, trained=training and not self.freeze_stages)
-        outputs = []
+        outputs = [self._with_gradient(x, 0)]
         for number, stage in enumerate(self.stages, 1):
-            if number == self.freeze_stages:
-                x = tf.stop_gradient(x)
+            x = outputs[-1]
             for block in stage:
                 x = block(x, training=training)
-            outputs.append(x)
-        if self.freeze_stages == len(self.stages) + 1:
-            outputs[-1] = tf.stop_gradient(x)
-        return outputs
+            outputs.append(self._with_gradient(x, number))
+        return outputs[1:]
+
+    def _with_gradient(self, x, number):
+        return tf.stop_gradient(x) if number < self.freeze_stages else x
 
     def load_keras_applications(self, path: str) -> None:
         """Takes the weights of a ResNet50, 101 or 152 of `tf.keras.applications`.

@@ -17,9 +17,10 @@ def small_normal(key: tf.Tensor, shape) -> tf.Tensor:
 
 
 class RPNHead(tf.keras.layers.Layer):
-    """A score and a box for each anchor, by weights that all levels share (Lin et al. 2017, Sec. 4.1).
+    """A score and a box for each anchor, by weights that all levels share.
 
-    A 3 x 3 convolution with a ReLU, and two 1 x 1 convolutions, which are computed as one.
+    A 3 x 3 convolution with a ReLU, and two 1 x 1 convolutions, which are computed as one (Lin et
+    al. 2017, Sec. 4.1).
 
     Args:
       channels: of the levels.

@@ -1,6 +1,7 @@
 """Match R-CNN (Ge et al. 2019, "DeepFashion2")."""
 
-from __future__ import annotations
+# No `from __future__ import annotations` here: it would stand in the place of the module
+# `annotations` of this package.
 
 __all__ = ['MatchRCNN']
 

@@ -1,4 +1,4 @@
-"""The annotation file of one image of DeepFashion2 (Ge et al. 2019, Sec. 2): JSON, read and written.
+"""An image's annotation file of DeepFashion2 (Ge et al. 2019, Sec. 2): JSON, read and written.
 
     {"source": "user" or "shop", "pair_id": 1, "item1": {...}, "item2": {...}, ...}
 

@@ -10,10 +10,7 @@ import concurrent.futures
 import os
 from collections.abc import Iterator
 
-# Without it TFDS asks a metadata server of Google's cloud, and waits for an answer.
-os.environ.setdefault('NO_GCE_CHECK', 'true')
-
-import numpy as np  # pylint: disable=g-import-not-at-top
+import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
@@ -25,7 +22,6 @@ from research.match_rcnn import categories
 from research.match_rcnn import deepfashion2
 
 NAME = 'deepfashion2'
-SPLITS = ('train', 'validation', 'test')
 _CODES = ('style', *annotations.LEVELS)
 _AT_ONCE = 64  # Images that are decoded ahead.
 
@@ -81,7 +77,7 @@ class Deepfashion2(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager):
         folder = os.fspath(dl_manager.manual_dir)
-        splits = splits_of(folder)
+        splits = deepfashion2.splits_of(folder)
         found = {}
         for split in splits:
             problems = problems_lib.Problems(f'{NAME}, {split}')
@@ -101,18 +97,6 @@ class Deepfashion2(tfds.core.GeneratorBasedBuilder):
         problems.print_summary()
         metadata = self.info.metadata
         metadata['problems'] = {**metadata.get('problems', {}), split: problems.as_dict()}
-
-
-def splits_of(folder: str) -> list[str]:
-    """Which splits a folder has.
-
-    Raises:
-      FileNotFoundError: none, or there is no such folder.
-    """
-    splits = [split for split in SPLITS if os.path.isdir(os.path.join(folder, split))]
-    if not splits:
-        raise FileNotFoundError(f'{folder}: none of the folders {", ".join(SPLITS)} is there.')
-    return splits
 
 
 def _entries(folder, split, problems):

@@ -14,6 +14,7 @@ from research.match_rcnn import annotations
 from research.match_rcnn import categories
 
 IMAGES, ANNOTATIONS = 'image', 'annos'
+SPLITS = ('train', 'validation', 'test')
 MALFORMED = 'annotation that cannot be right (skipped)'
 _THREADS = 16
 _AT_ONCE = 4096
@@ -68,6 +69,18 @@ def table_builder(name: str, problems: problems_lib.Problems) -> detection_table
     """A builder of tables with the classes and landmarks of DeepFashion2."""
     return detection_table.TableBuilder(
         name, categories.NAMES, categories.LANDMARK_COUNTS, categories.landmark_flip(), problems)
+
+
+def splits_of(folder: str) -> list[str]:
+    """Which splits a folder has.
+
+    Raises:
+      FileNotFoundError: none, or there is no such folder.
+    """
+    splits = [split for split in SPLITS if os.path.isdir(os.path.join(folder, split))]
+    if not splits:
+        raise FileNotFoundError(f'{folder}: none of the folders {", ".join(SPLITS)} is there.')
+    return splits
 
 
 def find(folder: str, problems: problems_lib.Problems) -> list[Entry]:

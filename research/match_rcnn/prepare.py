@@ -12,6 +12,9 @@ from __future__ import annotations
 import argparse
 import sys
 
+from research.match_rcnn import deepfashion2
+from research.match_rcnn import prepared
+
 
 def prepare(manual_dir: str, data_dir: str | None = None):
     """Writes the data set in TFDS' array_record format, if it is not there yet.
@@ -27,13 +30,10 @@ def prepare(manual_dir: str, data_dir: str | None = None):
       FileNotFoundError: no such folder, or none of the splits in it.
       ValueError: what `annotations.parse` says of a file.
     """
-    # TFDS, which takes seconds.
-    from research.match_rcnn import builder  # pylint: disable=g-import-not-at-top
-    from research.match_rcnn import prepared  # pylint: disable=g-import-not-at-top
-    import tensorflow_datasets as tfds  # pylint: disable=g-import-not-at-top
+    deepfashion2.splits_of(manual_dir)
+    made = prepared.make_builder(data_dir, 'array_record')
+    import tensorflow_datasets as tfds  # pylint: disable=g-import-not-at-top; takes seconds
 
-    builder.splits_of(manual_dir)
-    made = builder.Deepfashion2(data_dir=data_dir, file_format='array_record')
     made.download_and_prepare(download_config=tfds.download.DownloadConfig(
         manual_dir=manual_dir, try_download_gcs=False))
     for split in made.info.splits:

@@ -32,10 +32,7 @@ def open_builder(data_dir: str | None = None):
     Raises:
       FileNotFoundError: there are none, or not for reading by index; the message says what to do.
     """
-    # TFDS, which takes seconds.
-    from research.match_rcnn import builder  # pylint: disable=g-import-not-at-top
-
-    made = builder.Deepfashion2(data_dir=data_dir)
+    made = make_builder(data_dir)
     command = ('./garden python -m research.match_rcnn.prepare --manual_dir=... --data_dir='
                f'{data_dir or "~/tensorflow_datasets"}')
     if not made.data_path.exists():
@@ -46,6 +43,17 @@ def open_builder(data_dir: str | None = None):
             f'{made.data_path}: prepared as {", ".join(sorted(formats))}, reading by index needs '
             f'array_record: prepare them in another --data_dir by: {command}.')
     return made
+
+
+def make_builder(data_dir: str | None, file_format: str | None = None):
+    """The `builder.Deepfashion2` of a folder of TFDS data, prepared or not."""
+    # Without it TFDS asks a metadata server of Google's cloud, and waits for an answer.
+    os.environ.setdefault('NO_GCE_CHECK', 'true')
+    # TFDS, which takes seconds.
+    from research.match_rcnn import builder  # pylint: disable=g-import-not-at-top
+
+    options = {} if file_format is None else {'file_format': file_format}
+    return builder.Deepfashion2(data_dir=data_dir, **options)
 
 
 def table_of(builder, split: str) -> detection_table.DetectionTable:

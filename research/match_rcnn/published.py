@@ -49,7 +49,8 @@ def _features(*rows: tuple[tuple[float, ...], tuple[float, ...]]) -> dict:
 
 
 # Table 5: top-20 accuracy of queries with over 5 shop items, by level; and of all queries top-1,
-# top-10 and top-20. With ground truth boxes, and with detected ones.
+# top-10 and top-20. With ground truth boxes, and with detected ones. The overall columns are all
+# that is printed of Figure 6(d), a picture.
 RETRIEVAL = _features(
     ((.513, .619, .547, .580, .556, .503, .608, .557, .441, .555, .580, .533, .122, .363, .464),
      (.445, .558, .515, .542, .514, .361, .557, .514, .409, .508, .529, .519, .104, .321, .417)),
@@ -62,10 +63,8 @@ RETRIEVAL = _features(
     ((.679, .738, .685, .711, .695, .651, .742, .699, .569, .677, .719, .678, .214, .510, .607),
      (.623, .696, .661, .685, .659, .568, .708, .667, .566, .659, .676, .657, .200, .463, .564)))
 
-# Figure 6(d) is a picture; that its features are pose and class, the best of Table 5, is a guess.
-CURVE = {boxes: {k: row[k] for k in TOP} for boxes, row in RETRIEVAL['pose+class'].items()}
-
-# With the release of the data set, which is smaller than the paper's: overall.
+# With the release of the data set, which is smaller than the paper's: overall. With which boxes
+# top-20 accuracy was measured is not said.
 RELEASE = {
     'box': {'AP': .638, 'AP50': .789, 'AP75': .745},
     'landmarks_visible': {'AP': .605, 'AP50': .790, 'AP75': .684},

@@ -25,7 +25,6 @@ from research.match_rcnn import annotations
 from research.match_rcnn import deepfashion2
 from research.match_rcnn import levels
 
-_SPLITS = ('train', 'validation', 'test')
 _UNKNOWN = 'unknown'
 _SOURCES = {detection_table.USER: 'user', detection_table.SHOP: 'shop',
             detection_table.UNKNOWN: _UNKNOWN}
@@ -168,7 +167,8 @@ def text(counts: Mapping[str, Any], title: str) -> str:
         add(name, *(one['categories'][name] for one in columns.values()))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ['  '.join([row[0].ljust(widths[0]),
-                        *(cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:])), row[-1]])
+                        *(cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:])),
+                        row[-1]])
              for row in rows]
     return '\n'.join(line.rstrip() for line in lines)
 
@@ -229,7 +229,7 @@ def load(path: str, images: str | None = None) -> dict[str, detection_table.Dete
             raise ValueError(f'{path}: a file in COCO\'s format needs --images, the folder of its '
                              'images.')
         return {os.path.basename(path): coco.load(path, images, check_images=False)}
-    folders = {split: os.path.join(path, split) for split in _SPLITS
+    folders = {split: os.path.join(path, split) for split in deepfashion2.SPLITS
                if os.path.isdir(os.path.join(path, split, deepfashion2.ANNOTATIONS))}
     if os.path.isdir(os.path.join(path, deepfashion2.ANNOTATIONS)):
         folders = {os.path.basename(os.path.normpath(path)): path}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from official.data import detection_table
-from research.match_rcnn import annotations
+from research.match_rcnn.annotations import LEVELS
 
 OVERALL = 'overall'
 _CODES = {f'{name.replace("_", "-")}: {level}': (f'{name}s', code)
-          for name, names in annotations.LEVELS.items() for code, level in enumerate(names, 1)}
+          for name, names in LEVELS.items() for code, level in enumerate(names, 1)}
 # 'scale: small', ..., 'viewpoint: side or back', and 'overall'.
 COLUMNS: tuple[str, ...] = (*_CODES, OVERALL)
 

@@ -12,7 +12,7 @@ from research.match_rcnn import published
 from research.match_rcnn import retrieval_protocol
 from research.match_rcnn import subsets
 
-_PAPER = 'paper'
+_PAPER, _RELEASE = 'paper', 'with the data set'
 _BOXES = {'truth': 'ground truth box', 'detected': 'detected box'}
 _TOP_NAMES = {'top1': 'top-1', 'top10': 'top-10', 'top20': 'top-20'}
 
@@ -69,7 +69,9 @@ def precision_tables(metrics: Mapping) -> list[Table]:
                 if name in metrics:
                     measured = [metrics[name][column][metric] for column in subsets.COLUMNS]
                     printed = [paper[metric][column] for column in subsets.COLUMNS]
-                    rows += [(f'{metric} {what}', *measured), (_PAPER, *printed)]
+                    release = [None] * (len(printed) - 1) + [published.RELEASE[name][metric]]
+                    rows += [(f'{metric} {what}', *measured), (_PAPER, *printed),
+                             (_RELEASE, *release)]
         if rows:
             tables.append(Table(f'{title} (Table {number})', ('', *subsets.COLUMNS), tuple(rows),
                                 'A detection that fits no item is wrong in every subset.'))
@@ -106,7 +108,8 @@ def retrieval_table(of_features: Mapping[str, Mapping]) -> Table | None:
         ('', *subsets.COLUMNS[:-1], *_TOP_NAMES.values()), tuple(rows),
         f'Levels: top-{retrieval_protocol.LEVELS_K} accuracy of the {few} queries with at least '
         f'{retrieval_protocol.LEVELS_MIN_SHOP_ITEMS} shop items of their identity. The last '
-        f'columns: of all {every} queries. A query that is not detected is not found.')
+        f'columns: of all {every} queries. A query that is not detected is not found. Published '
+        f'with the data set, top-20 of all: {_listed(published.RELEASE_TOP20)}.')
 
 
 def accuracy_curve(metrics: Mapping, features: str = 'pose+class') -> str:
@@ -146,6 +149,10 @@ def accuracy_curve(metrics: Mapping, features: str = 'pose+class') -> str:
 def html(tables: Sequence[Table]) -> str:
     """Tables below each other, with their titles."""
     return ''.join(f'<h3>{html_lib.escape(table.title)}</h3>{table.html()}' for table in tables)
+
+
+def _listed(values: Mapping[str, float]) -> str:
+    return ', '.join(f'{name} {value:.3f}' for name, value in values.items())
 
 
 def _shown(value: float | None) -> str:

@@ -9,3 +9,7 @@ research.match_rcnn.garments` is its command. From the item to the picture:
 - `backgrounds`, `people`, `outfits`, `scenes`, `effects`: shop and consumer pictures;
 - `annotation`: boxes, landmarks, polygons and levels of what is visible.
 """
+
+from research.match_rcnn.garments.dataset import generate
+
+__all__ = ['generate']

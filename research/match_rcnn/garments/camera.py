@@ -35,13 +35,10 @@ class Camera:
             raise ValueError(f'turn {turn} folds the figure.')
         self.waves = np.zeros([0, 5]) if waves is None else np.asarray(waves, float)
 
-    def _displacement(self, x, y):
-        dx, dy = np.zeros_like(x), np.zeros_like(x)
-        for ax, ay, fx, fy, phase in self.waves:
-            wave = np.sin(2 * np.pi * (fx * x + fy * y + phase)).astype(x.dtype)
-            dx += ax * wave
-            dy += ay * wave
-        return dx, dy
+    def _displacement(self, points):
+        """Of bent points, float [..., 2]."""
+        waves = np.sin(2 * np.pi * (points @ self.waves[:, 2:4].T + self.waves[:, 4]))
+        return waves @ self.waves[:, :2]
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """The figure's points, float [n, 2], in pixels of the canvas."""
@@ -49,12 +46,15 @@ class Camera:
         x, y = points[:, 0], points[:, 1]
         squeeze, shift = self.turn
         x = squeeze * x + shift * np.maximum(1 - (x / _WAIST_REACH) ** 2, 0)
-        bent_x, bent_y = x, y
-        for _ in range(12 if len(self.waves) else 0):  # Waves are flat enough for this to converge.
-            dx, dy = self._displacement(bent_x, bent_y)
-            bent_x, bent_y = x - dx, y - dy
-        flat = np.stack([bent_x, bent_y, np.ones_like(x)], 1) @ self.matrix.T
-        return flat[:, :2] / flat[:, 2:]
+        flat = bent = np.stack([x, y], 1)
+        for _ in range(8 if len(self.waves) else 0):  # Waves are flat enough for this to converge.
+            bent = flat - self._displacement(bent)
+        return self._lens(bent, self.matrix)
+
+    @staticmethod
+    def _lens(points, matrix):
+        mapped = points @ matrix[:, :2].T + matrix[:, 2]
+        return mapped[..., :2] / mapped[..., 2:]
 
     def grid(self, height: int, width: int) -> np.ndarray:
         """Where the canvas's pixels come from.
@@ -69,11 +69,9 @@ class Camera:
         # One coarse cell more all around, so that nothing is extrapolated.
         y, x = np.meshgrid((np.arange(rows) - 0.5) * _COARSE, (np.arange(columns) - 0.5) * _COARSE,
                            indexing='ij')
-        flat = np.stack([x, y, np.ones_like(x)], -1) @ np.linalg.inv(self.matrix).T
-        bent = flat[..., :2] / flat[..., 2:]
-        dx, dy = self._displacement(bent[..., 0], bent[..., 1])
-        turned, y = bent[..., 0] + dx, bent[..., 1] + dy
-        coarse = np.stack([self._unturned(turned), y], -1).astype(np.float32)
+        bent = self._lens(np.stack([x, y], -1), cv2.invert(self.matrix)[1])
+        flat = bent + self._displacement(bent)
+        coarse = np.stack([self._unturned(flat[..., 0]), flat[..., 1]], -1).astype(np.float32)
         fine = cv2.resize(coarse, (columns * _COARSE, rows * _COARSE),
                           interpolation=cv2.INTER_LINEAR)
         return fine[_COARSE:_COARSE + height, _COARSE:_COARSE + width]

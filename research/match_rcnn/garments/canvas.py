@@ -52,7 +52,7 @@ class Canvas:
           layer: a number of `new_layer`.
         """
         cv2.copyTo(colour, mask, self.image[window])
-        self.top[window][mask > 0] = layer
+        np.putmask(self.top[window], mask, layer)
 
     def shadow(self, points: np.ndarray, offset: tuple[float, float], spread: float,
                strength: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Sequence
 
 import cv2
@@ -26,6 +27,7 @@ class Fabric:
     second_tile: np.ndarray
 
     @classmethod
+    @functools.lru_cache(64)
     def of(cls, pattern: prints.Pattern, palette: prints.Palette) -> Fabric:
         other = prints.Palette(palette.second, palette.first, palette.third)
         plain = dataclasses.replace(pattern, kind='plain')
@@ -50,7 +52,11 @@ class View:
     def paint(self, piece: shape.Piece, fabric: Fabric, layer: int,
               marks: Sequence[shape.Mark] = (), folds: Sequence[shape.Fold] = ()) -> None:
         """Paints a piece of a garment with the marks and folds that are on it."""
-        outline = self.camera.project(piece.outline)
+        # All in one go: a projection costs by the call.
+        lines = [piece.outline, *(mark.points for mark in marks),
+                 *((fold.start, fold.end) for fold in folds)]
+        pixels = self.camera.project(np.concatenate(lines))
+        outline, *lines = np.split(pixels, np.cumsum([len(line) for line in lines])[:-1])
         window = self.canvas.window(outline)
         if window is None:
             return
@@ -60,10 +66,12 @@ class View:
         mask = np.zeros(size, np.uint8)
         canvas_lib.fill(mask, [outline - corner], 255)
         colour = self._print(piece, fabric, self.grid[window])
-        self._draw_marks(colour, marks, fabric, corner)
+        for mark, line in zip(marks, lines):
+            self._draw_mark(colour, mark, line - corner, fabric)
         canvas_lib.line(colour, outline - corner, _times(fabric.palette.first, 0.45),
                         max(0.012 * self.scale, 1), closed=True)
-        light = self._light(mask, folds, corner, outline)
+        light = self._light(mask, [(fold, line - corner)
+                                   for fold, line in zip(folds, lines[len(marks):])])
         colour = cv2.multiply(colour, cv2.merge([light] * 3), scale=piece.tone / 128)
         self.canvas.paint(window, mask, colour, layer)
 
@@ -71,6 +79,10 @@ class View:
         pattern = fabric.pattern
         contrast = piece.second or (pattern.extra == 'sleeves' and piece.part.endswith('sleeve'))
         tile = fabric.second_tile if contrast else fabric.tile
+        if pattern.kind == 'plain' and not pattern.extra:  # The weave need not follow the cloth.
+            height, width = grid.shape[:2]
+            return cv2.repeat(tile, -(-height // prints.TILE), -(-width // prints.TILE))[
+                :height, :width].copy()
         factor = prints.TILE / pattern.size
         # Little of a big tile is seen from afar: a small one does not glitter.
         while factor > 1.6 * self.scale and tile.shape[0] > 32:
@@ -98,23 +110,21 @@ class View:
         cover = cv2.remap(cover, place, None, cv2.INTER_LINEAR)
         cv2.copyTo(cv2.remap(picture, place, None, cv2.INTER_NEAREST), cover & 128, colour)
 
-    def _draw_marks(self, colour, marks, fabric, corner):
-        for mark in marks:
-            base = fabric.palette.second if mark.second else fabric.palette.first
-            points = self.camera.project(mark.points) - corner
-            width = mark.width * self.scale
-            if mark.kind == 'line':
-                canvas_lib.line(colour, points, _times(base, mark.tone), width)
-            elif mark.kind == 'discs':
-                canvas_lib.discs(colour, points, _times(base, mark.tone), width)
-            elif mark.second:
-                canvas_lib.fill(colour, [points], _times(base, mark.tone))
-            else:  # The print shows through.
-                shade = np.full(colour.shape[:2], 128, np.uint8)
-                canvas_lib.fill(shade, [points], min(int(128 * mark.tone), 255))
-                colour[:] = cv2.multiply(colour, cv2.merge([shade] * 3), scale=1 / 128)
+    def _draw_mark(self, colour, mark, points, fabric):
+        base = fabric.palette.second if mark.second else fabric.palette.first
+        width = mark.width * self.scale
+        if mark.kind == 'line':
+            canvas_lib.line(colour, points, _times(base, mark.tone), width)
+        elif mark.kind == 'discs':
+            canvas_lib.discs(colour, points, _times(base, mark.tone), width)
+        elif mark.second:
+            canvas_lib.fill(colour, [points], _times(base, mark.tone))
+        else:  # The print shows through.
+            shade = np.full(colour.shape[:2], 128, np.uint8)
+            canvas_lib.fill(shade, [points], min(int(128 * mark.tone), 255))
+            colour[:] = cv2.multiply(colour, cv2.merge([shade] * 3), scale=1 / 128)
 
-    def _light(self, mask, folds, corner, outline):
+    def _light(self, mask, folds):
         """Brightness, 128 as the cloth is: uint8 of the mask's size."""
         height, width = mask.shape
         small = (max(width // _LOW, 2), max(height // _LOW, 2))
@@ -124,10 +134,9 @@ class View:
         inside = cv2.GaussianBlur(bump, (0, 0), max(reach, 0.6), borderType=cv2.BORDER_CONSTANT)
         x, y = self.light
         slope = x * cv2.Sobel(inside, cv2.CV_32F, 1, 0) + y * cv2.Sobel(inside, cv2.CV_32F, 0, 1)
-        light = 90 + 0.18 * inside - slope * (0.09 * reach) * -1
+        light = 90 + 0.18 * inside + slope * (0.09 * reach)
         crease = np.zeros(small[::-1], np.float32)
-        for fold in folds:
-            ends = self.camera.project(np.array([fold.start, fold.end])) - corner
+        for fold, ends in folds:
             canvas_lib.line(crease, ends * ratio, 190 * fold.strength,
                             fold.width * self.scale / _LOW)
         if folds:

@@ -170,8 +170,10 @@ def _upper_folds(made, trunk):
             folds += [
                 shape.Fold(part, tuple(armpit), (sign * 0.10, cut.armpit + 0.16), -0.22, 0.02),
                 shape.Fold(part, (sign * cut.waist, waist), (sign * 0.06, waist + 0.05), -0.2),
-                shape.Fold(part, (sign * cut.waist, waist - 0.06), (sign * 0.1, waist - 0.03), 0.15),
-                shape.Fold(part, (sign * 0.16, cut.length), (sign * 0.12, waist + 0.04), -0.18, 0.04)]
+                shape.Fold(part, (sign * cut.waist, waist - 0.06), (sign * 0.1, waist - 0.03),
+                           0.15),
+                shape.Fold(part, (sign * 0.16, cut.length), (sign * 0.12, waist + 0.04), -0.18,
+                           0.04)]
         if cut.category_id in cuts.DRESSES:
             folds += _drape(part, cut.waist, waist + 0.05, cut.hem, cut.length, 7)
     for side, (axis, outer, inner) in made.sleeves.items():
@@ -249,7 +251,8 @@ def trousers(made):
             marks.append(_line(part, [outer[-3], inner[-3]], 0.6, 0.012))
         folds += [
             shape.Fold(part, tuple(crotch), (sign * 0.2, crotch[1] - 0.12), -0.25, 0.02),
-            shape.Fold(part, tuple(crotch + [0, 0.05]), (sign * 0.24, crotch[1] + 0.02), -0.2, 0.02),
+            shape.Fold(part, tuple(crotch + [0, 0.05]), (sign * 0.24, crotch[1] + 0.02), -0.2,
+                       0.02),
             shape.Fold(part, tuple(outer[8]), tuple((outer[-1] + inner[-1]) / 2), 0.15, 0.05)]
         if cut.category_id == cuts.TROUSERS:
             n = len(inner)

@@ -84,6 +84,9 @@ class Trousers:
         outer = outer + fade * ([side * cut.hip, body.LEG[1]] - outer[0])
         fade = np.clip(1 - t / min(0.2, 0.7 * cut.length), 0, 1)[:, np.newaxis] ** 2
         inner = inner + fade * (self.crotch - inner[0])
+        # Legs that touch are two all the same.
+        apart = 0.004 + 0.06 * np.clip(inner[:, 1] - self.crotch[1], 0, 0.3)
+        inner[:, 0] = side * np.maximum(side * inner[:, 0], apart)
         keep = inner[:, 1] >= self.crotch[1] - 1e-9
         inner = np.concatenate([[self.crotch], inner[keep & (t > 0)]])
         self.outer[side] = np.concatenate([hip, outer])

@@ -141,7 +141,7 @@ def tile(pattern: Pattern, palette: Palette) -> np.ndarray:
         image = _scatter(image, pattern, palette, rng)
     if pattern.kind == 'camouflage':
         image = _camouflage(image, palette, rng)
-    noise = rng.standard_normal([TILE, TILE]).astype(np.float32)
+    noise = rng.standard_normal([TILE, TILE], np.float32)
     if pattern.kind == 'melange':
         rows = cv2.blur(noise, (9, 1), borderType=cv2.BORDER_REFLECT) * 3
         lighter = 255 - first if first.mean() < 128 else -first
@@ -182,7 +182,7 @@ def _scatter(image, pattern, palette, rng):
 
 def _camouflage(image, palette, rng):
     for colour, sigma in ((palette.second, 9), (palette.third, 6)):
-        noise = np.tile(rng.standard_normal([TILE, TILE]).astype(np.float32), (3, 3))
+        noise = np.tile(rng.standard_normal([TILE, TILE], np.float32), (3, 3))
         smooth = cv2.GaussianBlur(noise, (0, 0), sigma)[TILE:2 * TILE, TILE:2 * TILE]
         level = np.quantile(smooth, 0.68)
         image = np.where((smooth > level)[..., np.newaxis], np.float32(colour), image)

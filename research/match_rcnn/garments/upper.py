@@ -11,24 +11,25 @@ from research.match_rcnn.garments import details
 from research.match_rcnn.garments import shape
 
 
-def build(cut: cuts.UpperCut, pose: body.Pose) -> shape.Garment:
+def build(cut: cuts.UpperCut, pose: body.Pose, under: bool = False) -> shape.Garment:
     """Cuts a garment and puts it on a figure.
 
     Args:
       cut: its measures.
       pose: the figure's arms, and whether it is seen from behind.
+      under: it is worn under outwear, below whose sleeves its own begin.
 
     Returns:
       Its pieces and landmarks, in the figure's coordinates.
     """
-    return _Upper(cut, pose).garment
+    return _Upper(cut, pose, under).garment
 
 
 class _Upper:
     """A garment in the making: lines of the left half, mirrored where the pose is of no matter."""
 
-    def __init__(self, cut, pose):
-        self.cut, self.pose = cut, pose
+    def __init__(self, cut, pose, under):
+        self.cut, self.pose, self.under = cut, pose, under
         self.sling = cut.category_id in cuts.SLINGS
         self.sleeved = cut.sleeve > 0 and cut.category_id in (
             cuts.SHORT_SLEEVED + cuts.LONG_SLEEVED)
@@ -131,7 +132,7 @@ class _Upper:
 
     def _armhole(self, side):
         """From the shoulder to the armpit."""
-        bulge = 0.10 if self.sleeved else 0.17
+        bulge = (-0.15 if self.under else 0.10) if self.sleeved else 0.17
         line = shape.path([self.shoulder, self.armpit], bulge)
         return line if side == shape.LEFT else line * [-1, 1]
 
@@ -177,8 +178,6 @@ class _Upper:
         else:
             front = self.edge if self.sling else self.neckline
             back = self._back_neckline()
-            if self.sling:
-                back = np.concatenate([[self.armpit], back])
             inside = np.concatenate([back, shape.mirrored(back), front * [-1, 1], front[::-1]])
             pieces += [shape.Piece('inside', inside, tone=0.55),
                        shape.Piece('body', self._body(front))]

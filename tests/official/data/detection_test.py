@@ -15,6 +15,7 @@ from official.data import problems
 Item = detection_table.Item
 CANVAS = (48, 64)
 NUMBER = 11
+VARIED = {'flip': True, 'min_size': (20, 32), 'seed': 3}
 FLIP = np.array([[0, 1, 2], [1, 0, 2], [0, 1, 2]])
 S = 16
 
@@ -60,6 +61,20 @@ def build(folder, name='set'):
 @pytest.fixture(scope='module')
 def table(tmp_path_factory):
     return build(tmp_path_factory.mktemp('images'))
+
+
+@pytest.fixture(scope='module')
+def whole(table):
+    """What one device reads of each kind, in the most varied way: to make one takes a second."""
+    pipeline = make(table, **VARIED)
+    return {'train': take(pipeline.train(4), 12), 'train_pairs': take(pipeline.train_pairs(4), 12)}
+
+
+@pytest.fixture(scope='module')
+def plain(table):
+    """Training as it is by default."""
+    pipeline = make(table)
+    return {'train': take(pipeline.train(4), 11), 'train_pairs': take(pipeline.train_pairs(4), 10)}
 
 
 def make(table, **options):
@@ -146,7 +161,7 @@ def test_evaluation(table):
     assert batch['weights'].tolist() == [1] * 11 + [0]
     assert not mirrored(batch).any()
     check(table, batch, [32] * 12)
-    some = take(make(table, flip=True, min_size=(20, 32)).evaluation(2, rows=np.array([5, 3, 9])))
+    some = take(make(table, **VARIED).evaluation(2, rows=np.array([5, 3, 9])))
     assert rows_of(some).tolist() == some['index'].tolist() == [5, 3, 9, 9]
     assert some['weights'].tolist() == [1, 1, 1, 0]
     same({name: values[:3] for name, values in some.items()},
@@ -160,7 +175,12 @@ def test_training_with_mirrored_images(table):
     assert len(set(map(tuple, rows.tolist()))) == 20
     assert abs(flips.mean() - .5) < 4 * .5 / np.sqrt(220)
     check(table, batch, [32] * 220)
-    assert not mirrored(take(make(table).train(5), 10)).any()
+
+
+def test_training_by_default(table, plain):
+    for batch in plain.values():
+        assert not mirrored(batch).any()
+        check(table, batch, [32] * len(batch['sizes']))
 
 
 def test_images_of_several_sizes(table):
@@ -196,33 +216,28 @@ def test_mirroring_twice_changes_nothing():
 
 
 @pytest.mark.parametrize('kind', ['train', 'train_pairs'])
-@pytest.mark.parametrize('start', [1, 4, 7])
-def test_started_later_it_is_the_tail(table, kind, start):
-    options = {'flip': True, 'min_size': (20, 32), 'seed': 3}
-    whole = take(getattr(make(table, **options), kind)(4), start + 3)
-    tail = take(getattr(make(table, **options), kind)(4, start), 3)
-    same(tail, {name: values[4 * start:] for name, values in whole.items()})
-    other = take(getattr(make(table, **options | {'seed': 4}), kind)(4, start), 3)
-    assert (rows_of(other) != rows_of(tail)).any()
+def test_started_later_it_is_the_tail(table, whole, kind):
+    pipeline = make(table, **VARIED)
+    start = 5 if kind == 'train' else 7
+    tail = take(getattr(pipeline, kind)(4, start), 3)
+    same(tail, {name: values[4 * start:4 * start + 12] for name, values in whole[kind].items()})
 
 
-@pytest.mark.parametrize('kind', ['train', 'train_pairs', 'evaluation'])
-def test_two_replicas_take_what_one_takes(table, kind):
-    options = {'flip': True, 'min_size': (20, 32)}
-    whole = take(getattr(make(table, **options), kind)(4), 3)
+def test_the_seed_decides(table, whole):
+    batch = take(make(table, **VARIED | {'seed': 4}).train(4), 12)
+    assert (rows_of(batch) != rows_of(whole['train'])).mean() > .7
+    assert 6 < np.sum(mirrored(batch) != mirrored(whole['train'])) < 42
 
-    def parts(pipelines, replicas):
-        for number in range(pipelines):
-            context = tf.distribute.InputContext(pipelines, number, replicas)
-            dataset = getattr(make(table, **options), kind)(4, input_context=context)
-            yield take(dataset, 3 * replicas // pipelines)
 
-    same(next(parts(1, 2)), whole)
-    one, other = parts(2, 2)
-    joined = {name: np.concatenate([
-        part[2 * step:2 * step + 2] for step in range(3)
-        for part in (one[name], other[name])]) for name in one}
-    same(joined, whole)
+@pytest.mark.parametrize('kind', ['train', 'train_pairs'])
+def test_two_replicas_take_what_one_takes(table, whole, kind):
+    pipeline = make(table, **VARIED)
+    read = getattr(pipeline, kind)
+    first = {name: values[:12] for name, values in whole[kind].items()}
+    one, other = (take(read(4, input_context=tf.distribute.InputContext(2, number, 2)), 3)
+                  for number in (0, 1))
+    same({name: np.concatenate([part[2 * step:2 * step + 2] for step in range(3)
+                                for part in (one[name], other[name])]) for name in one}, first)
 
 
 def test_pairs(table):
@@ -240,8 +255,6 @@ def test_pairs(table):
     assert 25 < np.sum(users ^ shops) < 75  # Each by itself.
     for name in 'pair_ids', 'styles':
         np.testing.assert_array_equal(batch[name][::2].max(1), batch[name][1::2].max(1))
-    # The order is none of single images.
-    assert pipeline.train_pairs(4).element_spec == pipeline.train(4).element_spec
     with pytest.raises(ValueError, match='batch size 3: pairs make an even number of images'):
         pipeline.train_pairs(3)
     with pytest.raises(ValueError, match='batch size 3 cannot be divided evenly among 2 replicas'):
@@ -266,45 +279,38 @@ def damage(path, how):
         path.write_bytes(contents.getvalue()[:-300])
 
 
-@pytest.mark.parametrize('how', ['missing', 'text', 'empty', 'truncated PNG', 'truncated JPEG'])
-def test_damaged_images_are_skipped_and_counted(how, tmp_path, capfd):
+DAMAGES = {3: 'missing', 4: 'text', 6: 'empty', 8: 'truncated PNG', 10: 'truncated JPEG'}
+
+
+def test_damaged_images_are_skipped_and_counted(plain, tmp_path, capfd):
     table = build(tmp_path)
-    for row in 3, 4, 10:
+    for row, how in DAMAGES.items():
         damage(tmp_path / f'{row}.png', how)
-    instead = {3: 5, 4: 5, 10: 0}
+    instead = {3: 5, 4: 5, 6: 7, 8: 9, 10: 0}
     pipeline = make(table)
-    whole = take(make(build_other(table, tmp_path)).train(4), 11)
     batch = take(pipeline.train(4), 11)
-    assert rows_of(batch).tolist() == [instead.get(row, row) for row in rows_of(whole)]
+    assert rows_of(batch).tolist() == [instead.get(row, row) for row in rows_of(plain['train'])]
     check(table, batch, [32] * 44)  # With its own boxes.
-    assert pipeline.problems.counts == {problems.DAMAGED: 3}
-    assert set(pipeline.problems.files(problems.DAMAGED)) == {
-        f'{tmp_path}/{row}.png' for row in (3, 4, 10)}
-    assert sum('is skipped' in line for line in capfd.readouterr().err.splitlines()) == 3
+    assert pipeline.problems.counts == {problems.DAMAGED: 5}
+    assert sum('is skipped' in line for line in capfd.readouterr().err.splitlines()) == 5
+    assert pipeline.skipped.indices == set(DAMAGES)
     batch = take(pipeline.evaluation(4))
-    assert batch['weights'].tolist() == [1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 0, 0]
+    assert batch['weights'].tolist() == [1, 1, 1, 0, 0, 1, 0, 1, 0, 1, 0, 0]
     used = batch['weights'] > 0
-    assert rows_of(batch)[used].tolist() == batch['index'][used].tolist() == [0, 1, 2, 5, 6, 7, 8, 9]
-    assert pipeline.problems.counts == {problems.DAMAGED: 3}
+    assert rows_of(batch)[used].tolist() == batch['index'][used].tolist() == [0, 1, 2, 5, 7, 9]
+    assert pipeline.problems.counts == {problems.DAMAGED: 5}
 
 
-def build_other(table, tmp_path):
-    """The same table, of whole files."""
-    folder = tmp_path / 'whole'
-    folder.mkdir()
-    return build(folder, table.name)
-
-
-def test_a_pair_with_a_damaged_image_is_skipped(tmp_path, capfd):
+def test_a_pair_with_a_damaged_image_is_skipped(plain, tmp_path, capfd):
     table = build(tmp_path)
-    whole = rows_of(take(make(table).train_pairs(4), 10)).reshape(-1, 2).tolist()
     damage(tmp_path / '3.png', 'text')
     damage(tmp_path / '10.png', 'truncated PNG')
     pipeline = make(table)
     batch = take(pipeline.train_pairs(4), 10)
     next_one = {(2, 3): [6, 5], (10, 9): [2, 1]}
     assert rows_of(batch).reshape(-1, 2).tolist() == [
-        next_one.get(tuple(pair), pair) for pair in whole]
+        next_one.get(tuple(pair), pair)
+        for pair in rows_of(plain['train_pairs']).reshape(-1, 2).tolist()]
     check(table, batch, [32] * 40)
     assert set(pipeline.problems.files(problems.DAMAGED)) == {
         f'{tmp_path}/3.png', f'{tmp_path}/10.png'}
@@ -327,25 +333,22 @@ def test_more_items_than_fit():
     builder.add_image('x', 1, (24, 32), items=[
         Item(box, 1, style=k, crowd=k == 4) for k, box in enumerate(boxes)])
     builder.add_image('y', 2, (24, 32), items=[Item(boxes[2], 1, style=9)])
-    contents = io.BytesIO()
-    Image.new('RGB', (32, 24)).save(contents, 'PNG')
+    table = builder.build()
 
-    def batch(max_items):
-        pipeline = detection.DetectionPipeline(
-            builder.build(), (24, 32), 24, 32, max_items,
-            reader=lambda rows: tf.fill(tf.shape(rows), contents.getvalue()))
-        return take(pipeline.evaluation(2))['styles'].tolist(), pipeline.problems.counts
+    def chosen(max_items):
+        pipeline = detection.DetectionPipeline(table, (24, 32), 24, 32, max_items)
+        rows = pipeline._chosen.numpy()
+        return np.where(rows < 0, 0, table.styles[rows]).tolist(), pipeline.problems.counts
 
-    assert batch(2) == ([[1, 3], [9, 0]], {problems.TOO_MANY: 1})
-    assert batch(4) == ([[0, 1, 2, 3], [9, 0, 0, 0]], {problems.TOO_MANY: 1})  # No crowd.
-    assert batch(5) == ([[0, 1, 2, 3, 4], [9, 0, 0, 0, 0]], {})
+    assert chosen(1) == ([[1], [9]], {problems.TOO_MANY: 1})
+    assert chosen(2) == ([[1, 3], [9, 0]], {problems.TOO_MANY: 1})
+    assert chosen(4) == ([[0, 1, 2, 3], [9, 0, 0, 0]], {problems.TOO_MANY: 1})  # No crowd.
+    assert chosen(6) == ([[0, 1, 2, 3, 4, 0], [9, 0, 0, 0, 0, 0]], {})
 
 
 def test_images_without_items_may_be_left_out(table):
     part = table.subset([0, 1, 4, 7])
     part.crowd[0] = True  # The item of row 1.
-    rows = rows_of(take(make(part).train(4), 3))
-    assert sorted(rows) == [0] * 3 + [1] * 3 + [4] * 3 + [7] * 3
     assert set(rows_of(take(make(part, skip_empty=True).train(4), 3))) == {7}
     empty = table.subset([0, 4, 8])
     batch = take(make(empty, flip=True).train(3), 1)
@@ -354,49 +357,50 @@ def test_images_without_items_may_be_left_out(table):
         make(empty, skip_empty=True).train(3)
 
 
-@pytest.mark.parametrize('kind', ['grey', 'rgba', '16', 'jpeg', *range(1, 9)])
-def test_kinds_of_files(kind, tmp_path):
-    """A bright square on black in an image of any kind is where its box says."""
-    upright, box = np.zeros([24, 32, 3], np.uint8), [4, 6, 18, 12]
+KINDS = ('grey', 'rgba', '16', 'jpeg', *range(1, 9))  # Numbers: JPEG of that EXIF orientation.
+
+
+def save(folder, kind):
+    """An image of 24 x 32 pixels, when it is upright, with a bright square on black."""
+    upright = np.zeros([24, 32, 3], np.uint8)
     upright[6:12, 4:18] = 200
-    path, exif = f'{tmp_path}/a.{"jpg" if kind == "jpeg" or isinstance(kind, int) else "png"}', None
-    if kind == 'grey':
-        image = Image.fromarray(upright[..., 0])
-    elif kind == 'rgba':
-        image = Image.fromarray(np.concatenate([upright, 255 * (upright[..., :1] < 999)], -1,
-                                               dtype=np.uint8, casting='unsafe'))
-    elif kind == '16':
-        image = Image.fromarray(upright[..., 0].astype(np.uint16) * 257)
-    else:
-        image = Image.fromarray(upright)
-        turns = {2: Image.FLIP_LEFT_RIGHT, 3: Image.ROTATE_180, 4: Image.FLIP_TOP_BOTTOM,
-                 5: Image.TRANSPOSE, 6: Image.ROTATE_90, 7: Image.TRANSVERSE, 8: Image.ROTATE_270}
-        if kind in turns:  # Those that a viewer takes back: 6 is turned clockwise to be upright.
-            image = image.transpose(turns[kind])
-        exif = Image.Exif()
-        exif[0x0112] = kind if isinstance(kind, int) else 1
-    image.save(path, **({'exif': exif, 'quality': 98} if exif else {}))
-    builder = detection_table.TableBuilder('set', ('a',), (0,), mask_size=8)
-    builder.add_image(path, 1, (24, 32), items=[Item(box, 1)])
-    batch = take(make(builder.build(), min_size=48, max_size=64).evaluation(1))
-    assert batch['sizes'].tolist() == [[48, 64]] and batch['scales'].tolist() == [[2, 2]]
-    rows, columns = np.nonzero(batch['images'][0, ..., 1] > 100)
-    np.testing.assert_allclose([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1],
-                               batch['boxes'][0, 0], atol=1.01)
+    if kind in ('grey', 'rgba', '16'):
+        opaque = np.full([24, 32, 1], 255, np.uint8)
+        array = {'grey': upright[..., 0], 'rgba': np.concatenate([upright, opaque], -1),
+                 '16': upright[..., 0].astype(np.uint16) * 257}[kind]
+        path = f'{folder}/{kind}.png'
+        Image.fromarray(array).save(path)
+        return path
+    # What a viewer does with the image of an orientation, undone.
+    undo = {2: Image.FLIP_LEFT_RIGHT, 3: Image.ROTATE_180, 4: Image.FLIP_TOP_BOTTOM,
+            5: Image.TRANSPOSE, 6: Image.ROTATE_90, 7: Image.TRANSVERSE, 8: Image.ROTATE_270}
+    image, exif, path = Image.fromarray(upright), Image.Exif(), f'{folder}/{kind}.jpg'
+    if kind != 'jpeg':
+        exif[0x0112] = kind
+    image = image.transpose(undo[kind]) if kind in undo else image
+    image.save(path, exif=exif, quality=98)
+    return path
 
 
-def test_a_file_of_another_size_than_the_table_says(tmp_path):
+def test_kinds_of_files(tmp_path):
     builder = detection_table.TableBuilder('set', ('a',), (1,), mask_size=8)
-    Image.new('RGB', (15, 10)).save(f'{tmp_path}/a.png')  # Half of what was annotated.
-    builder.add_image(f'{tmp_path}/a.png', 1, (20, 30), items=[
-        Item([3, 4, 30, 20], 1, landmarks=[[15, 10, 2]])])
-    batch = take(make(builder.build(), min_size=20, max_size=30).evaluation(1))
-    assert batch['sizes'].tolist() == [[20, 30]] and batch['scales'].tolist() == [[1, 1]]
-    assert batch['boxes'][0, 0].tolist() == [3, 4, 30, 20]
-    assert batch['landmarks'][0, 0, 0].tolist() == [15, 10, 2]
+    for number, kind in enumerate(KINDS):
+        builder.add_image(save(tmp_path, kind), number, (24, 32), items=[
+            Item([4, 6, 18, 12], 1, landmarks=[[4, 6, 2]])])
+    # Twice as large as it was annotated.
+    builder.add_image(save(tmp_path, 'jpeg'), 99, (12, 16), items=[
+        Item([2, 3, 9, 6], 1, landmarks=[[2, 3, 2]])])
+    batch = take(make(builder.build(), min_size=48, max_size=64).evaluation(1))
+    assert batch['sizes'].tolist() == [[48, 64]] * 13
+    assert batch['scales'].tolist() == [[2, 2]] * 12 + [[4, 4]]
+    for image, boxes, landmarks in zip(batch['images'], batch['boxes'], batch['landmarks']):
+        assert boxes[0].tolist() == [8, 12, 36, 24] and landmarks[0, 0].tolist() == [8, 12, 2]
+        rows, columns = np.nonzero(image[..., 1] > 100)
+        np.testing.assert_allclose([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1],
+                                   boxes[0], atol=1.01)
 
 
-def test_images_come_from_a_reader_if_given(table):
+def test_images_come_from_a_reader_if_given(table, plain):
     contents = tf.constant([open(path, 'rb').read() for path in table.paths])
     asked = []
 
@@ -410,9 +414,9 @@ def test_images_come_from_a_reader_if_given(table):
 
     elsewhere = table.subset(range(NUMBER))
     elsewhere.paths = [f'record {row}' for row in range(NUMBER)]
-    for kind in 'train', 'train_pairs':
-        same(take(getattr(make(elsewhere, reader=read), kind)(4), 3),
-             take(getattr(make(table), kind)(4), 3))
+    for kind, batch in plain.items():
+        same(take(getattr(make(elsewhere, reader=read), kind)(4), 10),
+             {name: values[:40] for name, values in batch.items()})
     assert set(asked) == set(range(NUMBER))
 
 

@@ -135,6 +135,31 @@ def test_an_error_while_reading_is_like_a_damaged_image(tmp_path):
     assert numbers.tolist() == [0, 1, 2, 4, 4, 5, 6, 7] and skipped.indices == {3}
 
 
+def test_pairs_of_images_and_several_results():
+    files = [[encoded(number), encoded(100 + number)] for number in range(20)]
+    files[3][1], files[8][0] = DAMAGED['truncated JPEG'], DAMAGED['text']
+    files = tf.constant(files)
+
+    def decode_both(both, position):
+        images = [decode(contents, position) for contents in tf.unstack(both)]
+        return {'images': tf.stack(images), 'twice': 2 * position}
+
+    order, skipped = np.random.RandomState(3).permutation(20), encoded_images.Skipped(str)
+    result = encoded_images.decoded(batches(order, 10), lambda numbers: tf.gather(files, numbers),
+                                    decode_both, 20, skipped)
+    assert result.element_spec == (
+        {'images': tf.TensorSpec([10, 2, SIDE, SIDE, 3], tf.uint8),
+         'twice': tf.TensorSpec([10], tf.int64)}, tf.TensorSpec([10], tf.int64))
+    for first, (columns, numbers) in zip((0, 10), result.as_numpy_iterator()):
+        expected = [{3: 4, 8: 9}.get(number, number) for number in order[first:first + 10]]
+        assert numbers.tolist() == expected
+        assert columns['images'][:, 0, 1, 1, 0].tolist() == expected
+        assert columns['images'][:, 1, 1, 1, 0].tolist() == [100 + number for number in expected]
+        assert columns['images'][:, 0, 0, 0, 0].tolist() == list(range(first, first + 10))
+        assert columns['twice'].tolist() == list(range(2 * first, 2 * first + 20, 2))
+    assert skipped.indices == {3, 8}
+
+
 @pytest.mark.parametrize('number', [1, 5])
 def test_nothing_left_to_read_is_an_error_and_no_wait(number):
     skipped = encoded_images.Skipped(lambda index: f'<{index}>')

@@ -125,7 +125,8 @@ def test_landmarks_by_hand():
         [20, 20, 2, 30, 30, 1, 40, 40, 0], [20, 20, 2]])
     sigmas = {1: np.array([.05, .05, .05]), 2: np.array([.05])}
     found = [
-        {'image_id': 1, 'category_id': 1, 'score': .9, 'keypoints': [20, 20, 1, 99, 99, 1, 0, 0, 1]},
+        {'image_id': 1, 'category_id': 1, 'score': .9,
+         'keypoints': [20, 20, 1, 99, 99, 1, 0, 0, 1]},
         # A distance of 2 sigma s: exp(-1/2) = .607, right at .5, .55 and .6.
         {'image_id': 2, 'category_id': 2, 'score': .9,
          'keypoints': [20 + 2 * .05 * 40, 20, 1]}]

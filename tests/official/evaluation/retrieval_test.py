@@ -74,7 +74,7 @@ def test_hit_rates():
 
 
 def test_bad_input_is_named():
-    with pytest.raises(ValueError, match=r'queries of shape \[2, 3\] and a gallery of shape \[2, 4'):
+    with pytest.raises(ValueError, match=r'of shape \[2, 3\] and a gallery of shape \[2, 4\]'):
         retrieval.top_k(np.ones((2, 3)), np.ones((2, 4)), 1)
     with pytest.raises(ValueError, match='gallery row 1 has a number that is not finite'):
         retrieval.top_k(np.ones((2, 3)), [[0, 0, 0], [0, np.nan, 0]], 1)

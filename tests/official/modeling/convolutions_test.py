@@ -7,7 +7,10 @@ import tensorflow as tf
 from official.modeling import convolutions
 from official.modeling import random
 
-KEY = random.make_key(3)
+
+def first_key():
+    # Not when this is imported: TensorFlow would run before others have set it up.
+    return random.make_key(3)
 
 
 def drawn(layer, seed=1):
@@ -34,7 +37,7 @@ def np_conv(x, kernel, stride):
 @pytest.mark.parametrize('size, strides', [(1, 1), (3, 1), (1, 2), (3, 2), (7, 2), (5, 3)])
 @pytest.mark.parametrize('height, width', [(7, 8), (12, 5)])
 def test_conv_against_numpy(size, strides, height, width):
-    layer = convolutions.Conv(3, 4, size, KEY, strides=strides)
+    layer = convolutions.Conv(3, 4, size, first_key(), strides=strides)
     kernel, bias = drawn(layer)
     x = np.random.default_rng(0).normal(size=(2, height, width, 3))
     y = layer(tf.constant(x, tf.float32))
@@ -43,7 +46,7 @@ def test_conv_against_numpy(size, strides, height, width):
 
 
 def test_conv_with_a_relu_and_without_a_bias():
-    layer = convolutions.Conv(3, 4, 3, KEY, relu=True, bias=False)
+    layer = convolutions.Conv(3, 4, 3, first_key(), relu=True, bias=False)
     kernel, = drawn(layer)
     x = np.random.default_rng(0).normal(size=(2, 5, 6, 3))
     expected = np_conv(x, kernel, 1)
@@ -55,7 +58,7 @@ def test_conv_with_a_relu_and_without_a_bias():
 @pytest.mark.parametrize('size, strides, first', [(2, 2, 0), (4, 2, -1), (3, 3, 0), (5, 3, -1)])
 def test_deconv_against_numpy(size, strides, first):
     # `first`: where pixel 0 begins to write, - (size - strides) / 2.
-    layer = convolutions.Deconv(3, 4, size, KEY, strides=strides, relu=True)
+    layer = convolutions.Deconv(3, 4, size, first_key(), strides=strides, relu=True)
     kernel, bias = drawn(layer)
     x = np.random.default_rng(0).normal(size=(2, 3, 5, 3))
     expected = np.zeros((2, 3 * strides, 5 * strides, 4))
@@ -75,7 +78,7 @@ def test_deconv_against_numpy(size, strides, first):
 @pytest.mark.parametrize('relu', [False, True])
 @pytest.mark.parametrize('shape', [(4, 3), (2, 5, 3), (2, 1, 2, 3)])
 def test_dense_against_numpy(relu, shape):
-    layer = convolutions.Dense(3, 6, KEY, relu=relu)
+    layer = convolutions.Dense(3, 6, first_key(), relu=relu)
     kernel, bias = drawn(layer)
     x = np.random.default_rng(0).normal(size=shape)
     expected = np.einsum('...i,io->...o', x, kernel) + bias
@@ -92,14 +95,14 @@ LAYERS = {
 
 @pytest.mark.parametrize('name, inputs', [('conv', 360), ('deconv', 640), ('dense', 400)])
 def test_initial_weights(name, inputs):
-    layer = LAYERS[name](KEY)
+    layer = LAYERS[name](first_key())
     kernel = layer.kernel.numpy()
     # Four standard errors of a standard deviation.
     assert kernel.std() == pytest.approx((2 / inputs) ** 0.5, rel=4 / (2 * kernel.size) ** 0.5)
     assert not np.any(layer.bias.numpy())
-    np.testing.assert_array_equal(kernel, LAYERS[name](KEY).kernel.numpy())
+    np.testing.assert_array_equal(kernel, LAYERS[name](first_key()).kernel.numpy())
     assert not np.any(kernel == LAYERS[name](random.make_key(4)).kernel.numpy())
-    drawn_so = LAYERS[name](KEY, initializer=lambda key, shape: random.normal(key, shape, 0.01))
+    drawn_so = LAYERS[name](first_key(), initializer=lambda key, shape: random.normal(key, shape, 0.01))
     assert drawn_so.kernel.numpy().std() == pytest.approx(0.01, rel=0.02)
     assert [v.name for v in layer.variables] == [f'{name}/kernel:0', f'{name}/bias:0']
 
@@ -111,7 +114,7 @@ def test_the_initializer_of_a_deconv_sees_the_outputs_last():
         seen.append(shape)
         return tf.reshape(tf.range(2. * 2 * 3 * 5), shape)
 
-    layer = convolutions.Deconv(3, 5, 2, KEY, initializer=initializer)
+    layer = convolutions.Deconv(3, 5, 2, first_key(), initializer=initializer)
     assert seen == [(2, 2, 3, 5)]
     assert layer.kernel[1, 0, 4, 2] == 1 * 30 + 0 * 15 + 2 * 5 + 4
 
@@ -119,7 +122,7 @@ def test_the_initializer_of_a_deconv_sees_the_outputs_last():
 @pytest.mark.parametrize('name, shape', [
     ('conv', (2, 6, 6, 40)), ('deconv', (2, 3, 3, 40)), ('dense', (6, 400))])
 def test_products_are_of_the_type_of_what_comes_in(name, shape):
-    layer = LAYERS[name](KEY)
+    layer = LAYERS[name](first_key())
     x = tf.constant(np.random.default_rng(0).normal(size=shape), tf.float32)
     y = layer(tf.cast(x, tf.bfloat16))
     assert y.dtype == tf.bfloat16 and layer.kernel.dtype == tf.float32
@@ -127,7 +130,7 @@ def test_products_are_of_the_type_of_what_comes_in(name, shape):
 
 
 def test_a_layer_that_is_not_trained():
-    layer = convolutions.Conv(3, 4, 3, KEY, trainable=False)
+    layer = convolutions.Conv(3, 4, 3, first_key(), trainable=False)
     with tf.GradientTape() as tape:
         y = tf.reduce_sum(layer(tf.ones([1, 4, 4, 3])))
     assert not layer.trainable_variables and len(layer.non_trainable_variables) == 2
@@ -135,11 +138,11 @@ def test_a_layer_that_is_not_trained():
 
 
 @pytest.mark.parametrize('make, told', [
-    (lambda: convolutions.Conv(3, 4, 2, KEY), r'Conv\.size = 2 is even'),
-    (lambda: convolutions.Conv(0, 4, 3, KEY), r'Conv\.in_channels = 0'),
-    (lambda: convolutions.Conv(3, 4, 3, KEY, strides=0), r'Conv\.strides = 0'),
-    (lambda: convolutions.Deconv(3, 4, 2, KEY, strides=3), r'Deconv\.size = 2 is smaller'),
-    (lambda: convolutions.Dense(3, 0, KEY), r'Dense\.units = 0')])
+    (lambda: convolutions.Conv(3, 4, 2, first_key()), r'Conv\.size = 2 is even'),
+    (lambda: convolutions.Conv(0, 4, 3, first_key()), r'Conv\.in_channels = 0'),
+    (lambda: convolutions.Conv(3, 4, 3, first_key(), strides=0), r'Conv\.strides = 0'),
+    (lambda: convolutions.Deconv(3, 4, 2, first_key(), strides=3), r'Deconv\.size = 2 is smaller'),
+    (lambda: convolutions.Dense(3, 0, first_key()), r'Dense\.units = 0')])
 def test_a_layer_that_cannot_be(make, told):
     with pytest.raises(ValueError, match=told):
         make()

@@ -16,19 +16,23 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(
 
 @pytest.mark.parametrize('size, stride, height, width', [
     (2, 2, 8, 6), (2, 2, 7, 9), (3, 2, 9, 8), (3, 1, 5, 7), (1, 1, 3, 3)])
-def test_values_and_gradients_are_those_of_tensorflow(size, stride, height, width):
+@pytest.mark.parametrize('compiled', [False, True])
+def test_values_and_gradients_are_those_of_tensorflow(compiled, size, stride, height, width):
     random = np.random.RandomState(0)
     # Small whole numbers: many are equal.
     x = tf.constant(random.randint(0, 4, (2, height, width, 3)).astype(np.float32))
-    results = []
-    for pool in (pooling.max_pool, lambda *args: tf.nn.max_pool2d(*args, 'VALID')):
+
+    def result(pool):
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = pool(x, size, stride)
             weighted = tf.reduce_sum(y * tf.reshape(
                 tf.range(tf.size(y), dtype=tf.float32), y.shape))
-        results.append((y, tape.gradient(weighted, x)))
-    for ours, theirs in zip(*results, strict=True):
+        return y, tape.gradient(weighted, x)
+
+    ours = tf.function(lambda: result(pooling.max_pool), jit_compile=compiled)()
+    theirs = result(lambda *args: tf.nn.max_pool2d(*args, 'VALID'))
+    for ours, theirs in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 

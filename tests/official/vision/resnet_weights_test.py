@@ -64,7 +64,8 @@ def test_names_that_keras_wrote_in_parts(network, tmp_path):
 
 
 @pytest.mark.parametrize('make, blocks', [
-    (tf.keras.applications.ResNet50, (3, 4, 6, 3)), (tf.keras.applications.ResNet101, (3, 4, 23, 3))])
+    (tf.keras.applications.ResNet50, (3, 4, 6, 3)),
+    (tf.keras.applications.ResNet101, (3, 4, 23, 3))])
 def test_names_and_their_order_are_those_of_keras(make, blocks):
     model = make(weights=None, include_top=False)
     assert resnet_weights.layer_names(blocks) == [

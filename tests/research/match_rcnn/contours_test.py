@@ -89,7 +89,7 @@ def test_the_skeleton_of_a_vest():
 
 
 def _place_around(landmarks, contour, x1, x2):
-    """Puts landmarks on the edges of the rectangle from (x1, 3) to (x2, 13), some on its corners."""
+    """Puts landmarks on the edges of the rectangle from (x1, 3) to (x2, 13), four on corners."""
     corners = [(x1, 3), (x1, 13), (x2, 13), (x2, 3), (x1, 3)]
     starts = [len(contour) * side // 4 for side in range(5)]
     for side in range(4):

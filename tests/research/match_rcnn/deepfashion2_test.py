@@ -53,7 +53,8 @@ def test_landmarks_are_of_their_own_class(folder):
     assert table.landmarks.shape == (3, 39, 3)
     # Trousers: 14, of which number 3 is at 3/14 of the diagonal of (2, 3, 12, 29).
     np.testing.assert_allclose(table.landmarks[0, 3], [2 + 30 / 14, 3 + 78 / 14, 1], rtol=1e-6)
-    assert table.landmarks[0, :, 2].tolist() == [1, 0, 0, 1, 2, 2, 2, 0, 0, 0, 0, 1, 2, 2] + [0] * 25
+    modes = [1, 0, 0, 1, 2, 2, 2, 0, 0, 0, 0, 1, 2, 2]
+    assert table.landmarks[0, :, 2].tolist() == modes + [0] * 25
     assert not table.landmarks[0, 1].any() and not table.landmarks[0, 14:].any()
     assert table.landmarks[1, :, 2].tolist() == [2] * 25 + [0] * 14
     assert table.landmark_counts == (25, 33, 31, 39, 15, 15, 10, 14, 8, 29, 37, 19, 19)

@@ -108,7 +108,7 @@ def test_the_papers_512_pairs():
     images, per_image = 16, 128
     rois = _rois(images, per_image, np.ones([images, per_image], np.int32),
                  np.full([images, per_image], 0.9), np.zeros([images, per_image], np.int32))
-    identities = np.repeat(np.arange(1, 9), 2)[:, np.newaxis]
+    identities = np.repeat(np.arange(1, 9, dtype=np.int32), 2)[:, np.newaxis]
     batch = {'pair_ids': tf.constant(identities), 'styles': tf.ones([16, 1], tf.int32)}
     counted = {}
 

@@ -1,0 +1,150 @@
+"""Match R-CNN: the paper's network by its numbers, and what a user can get wrong."""
+
+import functools
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official.modeling import optimizers
+from official.modeling import random
+from research.match_rcnn import MatchRCNN
+from research.match_rcnn import categories
+from research.match_rcnn import model as model_lib
+from tests.research.match_rcnn import tiny
+
+
+@functools.cache
+def _batch():
+    return next(iter(tiny.make_data().train()))
+
+
+def test_parameters_of_each_stage():
+    """From shapes: ResNet-50, FPN, RPN with 3 anchors, the streams and the matching network."""
+    network = MatchRCNN(match_features=('pose', 'class'))
+    # He et al. 2016a, Table 1: 7 x 7 x 3 x 64 and bottlenecks; a frozen batch norm is a
+    # scale and a shift.
+    convs = 49 * 3 * 64
+    norms = 64
+    inputs = 64
+    for width, blocks in ((64, 3), (128, 4), (256, 6), (512, 3)):
+        for block in range(blocks):
+            convs += inputs * width + 9 * width * width + width * 4 * width
+            norms += width + width + 4 * width
+            if block == 0:
+                convs += inputs * 4 * width
+                norms += 4 * width
+            inputs = 4 * width
+    assert network.backbone.count_params() == convs + 2 * norms
+    assert convs == 23_454_912
+    fpn = sum(depth * 256 + 256 for depth in (256, 512, 1024, 2048)) + 4 * (9 * 256 * 256 + 256)
+    assert network.pyramid.count_params() == fpn
+    assert network.rpn.count_params() == 9 * 256 * 256 + 256 + 256 * 3 + 3 + 256 * 12 + 12
+    streams = (network.box_stream, network.landmark_stream, network.mask_stream,
+               network.matching_network)
+    # Their formulas are tests of theirs; these are the numbers in the model card.
+    assert [stream.count_params() for stream in streams] == [13_963_330, 24_302_374, 2_626_061, 5_574_146]
+    total = sum(stream.count_params() for stream in streams) + convs + 2 * norms + fpn
+    total += network.rpn.count_params()
+    variables = [v for v in network.variables if v.dtype == tf.float32]
+    assert sum(int(np.prod(v.shape)) for v in variables) == total
+
+
+def test_the_loss_is_the_weighted_sum_of_its_terms():
+    weights = model_lib.LossWeights(2.0, 3.0, 5.0, 7.0, 11.0, 13.0)
+    network = tiny.make_model(loss_weights=weights)
+    terms = {name: float(value) for name, value in network.losses(
+        _batch(), random.make_key(0)).items()}
+    assert all(terms[f'{name}_loss'] > 0 for name in (
+        'cls', 'box', 'pose', 'mask', 'pair', 'rpn_cls', 'rpn_box'))
+    expected = (2 * terms['cls_loss'] + 3 * terms['box_loss'] + 5 * terms['pose_loss']
+                + 7 * terms['mask_loss'] + 11 * terms['pair_loss']
+                + 13 * (terms['rpn_cls_loss'] + terms['rpn_box_loss']))
+    np.testing.assert_allclose(terms['loss'], expected, rtol=1e-5)
+
+
+def test_every_weight_learns():
+    """Each has a gradient but those of classes and landmarks that no RoI of the batch has."""
+    network = tiny.make_model()
+    with tf.GradientTape() as tape:
+        loss = network.losses(_batch(), random.make_key(0))['loss']
+    for variable, gradient in zip(network.trainable_variables,
+                                  tape.gradient(loss, network.trainable_variables), strict=True):
+        assert gradient is not None and np.any(tf.convert_to_tensor(gradient)), variable.name
+
+
+def test_terms_of_parts_that_are_left_out_are_missing():
+    network = tiny.make_model(landmark_stream=None, matching_network=None)
+    terms = network.losses(_batch(), random.make_key(0))
+    assert set(terms) == {'loss', 'cls_loss', 'box_loss', 'mask_loss', 'rpn_cls_loss',
+                          'rpn_box_loss'}
+    found = network(_batch())
+    assert set(found) == {'boxes', 'classes', 'scores', 'masks'}
+
+
+def test_initial_losses_are_those_of_chance():
+    """A heat map of 28 x 28 cells that knows nothing costs log(784), a mask log 2, a pair log 2."""
+    network = tiny.make_model()
+    terms = network.losses(_batch(), random.make_key(0))
+    np.testing.assert_allclose(terms['pose_loss'], np.log(28 ** 2), rtol=0.05)
+    np.testing.assert_allclose(terms['mask_loss'], np.log(2), rtol=0.05)
+    np.testing.assert_allclose(terms['pair_loss'], np.log(2), rtol=0.1)
+    np.testing.assert_allclose(terms['rpn_cls_loss'], np.log(2), rtol=0.1)
+
+
+def test_fit_evaluate_and_predict_in_a_notebook():
+    network = tiny.make_model()
+    network.compile(optimizers.MomentumSGD(0.01))
+    batches = tiny.make_data().train()
+    history = network.fit(batches, steps_per_epoch=2, verbose=0)
+    assert np.isfinite(history.history['loss'][0])
+    assert np.isfinite(network.evaluate(batches.take(1), return_dict=True, verbose=0)['loss'])
+    found = network.predict(_batch()['images'].numpy(), verbose=0)
+    assert found['boxes'].shape == (4, 5, 4)
+    again = network(_batch()['images'])
+    np.testing.assert_allclose(found['boxes'], again['boxes'], atol=1e-3)
+
+
+def test_detections_and_descriptions_agree():
+    network = tiny.make_model()
+    batch = _batch()
+    found = network.detect(batch['images'], batch['sizes'])
+    described = network.describe(
+        batch['images'], batch['sizes'], found['boxes'], found['classes'])
+    assert set(described) == {'masks', 'landmarks', 'embeddings'}
+    for name, values in described.items():
+        np.testing.assert_allclose(values, found[name], atol=1e-4, err_msg=name)
+    # Landmarks past those of the class are zeros, others are inside their box.
+    for image, row in np.ndindex(*found['classes'].shape):
+        count = categories.LANDMARK_COUNTS[int(found['classes'][image, row]) - 1]
+        landmarks = found['landmarks'][image, row].numpy()
+        assert not np.any(landmarks[count:]) and np.all(landmarks[:count, 2] > 0)
+        x1, y1, x2, y2 = found['boxes'][image, row].numpy()
+        assert np.all((landmarks[:count, 0] >= x1 - 1e-3) & (landmarks[:count, 0] <= x2 + 1e-3))
+        assert np.all((landmarks[:count, 1] >= y1 - 1e-3) & (landmarks[:count, 1] <= y2 + 1e-3))
+
+
+@pytest.mark.parametrize('arguments, message', [
+    ({'landmark_stream': None}, r"match_features = \('pose', 'class'\): 'pose' is a stream that is "
+                                'left out'),
+    ({'match_features': ('colour',)}, "'colour' is none of class, pose, mask"),
+    ({'match_features': ()}, 'match_features is empty'),
+    ({'landmark_counts': (3, 4)}, 'landmark_counts has 2 numbers for num_classes = 13'),
+    ({'backbone_weights': 'nowhere.h5'}, 'nowhere.h5'),
+])
+def test_arguments_that_cannot_be_right(arguments, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        tiny.make_model(**arguments)
+
+
+def test_data_that_do_not_fit_are_refused():
+    network = tiny.make_model(num_classes=2, landmark_counts=(3, 4))
+    with pytest.raises(ValueError, match='has 13 classes, and MatchRCNN.num_classes = 2'):
+        network.use_data(tiny.make_data())
+    with pytest.raises(ValueError, match='not read in pairs'):
+        tiny.make_model().use_data(tiny.make_data(pairs=False))
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,0 +1,101 @@
+"""The published figures, against numbers read off the paper's pages and against its text."""
+
+import pathlib
+import re
+import sys
+
+import pytest
+
+from research.match_rcnn import published
+from research.match_rcnn import subsets
+from research.match_rcnn.annotations import LEVELS
+
+PAPER = (pathlib.Path(__file__).resolve().parents[4] / 'shared' / 'papers' /
+         'deepfashion2_match_rcnn_ge_2019.md')
+TABLES = {'box': published.BOX, 'visible': published.LANDMARKS_VISIBLE,
+          'all': published.LANDMARKS, 'mask': published.MASK}
+BEST = ('scale: moderate', 'occlusion: slight', 'zoom-in: no', 'viewpoint: frontal')
+
+
+def test_literals():
+    """Corners of the tables, and what the text repeats."""
+    assert published.BOX['AP']['overall'] == .667
+    assert published.BOX['AP50']['viewpoint: no wear'] == .713
+    assert published.BOX['AP75']['occlusion: heavy'] == .433
+    assert published.LANDMARKS['AP']['overall'] == .563  # Sec. 4.2.
+    assert published.LANDMARKS_VISIBLE['AP75']['zoom-in: large'] == .390
+    assert published.MASK['AP50']['scale: small'] == .831
+    assert published.MASK['AP']['viewpoint: side or back'] == .617
+    best = published.RETRIEVAL['pose+class']['truth']
+    assert best['top20'] == .665 < .7  # Sec. 4.4.
+    assert published.RETRIEVAL['mask']['detected']['zoom-in: large'] == .541
+    assert published.RELEASE['landmarks']['AP75'] == .596
+    assert published.RELEASE_TOP20['pose'] == .510
+
+
+def rows():
+    for name, table in TABLES.items():
+        yield from ((f'{name} {metric}', row) for metric, row in table.items())
+    for features, of_boxes in published.RETRIEVAL.items():
+        yield from ((f'{features} {boxes}', row) for boxes, row in of_boxes.items())
+
+
+@pytest.mark.parametrize('name, row', rows())
+def test_what_is_bold_is_the_best_of_each_property(name, row):
+    """The columns are in the right places: moderate, slight, no zoom, frontal are all bold."""
+    del name
+    for group, best in zip(LEVELS, BEST, strict=True):
+        of_group = {column: value for column, value in row.items()
+                    if column.startswith(group.replace('_', '-'))}
+        assert len(of_group) == 3 and max(of_group, key=of_group.get) == best
+
+
+def test_harder_settings_have_lower_figures():
+    for column in subsets.COLUMNS:
+        for table in TABLES.values():
+            assert max(table['AP'][column], table['AP75'][column]) < table['AP50'][column]
+        for metric in published.METRICS:
+            assert published.LANDMARKS[metric][column] < published.LANDMARKS_VISIBLE[metric][column]
+    for of_boxes in published.RETRIEVAL.values():
+        for column, truth in of_boxes['truth'].items():
+            assert of_boxes['detected'][column] < truth
+        for row in of_boxes.values():
+            assert row['top1'] < row['top10'] < row['top20']
+
+
+def test_overall_retrieval_is_of_more_queries_than_the_levels():
+    """If they were the same, it would lie between the levels of scale, which every item has."""
+    for of_boxes in published.RETRIEVAL.values():
+        for row in of_boxes.values():
+            assert row['top20'] < min(row[column] for column in subsets.COLUMNS[:3])
+
+
+@pytest.mark.skipif(not PAPER.exists(), reason='the paper is not here')
+def test_every_number_of_the_paper_is_here_in_its_order():
+    lines = PAPER.read_text(encoding='utf-8').splitlines()
+
+    def numbers(line):
+        return [float(number) for number in re.findall(r'\d\.\d{3}', line)]
+    printed = {}
+    for line in lines:
+        for kind in 'box', 'pt', 'mask':
+            if line.startswith(f'AP <sub>{kind}</sub>'):
+                line = line.replace(f'AP <sub>{kind}</sub>', '').replace('U=0.', '').replace(
+                    'S=0.', '')
+                printed.setdefault(kind, []).append(numbers(re.sub('<sup>.*?</sup>', '', line)))
+    assert {kind: len(found) for kind, found in printed.items()} == {'box': 3, 'pt': 3, 'mask': 3}
+    for number, metric in enumerate(published.METRICS):
+        assert printed['box'][number] == list(published.BOX[metric].values())
+        assert printed['mask'][number] == list(published.MASK[metric].values())
+        # Two numbers a cell.
+        assert printed['pt'][number][::2] == list(published.LANDMARKS_VISIBLE[metric].values())
+        assert printed['pt'][number][1::2] == list(published.LANDMARKS[metric].values())
+    for features, of_boxes in published.RETRIEVAL.items():
+        first, = (number for number, line in enumerate(lines)
+                  if re.match(re.escape(features) + r'\t', line))
+        assert numbers(lines[first]) == list(of_boxes['truth'].values())
+        assert numbers(lines[first + 1]) == list(of_boxes['detected'].values())
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import itertools
 import json
 import math
 import time
@@ -51,6 +52,7 @@ LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 1e-5, 0.9, 1e-5
 OPERATIONS = ('nms', 'roi_align', 'mask_align', 'anchors', 'rois')
 STRIDES, CHANNELS = (4, 8, 16, 32, 64), 256
 BOX, MASK = 7, 14  # Height and width of the features of a RoI.
+PIXEL_STDDEV = 74  # Of numbers from 0 to 255 that are equally frequent.
 # Channels, height, width and images of the convolutions that the peak is measured with.
 PEAKS = ((64, 208, 336, 2), (256, 104, 168, 2), (256, 14, 14, 128), (512, 26, 42, 2))
 
@@ -78,7 +80,7 @@ def network(config: match_rcnn_data.Config, streams: bool = False,
       norms: 'trained' for batch norms of the backbone that use the batch, or 'frozen'.
     """
     left_out = {} if streams else {'landmark_stream': None, 'matching_network': None}
-    return model_lib.MatchRCNN(
+    model = model_lib.MatchRCNN(
         num_classes=config.num_classes,
         landmark_counts=match_rcnn_data.LANDMARK_COUNTS,
         backbone=functools.partial(resnet.ResNet, frozen=norms == 'frozen'),
@@ -88,6 +90,12 @@ def network(config: match_rcnn_data.Config, streams: bool = False,
             proposals=config.test_proposals),
         sampler=roi_sampling.RoiSampler(config.rois, config.positives / config.rois),
         selection=detection.Selection(config.detections), **left_out)
+    if norms == 'frozen':
+        # As norms of a trained network do: initial ones let features grow without end.
+        model.backbone.stem.scale.assign(tf.ones_like(model.backbone.stem.scale) / PIXEL_STDDEV)
+        for block in itertools.chain(*model.backbone.stages):
+            block.convs[-1].scale.assign(0.1 * tf.ones_like(block.convs[-1].scale))
+    return model
 
 
 def batches(given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -197,12 +205,12 @@ def operation(name: str, given: Mapping[str, np.ndarray],
     def aligned(levels):
         with tf.GradientTape() as tape:
             tape.watch(levels)
-            features = roi_align.roi_align(levels, boxes, STRIDES, size, samples)
+            features = roi_align.roi_align(levels, boxes, STRIDES[:4], size, samples)
             # Not a sum, whose gradient is a constant.
             loss = tf.reduce_sum(features ** 2) / 2
         return [features, *tape.gradient(loss, levels)]
 
-    levels = [tf.constant(level) for level in pyramid(config)]
+    levels = [tf.constant(level) for level in pyramid(config)[:4]]  # The fifth is the RPN's.
     return lambda: aligned(levels)
 
 

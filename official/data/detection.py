@@ -178,8 +178,6 @@ class DetectionPipeline:
         known = tf.data.experimental.assert_cardinality(batches.cardinality())
         return pipeline.finish(together.apply(known), one_thread=False)
 
-    # Images.
-
     def _check_readable(self, rows):
         encoded_images.check_readable(
             self._read, lambda encoded, position: self._decode(encoded, position, False), rows,

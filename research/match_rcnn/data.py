@@ -87,7 +87,7 @@ class MatchData:
         if split not in self._pipelines:
             self._pipelines[split] = detection.DetectionPipeline(
                 self.table(split), seed=self._seed, flip=self._flip and split == 'train',
-                **self._geometry)
+                reader=self.source.reader(split), **self._geometry)
         return self._pipelines[split]
 
     def train(self, start_step: int = 0,

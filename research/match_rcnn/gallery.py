@@ -214,7 +214,10 @@ class GallerySearch(experiment.Experiment):
             sections.append(page.Section('What was found', figures.image_grid(
                 [[picture / 255]], [''], [''], large=True) + page.table(
                     rows, ('file', 'probability of a match'))))
-        return report.run_report(self.run_dir, 'Search in a gallery', sections)
+        summary = page.paragraph(
+            f'{page.number(result["items"])} items in {page.number(result["images"])} images.')
+        return page.write_report(
+            os.path.join(self.run_dir, 'report.html'), 'Search in a gallery', summary, sections)
 
 
 def _image_files(folder: str) -> list[str]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import abc
 import os
-from typing import Mapping
+from typing import Callable, Mapping
+
+import tensorflow as tf
 
 from official.core import checks
 from official.data import coco
 from official.data import detection_table
 from research.match_rcnn import deepfashion2
 from research.match_rcnn import garments
+from research.match_rcnn import prepared
 
 
 class Source(abc.ABC):
@@ -30,6 +33,10 @@ class Source(abc.ABC):
             table.problems.print_summary()
             self._tables[split] = table
         return self._tables[split]
+
+    def reader(self, split: str) -> Callable[[tf.Tensor], tf.Tensor] | None:
+        """What reads the encoded images of rows of a table; None: they are files."""
+        del split
 
     @abc.abstractmethod
     def _load(self, split: str) -> detection_table.DetectionTable:
@@ -57,6 +64,24 @@ class FolderSource(Source):
 
     def _load(self, split):
         return deepfashion2.load(self._folders[split])
+
+
+class TfdsSource(Source):
+    """DeepFashion2 as `python -m research.match_rcnn.prepare` has prepared it for TFDS.
+
+    Args:
+      data_dir: folder of TFDS data; None: TFDS' own.
+    """
+
+    def __init__(self, data_dir: str | None):
+        super().__init__()
+        self._builder = prepared.open_builder(data_dir)
+
+    def _load(self, split):
+        return prepared.table_of(self._builder, split)
+
+    def reader(self, split):
+        return prepared.Reader(self._builder, split)
 
 
 class GarmentSource(FolderSource):

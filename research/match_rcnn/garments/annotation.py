@@ -12,6 +12,7 @@ from research.match_rcnn.garments import stage as stage_lib
 _NEAR = 2  # Pixels of the canvas: so far an outline's pixel may be from the landmark on it.
 _LEAST_SHARE = 0.04  # Of a garment, to be annotated at all.
 _LEAST_PIXELS = 24  # Of the picture.
+_SPECK = 3  # Pixels of the picture; smaller parts are passed over.
 _COARSENESS = 0.35  # Pixels of the picture that a polygon may be off.
 
 
@@ -28,26 +29,21 @@ def items(stage: stage_lib.Stage) -> list[tuple]:
 
 def _item(stage, shown):
     canvas, supersampling = stage.canvas, stage.canvas.supersampling
-    mask = visible(stage, shown)
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    seen = cv2.countNonZero(mask)
+    mask = _without_specks(visible(stage, shown), supersampling)
     whole = sum(abs(_area(shown.camera.project(piece.outline))) for piece in shown.garment.pieces
                 if piece.part != 'inside')
-    if seen < max(_LEAST_PIXELS * supersampling ** 2, _LEAST_SHARE * whole):
+    if cv2.countNonZero(mask) < max(_LEAST_PIXELS * supersampling ** 2, _LEAST_SHARE * whole):
         return None
-    landmarks = _landmarks(stage, shown)
+    landmarks = _landmarks(stage, shown, mask)
     if not landmarks[:, 2].any():
         return None
-    y1, x1 = rows[0] // supersampling, columns[0] // supersampling
-    y2, x2 = -(-(rows[-1] + 1) // supersampling), -(-(columns[-1] + 1) // supersampling)
-    box = np.array([x1, y1, x2, y2], np.float32)
-    segmentation = polygons(mask, supersampling)
-    if not segmentation:
-        return None
+    x, y, width, height = cv2.boundingRect(mask)
+    box = np.array([x // supersampling, y // supersampling, -(-(x + width) // supersampling),
+                    -(-(y + height) // supersampling)], np.float32)
     size = np.array(canvas.top.shape) // supersampling
     worn, count = shown.worn, len(landmarks)
     return worn, detection_table.Item(
-        box, worn.category_id, segmentation, landmarks, style=worn.number,
+        box, worn.category_id, polygons(mask, supersampling), landmarks, style=worn.number,
         scale=int(levels.scale(box, size)), occlusion=int(levels.occlusion(landmarks, count)),
         zoom_in=int(levels.zoom_in(landmarks, count, size)), viewpoint=shown.viewpoint)
 
@@ -64,7 +60,14 @@ def _area(outline):
     return 0.5 * float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))
 
 
-def _landmarks(stage, shown):
+def _without_specks(mask, supersampling):
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    keep = stats[:, cv2.CC_STAT_AREA] >= _SPECK * supersampling ** 2
+    keep[0] = False
+    return keep.astype(np.uint8)[labels]
+
+
+def _landmarks(stage, shown, mask):
     top = stage.canvas.top
     height, width = top.shape
     points = shown.camera.project(shown.garment.landmarks)
@@ -73,10 +76,11 @@ def _landmarks(stage, shown):
         if not (0 <= x < width and 0 <= y < height):
             continue
         row, column = int(y), int(x)
-        around = top[max(row - _NEAR, 0):row + _NEAR + 1, max(column - _NEAR, 0):column + _NEAR + 1]
+        around = (slice(max(row - _NEAR, 0), row + _NEAR + 1),
+                  slice(max(column - _NEAR, 0), column + _NEAR + 1))
         own = {layer for layer, part in shown.layers.items() if part in home}
-        mode = 2 if own.intersection(around.ravel().tolist()) else 1
-        landmarks[j] = x, y, mode
+        seen = own.intersection(top[around][mask[around] > 0].tolist())
+        landmarks[j] = x, y, 2 if seen else 1
     landmarks[:, :2] = np.round(landmarks[:, :2] / stage.canvas.supersampling, 2)
     return landmarks
 
@@ -90,7 +94,7 @@ def polygons(mask: np.ndarray, supersampling: int) -> list[np.ndarray]:
 
     Returns:
       Each float32 [n, 2], in pixels of the picture, along the edges of the mask's pixels. What
-      would have a hole is cut in two through it. Specks are left out.
+      would have a hole is cut in two through it; specks and holes of specks are passed over.
     """
     found: list[np.ndarray] = []
     _outlines(mask, (0, 0), supersampling, found)
@@ -98,7 +102,7 @@ def polygons(mask: np.ndarray, supersampling: int) -> list[np.ndarray]:
 
 
 def _outlines(mask, corner, supersampling, found):
-    speck = 6 * supersampling ** 2
+    speck = _SPECK * supersampling ** 2
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     for label in range(1, count):
         x, y, width, height, area = (int(value) for value in stats[label])

@@ -49,12 +49,17 @@ def test_by_hand():
 
 
 def test_equal_vectors_come_in_order():
-    gallery = np.tile(np.random.default_rng(2).normal(size=(4, 3)), (50, 1))
-    for search in (lambda q: retrieval.weighted_distance_top_k(q, gallery, [-1, -2, -1], 8),
-                   lambda q: retrieval.top_k(10 * q, gallery, 8)):
-        indices, _ = search(gallery[:4])
-        assert np.all(np.diff(indices, axis=1) == 4)
-        assert indices[:, 0].max() < 4
+    # Small whole numbers, whose products are exact.
+    few = np.array([[0, 0, 0], [1, 2, 1], [3, 1, 0], [2, 2, 2]])
+    gallery = np.tile(few, (50, 1))
+    for search, scores in (
+            (lambda: retrieval.top_k(few, gallery, 120), few @ gallery.T),
+            (lambda: retrieval.weighted_distance_top_k(few, gallery, [-1, -2, -1], 120),
+             (np.square(few[:, np.newaxis] - gallery) * [-1, -2, -1]).sum(-1))):
+        indices, values = search()
+        expected = plainly(scores, 120)
+        np.testing.assert_array_equal(indices, expected[0])
+        np.testing.assert_array_equal(values, expected[1])
 
 
 def test_small_galleries_and_no_queries():

@@ -39,8 +39,8 @@ def conv_norm(x, layer, training):
     return (y - mean) / np.sqrt(variance + EPSILON) * values['gamma'] + values['beta']
 
 
-def block(x, block, training):
-    shortcut = x if block.shortcut is None else conv_norm(x, block.shortcut, training)
-    for layer in block.convs[:-1]:
+def block(x, layers, training):
+    shortcut = x if layers.shortcut is None else conv_norm(x, layers.shortcut, training)
+    for layer in layers.convs[:-1]:
         x = np.maximum(conv_norm(x, layer, training), 0)
-    return np.maximum(conv_norm(x, block.convs[-1], training) + shortcut, 0)
+    return np.maximum(conv_norm(x, layers.convs[-1], training) + shortcut, 0)

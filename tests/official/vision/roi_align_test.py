@@ -114,7 +114,8 @@ def test_a_large_image_with_and_without_xla():
     sides = np.exp(rng.uniform(1.4, 6.8, (1, 400, 1)) + rng.uniform(-0.7, 0.7, (1, 400, 2)))
     centres = rng.uniform(0, 1344, (1, 400, 2))
     boxes = tf.constant(
-        np.clip(np.concatenate([centres - sides / 2, centres + sides / 2], -1), 0, 1344), tf.float32)
+        np.clip(np.concatenate([centres - sides / 2, centres + sides / 2], -1), 0, 1344),
+        tf.float32)
     direction = tf.constant(rng.normal(size=(1, 400, 7, 7, 4)), tf.float32)
 
     def run(boxes, direction, *pyramid):

@@ -42,7 +42,7 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _on_white(image: tf.Tensor) -> tf.Tensor:
-    """uint8 [height, width, 4] with the fourth channel as opacity over white, [height, width, 3]."""
+    """uint8 [height, width, 4], the fourth channel opacity, over white: [height, width, 3]."""
     colours, opacity = image[..., :3], image[..., 3:]
 
     def mixed():

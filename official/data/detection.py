@@ -40,8 +40,8 @@ _FLIP_STREAM = 3
 _SIZE_STREAM = 4
 _PAIR_STREAM = 5
 
-_COLUMNS = ('sizes', 'landmark_flip', 'classes', 'crowd', 'pair_ids', 'styles', 'boxes', 'landmarks',
-            'mini_masks')
+_COLUMNS = ('sizes', 'landmark_flip', 'classes', 'crowd', 'pair_ids', 'styles', 'boxes',
+            'landmarks', 'mini_masks')
 
 
 class DetectionPipeline:

@@ -140,7 +140,8 @@ class ResNet(tf.keras.Model):
         """
         x = self.stem(tf.cast(images, self.compute_dtype), training=training)
         if self._pooled:
-            x = _pool(x, trained=training and not self.freeze_stages)
+            # Padded by 1; of what a ReLU left, so zeros will do.
+            x = pooling.max_pool(tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), 3, 2)
         outputs = [self._with_gradient(x, 0)]
         for number, stage in enumerate(self.stages, 1):
             x = outputs[-1]
@@ -191,9 +192,3 @@ class ResNet(tf.keras.Model):
     def get_config(self):
         return dict(self._config)
 
-
-def _pool(x, trained):
-    """A 3 x 3 max pool of stride 2, padded by 1; of what a ReLU left, so zeros will do."""
-    x = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])
-    # TensorFlow's own operation is tens of times faster, but has no deterministic gradient in XLA.
-    return pooling.max_pool(x, 3, 2) if trained else tf.nn.max_pool2d(x, 3, 2, 'VALID')

@@ -38,7 +38,7 @@ def level_of(boxes: tf.Tensor, min_level: int = 2, max_level: int = 5, canonical
     level = tf.fill(tf.shape(area), min_level)
     for above in range(min_level + 1, max_level + 1):
         level += tf.cast(
-            area > (canonical_size * 2. ** (above - canonical_level)) ** 2, tf.int32)
+            area >= (canonical_size * 2. ** (above - canonical_level)) ** 2, tf.int32)
     return level
 
 

@@ -28,7 +28,7 @@ def main(argv):
             {'train': _TRAIN.value, 'validation': _VALIDATION.value}, _USERS.value, _SHOPS.value,
             (_HEIGHT.value, _WIDTH.value), workers=_WORKERS.value)
     except ValueError as error:
-        raise app.UsageError(str(error))
+        raise SystemExit(str(error)) from None
     logging.info('%s is ready.', folder)
 
 

@@ -32,9 +32,11 @@ def test_headers(tmp_path):
     save(tmp_path / 'png.png', orientation=6)
     paths = [str(tmp_path / 'text.jpg'), str(tmp_path / 'none.jpg'), str(tmp_path / 'cut.jpg'),
              save(tmp_path / 'a.jpg'), save(tmp_path / 'turned.jpg', orientation=6),
-             save(tmp_path / 'upside.jpg', orientation=3), save(tmp_path / 'odd.jpg', orientation=9),
+             save(tmp_path / 'upside.jpg', orientation=3),
+             save(tmp_path / 'odd.jpg', orientation=9),
              save(tmp_path / 'grey.jpg', mode='L'), save(tmp_path / 'rgba.png', pixels(4)),
-             save(tmp_path / '16.png', pixels(1)[..., 0].astype(np.uint16)), str(tmp_path / 'png.png')]
+             save(tmp_path / '16.png', pixels(1)[..., 0].astype(np.uint16)),
+             str(tmp_path / 'png.png')]
     found = image_files.headers(paths)
     size = (HEIGHT, WIDTH)
     assert found[:3] == [None] * 3

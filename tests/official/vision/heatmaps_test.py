@@ -60,7 +60,10 @@ def test_decoding_by_hand():
     # through -2, 3, 3 at (3 + 2) / 2 / (6 + 2 - 3) = 1 / 2. The second 3 comes later.
     logits[0, 0, 1, 0:4, 0] = -2, -1, 3, 1
     logits[0, 0, 2, 2, 0] = 3
-    logits[0, 0, 3, 0, 1] = 5  # In a corner: at the centre of its cell.
+    # In a corner: at the centre of its cell, whatever the cells before and after it in memory say.
+    logits[0, 0, 3, 0, 1] = 5
+    logits[0, 0, 2, 3, 1] = 4
+    logits[0, 0, 3, 3, 1] = 4
     logits[..., 2] = 7  # All alike: the first.
     for jit_compile in (False, True):
         found = tf.function(heatmaps.decode, jit_compile=jit_compile)(tf.constant(logits), rois)
@@ -69,7 +72,7 @@ def test_decoding_by_hand():
         np.testing.assert_allclose(found[0, 0], [
             [10 + 2 * (2.5 + 1 / 6), 20 + 1 * (1.5 + 1 / 2),
              e(3) / (2 * e(3) + e(-1) + e(1) + 12 * e(-2))],
-            [11, 23.5, e(5) / (e(5) + 15 * e(-2))],
+            [11, 23.5, e(5) / (e(5) + 2 * e(4) + 13 * e(-2))],
             [11, 20.5, 1 / 16]], rtol=1e-6)
 
 

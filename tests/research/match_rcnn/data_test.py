@@ -1,0 +1,112 @@
+"""Data sets for Match R-CNN: what batches hold, and what is said of files that do not fit."""
+
+import json
+import os
+import shutil
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from research.match_rcnn import categories
+from research.match_rcnn import data
+from research.match_rcnn import sources
+from tests.research.match_rcnn import tiny
+
+
+def test_rows_of_a_batch_are_pairs_of_consumer_and_shop():
+    made = tiny.make_data()
+    assert made.class_names == categories.NAMES and made.has_pairs
+    batch = next(iter(made.train()))
+    assert batch['images'].shape == (4, 64, 48, 3)
+    for pair in range(2):
+        users, shops = (
+            {(int(p), int(s)) for p, s in zip(batch['pair_ids'][row], batch['styles'][row]) if s}
+            for row in (2 * pair, 2 * pair + 1))
+        assert users & shops
+
+
+def test_every_image_is_evaluated_once():
+    made = tiny.make_data()
+    seen = [int(index) for batch in made.evaluation('validation')
+            for index, weight in zip(batch['index'], batch['weights']) if weight]
+    assert seen == list(range(made.table('validation').num_images))
+
+
+def test_a_split_that_there_is_not():
+    with pytest.raises(ValueError, match="no split 'test'; there is train, validation"):
+        tiny.make_data().table('test')
+
+
+def test_an_odd_batch_of_pairs():
+    with pytest.raises(ValueError, match='batch_size = 3 is odd'):
+        tiny.make_data(batch_size=3)
+
+
+def test_problems_of_files_are_counted(tmp_path):
+    """A picture cut short, one without annotation, an annotation without picture, a grey one."""
+    shutil.copytree(tiny.folder(), tmp_path / 'set')
+    tiny.source(str(tmp_path / 'set'))  # Nothing is drawn anew.
+    train = tmp_path / 'set' / 'train'
+    names = sorted(os.listdir(train / 'image'))
+    with open(train / 'image' / names[0], 'r+b') as file:
+        file.truncate(os.path.getsize(train / 'image' / names[0]) // 2)
+    os.remove(train / 'annos' / names[1].replace('.jpg', '.json'))
+    os.remove(train / 'image' / names[2])
+    made = data.MatchData(
+        0, str(tmp_path / 'set'), source=sources.FolderSource, batch_size=4, pairs=False,
+        canvas=tiny.SIZE, min_size=48, max_size=64)
+    list(made.train().take(12))
+    problems = {kind: found['count'] for kind, found in made.problems('train').items()}
+    assert problems['annotation without its image (skipped)'] == 1
+    assert problems['image without annotation (skipped)'] == 1
+    assert problems['image that cannot be read (skipped)'] == 1
+    files = made.problems('train')['image that cannot be read (skipped)']['files']
+    assert [os.path.basename(file) for file in files] == [names[0]]
+
+
+@pytest.mark.parametrize('source, message', [
+    (sources.FolderSource, 'holds train/image and train/annos'),
+    (sources.CocoSource, 'holds annotations/instances_train2017.json')])
+def test_a_source_without_a_folder(source, message):
+    with pytest.raises(FileNotFoundError, match=message):
+        source(None)
+
+
+def test_a_malformed_annotation_is_named(tmp_path):
+    shutil.copytree(tiny.folder(), tmp_path / 'set')
+    path = tmp_path / 'set' / 'train' / 'annos' / '000003.json'
+    annotation = json.loads(path.read_text())
+    item = next(key for key in annotation if key.startswith('item'))
+    annotation[item]['landmarks'] = annotation[item]['landmarks'][3:]
+    path.write_text(json.dumps(annotation))
+    source = sources.FolderSource(str(tmp_path / 'set'))
+    with pytest.raises(ValueError, match='000003.json'):
+        source.table('train')
+
+
+def test_coco_source(tmp_path):
+    """The same images are training and validation where there is no other file."""
+    os.makedirs(tmp_path / 'images')
+    with open(tmp_path / 'images' / '7.png', 'wb') as file:
+        file.write(tf.io.encode_png(np.zeros([20, 30, 3], np.uint8)).numpy())
+    (tmp_path / 'some.json').write_text(json.dumps({
+        'images': [{'id': 7, 'file_name': '7.png', 'width': 30, 'height': 20}],
+        'categories': [{'id': 4, 'name': 'cat'}],
+        'annotations': [{'id': 1, 'image_id': 7, 'category_id': 4, 'bbox': [5, 5, 10, 10],
+                         'area': 100, 'iscrowd': 0,
+                         'segmentation': [[5, 5, 15, 5, 15, 15, 5, 15]]}]}))
+    source = sources.CocoSource(str(tmp_path), 'some.json', 'images', None, 'images')
+    table = source.table('train')
+    assert table is source.table('validation') and table.class_names == ('cat',)
+    np.testing.assert_array_equal(table.boxes, [[5, 5, 15, 15]])
+    made = data.MatchData(0, str(tmp_path), source=lambda folder: source, batch_size=1,
+                          canvas=(40, 60), min_size=40, max_size=60, flip=False)
+    batch = next(iter(made.train()))
+    np.testing.assert_allclose(batch['boxes'][0, 0], [10, 10, 30, 30])
+    assert np.all(batch['masks'][0, 0] == 1)
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,0 +1,175 @@
+"""From training to the report, on a few drawn garments; a model that knows the answers."""
+
+import json
+import os
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from research.match_rcnn import inference
+from research.match_rcnn import measurement
+from research.match_rcnn import pictures
+from research.match_rcnn import report
+from research.match_rcnn import result_files
+from tests.research.match_rcnn import tiny
+
+
+class _Oracle:
+    """Finds every item: its box, landmarks and class; its embedding tells the garment.
+
+    The answers are in the pixels of the canvas, as a model's are.
+    """
+
+    landmark_stream = mask_stream = True
+
+    class matching_network:  # pylint: disable=invalid-name
+        distance_weights = tf.constant([-1.0, -1.0])
+
+    def __init__(self, data, wrong_class=False):
+        self.batches = iter(data.evaluation('validation'))
+        self.wrong_class = wrong_class
+
+    def examine(self, images, sizes, boxes, classes):
+        batch = next(self.batches)
+        np.testing.assert_array_equal(batch['images'], images)
+        real = tf.cast(classes > 0, tf.float32)
+        if self.wrong_class:
+            classes = tf.where(classes > 0, classes % 13 + 1, 0)
+        embeddings = tf.cast(tf.stack([batch['pair_ids'], batch['styles']], -1), tf.float32)
+        cells = batch['masks'].shape[-1]
+        small = tf.nn.avg_pool2d(
+            tf.reshape(tf.cast(batch['masks'], tf.float32), [-1, cells, cells, 1]), 4, 4, 'VALID')
+        return {'boxes': boxes, 'classes': classes, 'scores': 0.9 * real,
+                'landmarks': batch['landmarks'],
+                'masks': tf.reshape(small, [*classes.shape, 28, 28]),
+                'embeddings': embeddings, 'truth_embeddings': embeddings}
+
+
+@pytest.fixture(name='eager')
+def make_eager():
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def _measured(model, data):
+    return measurement.MatchEvaluation()(
+        model, data, tf.distribute.get_strategy(), 'validation')
+
+
+def test_who_knows_the_answers_has_full_marks(eager):
+    """Coordinates go to the canvas and back, masks too, for odd sizes of image."""
+    data = tiny.make_data()
+    result = _measured(_Oracle(data), data)
+    for name in ('box_ap', 'landmarks_ap', 'landmarks_visible_ap', 'retrieval_detected_top1',
+                 'retrieval_truth_top20'):
+        assert result[name] == pytest.approx(1), name
+    # Masks of 28 x 28 cells are not exact at the edges.
+    assert result['mask_ap50'] == pytest.approx(1) and result['mask_ap'] > 0.8
+    assert 0 <= result['pixels_truth_top1'] < 1
+    assert result['tables']['box']['overall']['AP'] == pytest.approx(1)
+
+
+def test_the_right_place_with_the_wrong_class_has_none(eager):
+    data = tiny.make_data()
+    result = _measured(_Oracle(data, wrong_class=True), data)
+    assert result['box_ap'] == 0 and result['mask_ap'] == 0
+    assert result['retrieval_detected_top20'] == 0 and result['retrieval_truth_top1'] == 1
+
+
+def test_some_rows():
+    table = tiny.make_data().table('validation')
+    assert table.num_images == 12
+    assert measurement.some_rows(table, 3).tolist() == [0, 6, 11]
+    assert measurement.some_rows(table, 99).tolist() == list(range(12))
+
+
+def test_sigmas_fit_the_landmarks():
+    table = tiny.make_data().table('validation')
+    assert len(measurement.sigmas_of(table)) == 294
+
+
+def test_crops_are_what_is_in_the_boxes():
+    image = np.zeros([1, 32, 32, 3], np.uint8)
+    image[0, 8:24, 4:20] = [255, 0, 51]
+    crops = inference._crops(tf.constant(image), tf.constant([[[4., 8, 20, 24], [20, 0, 32, 8]]]))
+    assert crops.shape == (1, 2, 768)
+    np.testing.assert_allclose(
+        tf.reshape(crops[0, 0], [16, 16, 3])[2:-2, 2:-2], np.full([12, 12, 3], [1, 0, 0.2]),
+        atol=1e-5)
+    assert not np.any(tf.reshape(crops[0, 1], [16, 16, 3])[2:-2, 2:-2])
+
+
+def test_a_run_from_training_to_the_report(tmp_path):
+    run_dir = str(tmp_path / 'run')
+    experiment = tiny.make(run_dir)
+    experiment.train()
+    result = experiment.evaluate()
+    assert {'validation_box_ap', 'validation_landmarks_visible_ap50', 'validation_mask_ap75',
+            'validation_retrieval_detected_top5', 'validation_pixels_truth_top20',
+            'tables', 'problems'} <= result.keys()
+    with open(os.path.join(run_dir, 'history.jsonl'), encoding='utf-8') as file:
+        rows = [json.loads(line) for line in file]
+    assert all('validation_box_ap50' in row for row in rows)
+    table = experiment.data.table('validation')
+    folder = os.path.join(run_dir, 'results')
+    boxes = result_files.read(os.path.join(folder, result_files.BOXES), result_files.BOXES)
+    assert {row['image_id'] for row in boxes} <= set(table.image_ids.tolist()) and len(boxes) > 9
+    result_files.read_retrieval(os.path.join(folder, result_files.RETRIEVAL), table)
+    with open(experiment.report(), encoding='utf-8') as file:
+        page = file.read()
+    for text in ('Table 2', 'Table 3', 'Table 4', 'Table 5', 'Figure 6 (c)', 'raw pixels',
+                 'pose+class'):
+        assert text in page, text
+
+
+def test_pictures_show_what_was_missed(tmp_path):
+    table = tiny.make_data().table('validation')
+    items = table.items_of(0)
+    found = {'row': 0, 'boxes': table.boxes[items][1:], 'classes': table.classes[items][1:],
+             'scores': np.full(len(items) - 1, 0.9)}
+    assert pictures.misses(table, found).tolist() == [items[0]]
+    found_all = {'row': 0, 'boxes': table.boxes[items], 'classes': table.classes[items],
+                 'scores': np.full(len(items), 0.9)}
+    assert not len(pictures.misses(table, found_all))
+    unsure = found_all | {'scores': np.full(len(items), 0.4)}
+    assert len(pictures.misses(table, unsure)) == len(items)
+    red = np.all(np.abs(pictures.failure(table, found).astype(int) - [200, 30, 30]) < 10, -1)
+    assert red.sum() > np.all(np.abs(pictures.failure(table, found_all).astype(int)
+                                     - [200, 30, 30]) < 10, -1).sum() + 50
+
+
+def test_masks_of_a_table_are_those_of_its_polygons():
+    table = tiny.make_data().table('validation')
+    height, width = table.sizes[0]
+    mask = pictures.mask_of(table, 0, (height, width))
+    x1, y1, x2, y2 = table.boxes[0]
+    rows, columns = np.where(mask)
+    assert abs(rows.min() - y1) <= 1 and abs(rows.max() + 1 - y2) <= 1
+    assert abs(columns.min() - x1) <= 1 and abs(columns.max() + 1 - x2) <= 1
+
+
+def test_a_retrieval_picture_has_frames_of_the_right_colour():
+    grey = np.full([260, 200, 3], 128, np.uint8)
+    strip = pictures.retrieved(grey, (20, 20, 180, 240), [
+        (grey, (20, 20, 180, 240), True), (grey, (20, 20, 180, 240), False)])
+    assert strip.shape == (260, 3 * 206 - 6, 3)
+
+    def has(part, color):
+        return np.all(part == color, -1).sum() > 100
+
+    assert has(strip[:, 206:406], (0, 140, 70)) and not has(strip[:, 412:], (0, 140, 70))
+    assert has(strip[:, 412:], (200, 30, 30)) and not has(strip[:, :200], (200, 30, 30))
+
+
+@pytest.mark.parametrize('arguments, message', [
+    ({'images': 0}, 'MatchReport.images = 0'), ({'looked_at': -1}, 'MatchReport.looked_at = -1')])
+def test_a_report_of_nothing_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        report.MatchReport(**arguments)
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

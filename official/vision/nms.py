@@ -149,8 +149,10 @@ def _keep(valid, overlaps):
         new = valid & free
         return new, tf.reduce_any(new != kept)
 
+    # Each round settles at least one more box in the order of scores.
     kept, _ = tf.while_loop(
-        lambda _, changed: changed, update, (valid, tf.constant(True)), parallel_iterations=1)
+        lambda _, changed: changed, update, (valid, tf.constant(True)), parallel_iterations=1,
+        maximum_iterations=valid.shape[1])
     return kept
 
 

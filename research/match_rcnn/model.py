@@ -257,7 +257,9 @@ class MatchRCNN(core_model.Model):
             targets = masks.mask_targets(
                 tf.reshape(small, [-1, *small.shape[2:]]),
                 tf.reshape(rois.of_truth(batch['boxes']), [-1, 4]), flat, logits.shape[1])
-            terms['mask_loss'] = losses.masks(logits, targets, positive)
+            drawn = tf.reduce_any(small > 0, [2, 3])  # Some items have boxes alone.
+            terms['mask_loss'] = losses.masks(
+                logits, targets, positive * tf.cast(tf.reshape(drawn, [-1]), tf.float32))
         if self.matching_network:
             if 'pose' not in self.match_features:
                 visible = None

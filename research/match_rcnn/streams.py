@@ -209,20 +209,25 @@ class LandmarkStream(tf.keras.layers.Layer):
         """The heat maps, as logits, of what `features` gave."""
         x = features if self.deconv is None else self.deconv(features)
         rows = tf.maximum(classes - 1, 0)
-        kernel = self.predictor.kernel  # [4, 4, landmarks, width]
-        taps = kernel.shape[0]
-        # Of every class its maps: [classes, width, 4 * 4 * K].
-        by_class = tf.gather(kernel, self._maps, axis=2) * self._within[..., np.newaxis]
-        classes_, most = self._maps.shape
-        by_class = tf.reshape(
-            tf.transpose(by_class, [2, 4, 0, 1, 3]), [classes_, self.width, taps ** 2 * most])
         height, width = x.shape[1:3]
         x = tf.reshape(x, [-1, height * width, self.width])
-        products = tf.matmul(x, tf.gather(tf.cast(by_class, x.dtype), rows))
-        maps = _overlap_add(tf.reshape(products, [-1, height, width, taps, taps, most]))
+        parts = [tf.reshape(tf.matmul(x, tf.gather(tf.cast(kernel, x.dtype), rows)),
+                            [-1, height, width, kernel.shape[-1]])
+                 for kernel in self._kernels_by_class()]
+        maps = _overlap_add(parts)
         bias = tf.gather(self.predictor.bias, self._maps) * self._within
         maps = tf.cast(maps, tf.float32) + tf.gather(bias, rows)[:, tf.newaxis, tf.newaxis]
         return self._upsampled(maps)
+
+    def _kernels_by_class(self) -> list[tf.Tensor]:
+        """The last kernel by class, in quarters of 2 x 2 taps: 4 times [classes, width, 4 K]."""
+        kernel = tf.gather(self.predictor.kernel, self._maps, axis=2)
+        kernel *= self._within[..., np.newaxis]
+        classes, most = self._maps.shape
+        kernel = tf.reshape(kernel, [2, 2, 2, 2, classes, most, self.width])
+        # [quarters down, quarters across, classes, width, taps down, taps across, K]
+        kernel = tf.transpose(kernel, [0, 2, 4, 6, 1, 3, 5])
+        return tf.unstack(tf.reshape(kernel, [4, classes, self.width, 4 * most]))
 
     def full(self, features: tf.Tensor) -> tf.Tensor:
         """The heat maps of every landmark of every class, [n, 4 size, 4 size, landmarks]."""
@@ -241,33 +246,23 @@ def _convs(channels, width, number, key):
             for index in range(number)]
 
 
-def _overlap_add(products: tf.Tensor) -> tf.Tensor:
+def _overlap_add(quarters: Sequence[tf.Tensor]) -> tf.Tensor:
     """The sums of a 4 x 4 deconvolution with stride 2 from the products of its taps.
 
-    Tap k of input i adds to output 2 i + k - 1: outputs 2 i take tap 1 of i and tap 3 of i - 1,
-    outputs 2 i + 1 tap 2 of i and tap 0 of i + 1.
+    Tap k of input i adds to output 2 i + k - 1. So of the outputs in pairs (2 j - 1, 2 j) pair i
+    takes taps 0 and 1, and pair i + 1 taps 2 and 3, along both axes.
 
     Args:
-      products: [n, h, w, 4, 4, maps].
+      quarters: of 2 x 2 taps, upper left, upper right, lower left, lower right: [n, h, w, 4 maps]
+        each, in the order (tap down, tap across, map).
 
     Returns:
       [n, 2 h, 2 w, maps].
     """
-    height, width, _, _, maps = products.shape[1:]
-
-    def along(x, axis, taps):
-        """Pairs of outputs at a new axis behind `axis`; `taps` is the axis of the taps."""
-        first, second, third, fourth = tf.unstack(x, axis=taps)
-        before, after = [[0, 0]] * (len(x.shape) - 1), [[0, 0]] * (len(x.shape) - 1)
-        before[axis], after[axis] = [1, 0], [0, 1]
-        size = x.shape[axis]
-        cut = [slice(None)] * (len(x.shape) - 1)
-        head, tail = list(cut), list(cut)
-        head[axis], tail[axis] = slice(0, size), slice(1, None)
-        even = second + tf.pad(fourth, before)[tuple(head)]
-        odd = third + tf.pad(first, after)[tuple(tail)]
-        return tf.stack([even, odd], axis + 1)
-
-    rows = along(products, 1, 3)  # [n, h, 2, w, 4, maps]
-    both = along(rows, 3, 4)  # [n, h, 2, w, 2, maps]
-    return tf.reshape(both, [-1, 2 * height, 2 * width, maps])
+    height, width = quarters[0].shape[1:3]
+    pairs = tf.add_n([
+        tf.pad(quarter, [[0, 0], [down, 1 - down], [across, 1 - across], [0, 0]])
+        for quarter, (down, across) in zip(quarters, ((0, 0), (0, 1), (1, 0), (1, 1)))])
+    # Operations whose gradients are fast; that of a strided slice is not.
+    return tf.slice(tf.nn.depth_to_space(pairs, 2), [0, 1, 1, 0],
+                    [-1, 2 * height, 2 * width, pairs.shape[-1] // 4])

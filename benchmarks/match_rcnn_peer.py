@@ -74,6 +74,7 @@ def task_of(given: dict, norms: str = 'frozen', nms_kind: str = 'library'):
     model.roi_generator.test_num_proposals = int(given['test_proposals'])
     model.roi_generator.use_batched_nms = nms_kind == 'batched'
     model.roi_sampler.num_sampled_rois = int(given['rois'])
+    model.roi_sampler.foreground_fraction = float(given['positives'] / given['rois'])
     model.mask_sampler.num_sampled_masks = int(given['positives'])
     model.detection_generator.max_num_detections = int(given['detections'])
     if nms_kind == 'batched':
@@ -206,7 +207,9 @@ def operation(name: str, given: dict, nms_kind: str = 'library') -> Callable[[],
             for i in range(batch)])
         return lambda: tf.nest.flatten(labelled())
     if name == 'rois':
-        sampler = roi_sampler.ROISampler(num_sampled_rois=int(given['rois']))
+        sampler = roi_sampler.ROISampler(
+            num_sampled_rois=int(given['rois']),
+            foreground_fraction=float(given['positives'] / given['rois']))
         return tf.function(lambda: sampler(
             candidates[:, :proposals], truth['gt_boxes'], truth['gt_classes']))
     size, number = {'roi_align': (BOX, 'rois'), 'mask_align': (MASK, 'positives')}[name]

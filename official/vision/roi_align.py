@@ -11,9 +11,9 @@ from typing import Sequence
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.ops import control_flow_util
 
 from official.core import checks
+from official.modeling import xla
 
 
 def level_of(boxes: tf.Tensor, min_level: int = 2, max_level: int = 5, canonical_level: int = 4,
@@ -101,7 +101,7 @@ def roi_align(pyramid: Sequence[tf.Tensor], boxes: tf.Tensor, strides: Sequence[
     @tf.custom_gradient
     def align(*tables):
         wide = [tf.cast(table, tf.float32) for table in tables]
-        if _in_xla():
+        if xla.is_compiled():
             bins, gradient = _by_gathers(wide, *taps)
         else:
             bins, gradient = _by_sparse_products(wide, *taps)
@@ -123,11 +123,6 @@ def _finest_level(strides, count) -> int:
         raise ValueError(f'roi_align.strides = {strides!r} must be {count} powers of two, one for'
                          ' each level of the pyramid, each twice the one before.')
     return finest
-
-
-def _in_xla() -> bool:
-    """Whether what is traced here will be compiled: `tf.function(jit_compile=True)` or a TPU."""
-    return control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
 
 
 def _taps(start, end, limit, bins, samples):

@@ -1,15 +1,15 @@
 """Match R-CNN (Ge et al. 2019, "DeepFashion2")."""
 
-# No `from __future__ import annotations` here: it would stand in the place of the module
-# `annotations` of this package.
+# No `from __future__ import annotations`: the name would hide the module `annotations`.
 
-__all__ = ['MatchRCNN']
+import importlib
+
+_MODULES = {'MatchRCNN': 'model'}
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str):
     # When asked for: drawing garments and counting a data set need no TensorFlow.
-    if name == 'MatchRCNN':
-        from research.match_rcnn.model import MatchRCNN
-
-        return MatchRCNN
-    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    if name not in _MODULES:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(importlib.import_module(f'{__name__}.{_MODULES[name]}'), name)

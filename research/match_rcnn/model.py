@@ -65,7 +65,8 @@ class MatchRCNN(core_model.Model):
     Args:
       seed: source of initial weights and of all sampling.
       num_classes: without background.
-      landmark_counts: landmarks of each class, from class 1 on.
+      landmark_counts: landmarks of each class, from class 1 on; of no matter without a landmark
+        stream.
       backbone: called as backbone(seed=seed), an `official.vision.resnet.ResNet`, whose images are
         those of `resnet.preprocess`, with strides 4, 8, 16 and 32.
       backbone_weights: path of weights of `tf.keras.applications` for it; None: initial ones.
@@ -119,7 +120,7 @@ class MatchRCNN(core_model.Model):
         super().__init__(seed=seed, noise_shards=noise_shards, name=name)
         checks.positive('MatchRCNN', num_classes=num_classes, samples=samples,
                         canonical_size=canonical_size)
-        if len(landmark_counts) != num_classes:
+        if landmark_stream and len(landmark_counts) != num_classes:
             raise ValueError(f'MatchRCNN.landmark_counts has {len(landmark_counts)} numbers for '
                              f'num_classes = {num_classes}.')
         given = {'pose': landmark_stream, 'mask': mask_stream, 'class': box_stream}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 import os
 from typing import Callable, Mapping
 
@@ -11,6 +12,7 @@ import tensorflow as tf
 from official.core import checks
 from official.data import coco
 from official.data import detection_table
+from official.data import problems as problems_lib
 from research.match_rcnn import deepfashion2
 from research.match_rcnn import garments
 from research.match_rcnn import prepared
@@ -30,7 +32,8 @@ class Source(abc.ABC):
         """
         if split not in self._tables:
             table = self._load(split)
-            table.problems.print_summary()
+            if not any(table is other for other in self._tables.values()):
+                table.problems.print_summary()
             self._tables[split] = table
         return self._tables[split]
 
@@ -116,24 +119,33 @@ class CocoSource(Source):
       train_images: folder of the training images.
       validation_annotations: the same for validation; None: the training images.
       validation_images: the same.
+      num_images: of each split, the first ones of its file; None: all.
     """
 
     def __init__(self, data_dir: str | None,
                  train_annotations: str = 'annotations/instances_train2017.json',
                  train_images: str = 'train2017',
                  validation_annotations: str | None = 'annotations/instances_val2017.json',
-                 validation_images: str = 'val2017'):
+                 validation_images: str = 'val2017', num_images: int | None = None):
         super().__init__()
+        if num_images is not None:
+            checks.positive('CocoSource', num_images=num_images)
         if data_dir is None:
             raise FileNotFoundError(
                 f'--data_dir is needed: the folder that holds {train_annotations}.')
         self._files = {'train': (train_annotations, train_images),
                        'validation': (validation_annotations, validation_images)}
         self._data_dir = data_dir
+        self._num_images = num_images
 
     def _load(self, split):
         annotations, images = self._files[split]
         if annotations is None:
             return self.table('train')
-        return coco.load(os.path.join(self._data_dir, annotations),
-                         os.path.join(self._data_dir, images))
+        problems = problems_lib.Problems(os.path.basename(annotations))
+        table = coco.load(os.path.join(self._data_dir, annotations),
+                          os.path.join(self._data_dir, images), problems)
+        if self._num_images is not None and self._num_images < table.num_images:
+            table = dataclasses.replace(
+                table.subset(range(self._num_images)), problems=problems)
+        return table

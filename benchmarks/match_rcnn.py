@@ -31,6 +31,8 @@ Where the two differ:
 - tf-models' RoIAlign takes one sample of each bin, this project four; `one sample` is alike.
 - tf-models halves in the 3 x 3 convolutions, this project in the 1 x 1 convolutions before them;
   the table has the operations of each.
+- Of several anchors that are equally good for a ground truth tf-models takes the first, this
+  project all.
 
 The ratios are those of the form of tf-models with the lowest median of its kind. The floor is the
 time that the convolutions and matrix products of the form alone take at their measured peak.
@@ -150,8 +152,8 @@ def summary(name: str, config: match_rcnn_data.Config, runs: Mapping[str, Sequen
         memory = [run['memory'].get('peak_mb') for run in printed]
         forms[form] = {
             'label': FORMS[form].label, 'round_ms': times, 'median_ms': median,
-            'lowest_ms': min(times), 'highest_ms': max(times), 'images_per_s': 1e3 * images / median,
-            'first_s': max(run['first_s'] for run in printed),
+            'lowest_ms': min(times), 'highest_ms': max(times),
+            'images_per_s': 1e3 * images / median, 'first_s': max(run['first_s'] for run in printed),
             'peak_mb': None if None in memory else max(memory),
             'parameters': printed[0].get('parameters')}
         if workload.network:

@@ -70,8 +70,8 @@ def arrays(config: Config, seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     number, items, truths = config.number, config.items, config.truths
     classes = np.zeros([number, items], np.int32)
-    classes[0::2, :truths] = rng.integers(1, config.num_classes + 1, size=[(number + 1) // 2, truths])
-    classes[1::2] = classes[0::2][:number // 2]
+    shown = rng.integers(1, config.num_classes + 1, size=[(number + 1) // 2, truths])
+    classes[:, :truths] = shown.repeat(2, 0)[:number]
     boxes = np.zeros([number, items, 4], np.float32)
     boxes[:, :truths] = _boxes(rng, config, [number, truths], 1 / 6, 2 / 3)
     styles = np.zeros([number, items], np.int32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -82,6 +83,23 @@ def test_torch_that_cannot_be_installed(monkeypatch, python_without_torch):
             pass
 
 
+def test_another_peer_has_its_own_argument_and_variable(monkeypatch, python_without_torch):
+    peer = contest.Peer('the peer', 'peer', ('peer==1',), 'peer_python', 'THE_PEER')
+    with pytest.raises(SystemExit, match=r'^--peer_python names .*, which has no the peer: '):
+        with contest.peer_environment(python_without_torch, peer):
+            pass
+    monkeypatch.setenv('THE_PEER', '/nowhere/python')
+    with pytest.raises(SystemExit, match=r'^THE_PEER names /nowhere/python'):
+        with contest.peer_environment(None, peer):
+            pass
+    monkeypatch.setattr(sys, 'argv', ['x', '--peer_python=none', '--json=x.json'])
+    arguments = contest.parse(argparse.ArgumentParser(), peer, rounds=3)
+    assert vars(arguments) == {'peer_python': 'none', 'json': 'x.json', 'rounds': 3}
+    monkeypatch.setattr(sys, 'argv', ['x'])
+    arguments = contest.parse(argparse.ArgumentParser())
+    assert vars(arguments) == {'torch_python': None, 'json': None, 'rounds': 7}
+
+
 def test_torch_can_be_left_out():
     with contest.peer_environment('none', PEER) as python:
         assert python is None
@@ -115,6 +133,25 @@ def test_memory_is_that_of_this_process_and_its_peak_stays():
         [sys.executable, '-c', program], capture_output=True, text=True, check=True,
         env=os.environ | {'PYTHONPATH': str(contest.ROOT)})
     assert json.loads(answer.stdout)['peak_mb'] < 150
+
+
+def test_a_peak_can_be_forgotten():
+    if not os.access('/proc/self/clear_refs', os.W_OK):
+        pytest.skip('this system does not let a process forget its peak')
+    program = """
+from benchmarks import contest
+import json, os
+big = bytearray(os.urandom(1) * 200_000_000)
+del big
+before = contest.memory_mb()
+contest.forget_peak()
+print(json.dumps([before, contest.memory_mb()]))
+"""
+    answer = subprocess.run(
+        [sys.executable, '-c', program], capture_output=True, text=True, check=True,
+        env=os.environ | {'PYTHONPATH': str(contest.ROOT)})
+    before, after = json.loads(answer.stdout)
+    assert before['peak_mb'] - after['peak_mb'] > 150
 
 
 def test_memory_is_unknown_elsewhere(monkeypatch):

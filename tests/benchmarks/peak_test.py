@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 
@@ -13,6 +14,13 @@ from benchmarks import peak
 def test_rate_of_products_is_positive():
     rates = peak.gflop_per_s(size=64, repetitions=3)
     assert len(rates) == 3 and min(rates) > 0
+
+
+def test_rate_of_convolutions_counts_every_image_and_pixel(monkeypatch):
+    clock = itertools.count()  # A second goes by between two looks at it.
+    monkeypatch.setattr(peak.time, 'perf_counter', lambda: next(clock))
+    rate = peak.convolution_gflop_per_s([(8, 5, 6, 2), (16, 5, 6, 2)], repetitions=2)
+    assert rate == pytest.approx(2e-9 * 9 * 16 * 16 * 5 * 6 * 2)  # The highest.
 
 
 def test_rate_of_sums_is_one_that_a_processor_can_have():

@@ -120,9 +120,23 @@ def test_a_run_from_training_to_the_report(tmp_path):
     result_files.read_retrieval(os.path.join(folder, result_files.RETRIEVAL), table)
     with open(experiment.report(), encoding='utf-8') as file:
         page = file.read()
-    for text in ('Table 2', 'Table 3', 'Table 4', 'Table 5', 'Figure 6 (c)', 'raw pixels',
+    for text in ('Table 2', 'Table 3', 'Table 4', 'Table 5', 'Figure 6 (a)', 'raw pixels',
                  'pose+class'):
         assert text in page, text
+
+
+def test_the_pictures_of_a_report(eager):
+    """Of who knows all there are no failures; of who has all classes wrong there are no queries."""
+    data = tiny.make_data()
+    made = report.MatchReport(images=2, queries=3, failures=2, matches=4, looked_at=99)
+    sections = made(_Oracle(data), data, None)
+    assert [section.title for section in sections] == [
+        'Boxes, landmarks and masks (Figure 6 (a), (b))',
+        'Queries and what was retrieved (Figure 6 (c))']
+    assert [section.html.count('<img') for section in sections] == [4, 3]
+    sections = made(_Oracle(data, wrong_class=True), data, None)
+    assert [section.title for section in sections][1:] == ['Failures (Figure 5)']
+    assert sections[1].html.count('<img') == 2
 
 
 def test_pictures_show_what_was_missed(tmp_path):

@@ -153,7 +153,8 @@ def summary(name: str, config: match_rcnn_data.Config, runs: Mapping[str, Sequen
         forms[form] = {
             'label': FORMS[form].label, 'round_ms': times, 'median_ms': median,
             'lowest_ms': min(times), 'highest_ms': max(times),
-            'images_per_s': 1e3 * images / median, 'first_s': max(run['first_s'] for run in printed),
+            'images_per_s': 1e3 * images / median,
+            'first_s': max(run['first_s'] for run in printed),
             'peak_mb': None if None in memory else max(memory),
             'parameters': printed[0].get('parameters')}
         if workload.network:

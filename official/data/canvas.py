@@ -81,7 +81,8 @@ def place(image: tf.Tensor, canvas: tuple[int, int], min_size: int | tf.Tensor, 
 
     Args:
       image: uint8 [height, width, 3].
-      canvas: (height, width). A larger image is made to fit, which `check_fits` rules out.
+      canvas: (height, width). An image that would be larger is made smaller evenly, which
+        `check_fits` rules out where all images are known.
       min_size: see `fitted_size`.
       max_size: see `fitted_size`.
       mirrored: bool [], whether left and right change places; None: they do not.
@@ -91,7 +92,12 @@ def place(image: tf.Tensor, canvas: tuple[int, int], min_size: int | tf.Tensor, 
     Returns:
       (canvas, size): uint8 [*canvas, 3] and the resized image's (height, width), int32 [2].
     """
-    size = tf.minimum(fitted_size(tf.shape(image)[:2], min_size, max_size), canvas)
+    size = fitted_size(tf.shape(image)[:2], min_size, max_size)
+    shrunk = tf.cast(size, tf.float64) * tf.reduce_min(tf.constant(canvas, tf.float64)
+                                                       / tf.cast(size, tf.float64))
+    size = tf.where(tf.reduce_any(size > canvas),
+                    tf.maximum(tf.cast(tf.floor(shrunk + 0.5), tf.int32), 1), size)
+    size = tf.minimum(size, canvas)
     pixels = tf.image.resize(image, size, antialias=antialias)
     pixels = tf.cast(pixels + 0.5, tf.uint8)  # Between the image's own values, so in range.
     if mirrored is not None:

@@ -11,7 +11,7 @@ K landmarks and S x S mini masks:
   landmarks  float32 [b, M, K, 3]: (x, y, v) in pixels of the canvas; zeros where v is 0
   masks      uint8 [b, M, S, S]: 0 or 1, of an item in its box
   pair_ids   int32 [b, M]
-  styles     int32 [b, M]
+  styles     int32 [b, M]; 0 also where an item has no partner, see `of_interest` of the table
 and in evaluation
   index      int64 [b]: row of the table
   weights    float32 [b]: 0 for padding and in the place of an image that cannot be read, else 1
@@ -95,6 +95,7 @@ class DetectionPipeline:
         self._read = reader or _files_reader(table.paths)
         self._chosen = pipeline.on_host(_chosen_items(table, max_items, self.problems))
         self._columns = {name: _column(getattr(table, name)) for name in _COLUMNS}
+        self._columns['styles'] = _column(np.where(table.of_interest(), table.styles, 0))
 
     def train(self, batch_size: int, start_step: int = 0,
               input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:

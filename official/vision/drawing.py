@@ -18,11 +18,6 @@ _FINE = 4  # Bits behind the point in OpenCV's coordinates.
 _LEAST_SIDE = 320  # Pixels; smaller images are enlarged, so that names can be read.
 
 
-def color_of(class_: int) -> tuple[int, int, int]:
-    """The colour of a class, RGB."""
-    return PALETTE[class_ % len(PALETTE)]
-
-
 class Canvas:
     """A copy of an image to draw on, enlarged by a whole number where it is small.
 

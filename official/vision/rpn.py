@@ -110,12 +110,9 @@ class RPN(tf.keras.layers.Layer):
         """
         all_anchors = tf.concat(self.anchors(canvas), 0)
         real = (batch['classes'] > 0) & ~batch['crowd']
-        centres = (all_anchors[:, :2] + all_anchors[:, 2:]) / 2
-        inside = tf.reduce_all(
-            centres < tf.reverse(batch['sizes'], [1])[:, tf.newaxis], -1)
         matched = assignment.match_anchors(
             all_anchors, batch['boxes'], real, batch['crowd'], self.positive_iou,
-            self.negative_iou, inside)
+            self.negative_iou, _inside(all_anchors, batch['sizes']))
         drawn, kinds = assignment.sample(
             matched.labels, key, self.number, self.positive_fraction)
         logits = tf.gather(tf.concat(outputs.logits, 1), drawn, batch_dims=1)
@@ -151,7 +148,8 @@ class RPN(tf.keras.layers.Layer):
         for logits, deltas, level in zip(
                 outputs.logits, outputs.deltas, self.anchors(canvas), strict=True):
             count = min(candidates, level.shape[0])
-            best, where = tf.math.top_k(tf.stop_gradient(logits), count)
+            usable = tf.where(_inside(level, sizes), tf.stop_gradient(logits), -float('inf'))
+            best, where = tf.math.top_k(usable, count)
             decoded = box_ops.decode(
                 tf.gather(tf.stop_gradient(deltas), where, batch_dims=1),
                 tf.gather(level, where), weights=(1, 1, 1, 1))
@@ -165,3 +163,9 @@ class RPN(tf.keras.layers.Layer):
         valid = best > -float('inf')
         boxes = tf.gather(boxes, where, batch_dims=1)
         return tf.where(valid[..., tf.newaxis], boxes, 0.0), valid
+
+
+def _inside(anchors, sizes):
+    """Whether the centre of each anchor lies in each image: bool [b, n] of [n, 4] and [b, 2]."""
+    centres = (anchors[:, :2] + anchors[:, 2:]) / 2
+    return tf.reduce_all(centres < tf.reverse(sizes, [1])[:, tf.newaxis], -1)

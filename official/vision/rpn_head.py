@@ -65,9 +65,9 @@ class RPNHead(tf.keras.layers.Layer):
         bias = tf.concat([tf.convert_to_tensor(conv.bias) for conv in together], 0)
         logits, deltas = [], []
         for level in levels:
-            x = self.conv(level)
-            x = tf.nn.bias_add(convolutions.convolve(x, kernel), tf.cast(bias, x.dtype))
-            x = tf.cast(x, tf.float32)
+            # Scores in bfloat16 would be equal by the hundreds.
+            x = tf.cast(self.conv(level), tf.float32)
+            x = tf.nn.bias_add(convolutions.convolve(x, kernel), bias)
             batch = tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
             logits.append(tf.reshape(x[..., :self.num_anchors], [batch, -1]))
             deltas.append(tf.reshape(x[..., self.num_anchors:], [batch, -1, 4]))

@@ -29,9 +29,11 @@ class MatchData:
       canvas: height and width that hold every resized image, in pixels.
       min_size: of the shorter edge, in pixels.
       max_size: of the longer edge, in pixels.
-      max_items: items of an image that are used; of more the largest.
+      max_items: items of a training image that are used; of more the largest. In evaluation all
+        are.
       flip: mirror half of the training images.
-      evaluation_batch: images of the global batch in evaluation.
+      evaluation_batch: images of the global batch in evaluation, or a few more where the replicas
+        need it.
 
     Attributes:
       source: the `Source`.
@@ -59,13 +61,19 @@ class MatchData:
                           'max_items': max_items}
         self._flip = flip
         self._pipelines: dict[str, detection.DetectionPipeline] = {}
-        table = self.table('train')
+        table, other = (self.table(split) for split in SPLITS)
+        for field in ('class_names', 'landmark_counts', 'category_ids'):
+            if getattr(table, field) != getattr(other, field):
+                raise ValueError(f'{other.name}: {field} is {getattr(other, field)}, and of '
+                                 f'{table.name} {getattr(table, field)}.')
         self.name = table.name
         self.class_names = table.class_names
         self.landmark_counts = table.landmark_counts
         if pairs and not len(table.pairs()):
             raise ValueError(f'{table.name}: no consumer item has a shop item of the same pair and '
                              'style, and MatchData.pairs is True.')
+        for split in SPLITS:  # What does not fit the canvas is told now.
+            self._pipeline(split)
 
     @property
     def canvas(self) -> tuple[int, int]:
@@ -85,9 +93,14 @@ class MatchData:
 
     def _pipeline(self, split):
         if split not in self._pipelines:
+            table, training = self.table(split), split == 'train'
+            geometry = dict(self._geometry)
+            if not training:
+                geometry['max_items'] = max(
+                    geometry['max_items'], int(np.diff(table.first).max(initial=0)))
             self._pipelines[split] = detection.DetectionPipeline(
-                self.table(split), seed=self._seed, flip=self._flip and split == 'train',
-                reader=self.source.reader(split), **self._geometry)
+                table, seed=self._seed, flip=self._flip and training,
+                reader=self.source.reader(split), **geometry)
         return self._pipelines[split]
 
     def train(self, start_step: int = 0,
@@ -100,7 +113,9 @@ class MatchData:
     def evaluation(self, split: str, input_context: tf.distribute.InputContext | None = None,
                    rows: np.ndarray | None = None) -> tf.data.Dataset:
         """Every image of a split once, or those of some rows of its table, in order."""
-        return self._pipeline(split).evaluation(self.evaluation_batch, input_context, rows)
+        replicas = input_context.num_replicas_in_sync if input_context else 1
+        batch = -(-self.evaluation_batch // replicas) * replicas
+        return self._pipeline(split).evaluation(batch, input_context, rows)
 
     def problems(self, split: str) -> dict[str, dict]:
         """What was wrong with the files of a split and was handled: count and first files."""

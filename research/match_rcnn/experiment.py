@@ -8,6 +8,7 @@ from official.core import keras_experiment
 from official.core import page
 from official.core import report
 from official.core import run_folder
+from research.match_rcnn import categories
 from research.match_rcnn import evaluation
 from research.match_rcnn import inference
 from research.match_rcnn import result_files
@@ -34,8 +35,9 @@ class MatchExperiment(keras_experiment.KerasExperiment):
             result_files.write(os.path.join(self.run_dir, 'results'), table, found,
                                retrieved['detected'][0] if retrieved else None)
         logs = self.evaluator.measure(self.model, table, found)
-        problems = {split: self.data.problems(split) for split in ('train', split)}
-        return logs | {'problems': problems}
+        problems = {part: self.data.problems(part) for part in ('train', split)}
+        features = '+'.join(self.model.match_features)
+        return logs | {'problems': problems} | ({'features': features} if features else {})
 
     def _distance_weights(self):
         network = self.model.matching_network
@@ -57,7 +59,8 @@ class MatchExperiment(keras_experiment.KerasExperiment):
 
     def _tables(self, metrics):
         sections = []
-        precision = tables.precision_tables(metrics)
+        precision = tables.precision_tables(
+            metrics, beside_paper=tuple(self.data.class_names) == categories.NAMES)
         if precision:
             sections.append(page.Section(
                 'Detection, landmarks, masks (Tables 2 to 4)', tables.html(precision)))

@@ -82,7 +82,7 @@ class GallerySearch(experiment.Experiment):
         """The real detections in an image file.
 
         Raises:
-          tf.errors.OpError: no decoder reads it.
+          tf.errors.InvalidArgumentError: no decoder reads it.
         """
         with open(path, 'rb') as file:
             found = self._signature('detect')(files=tf.constant([file.read()]))
@@ -101,17 +101,18 @@ class GallerySearch(experiment.Experiment):
         if old and old['model'] == stamp:
             known = {file: rows for file, rows in zip(old['files'], _rows_of_images(old))}
         files, new, damaged = _image_files(self.data_dir), [], []
+        there = set(files)
         missing = [file for file in files if file not in known]
         # Where its output goes to a file, one line a while is enough.
         for file in tqdm.tqdm(missing, 'index', unit='image', disable=not sys.stderr.isatty()):
             try:
-                new.append((file, self._detect(os.path.join(self.data_dir, file.split('|')[0]))))
-            except tf.errors.OpError:
-                damaged.append(file.split('|')[0])
+                new.append((file, self._detect(os.path.join(self.data_dir, _name(file)))))
+            except tf.errors.InvalidArgumentError:
+                damaged.append(_name(file))
                 print(f'{damaged[-1]} cannot be read as an image and is skipped.', file=sys.stderr)
         of_file = dict(new) | {
             file: {name: old[name][rows] for name in _COLUMNS[1:]} for file, rows in known.items()
-            if file in files}
+            if file in there}
         files = [file for file in files if file in of_file]
         if not files:
             raise ValueError(f'--data_dir={self.data_dir} has no image that can be read.')
@@ -170,7 +171,7 @@ class GallerySearch(experiment.Experiment):
                 matches.append((row, float(similar[np.searchsorted(wanted, row)])))
             if len(matches) == self.matches:
                 break
-        rows = [{'file': index['files'][index['images'][row]].split('|')[0],
+        rows = [{'file': _name(index['files'][index['images'][row]]),
                  'box': [float(value) for value in index['boxes'][row]],
                  'similarity': probability} for row, probability in matches]
         query = _read(self.query)
@@ -184,7 +185,7 @@ class GallerySearch(experiment.Experiment):
         """What is searched in the query."""
         try:
             found = self._detect(self.query)
-        except tf.errors.OpError:
+        except tf.errors.InvalidArgumentError:
             raise ValueError(f'GallerySearch.query = {self.query} cannot be read as an image.'
                              ) from None
         names = [name.decode() for name in found['names']]
@@ -231,6 +232,11 @@ def _image_files(folder: str) -> list[str]:
                 files.append(
                     f'{os.path.relpath(path, folder)}|{stat.st_size}|{stat.st_mtime_ns}')
     return sorted(files)
+
+
+def _name(file: str) -> str:
+    """The path below the folder, without what tells of changes."""
+    return file.rsplit('|', 2)[0]
 
 
 def _rows_of_images(index) -> list[np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Iterator
 
 import numpy as np
@@ -37,6 +38,15 @@ def detections(model, data, strategy: tf.distribute.Strategy, split: str,
     """
     table = data.table(split)
 
+    results = distribution.results_of(
+        _step(model, raw_pixels), strategy.distribute_datasets_from_function(
+            lambda context: data.evaluation(split, input_context=context, rows=rows)), strategy)
+    return [image for batch in results for image in _images(batch, table)]
+
+
+@functools.lru_cache(maxsize=2)
+def _step(model, raw_pixels):
+    """Kept, so that the checkpoints of a training share one traced function."""
     @tf.function
     def step(batch):
         found = model.examine(batch['images'], batch['sizes'], batch['boxes'], batch['classes'])
@@ -46,10 +56,7 @@ def detections(model, data, strategy: tf.distribute.Strategy, split: str,
         return found | {name: batch[name] for name in ('index', 'weights', 'scales')} | {
             'truth_classes': batch['classes']}
 
-    results = distribution.results_of(
-        step, strategy.distribute_datasets_from_function(
-            lambda context: data.evaluation(split, input_context=context, rows=rows)), strategy)
-    return [image for batch in results for image in _images(batch, table)]
+    return step
 
 
 def _crops(images: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:

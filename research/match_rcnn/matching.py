@@ -21,13 +21,15 @@ class MatchingNetwork(tf.keras.layers.Layer):
     - The paper has no widths: four 3 x 3 convolutions of 256, 256, 256 and 1024 channels with ReLU,
       the mean over the pixels, 256 units with batch normalization and no ReLU, and two outputs
       with softmax are those of the benchmark's release.
-    - Padding keeps the size of the RoI features.
+    - Padding keeps the size of the RoI features; without it each convolution takes a pixel off at
+      every side.
 
     Args:
       channels: of the RoI features that enter.
       key: int32 [1, 2], of initial weights.
       widths: channels of the convolutions.
       units: length of a feature vector v.
+      padding: see above.
       decay: of the moving statistics of the batch normalization.
       epsilon: added to the variance.
       name: name of the layer.
@@ -35,10 +37,12 @@ class MatchingNetwork(tf.keras.layers.Layer):
 
     def __init__(self, channels: int, key: tf.Tensor,
                  widths: Sequence[int] = (256, 256, 256, 1024), units: int = 256,
-                 decay: float = 0.9, epsilon: float = 1e-5, name: str = 'matching_network'):
+                 padding: bool = True, decay: float = 0.9, epsilon: float = 1e-5,
+                 name: str = 'matching_network'):
         super().__init__(name=name, autocast=False)
         checks.positive('MatchingNetwork', units=units, convs=len(widths))
         self.units = units
+        self.padding = padding
         with tf.name_scope(name):
             sizes = (channels, *widths)
             self.convs = [
@@ -68,6 +72,8 @@ class MatchingNetwork(tf.keras.layers.Layer):
         x = features
         for conv in self.convs:
             x = conv(x)
+            if not self.padding:  # What is left is what padding had no part in.
+                x = tf.slice(x, [0, 1, 1, 0], [-1, x.shape[1] - 2, x.shape[2] - 2, -1])
         x = self.dense(tf.reduce_mean(x, [1, 2]))
         return self.norm(tf.cast(x, tf.float32), valid, training)
 

@@ -23,7 +23,7 @@ from research.match_rcnn import pair_sampling
 from research.match_rcnn import roi_sampling
 from research.match_rcnn import streams
 
-FEATURES = ('class', 'pose', 'mask')  # What Table 5 makes the matching network's input of.
+FEATURES = ('pose', 'mask', 'class')  # What Table 5 makes the matching network's input of.
 _STRIDES = (4, 8, 16, 32)  # Of the levels that RoI features come from.
 
 
@@ -59,6 +59,8 @@ class MatchRCNN(core_model.Model):
     - The pose feature is the output of the last convolution of the landmark stream, the mask
       feature that of the mask stream, the class feature the RoI feature itself; several are
       concatenated along the channels, at 14 x 14.
+    - Visible landmarks are learnt, occluded ones where `occluded_landmarks` says so; the paper
+      selects RoIs "with visible landmarks" and leaves that open.
     - Boxes, masks and landmarks are made for the class of a RoI alone; the numbers are those of all
       classes' maps.
 
@@ -77,10 +79,13 @@ class MatchRCNN(core_model.Model):
       landmark_stream: called as landmark_stream(channels, landmark_counts, key); None: left out.
       mask_stream: called as mask_stream(channels, num_classes, key); None: left out.
       matching_network: called as matching_network(channels, key); None: left out.
-      match_features: some of FEATURES, in order, that the matching network sees.
+      match_features: which of FEATURES the matching network sees.
       pair_sampler: a `PairSampler`.
       selection: a `detection.Selection`: which boxes become detections.
       loss_weights: lambda_1 to lambda_5 and the RPN's.
+      occluded_landmarks: learn occluded landmarks too, of RoIs with a visible one.
+      roi_size: height and width of the RoI features that the matching network sees where there is
+        neither landmark nor mask stream, whose size it is else.
       samples: points of RoIAlign along each edge of a bin.
       canonical_size: of the level assignment (Lin et al. 2017, Eq. 1): RoIs of this size in pixels
         come from level 4.
@@ -112,6 +117,8 @@ class MatchRCNN(core_model.Model):
             pair_sampler: pair_sampling.PairSampler = pair_sampling.PairSampler(),
             selection: detection.Selection = detection.Selection(),
             loss_weights: Sequence[float] = LossWeights(),
+            occluded_landmarks: bool = False,
+            roi_size: int = 14,
             samples: int = 2,
             canonical_size: int = 224,
             box_beta: float = 1.0,
@@ -119,7 +126,14 @@ class MatchRCNN(core_model.Model):
             name: str | None = None):
         super().__init__(seed=seed, noise_shards=noise_shards, name=name)
         checks.positive('MatchRCNN', num_classes=num_classes, samples=samples,
-                        canonical_size=canonical_size)
+                        canonical_size=canonical_size, roi_size=roi_size)
+        checks.within('MatchRCNN', 1e-6, float('inf'), box_beta=box_beta)
+        if len(loss_weights) != len(LossWeights._fields):
+            raise ValueError(f'MatchRCNN.loss_weights = {tuple(loss_weights)}: there are '
+                             f'{len(LossWeights._fields)}, {", ".join(LossWeights._fields)}.')
+        checks.within('MatchRCNN', 0, float('inf'), **{
+            f'loss_weights.{name}': value
+            for name, value in zip(LossWeights._fields, loss_weights)})
         if landmark_stream and len(landmark_counts) != num_classes:
             raise ValueError(f'MatchRCNN.landmark_counts has {len(landmark_counts)} numbers for '
                              f'num_classes = {num_classes}.')
@@ -130,7 +144,8 @@ class MatchRCNN(core_model.Model):
                 raise ValueError(
                     f'MatchRCNN.match_features = {match_features}: {feature!r} is '
                     + ('none of ' + ', '.join(FEATURES) if feature not in given else
-                       f'a stream that is left out') + '.')
+                       'a stream that is left out') + '.')
+        match_features = tuple(name for name in FEATURES if name in match_features)
         if matching_network and not match_features:
             raise ValueError('MatchRCNN.match_features is empty and there is a matching network.')
         self.num_classes = num_classes
@@ -140,6 +155,7 @@ class MatchRCNN(core_model.Model):
         self.selection = selection
         self.loss_weights = LossWeights(*loss_weights)
         self.match_features = match_features
+        self.occluded_landmarks = occluded_landmarks
         self.samples = samples
         self.canonical_size = canonical_size
         self.box_beta = box_beta
@@ -150,6 +166,10 @@ class MatchRCNN(core_model.Model):
         self.pyramid = pyramid(self.backbone.num_channels, random.fold_in(key, 0))
         depth = self.pyramid.filters
         self.rpn = proposals(depth, random.fold_in(key, 1))
+        for name, strides in (('backbone', self.backbone.strides), ('proposals', self.rpn.strides)):
+            if tuple(strides[:len(_STRIDES)]) != _STRIDES:
+                raise ValueError(f'MatchRCNN.{name} has strides {tuple(strides)}; they must begin '
+                                 f'with {_STRIDES}.')
         self.box_stream = box_stream(depth, num_classes, random.fold_in(key, 2))
         self.landmark_stream = landmark_stream and landmark_stream(
             depth, landmark_counts, random.fold_in(key, 3))
@@ -159,7 +179,7 @@ class MatchRCNN(core_model.Model):
         if len(sizes) > 1:
             raise ValueError(f'MatchRCNN: landmark and mask stream see the same RoI features, and '
                              f'their sizes are {sorted(sizes)}.')
-        self._roi_size = sizes.pop() if sizes else 14
+        self._roi_size = sizes.pop() if sizes else roi_size
         self.matching_network = None
         if matching_network:
             widths = {'class': depth, 'pose': self.landmark_stream and self.landmark_stream.width,
@@ -205,7 +225,7 @@ class MatchRCNN(core_model.Model):
         Args:
           batch: see the class; a batch, or this replica's part of one.
           key: int32 [local shards, 2], of all sampling.
-          training: normalize by the batch, move averages.
+          training: normalize by the batch, move averages, take the RPN's numbers of training.
 
         Returns:
           Scalars: 'loss', the weighted sum; without their weights 'cls_loss', 'box_loss',
@@ -246,10 +266,14 @@ class MatchRCNN(core_model.Model):
             inputs['pose'] = self.landmark_stream.features(inputs['class'])
             landmarks = rois.of_truth(batch['landmarks'])
             maps = self.landmark_stream.of_features(inputs['pose'], classes)
-            cells, weights = heatmaps.heatmap_targets(
-                tf.reshape(landmarks, [-1, *landmarks.shape[2:]]), flat, maps.shape[1])
-            weights *= positive[:, tf.newaxis]
-            visible = tf.reshape(tf.reduce_any(weights > 0, 1), rois.classes.shape)
+            landmarks = tf.reshape(landmarks, [-1, *landmarks.shape[2:]])
+            cells, weights = heatmaps.heatmap_targets(landmarks, flat, maps.shape[1])
+            seen = positive * tf.reduce_max(weights, 1)
+            visible = tf.reshape(seen > 0, rois.classes.shape)
+            if self.occluded_landmarks:
+                cells, weights = heatmaps.heatmap_targets(
+                    landmarks, flat, maps.shape[1], occluded=True)
+            weights *= seen[:, tf.newaxis]
             terms['pose_loss'] = losses.landmarks(maps, cells, weights)
         if self.mask_stream:
             inputs['mask'] = self.mask_stream.features(inputs['class'])

@@ -10,8 +10,6 @@ from official.modeling import random
 from research.match_rcnn import losses
 from research.match_rcnn import roi_sampling
 
-_BASE = 1024  # Styles of a pair are fewer.
-
 
 class PairSampler:
     """Draws RoIs of consumer and shop images, each of the first making a pair with each of the
@@ -24,7 +22,7 @@ class PairSampler:
     are the same.
 
     - Of a batch of 8 image pairs: 8 RoIs of each consumer image and one of each shop image, over
-      all devices, make 64 x 8 = 512 pairs, of which an eighth match unless images share garments.
+      all devices, make 64 x 8 = 512 pairs.
 
     Args:
       user_rois: RoIs drawn of a consumer's image.
@@ -64,7 +62,7 @@ class PairSampler:
         if visible is not None:
             eligible &= visible
         order = tf.where(eligible, random.uniform(key, rois.iou.shape), -1.0)
-        identities = rois.of_truth(batch['pair_ids']) * _BASE + styles
+        identities = tf.stack([rois.of_truth(batch['pair_ids']), styles], -1)
         per_image = rois.iou.shape[1]
         rows = tf.reshape(tf.range(tf.size(order)), tf.shape(order))
 
@@ -72,7 +70,8 @@ class PairSampler:
             scores, columns = tf.math.top_k(order[parity::2], min(number, per_image))
 
             def flat(values):
-                return tf.reshape(tf.gather(values[parity::2], columns, batch_dims=1), [-1])
+                return tf.reshape(tf.gather(values[parity::2], columns, batch_dims=1),
+                                  [-1, *values.shape[2:]])
 
             return tf.reshape(scores >= 0, [-1]), flat(identities), flat(rows)
 
@@ -86,7 +85,7 @@ class PairSampler:
             batch_statistics.gather(value)
             for value in (of_shop, tf.cast(shop[0], tf.float32), shop[1]))
         weights = tf.cast(user[0], tf.float32)[:, tf.newaxis] * shop_valid
-        matched = user[1][:, tf.newaxis] == shop_identities
+        matched = tf.reduce_all(user[1][:, tf.newaxis] == shop_identities, -1)
         logits = network.logits(of_user[:, tf.newaxis], of_shop[tf.newaxis])
         wrong = (logits[..., 1] > logits[..., 0]) != matched
         return {

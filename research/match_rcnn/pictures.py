@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import tensorflow as tf
 
 from official.data import canvas as canvas_lib
 from official.data import detection_table
@@ -22,10 +23,20 @@ def skeletons(table: detection_table.DetectionTable) -> dict[int, tuple[tuple[in
     return {number: category.skeleton for number, category in enumerate(categories.CATEGORIES, 1)}
 
 
-def read(table: detection_table.DetectionTable, row: int) -> np.ndarray:
-    """An image of a table, upright, uint8 [height, width, 3]."""
-    with open(table.paths[row], 'rb') as file:
-        return canvas_lib.decode(file.read()).numpy()
+def read(table: detection_table.DetectionTable, row: int,
+         reader: Callable | None = None) -> np.ndarray:
+    """An image of a table, upright, uint8 [height, width, 3].
+
+    Args:
+      table: that the image is of.
+      row: of the table.
+      reader: see `research.match_rcnn.sources.Source.reader`; None: the images are files.
+    """
+    if reader is None:
+        with open(table.paths[row], 'rb') as file:
+            return canvas_lib.decode(file.read()).numpy()
+    with tf.device('CPU:0'):
+        return canvas_lib.decode(reader(tf.constant([row], tf.int64))[0]).numpy()
 
 
 def truth(table: detection_table.DetectionTable, row: int,
@@ -90,13 +101,14 @@ def misses(table: detection_table.DetectionTable, found: Mapping,
     return items[~fits.any(1)]
 
 
-def failure(table: detection_table.DetectionTable, found: Mapping) -> np.ndarray:
+def failure(table: detection_table.DetectionTable, found: Mapping,
+            image: np.ndarray | None = None) -> np.ndarray:
     """An image with its detections, and in red the boxes and right classes of what was missed.
 
     "The missing bounding boxes are drawn in red while the correct category labels are also in red"
     (Figure 5).
     """
-    image = read(table, found['row'])
+    image = read(table, found['row']) if image is None else image
     pixels = detections(table, found, image)
     canvas = drawing.Canvas(image)
     canvas.pixels = pixels

@@ -55,16 +55,21 @@ class MatchReport:
         rows = measurement.some_rows(table, self.looked_at)
         found = inference.detections(
             model, data, tf.distribute.get_strategy(), 'validation', rows)
-        return [section for section in (
-            self._detections(table, found), self._retrieval(model, table, found),
-            self._failures(table, found)) if section is not None]
+        reader = data.source.reader('validation')
 
-    def _detections(self, table, found):
+        def read(row):
+            return pictures.read(table, row, reader)
+
+        return [section for section in (
+            self._detections(table, found, read), self._retrieval(model, table, found, read),
+            self._failures(table, found, read)) if section is not None]
+
+    def _detections(self, table, found, read):
         chosen = [found[row] for row in np.unique(
             np.linspace(0, len(found) - 1, min(self.images, len(found))).round().astype(int))]
         rows = []
         for one in chosen:
-            image = pictures.read(table, one['row'])
+            image = read(one['row'])
             rows.append([pictures.truth(table, one['row'], image) / 255,
                          pictures.detections(table, one, image) / 255])
         grid = figures.image_grid(rows, [one['image_id'] for one in chosen],
@@ -73,7 +78,7 @@ class MatchReport:
             'Images at equal distances in the validation set; detections with a score of at least '
             '0.5.', note=True))
 
-    def _retrieval(self, model, table, found):
+    def _retrieval(self, model, table, found, read):
         if not model.matching_network or not found:
             return None
         looked_at = evaluation.covered(table, found)
@@ -87,17 +92,17 @@ class MatchReport:
             return None
         chosen = detected[np.unique(np.linspace(
             0, len(detected) - 1, min(self.queries, len(detected))).round().astype(int))]
-        row_of = {int(identity): row for row, identity in enumerate(looked_at.image_ids)}
+        row_of = {one['image_id']: one['row'] for one in found}
         rows = []
         for query in chosen:
             row = judgement.rows[query]
             matches = [
-                (pictures.read(looked_at, row_of[int(image)]), box, bool(hit))
+                (read(row_of[int(image)]), box, bool(hit))
                 for image, box, hit in list(zip(
                     retrieved.gallery_image_ids[row], retrieved.gallery_boxes[row],
                     judgement.hits[query]))[:self.matches]]
             rows.append([pictures.retrieved(
-                pictures.read(looked_at, row_of[int(retrieved.image_ids[row])]),
+                read(row_of[int(retrieved.image_ids[row])]),
                 retrieved.boxes[row], matches) / 255])
         names = [table.class_names[looked_at.classes[judgement.items[query]] - 1]
                  for query in chosen]
@@ -106,13 +111,13 @@ class MatchReport:
             'Left the consumer\'s image with the detected box, then the nearest items of shops: '
             'framed in green if the pair and style are the query\'s, else in red.', note=True))
 
-    def _failures(self, table, found):
+    def _failures(self, table, found, read):
         missed = np.array([len(pictures.misses(table, one)) for one in found])
         worst = [row for row in np.argsort(-missed, kind='stable')[:self.failures] if missed[row]]
         if not worst:
             return None
         grid = figures.image_grid(
-            [[pictures.failure(table, found[row]) / 255] for row in worst],
+            [[pictures.failure(table, found[row], read(found[row]['row'])) / 255] for row in worst],
             [found[row]['image_id'] for row in worst], [''], large=True)
         return Section('Failures (Figure 5)', grid + page.paragraph(
             'The images with the most items missed; their boxes and right classes are in red.',

@@ -62,6 +62,9 @@ class RoiSampler:
                  threshold: float = 0.5):
         checks.positive('RoiSampler', number=number)
         checks.within('RoiSampler', 0, 1, positive_fraction=positive_fraction, threshold=threshold)
+        if int(number * positive_fraction) < 1:
+            raise ValueError(f'RoiSampler.positive_fraction = {positive_fraction} of number = '
+                             f'{number} leaves no positive RoI.')
         self.number = number
         self.positive_fraction = positive_fraction
         self.threshold = threshold

@@ -67,8 +67,8 @@ class BoxStream(tf.keras.layers.Layer):
         x = tf.reshape(features, [-1, np.prod(features.shape[1:])])
         for layer in self.hidden:
             x = layer(x)
-        deltas = tf.reshape(self.regressor(x), [-1, self.num_classes, 4])
-        return tf.cast(self.classifier(x), tf.float32), tf.cast(deltas, tf.float32)
+        x = tf.cast(x, tf.float32)  # Scores in bfloat16 would be equal by the hundreds.
+        return self.classifier(x), tf.reshape(self.regressor(x), [-1, self.num_classes, 4])
 
 
 class MaskStream(tf.keras.layers.Layer):

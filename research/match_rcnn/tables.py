@@ -50,11 +50,13 @@ class Table:
         return '\n'.join([self.title, *(line.rstrip() for line in lines), self.note]).rstrip()
 
 
-def precision_tables(metrics: Mapping) -> list[Table]:
+def precision_tables(metrics: Mapping, beside_paper: bool = True) -> list[Table]:
     """Tables 2 to 4, those for which something was measured.
 
     Args:
       metrics: what `evaluation.evaluate` returns.
+      beside_paper: with the paper's rows, which are of DeepFashion2; else, of other classes,
+        without them.
     """
     kinds = ((2, 'Clothes detection', (('box', 'box', published.BOX),)),
              (3, 'Landmark estimation', (
@@ -70,8 +72,9 @@ def precision_tables(metrics: Mapping) -> list[Table]:
                     measured = [metrics[name][column][metric] for column in subsets.COLUMNS]
                     printed = [paper[metric][column] for column in subsets.COLUMNS]
                     release = [None] * (len(printed) - 1) + [published.RELEASE[name][metric]]
-                    rows += [(f'{metric} {what}', *measured), (_PAPER, *printed),
-                             (_RELEASE, *release)]
+                    rows.append((f'{metric} {what}', *measured))
+                    if beside_paper:
+                        rows += [(_PAPER, *printed), (_RELEASE, *release)]
         if rows:
             tables.append(Table(f'{title} (Table {number})', ('', *subsets.COLUMNS), tuple(rows),
                                 'A detection that fits no item is wrong in every subset.'))

@@ -207,10 +207,10 @@ def test_a_file_runs_through_the_launcher(tmp_path):
         'MatchExperiment.train_steps=2', 'MatchExperiment.save_every_steps=2',
         'MatchExperiment.steps_per_execution=1', 'MatchExperiment.monitor_split=None',
         "GarmentSource.num_identities={'train': 3, 'validation': 2}", 'GarmentSource.users=2',
-        'GarmentSource.shops=2', 'GarmentSource.size=(64, 48)', 'MatchData.canvas=(64, 48)',
+        'GarmentSource.shops=2', 'GarmentSource.size=(96, 72)', 'MatchData.canvas=(64, 48)',
         'MatchData.min_size=48', 'MatchData.max_size=64', 'MatchData.batch_size=2',
         'MatchData.evaluation_batch=4', 'Selection.score_threshold=0.0',
-        'WarmupThenSteps.warmup_steps=0']
+        'WarmupThenSteps.warmup_steps=0', 'ResNet.blocks=(1, 1, 1, 1)']
     try:
         result = launch.launch(
             PATHS['garments_mask_class'], tuple(params), model_dir=run_dir,

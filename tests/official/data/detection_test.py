@@ -124,7 +124,24 @@ def expected(table, row, min_size, max_size, flip, max_items=4):
         for ours, column in (('classes', 'classes'), ('crowd', 'crowd'), ('pair_ids', 'pair_ids'),
                              ('styles', 'styles')):
             result[ours][place] = getattr(table, column)[item]
+        if not has_partner(table, item):
+            result['styles'][place] = 0
     return result
+
+
+def has_partner(table, item):
+    """Whether an item of the other source has its pair_id and style."""
+    def identity(one):
+        return int(table.pair_ids[one]), int(table.styles[one])
+
+    def source(one):
+        return table.sources[[row for row in range(table.num_images)
+                              if one in table.items_of(row)][0]]
+
+    single = [other for other in range(table.num_items) if not table.crowd[other]]
+    return bool(item in single and table.styles[item] > 0 and table.pair_ids[item] > 0 and any(
+        identity(other) == identity(item) and {source(item), source(other)} == {1, 2}
+        for other in single))
 
 
 def check(table, batch, min_sizes, max_size=48):

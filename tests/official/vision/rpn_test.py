@@ -66,7 +66,11 @@ def test_proposals_are_those_of_a_plain_loop():
                                            network.anchors(CANVAS)):
             logits, deltas = logits[image].numpy(), deltas[image].numpy().astype(np.float64)
             kept = []
+            centres = (anchors[:, :2] + anchors[:, 2:]).numpy() / 2
+            logits[(centres >= sizes[image][::-1]).any(1)] = -np.inf  # Beside the image.
             for row in np.argsort(-logits)[:20]:
+                if logits[row] == -np.inf:
+                    break
                 box = _decoded(anchors[row].numpy().astype(np.float64), deltas[row], sizes[image])
                 if (box[2] - box[0]) * (box[3] - box[1]) > 0 and all(
                         _iou(box, other) <= 0.5 for _, other in kept):
@@ -77,6 +81,22 @@ def test_proposals_are_those_of_a_plain_loop():
         assert valid[image].numpy().sum() == len(expected)
         np.testing.assert_allclose(boxes[image][:len(expected)], expected, rtol=1e-4, atol=1e-3)
         assert not np.any(boxes[image][len(expected):])
+
+
+def test_what_is_beside_the_image_takes_no_place():
+    """However certain the network is of the canvas around a small image."""
+    network = _rpn(candidates=6, proposals=6)
+    outputs = _outputs(network)
+    sizes = tf.constant([[16., 16], [16, 16]])
+    expected, _ = network.propose(outputs, CANVAS, sizes, training=False)
+    louder = []
+    for logits, level in zip(outputs.logits, network.anchors(CANVAS)):
+        outside = np.any((level[:, :2] + level[:, 2:]).numpy() / 2 >= 16, 1)
+        louder.append(logits + 100.0 * outside)
+    boxes, valid = network.propose(
+        outputs._replace(logits=louder), CANVAS, sizes, training=False)
+    np.testing.assert_array_equal(boxes, expected)
+    assert valid.numpy().sum() >= 6
 
 
 def test_losses_of_all_anchors():

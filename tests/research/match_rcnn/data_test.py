@@ -108,5 +108,27 @@ def test_coco_source(tmp_path):
     assert np.all(batch['masks'][0, 0] == 1)
 
 
+def test_coco_source_takes_the_first_images(tmp_path, capsys):
+    """In the file's order; what was wrong is said once, though both splits have it."""
+    os.makedirs(tmp_path / 'images')
+    for number in (3, 1, 2):
+        with open(tmp_path / 'images' / f'{number}.png', 'wb') as file:
+            file.write(tf.io.encode_png(np.zeros([20, 30, 3], np.uint8)).numpy())
+    (tmp_path / 'some.json').write_text(json.dumps({
+        'images': [{'id': number, 'file_name': f'{number}.png', 'width': 30, 'height': 20}
+                   for number in (3, 1, 2)],
+        'categories': [{'id': 4, 'name': 'cat'}],
+        'annotations': [{'id': number, 'image_id': number, 'category_id': 4,
+                         'bbox': [number, 5, 10, 10]} for number in (2, 3)]}))
+    source = sources.CocoSource(str(tmp_path), 'some.json', 'images', None, 'images', num_images=2)
+    table = source.table('validation')
+    assert table is source.table('train') and table.image_ids.tolist() == [3, 1]
+    np.testing.assert_array_equal(table.boxes, [[3, 5, 13, 15]])
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == len(table.problems.counts) == 2  # An image and two items lack something.
+    with pytest.raises(ValueError, match='CocoSource.num_images = 0'):
+        sources.CocoSource(str(tmp_path), num_images=0)
+
+
 if __name__ == '__main__':
     raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,0 +1,54 @@
+"""Match R-CNN learns: garments of people it has not seen are found, by the small file made smaller.
+
+About 100 s on two cores, most of them of training. What the file itself reaches is in its head.
+"""
+
+import os
+import sys
+
+import gin
+import pytest
+
+from official.core import config
+from official.core import gin_source
+from official.core import runner
+
+FILE = os.path.join(gin_source.ROOT, 'gin_configs', 'match_rcnn', 'garments.gin')
+# Images of 128 x 96 pixels, 120 identities, a quarter of the channels.
+SMALLER = (
+    'MatchExperiment.train_steps=600', 'MatchExperiment.save_every_steps=600',
+    'MatchExperiment.monitor_split=None', 'MatchEvaluation.raw_pixels=False',
+    'WarmupThenSteps.learning_rate=0.003', 'WarmupThenSteps.warmup_steps=20',
+    'WarmupThenSteps.decay_steps=(450, 550)',
+    "GarmentSource.num_identities={'train': 120, 'validation': 20}", 'GarmentSource.users=2',
+    'GarmentSource.shops=2', 'GarmentSource.size=(128, 96)', 'MatchData.canvas=(128, 96)',
+    'MatchData.min_size=96', 'MatchData.max_size=128', 'MatchRCNN.canonical_size=64',
+    'RPN.anchor_sizes=(12, 24, 40, 64, 96)', 'RPN.train_candidates=100', 'RPN.train_proposals=60',
+    'RPN.candidates=100', 'RPN.proposals=50', 'RoiSampler.number=16',
+    'ResNet.blocks=(1, 1, 1, 1)', 'ResNet.width=24', 'FPN.filters=32', 'BoxStream.units=64',
+    'MaskStream.width=24', 'MaskStream.convs=2', 'LandmarkStream.width=32',
+    'LandmarkStream.convs=3', 'MatchingNetwork.widths=(32, 32, 32, 64)', 'MatchingNetwork.units=64')
+# Of held-out identities; seeds 0 to 2 reached ... Nothing learnt is 0.
+FLOORS = {'box_ap50': 0.06, 'mask_ap50': 0.05}
+
+
+def test_unseen_garments_are_found(tmp_path):
+    config.load(config.read(FILE, SMALLER))
+    try:
+        run = gin.get_configurable(runner.Run)()
+        experiment = run.experiment(
+            run_dir=str(tmp_path / 'run'), seed=0, data_dir=str(tmp_path / 'garments'),
+            strategy=None)
+        untrained = experiment.evaluator(
+            model=experiment.model, data=experiment.data, strategy=experiment.strategy,
+            split='validation', final=False)
+        experiment.train()
+        trained = experiment.evaluate()
+    finally:
+        config.clear()
+    for name, floor in FLOORS.items():
+        assert untrained[name] < floor / 3 and trained[f'validation_{name}'] > floor, name
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import importlib.metadata
 import json
 import math
@@ -33,14 +34,13 @@ from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
-from official.modeling import optimization
-from official.vision.configs import maskrcnn as maskrcnn_configs
-from official.vision.modeling.layers import roi_aligner
-from official.vision.modeling.layers import roi_sampler
-from official.vision.ops import anchor
-from official.vision.ops import nms
-from official.vision.ops import preprocess_ops
-from official.vision.tasks import maskrcnn as maskrcnn_tasks
+
+# The peer's, not this project's, of the same name.
+(optimization, maskrcnn_configs, roi_aligner, roi_sampler, anchor, nms, preprocess_ops,
+ maskrcnn_tasks) = (importlib.import_module(f'official.{module}') for module in (
+     'modeling.optimization', 'vision.configs.maskrcnn', 'vision.modeling.layers.roi_aligner',
+     'vision.modeling.layers.roi_sampler', 'vision.ops.anchor', 'vision.ops.nms',
+     'vision.ops.preprocess_ops', 'vision.tasks.maskrcnn'))
 
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 1e-5, 0.9, 1e-5
 MIN_LEVEL, MAX_LEVEL, CHANNELS = 2, 6, 256

@@ -3,6 +3,7 @@
 import fractions
 import functools
 import glob
+import json
 import os
 import sys
 
@@ -200,29 +201,67 @@ def _check_full_size(model):
     assert len(trained) == 42 and all(v.shape.rank == 4 for v in trained)
 
 
-def test_a_file_runs_through_the_launcher(tmp_path):
-    """Two steps on a few drawn garments, smaller; trained, measured, exported, reported."""
-    run_dir = str(tmp_path / 'run')
-    params = [
+def _launched(name, run_dir, data_dir, *params):
+    """The result of two steps at 64 x 48 pixels through the launcher, with all its files."""
+    params += (
         'MatchExperiment.train_steps=2', 'MatchExperiment.save_every_steps=2',
         'MatchExperiment.steps_per_execution=1', 'MatchExperiment.monitor_split=None',
-        "GarmentSource.num_identities={'train': 3, 'validation': 2}", 'GarmentSource.users=2',
-        'GarmentSource.shops=2', 'GarmentSource.size=(96, 72)', 'MatchData.canvas=(64, 48)',
-        'MatchData.min_size=48', 'MatchData.max_size=64', 'MatchData.batch_size=2',
-        'MatchData.evaluation_batch=4', 'Selection.score_threshold=0.0',
-        'WarmupThenSteps.warmup_steps=0', 'ResNet.blocks=(1, 1, 1, 1)']
+        'MatchData.canvas=(64, 64)', 'MatchData.min_size=48', 'MatchData.max_size=64',
+        'MatchData.batch_size=2', 'MatchData.evaluation_batch=4', 'Selection.score_threshold=0.0',
+        'WarmupThenSteps.warmup_steps=0', 'ResNet.blocks=(1, 1, 1, 1)')
     try:
         result = launch.launch(
-            PATHS['garments_mask_class'], tuple(params), model_dir=run_dir,
-            data_dir=str(tmp_path / 'garments'))
+            PATHS[name], params, model_dir=str(run_dir), data_dir=str(data_dir))
     finally:
         config.clear()
-    assert result['step'] == 2 and len(result['class_names']) == 13
+        tf.keras.backend.clear_session()
+    assert result['step'] == 2
+    assert (run_dir / 'saved_model' / 'saved_model.pb').exists()
+    return result, (run_dir / 'report.html').read_text()
+
+
+def test_garments_run_through_the_launcher(tmp_path):
+    """On a few that are drawn, with the features of mask and class."""
+    result, report = _launched(
+        'garments_mask_class', tmp_path / 'run', tmp_path / 'garments',
+        "GarmentSource.num_identities={'train': 3, 'validation': 2}", 'GarmentSource.users=2',
+        'GarmentSource.shops=2', 'GarmentSource.size=(96, 72)')
+    assert len(result['class_names']) == 13
     assert {'validation_box_ap', 'validation_mask_ap', 'validation_landmarks_ap',
             'validation_retrieval_truth_top20'} <= result.keys()
-    with open(os.path.join(run_dir, 'report.html'), encoding='utf-8') as file:
-        assert 'mask+class, detected box' in file.read()
-    assert os.path.exists(os.path.join(run_dir, 'saved_model', 'saved_model.pb'))
+    assert 'mask+class, detected box' in report
+
+
+def _people(folder):
+    """Two photographs in COCO's format with a person of 17 keypoints each, and a crowd."""
+    (folder / 'images' / 'train2017').mkdir(parents=True)
+    (folder / 'annotations').mkdir()
+    corners = [10, 5, 30, 5, 30, 40, 10, 40]
+    person = {'category_id': 1, 'bbox': [10, 5, 20, 35], 'area': 700, 'iscrowd': 0,
+              'segmentation': [corners], 'keypoints': [20, 20, 2] * 16 + [0, 0, 0],
+              'num_keypoints': 16}
+    crowd = {'id': 9, 'image_id': 2, 'category_id': 1, 'bbox': [40, 0, 8, 40], 'area': 320,
+             'iscrowd': 1, 'segmentation': {'size': [40, 60], 'counts': [1600, 320, 480]},
+             'keypoints': [0] * 51, 'num_keypoints': 0}
+    for number in (1, 2):
+        pixels = np.random.default_rng(number).integers(0, 255, (40, 60, 3)).astype(np.uint8)
+        path = folder / 'images' / 'train2017' / f'{number}.jpg'
+        path.write_bytes(tf.io.encode_jpeg(pixels).numpy())
+    content = {
+        'images': [{'id': number, 'file_name': f'{number}.jpg', 'height': 40, 'width': 60}
+                   for number in (1, 2)],
+        'annotations': [person | {'id': number, 'image_id': number} for number in (1, 2)] + [crowd],
+        'categories': [{'id': 1, 'name': 'person', 'keypoints': [f'k{i}' for i in range(17)]}]}
+    (folder / 'annotations' / 'person_keypoints_train2017.json').write_text(json.dumps(content))
+
+
+def test_photographs_run_through_the_launcher(tmp_path):
+    """Boxes, masks and keypoints of people; what the garments' tables have is not there."""
+    _people(tmp_path / 'people')
+    result, report = _launched('pose_overfit', tmp_path / 'run', tmp_path / 'people')
+    assert result['class_names'] == ['person']
+    assert {'validation_box_ap', 'validation_mask_ap', 'validation_landmarks_ap'} <= result.keys()
+    assert not any('retrieval' in name for name in result) and 'Table 5' not in report
 
 
 if __name__ == '__main__':

@@ -196,6 +196,16 @@ def test_a_larger_image_is_made_to_fit():
     assert size.numpy().tolist() == [8, 16] and result.shape == (8, 16, 3)
 
 
+def test_it_is_made_smaller_evenly():
+    """A square in a landscape image stays a square on a canvas that is portrait."""
+    image = np.zeros([300, 400, 3], np.uint8)
+    image[100:200, 150:250] = 255
+    placed, size = canvas.place(tf.constant(image), (192, 144), 144, 192)
+    assert size.numpy().tolist() == [108, 144]
+    rows, columns = np.where(placed[..., 0] > 127)
+    assert abs(np.ptp(rows) - np.ptp(columns)) <= 1 and np.ptp(rows) + 1 == 36
+
+
 def test_a_canvas_must_hold_all_images():
     sizes = np.array([[100, 100], [100, 300], [400, 100]])
     canvas.check_fits(sizes, ['a', 'b', 'c'], (200, 150), 50, 200)

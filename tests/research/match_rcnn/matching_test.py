@@ -58,6 +58,28 @@ def test_vectors_and_probability():
         tf.nn.softmax(logits)[..., 1], 1 / (1 + np.exp(-distance)), rtol=1e-3, atol=1e-5)
 
 
+def test_without_padding_only_what_is_whole_counts():
+    """Two convolutions of 3 x 3 leave 2 x 2 of 6 x 6 pixels: what lies outside has no part."""
+    network = matching.MatchingNetwork(3, _key(), widths=(4, 5), units=6, padding=False)
+    generator = np.random.default_rng(1)
+    for variable in network.trainable_variables:
+        variable.assign(generator.normal(size=variable.shape, scale=0.5))
+    x = generator.normal(size=(2, 6, 6, 3)).astype(np.float32)
+    values = x.astype(np.float64)
+    for conv in network.convs:
+        kernel, bias = (w.numpy().astype(np.float64) for w in conv.weights)
+        size = values.shape[1] - 2
+        out = np.zeros((2, size, size, kernel.shape[3])) + bias
+        for i in range(3):
+            for j in range(3):
+                out += values[:, i:i + size, j:j + size] @ kernel[i, j]
+        values = np.maximum(out, 0)
+    kernel, bias = (w.numpy().astype(np.float64) for w in network.dense.weights)
+    expected = values.mean((1, 2)) @ kernel + bias
+    expected = expected / np.sqrt(1 + 1e-5) * network.norm.gamma.numpy() + network.norm.beta.numpy()
+    np.testing.assert_allclose(network(tf.constant(x)), expected, rtol=1e-3, atol=1e-4)
+
+
 def test_padding_does_not_count_in_the_statistics():
     network = _network()
     x = np.random.default_rng(0).normal(size=(6, 4, 4, 3)).astype(np.float32)

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from official.modeling import optimizers
 from official.modeling import random
+from official.vision import resnet
 from research.match_rcnn import MatchRCNN
 from research.match_rcnn import categories
 from research.match_rcnn import model as model_lib
@@ -74,6 +75,26 @@ def test_every_weight_learns():
         assert gradient is not None and np.any(tf.convert_to_tensor(gradient)), variable.name
 
 
+def test_occluded_landmarks_are_learnt_when_asked():
+    """With every landmark of some items occluded the loss is of the others alone, or of all."""
+    batch = dict(_batch())
+    landmarks = batch['landmarks'].numpy().copy()
+    landmarks[:, :, 1::2, 2] = np.minimum(landmarks[:, :, 1::2, 2], 1)
+    batch['landmarks'] = tf.constant(landmarks)
+    values = [float(tiny.make_model(occluded_landmarks=occluded).losses(
+        batch, random.make_key(0))['pose_loss']) for occluded in (False, True)]
+    hidden = batch | {'landmarks': tf.constant(np.where(
+        landmarks[..., 2:] == 1, 0, landmarks).astype(np.float32))}
+    same = [float(tiny.make_model(occluded_landmarks=occluded).losses(
+        hidden, random.make_key(0))['pose_loss']) for occluded in (False, True)]
+    assert values[0] != values[1]
+    np.testing.assert_allclose(same, values[0], rtol=1e-5)
+
+
+def test_the_order_of_features_is_the_papers():
+    assert tiny.make_model(match_features=('class', 'pose')).match_features == ('pose', 'class')
+
+
 def test_terms_of_parts_that_are_left_out_are_missing():
     network = tiny.make_model(landmark_stream=None, matching_network=None)
     terms = network.losses(_batch(), random.make_key(0))
@@ -128,10 +149,15 @@ def test_detections_and_descriptions_agree():
 @pytest.mark.parametrize('arguments, message', [
     ({'landmark_stream': None}, r"match_features = \('pose', 'class'\): 'pose' is a stream that is "
                                 'left out'),
-    ({'match_features': ('colour',)}, "'colour' is none of class, pose, mask"),
+    ({'match_features': ('colour',)}, "'colour' is none of pose, mask, class"),
     ({'match_features': ()}, 'match_features is empty'),
     ({'landmark_counts': (3, 4)}, 'landmark_counts has 2 numbers for num_classes = 13'),
     ({'backbone_weights': 'nowhere.h5'}, 'nowhere.h5'),
+    ({'backbone': functools.partial(resnet.ResNet, blocks=(1, 1), width=4, frozen=False)},
+     r'MatchRCNN.backbone has strides \(4, 8\)'),
+    ({'loss_weights': (1.0, 1.0)}, r'loss_weights = \(1.0, 1.0\): there are 6, cls, box, pose'),
+    ({'loss_weights': (1, 1, -1, 1, 1, 1)}, 'loss_weights.pose = -1 is outside'),
+    ({'box_beta': 0}, 'box_beta = 0 is outside'),
 ])
 def test_arguments_that_cannot_be_right(arguments, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):

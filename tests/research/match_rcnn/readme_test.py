@@ -1,0 +1,51 @@
+"""What the model card says and code can check."""
+
+import pathlib
+import re
+import sys
+
+import numpy as np
+import pytest
+
+import research.match_rcnn
+from research.match_rcnn import sources
+from tests.research.match_rcnn import tiny
+
+CARD = pathlib.Path(research.match_rcnn.__file__).with_name('README.md')
+
+
+def test_the_example_runs(monkeypatch):
+    """As it stands, with a small network and few garments in place of its own."""
+    code = re.search(r'## Without the launcher\n\n```python\n(.*?)```', CARD.read_text(), re.S)[1]
+    garments = tiny.source()
+    monkeypatch.setattr(sources, 'GarmentSource', lambda data_dir: garments)
+    monkeypatch.setitem(vars(research.match_rcnn), 'MatchRCNN', lambda backbone: tiny.make_model())
+    names = {}
+    exec(compile(code, str(CARD), 'exec'), names)  # pylint: disable=exec-used
+    assert set(names['found']) == {
+        'boxes', 'classes', 'scores', 'masks', 'landmarks', 'embeddings'}
+    assert np.isfinite(names['model'].history.history['loss'][0])
+
+
+def test_files_that_are_named_exist():
+    folder = CARD.parent
+    for name in re.findall(r'`([a-z_0-9]+\.py)`', CARD.read_text()):
+        assert (folder / name).exists(), name
+    configs = folder.parents[1] / 'gin_configs' / 'match_rcnn'
+    for name in re.findall(r'gin_configs/match_rcnn/([a-z_0-9]+\.gin)', CARD.read_text()):
+        assert (configs / name).exists(), name
+
+
+def test_parameters_are_those_of_the_network():
+    """The numbers of the card's table; model_test.py has them from shapes and from the network."""
+    rows = dict(re.findall(r'^\| ([^|]+?) \| ([\d ]+) \|$', CARD.read_text(), re.M))
+    numbers = {name: int(value.replace(' ', '')) for name, value in rows.items()}
+    fpn = sum(depth * 256 + 256 for depth in (256, 512, 1024, 2048)) + 4 * (9 * 256 ** 2 + 256)
+    assert numbers['FPN, 256 channels'] == fpn
+    assert numbers['RPN, 3 anchors a place'] == 9 * 256 ** 2 + 256 + 257 * 15
+    assert [numbers[name] for name in numbers if 'stream' in name or 'matching' in name] == [
+        13_963_330, 24_302_374, 2_626_061, 5_574_146]
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -44,7 +44,7 @@ def level_of(boxes: tf.Tensor, min_level: int = 2, max_level: int = 5, canonical
 
 def roi_align(pyramid: Sequence[tf.Tensor], boxes: tf.Tensor, strides: Sequence[int],
               size: int | tuple[int, int], samples: int = 2, levels: tf.Tensor | None = None,
-              canonical_size: float = 224) -> tf.Tensor:
+              canonical_size: float = 224, images: tf.Tensor | None = None) -> tf.Tensor:
     """Features of regions: each bin is the mean of bilinear samples on a regular grid.
 
     He et al. 2017, Sec. 3. No coordinate is rounded: the centre of feature pixel i is at i + 0.5,
@@ -67,9 +67,10 @@ def roi_align(pyramid: Sequence[tf.Tensor], boxes: tf.Tensor, strides: Sequence[
       samples: in a bin along each axis.
       levels: int32 [b, n], the level k (of stride 2^k) of each region; by default `level_of`.
       canonical_size: see `level_of`.
+      images: int32 [n]: the boxes are [n, 4], each of the image of this number.
 
     Returns:
-      [b, n, height, width, c] of the type of `pyramid`.
+      [b, n, height, width, c] of the type of `pyramid`; with `images` [n, height, width, c].
 
     Raises:
       ValueError: if `strides` do not fit the pyramid or are not as said, or a count is below 1.
@@ -81,9 +82,9 @@ def roi_align(pyramid: Sequence[tf.Tensor], boxes: tf.Tensor, strides: Sequence[
     if levels is None:
         levels = level_of(boxes, finest, finest + len(pyramid) - 1, canonical_size=canonical_size)
     number = tf.reshape(tf.clip_by_value(levels - finest, 0, len(pyramid) - 1), [-1])
-    batch, regions = boxes.shape[0] or tf.shape(boxes)[0], boxes.shape[1] or tf.shape(boxes)[1]
+    leading = [size or tf.shape(boxes)[axis] for axis, size in enumerate(boxes.shape[:-1])]
     channels = pyramid[0].shape[-1]
-    image = tf.repeat(tf.range(batch), regions)
+    image = tf.repeat(tf.range(leading[0]), leading[1]) if images is None else images
 
     heights, widths = (
         tf.gather(tf.stack([tf.shape(features)[axis] for features in pyramid]), number)
@@ -113,7 +114,7 @@ def roi_align(pyramid: Sequence[tf.Tensor], boxes: tf.Tensor, strides: Sequence[
         return tf.cast(bins, tables[0].dtype), of_tables
 
     bins = align(*(tf.reshape(features, [-1, channels]) for features in pyramid))
-    return tf.reshape(bins, [batch, regions, height, width, channels])
+    return tf.reshape(bins, [*leading, height, width, channels])
 
 
 def _finest_level(strides, count) -> int:

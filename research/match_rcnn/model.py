@@ -19,6 +19,7 @@ from research.match_rcnn import categories
 from research.match_rcnn import detection
 from research.match_rcnn import losses
 from research.match_rcnn import matching
+from research.match_rcnn import packing
 from research.match_rcnn import pair_sampling
 from research.match_rcnn import roi_sampling
 from research.match_rcnn import streams
@@ -61,6 +62,8 @@ class MatchRCNN(core_model.Model):
       concatenated along the channels, at 14 x 14.
     - Visible landmarks are learnt, occluded ones where `occluded_landmarks` says so; the paper
       selects RoIs "with visible landmarks" and leaves that open.
+    - Landmark and mask stream see the positive RoIs alone, not what fills up a batch, where XLA
+      does not ask for static shapes.
     - Boxes, masks and landmarks are made for the class of a RoI alone; the numbers are those of all
       classes' maps.
 
@@ -257,41 +260,39 @@ class MatchRCNN(core_model.Model):
     def _positive_losses(self, levels, rois, batch, key, training):
         """The terms of RoIs that may be positive."""
         terms = {}
-        classes = tf.reshape(rois.classes, [-1])
+        packed = packing.Packed(rois.classes > 0)
+        classes, boxes = packed.take(rois.classes), packed.take(rois.boxes)
         positive = tf.cast(classes > 0, tf.float32)
-        inputs = {'class': self._roi_features(levels, rois.boxes, self._roi_size)}
-        flat = tf.reshape(rois.boxes, [-1, 4])
+        inputs = {'class': self._packed_features(levels, packed, boxes)}
         visible = None
         if self.landmark_stream:
             inputs['pose'] = self.landmark_stream.features(inputs['class'])
-            landmarks = rois.of_truth(batch['landmarks'])
+            landmarks = packed.take(rois.of_truth(batch['landmarks']))
             maps = self.landmark_stream.of_features(inputs['pose'], classes)
-            landmarks = tf.reshape(landmarks, [-1, *landmarks.shape[2:]])
-            cells, weights = heatmaps.heatmap_targets(landmarks, flat, maps.shape[1])
+            cells, weights = heatmaps.heatmap_targets(landmarks, boxes, maps.shape[1])
             seen = positive * tf.reduce_max(weights, 1)
-            visible = tf.reshape(seen > 0, rois.classes.shape)
+            visible = packed.put(seen) > 0
             if self.occluded_landmarks:
                 cells, weights = heatmaps.heatmap_targets(
-                    landmarks, flat, maps.shape[1], occluded=True)
+                    landmarks, boxes, maps.shape[1], occluded=True)
             weights *= seen[:, tf.newaxis]
             terms['pose_loss'] = losses.landmarks(maps, cells, weights)
         if self.mask_stream:
             inputs['mask'] = self.mask_stream.features(inputs['class'])
             logits = self.mask_stream.of_features(inputs['mask'], classes)
-            small = rois.of_truth(batch['masks'])
+            small = self._masks_of(packed, rois, batch['masks'])
             targets = masks.mask_targets(
-                tf.reshape(small, [-1, *small.shape[2:]]),
-                tf.reshape(rois.of_truth(batch['boxes']), [-1, 4]), flat, logits.shape[1])
-            drawn = tf.reduce_any(small > 0, [2, 3])  # Some items have boxes alone.
+                small, packed.take(rois.of_truth(batch['boxes'])), boxes, logits.shape[1])
+            drawn = tf.reduce_any(small > 0, [1, 2])  # Some items have boxes alone.
             terms['mask_loss'] = losses.masks(
-                logits, targets, positive * tf.cast(tf.reshape(drawn, [-1]), tf.float32))
+                logits, targets, positive * tf.cast(drawn, tf.float32))
         if self.matching_network:
             if 'pose' not in self.match_features:
                 visible = None
             features = tf.concat([inputs[name] for name in self.match_features], -1)
             terms.update(self.pair_sampler.losses(
-                self.matching_network, features, rois, batch, visible, random.fold_in(key, 2),
-                training))
+                self.matching_network, features, packed.places, rois, batch, visible,
+                random.fold_in(key, 2), training))
         return terms
 
     def _log(self, terms):
@@ -373,9 +374,9 @@ class MatchRCNN(core_model.Model):
     def _describe(self, levels, boxes, classes, only_features=False):
         if not (self.landmark_stream or self.mask_stream or self.matching_network):
             return {}
-        number = boxes.shape[1]
-        inputs = {'class': self._roi_features(levels, boxes, self._roi_size)}
-        of_class = tf.reshape(classes, [-1])
+        packed = packing.Packed(classes > 0)
+        boxes, of_class = packed.take(boxes), packed.take(classes)
+        inputs = {'class': self._packed_features(levels, packed, boxes)}
         outputs = {}
         if self.mask_stream:
             inputs['mask'] = self.mask_stream.features(inputs['class'])
@@ -387,13 +388,15 @@ class MatchRCNN(core_model.Model):
             maps = self.landmark_stream.of_features(inputs['pose'], of_class)
             within = tf.gather(tf.sequence_mask(
                 (0, *self.landmark_counts), max(self.landmark_counts), tf.float32), of_class)
-            outputs['landmarks'] = heatmaps.decode(
-                maps, tf.reshape(boxes, [-1, 4])) * within[..., tf.newaxis]
+            outputs['landmarks'] = heatmaps.decode(maps, boxes) * within[..., tf.newaxis]
         if self.matching_network:
             outputs['embeddings'] = self.matching_network(
                 tf.concat([inputs[name] for name in self.match_features], -1))
-        return {name: tf.reshape(value, [-1, number, *value.shape[1:]])
-                for name, value in outputs.items()}
+        # Of padding all are zeros.
+        real = tf.cast(of_class > 0, tf.float32)
+        return {name: tf.ensure_shape(
+            packed.put(value * tf.reshape(real, [-1, *[1] * (value.shape.rank - 1)])),
+            [*classes.shape, *value.shape[1:]]) for name, value in outputs.items()}
 
     def similarity(self, v1: tf.Tensor, v2: tf.Tensor) -> tf.Tensor:
         """The probability that two items match, float32 [...], of feature vectors [..., units]."""
@@ -405,6 +408,19 @@ class MatchRCNN(core_model.Model):
         """P2 to P6."""
         return self.pyramid(self.backbone(
             resnet.preprocess(images, sizes), training=training))
+
+    def _packed_features(self, levels, packed, boxes):
+        """[k, size, size, channels] of packed boxes [k, 4]."""
+        return roi_align.roi_align(
+            levels[:len(_STRIDES)], boxes, _STRIDES, self._roi_size, self.samples,
+            canonical_size=self.canonical_size, images=packed.images)
+
+    @staticmethod
+    def _masks_of(packed, rois, small):
+        """The masks [b, M, S, S] of packed RoIs, [k, S, S]."""
+        # Of the truth's rows, so that no mask is copied for a RoI that is not used.
+        rows = packed.images * small.shape[1] + packed.take(rois.truth)
+        return tf.gather(tf.reshape(small, [-1, *small.shape[2:]]), rows)
 
     def _roi_features(self, levels, boxes, size):
         """[b n, size, size, channels] of boxes [b, n, 4]."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Callable
+
 import tensorflow as tf
 
 from official.core import checks
@@ -40,14 +42,15 @@ class PairSampler:
         self.shop_rois = shop_rois
         self.threshold = threshold
 
-    def losses(self, network, features: tf.Tensor, rois: roi_sampling.Rois, batch: dict,
-               visible: tf.Tensor | None, key: tf.Tensor,
+    def losses(self, network, features: tf.Tensor, places: Callable, rois: roi_sampling.Rois,
+               batch: dict, visible: tf.Tensor | None, key: tf.Tensor,
                training: bool) -> dict[str, tf.Tensor]:
         """L_pair of a batch.
 
         Args:
           network: a `MatchingNetwork`.
-          features: [b p, size, size, channels], of the RoIs.
+          features: [k, size, size, channels], of positive RoIs.
+          places: called as places(image * p + RoI), int32, gives the rows of `features`.
           rois: p RoIs of each image, of which even rows are consumers' and odd ones shops'.
           batch: with pair_ids and styles of the ground truth.
           visible: bool [b, p]: RoIs with visible landmarks; None: it does not matter.
@@ -78,7 +81,7 @@ class PairSampler:
         user, shop = drawn(0, self.user_rois), drawn(1, self.shop_rois)
         valid = tf.concat([user[0], shop[0]], 0)
         vectors = network(
-            tf.gather(features, tf.concat([user[2], shop[2]], 0)), valid, training)
+            tf.gather(features, places(tf.concat([user[2], shop[2]], 0))), valid, training)
         of_user, of_shop = tf.split(vectors, [user[0].shape[0], shop[0].shape[0]])
         # Pairs are made across all devices.
         of_shop, shop_valid, shop_identities = (

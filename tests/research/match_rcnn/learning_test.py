@@ -1,6 +1,7 @@
-"""Match R-CNN learns: garments of people it has not seen are found, by the small file made smaller.
+"""Match R-CNN learns: garments of identities that it has not seen are found, outlined, and have
+landmarks, by the small file made smaller.
 
-About 100 s on two cores, most of them of training. What the file itself reaches is in its head.
+About 100 s on two cores. What the file itself reaches is in its head.
 """
 
 import os
@@ -14,7 +15,7 @@ from official.core import gin_source
 from official.core import runner
 
 FILE = os.path.join(gin_source.ROOT, 'gin_configs', 'match_rcnn', 'garments.gin')
-# Images of 128 x 96 pixels, 120 identities, a quarter of the channels.
+# Images of 128 x 96 pixels, 120 identities, networks of fewer channels and layers.
 SMALLER = (
     'MatchExperiment.train_steps=600', 'MatchExperiment.save_every_steps=600',
     'MatchExperiment.monitor_split=None', 'MatchEvaluation.raw_pixels=False',
@@ -28,8 +29,9 @@ SMALLER = (
     'ResNet.blocks=(1, 1, 1, 1)', 'ResNet.width=24', 'FPN.filters=32', 'BoxStream.units=64',
     'MaskStream.width=24', 'MaskStream.convs=2', 'LandmarkStream.width=32',
     'LandmarkStream.convs=3', 'MatchingNetwork.widths=(32, 32, 32, 64)', 'MatchingNetwork.units=64')
-# Of held-out identities; seeds 0 to 2 reached ... Nothing learnt is 0.
-FLOORS = {'box_ap50': 0.06, 'mask_ap50': 0.05}
+# Seeds 0 and 1 reached .14 and .12, .12 and .10, .04 and .04; a network that has learnt nothing
+# has 0 of each. Retrieval is beyond this size: it comes with more garments and steps.
+FLOORS = {'box_ap50': 0.06, 'mask_ap50': 0.05, 'landmarks_visible_ap50': 0.012}
 
 
 def test_unseen_garments_are_found(tmp_path):

@@ -91,6 +91,10 @@ def flops(mode: str, config: match_rcnn_data.Config, peer: bool = False,
       config: the sizes.
       peer: the network of tf-models.
       streams: with landmarks and matching.
+
+    Returns:
+      With as many positive RoIs, and detections, as there is room for. Outside XLA this project's
+      network leaves out what of them is padding.
     """
     features, stem = backbone(config.height, config.width, peer)
     shared = features + trunk(config, peer)

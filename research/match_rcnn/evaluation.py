@@ -20,7 +20,8 @@ _OCCLUDED, _VISIBLE = 1, 2  # The v of landmarks.
 
 def evaluate(table: detection_table.DetectionTable, detections: Sequence[dict],
              sigmas: np.ndarray | None = None, weight: np.ndarray | None = None,
-             max_detections: int = MAX_DETECTIONS, min_gallery_score: float = 0.) -> dict:
+             max_detections: int = MAX_DETECTIONS, min_gallery_score: float = 0.,
+             retrieved: dict | None = None) -> dict:
     """Average precision of boxes, masks and landmarks, and retrieval, with all subsets.
 
     A subset's AP is that of the items of one level; the others are ignored, as COCO ignores those
@@ -37,6 +38,7 @@ def evaluate(table: detection_table.DetectionTable, detections: Sequence[dict],
       weight: float [d], see `retrieval_protocol.retrieve`.
       max_detections: of an image, the most certain ones.
       min_gallery_score: detections in shops' images that are less certain are not in the gallery.
+      retrieved: what `retrieve` gave, where it was called already.
 
     Returns:
       'box', 'mask', 'landmarks_visible' and 'landmarks' (visible and occluded): by name of
@@ -61,8 +63,9 @@ def evaluate(table: detection_table.DetectionTable, detections: Sequence[dict],
     if _all_have(detections, 'landmarks') and sigmas is not None:
         metrics.update(_landmarks(table, detections, parts, sigmas, max_detections))
     if _all_have(detections, 'embeddings'):
-        found = retrieve(table, detections, weight, min_gallery_score)
-        for name, (_, judgement) in found.items():
+        if retrieved is None:
+            retrieved = retrieve(table, detections, weight, min_gallery_score)
+        for name, (_, judgement) in retrieved.items():
             metrics[f'retrieval_{name}'] = retrieval_protocol.accuracies(table, judgement)
     return metrics
 

@@ -29,19 +29,18 @@ class MatchExperiment(keras_experiment.KerasExperiment):
             self.model, self.data, self.strategy, split,
             raw_pixels=self.evaluator.raw_pixels and bool(self.model.matching_network))
         table = self.data.table(split)
-        if self.is_chief:
+        retrieved = None
+        if self.model.matching_network:
             retrieved = evaluation.retrieve(
-                evaluation.covered(table, found), found, self._distance_weights())
+                evaluation.covered(table, found), found,
+                self.model.matching_network.distance_weights.numpy())
+        if self.is_chief:
             result_files.write(os.path.join(self.run_dir, 'results'), table, found,
                                retrieved['detected'][0] if retrieved else None)
-        logs = self.evaluator.measure(self.model, table, found)
+        logs = self.evaluator.measure(self.model, table, found, retrieved=retrieved)
         problems = {part: self.data.problems(part) for part in ('train', split)}
         features = '+'.join(self.model.match_features)
         return logs | {'problems': problems} | ({'features': features} if features else {})
-
-    def _distance_weights(self):
-        network = self.model.matching_network
-        return network.distance_weights.numpy() if network else None
 
     def own_sections(self):
         path = os.path.join(self.run_dir, run_folder.RESULT)

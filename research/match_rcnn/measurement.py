@@ -52,8 +52,8 @@ class MatchEvaluation:
         return self.measure(model, data.table(split), found, final)
 
     def measure(self, model, table: detection_table.DetectionTable, found: Sequence[dict],
-                final: bool = True) -> dict:
-        """What a call gives, of detections that are there already."""
+                final: bool = True, retrieved: dict | None = None) -> dict:
+        """What a call gives, of detections, and what they retrieve, that are there already."""
         weight = None
         if not final:
             found = [{name: value for name, value in image.items() if 'embeddings' not in name}
@@ -61,7 +61,8 @@ class MatchEvaluation:
         if model.matching_network:
             weight = model.matching_network.distance_weights.numpy()
         metrics = evaluation.evaluate(
-            table, found, sigmas_of(table), weight, max_detections=self.max_detections)
+            table, found, sigmas_of(table), weight, max_detections=self.max_detections,
+            retrieved=retrieved)
         if found and 'pixels' in found[0]:
             crops = [image | {'embeddings': image['pixels'],
                               'truth_embeddings': image['truth_pixels']} for image in found]

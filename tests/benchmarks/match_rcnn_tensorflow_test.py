@@ -61,7 +61,8 @@ def test_products_are_as_many_as_counted(streams):
     batch = {name: tf.TensorSpec(value.shape[1:], value.dtype)
              for name, value in match_rcnn_tensorflow.batches(GIVEN).items()}
 
-    @tf.function
+    # For XLA shapes are static, and no RoI is left out for being padding.
+    @tf.function(jit_compile=True)
     def gradients(batch):
         with tf.GradientTape() as tape:
             loss = model.losses(batch, random.make_key(0))['loss']
@@ -71,7 +72,7 @@ def test_products_are_as_many_as_counted(streams):
     # The logits of pairs, 8 x 1 x 256 x 2, are left out.
     assert step == pytest.approx(
         match_rcnn_flops.flops('step', CONFIG, streams=streams), rel=1e-6)
-    forward = counted(tf.function(model.detect).get_concrete_function(
+    forward = counted(tf.function(model.detect, jit_compile=True).get_concrete_function(
         tf.TensorSpec([1, 64, 128, 3], tf.uint8), tf.TensorSpec([1, 2])).graph)
     assert forward == match_rcnn_flops.flops('forward', CONFIG, streams=streams)
 

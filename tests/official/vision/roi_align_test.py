@@ -7,8 +7,6 @@ import tensorflow as tf
 
 from official.vision import roi_align
 
-tf.config.experimental.enable_op_determinism()  # As the launcher does.
-
 STRIDES = (4, 8, 16, 32)
 # An image of 192 x 128 pixels.
 HEIGHT, WIDTH = 192, 128

@@ -33,7 +33,8 @@ class MatchExperiment(keras_experiment.KerasExperiment):
         if self.model.matching_network:
             retrieved = evaluation.retrieve(
                 evaluation.covered(table, found), found,
-                self.model.matching_network.distance_weights.numpy())
+                self.model.matching_network.distance_weights.numpy(),
+                self.evaluator.min_gallery_score)
         if self.is_chief:
             result_files.write(os.path.join(self.run_dir, 'results'), table, found,
                                retrieved['detected'][0] if retrieved else None)

@@ -25,15 +25,19 @@ class MatchEvaluation:
       checkpoint_images: images that are looked at at a checkpoint.
       max_detections: of an image, the most certain ones.
       raw_pixels: also retrieve by the pixels inside the boxes, 16 x 16, which learns nothing.
+      min_gallery_score: detections in shops' images that are less certain are not in the gallery.
     """
 
     def __init__(self, checkpoint_images: int = 200,
-                 max_detections: int = evaluation.MAX_DETECTIONS, raw_pixels: bool = True):
+                 max_detections: int = evaluation.MAX_DETECTIONS, raw_pixels: bool = True,
+                 min_gallery_score: float = 0.):
         checks.positive('MatchEvaluation', checkpoint_images=checkpoint_images,
                         max_detections=max_detections)
+        checks.within('MatchEvaluation', 0, 1, min_gallery_score=min_gallery_score)
         self.checkpoint_images = checkpoint_images
         self.max_detections = max_detections
         self.raw_pixels = raw_pixels
+        self.min_gallery_score = min_gallery_score
 
     def __call__(self, model, data, strategy: tf.distribute.Strategy, split: str,
                  final: bool = True) -> dict:
@@ -62,12 +66,13 @@ class MatchEvaluation:
             weight = model.matching_network.distance_weights.numpy()
         metrics = evaluation.evaluate(
             table, found, sigmas_of(table), weight, max_detections=self.max_detections,
-            retrieved=retrieved)
+            min_gallery_score=self.min_gallery_score, retrieved=retrieved)
         if found and 'pixels' in found[0]:
             crops = [image | {'embeddings': image['pixels'],
                               'truth_embeddings': image['truth_pixels']} for image in found]
             covered = evaluation.covered(table, crops)
-            for name, (_, judgement) in evaluation.retrieve(covered, crops).items():
+            for name, (_, judgement) in evaluation.retrieve(
+                    covered, crops, min_gallery_score=self.min_gallery_score).items():
                 metrics[f'pixels_{name}'] = retrieval_protocol.accuracies(covered, judgement)
         flat = evaluation.summary(metrics)
         return flat | {'tables': metrics} if final else flat

@@ -9,11 +9,12 @@ import tensorflow as tf
 
 from official.data import canvas as canvas_lib
 from official.data import detection_table
+from official.vision import boxes as boxes_lib
 from official.vision import drawing
 from research.match_rcnn import categories
 
 _CERTAIN = 0.5  # Detections below are not drawn.
-_MATCHED = 0.5  # IoU from which a detection is that of an object.
+MATCHED = 0.5  # IoU from which a detection is that of an object, and a mask that of its item.
 
 
 def skeletons(table: detection_table.DetectionTable) -> dict[int, tuple[tuple[int, int], ...]]:
@@ -92,13 +93,44 @@ def detections(table: detection_table.DetectionTable, found: Mapping,
 def misses(table: detection_table.DetectionTable, found: Mapping,
            least: float = _CERTAIN) -> np.ndarray:
     """The items of an image that no detection of their class fits: rows of the table."""
+    items, _, fits = _fits(table, found, least)
+    return items[~fits.any(1)]
+
+
+def worst_mask(table: detection_table.DetectionTable, found: Mapping,
+               least: float = _CERTAIN) -> tuple[float, int, int] | None:
+    """The least accurate mask among the detections whose box and class are right.
+
+    Returns:
+      Its IoU with the annotated mask, the item's row of the table, and which detection it is; None
+      if no item with a mask is found.
+    """
+    from pycocotools import mask as rle
+
+    worst = None
+    for item, sure in zip(*_where(*_fits(table, found, least))):
+        if table.segmentations[item] is None:
+            continue
+        mask = found['masks'][sure]
+        annotated = rle.encode(np.asfortranarray(mask_of(table, item, mask['size']), np.uint8))
+        overlap = float(rle.iou([mask], [annotated], [0])[0, 0])
+        worst = min(worst or (np.inf,), (overlap, int(item), int(sure)))
+    return worst
+
+
+def _fits(table, found, least):
+    """Items of an image, detections that are certain, and which of these fit which of those."""
     items = table.items_of(found['row'])
     items = items[~table.crowd[items]]
-    sure = found['scores'] >= least
-    overlap = iou(table.boxes[items], found['boxes'][sure])
-    fits = (overlap >= _MATCHED) & (
+    sure = np.flatnonzero(found['scores'] >= least)
+    overlap = boxes_lib.iou(table.boxes[items], found['boxes'][sure]).numpy()
+    return items, sure, (overlap >= MATCHED) & (
         table.classes[items][:, np.newaxis] == found['classes'][sure])
-    return items[~fits.any(1)]
+
+
+def _where(items, sure, fits):
+    rows, columns = np.nonzero(fits)
+    return items[rows], sure[columns]
 
 
 def failure(table: detection_table.DetectionTable, found: Mapping,
@@ -116,6 +148,18 @@ def failure(table: detection_table.DetectionTable, found: Mapping,
         canvas.box(table.boxes[item], drawing.WRONG,
                    table.class_names[table.classes[item] - 1])
     return canvas.pixels
+
+
+def masks_compared(table: detection_table.DetectionTable, found: Mapping, item: int, index: int,
+                   image: np.ndarray | None = None) -> list[np.ndarray]:
+    """An image with the annotated mask of an item, and with that of a detection (Figure 5 (b))."""
+    one = {name: found[name][index:index + 1] for name in ('boxes', 'classes', 'scores', 'masks')}
+    image = read(table, found['row']) if image is None else image
+    chosen = slice(item, item + 1)
+    return [
+        drawing.objects(image, table.boxes[chosen], table.classes[chosen], table.class_names,
+                        masks=[mask_of(table, item, image.shape[:2])]),
+        detections(table, found | one, image, 0.)]
 
 
 def retrieved(query: np.ndarray, box: Sequence[float],
@@ -141,12 +185,3 @@ def retrieved(query: np.ndarray, box: Sequence[float],
         cells.append(drawing.fitted(canvas.pixels, height, width))
         cells.append(np.full([height, 6, 3], 255, np.uint8))
     return np.concatenate(cells[:-1], axis=1)
-
-
-def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """IoU of boxes [n, 4] and [m, 4]: [n, m]."""
-    low = np.maximum(a[:, np.newaxis, :2], b[:, :2])
-    high = np.minimum(a[:, np.newaxis, 2:], b[:, 2:])
-    common = np.clip(high - low, 0, None).prod(-1)
-    areas = [(x[:, 2:] - x[:, :2]).prod(-1) for x in (a, b)]
-    return common / np.maximum(areas[0][:, np.newaxis] + areas[1] - common, 1e-9)

@@ -22,12 +22,13 @@ class MatchReport:
       (b)), of images at equal distances: none is chosen.
     - Queries with the items that are retrieved for them, right ones framed in green, wrong ones in
       red (Figure 6 (c)).
-    - Failures (Figure 5 (a)): the images with the most items missed, those in red.
+    - Failures (Figure 5): the images with the most items missed, those in red; and the masks that
+      overlap least with the annotated ones, below 0.5, where box and class are right.
 
     Args:
       images: rows of the first section.
       queries: rows of the second.
-      failures: pictures of the third.
+      failures: pictures of the third, and rows of the fourth.
       matches: items that are shown for a query.
       looked_at: images, at equal distances, that are searched for all of this.
 
@@ -62,7 +63,8 @@ class MatchReport:
 
         return [section for section in (
             self._detections(table, found, read), self._retrieval(model, table, found, read),
-            self._failures(table, found, read)) if section is not None]
+            self._failures(table, found, read), self._masks(model, table, found, read))
+            if section is not None]
 
     def _detections(self, table, found, read):
         chosen = [found[row] for row in np.unique(
@@ -119,6 +121,23 @@ class MatchReport:
         grid = figures.image_grid(
             [[pictures.failure(table, found[row], read(found[row]['row'])) / 255] for row in worst],
             [found[row]['image_id'] for row in worst], [''], large=True)
-        return Section('Failures (Figure 5)', grid + page.paragraph(
+        return Section('Failures of detection (Figure 5 (a))', grid + page.paragraph(
             'The images with the most items missed; their boxes and right classes are in red.',
             note=True))
+
+    def _masks(self, model, table, found, read):
+        if not model.mask_stream:
+            return None
+        worst = [(*mask, one) for one in found
+                 if (mask := pictures.worst_mask(table, one)) and mask[0] < pictures.MATCHED]
+        worst = sorted(worst, key=lambda mask: mask[0])[:self.failures]
+        if not worst:
+            return None
+        rows = [[pixels / 255 for pixels in pictures.masks_compared(
+            table, one, item, index, read(one['row']))] for _, item, index, one in worst]
+        grid = figures.image_grid(
+            rows, [f'IoU {overlap:.2f}, {one["image_id"]}' for overlap, _, _, one in worst],
+            ['annotated', 'detected'], large=True)
+        return Section('Failures of segmentation (Figure 5 (b))', grid + page.paragraph(
+            'Of the detections whose box and class are right, those whose mask overlaps least with '
+            'the annotated one, below 0.5.', note=True))

@@ -7,7 +7,10 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
+from pycocotools import mask as rle
 
+from official.vision import drawing
 from research.match_rcnn import inference
 from research.match_rcnn import measurement
 from research.match_rcnn import pictures
@@ -79,6 +82,17 @@ def test_the_right_place_with_the_wrong_class_has_none(eager):
     assert result['retrieval_detected_top20'] == 0 and result['retrieval_truth_top1'] == 1
 
 
+def test_uncertain_boxes_of_shops_can_be_left_out_of_the_gallery(eager):
+    data = tiny.make_data()
+    tops = []
+    for least in 0.89, 0.91:  # The oracle's score is 0.9.
+        result = measurement.MatchEvaluation(min_gallery_score=least)(
+            _Oracle(data), data, tf.distribute.get_strategy(), 'validation')
+        assert result['retrieval_truth_top1'] == 1
+        tops.append(result['retrieval_detected_top1'])
+    assert tops == [1, 0]
+
+
 def test_some_rows():
     table = tiny.make_data().table('validation')
     assert table.num_images == 12
@@ -135,7 +149,7 @@ def test_the_pictures_of_a_report(eager):
         'Queries and what was retrieved (Figure 6 (c))']
     assert [section.html.count('<img') for section in sections] == [4, 3]
     sections = made(_Oracle(data, wrong_class=True), data, None)
-    assert [section.title for section in sections][1:] == ['Failures (Figure 5)']
+    assert [section.title for section in sections][1:] == ['Failures of detection (Figure 5 (a))']
     assert sections[1].html.count('<img') == 2
 
 
@@ -153,6 +167,32 @@ def test_pictures_show_what_was_missed(tmp_path):
     red = np.all(np.abs(pictures.failure(table, found).astype(int) - [200, 30, 30]) < 10, -1)
     assert red.sum() > np.all(np.abs(pictures.failure(table, found_all).astype(int)
                                      - [200, 30, 30]) < 10, -1).sum() + 50
+
+
+def test_the_worst_mask_and_its_picture():
+    """A mask that is cut in two overlaps half; a detection of another class is not looked at."""
+    table = tiny.make_data().table('validation')
+    items = table.items_of(0)
+    image = pictures.read(table, 0)
+    masks = [pictures.mask_of(table, item, image.shape[:2]) for item in items]
+    rows = np.flatnonzero(masks[0].any(1))
+    half = masks[0].copy()
+    half[rows[len(rows) // 2]:] = False
+    masks[0] = half
+    found = {'row': 0, 'image_id': 1, 'boxes': table.boxes[items], 'classes': table.classes[items],
+             'scores': np.full(len(items), 0.9),
+             'masks': [rle.encode(np.asfortranarray(mask, np.uint8)) for mask in masks]}
+    overlap, item, index = pictures.worst_mask(table, found)
+    whole = pictures.mask_of(table, items[0], image.shape[:2])
+    assert (item, index) == (items[0], 0) and abs(overlap - half.sum() / whole.sum()) < 1e-9
+    annotated, detected = pictures.masks_compared(table, found, item, index)
+    plain = drawing.Canvas(image).pixels
+    below = whole & ~half & (np.cumsum(whole, 0) < whole.sum(0) - 2)  # Neither box nor score.
+    below = np.asarray(Image.fromarray(below).resize(plain.shape[1::-1], Image.NEAREST))
+    changed = [np.any(picture != plain, -1)[below].mean() for picture in (annotated, detected)]
+    assert changed[0] > 0.99 and changed[1] < 0.3
+    wrong = found | {'classes': found['classes'] % 13 + 1}
+    assert pictures.worst_mask(table, wrong) is None
 
 
 def test_masks_of_a_table_are_those_of_its_polygons():

@@ -59,6 +59,27 @@ def ratio(numerator: Sequence[float], denominator: Sequence[float]) -> dict[str,
     }
 
 
+def times(printed: Sequence[Mapping], images: int) -> dict:
+    """What a contestant's workers printed, one a round, together.
+
+    Args:
+      printed: 'ms', of its blocks; 'first_s', of the first one; 'memory', of `memory_mb`.
+      images: that a block is about.
+
+    Returns:
+      'round_ms', the median of each round; 'median_ms', 'lowest_ms' and 'highest_ms' of these;
+      'images_per_s'; 'first_s' and 'peak_mb', the largest, the latter None where it is not known.
+    """
+    rounds = [statistics.median(run['ms']) for run in printed]
+    memory = [run['memory'].get('peak_mb') for run in printed]
+    median = statistics.median(rounds)
+    return {
+        'round_ms': rounds, 'median_ms': median, 'lowest_ms': min(rounds),
+        'highest_ms': max(rounds), 'images_per_s': 1e3 * images / median,
+        'first_s': max(run['first_s'] for run in printed),
+        'peak_mb': None if None in memory else max(memory)}
+
+
 # Measurement.
 
 

@@ -45,7 +45,6 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -147,21 +146,15 @@ def summary(name: str, config: match_rcnn_data.Config, runs: Mapping[str, Sequen
     images = 1 if name == 'forward' else config.batch
     forms = {}
     for form, printed in runs.items():
-        times = [statistics.median(run['ms']) for run in printed]
-        median = statistics.median(times)
-        memory = [run['memory'].get('peak_mb') for run in printed]
-        forms[form] = {
-            'label': FORMS[form].label, 'round_ms': times, 'median_ms': median,
-            'lowest_ms': min(times), 'highest_ms': max(times),
-            'images_per_s': 1e3 * images / median,
-            'first_s': max(run['first_s'] for run in printed),
-            'peak_mb': None if None in memory else max(memory),
-            'parameters': printed[0].get('parameters')}
+        forms[form] = {'label': FORMS[form].label, 'parameters': printed[0].get('parameters'),
+                       **contest.times(printed, images)}
         if workload.network:
             gflop = match_rcnn_flops.flops(
-                name, config, FORMS[form].peer, form == 'streams') / 1e9
+                name, config, FORMS[form].peer, form == 'streams',
+                printed[0].get('positives')) / 1e9
             floor = gflop / gflop_per_s * 1e3
-            forms[form] |= {'gflop': gflop, 'floor_ms': floor, 'floor_fraction': floor / median}
+            forms[form] |= {'gflop': gflop, 'floor_ms': floor,
+                            'floor_fraction': floor / forms[form]['median_ms']}
     ratios = {}
     for ours in (form for form in forms if not FORMS[form].peer):
         theirs = min((form for form in forms

@@ -83,7 +83,7 @@ def matching() -> int:
 
 
 def flops(mode: str, config: match_rcnn_data.Config, peer: bool = False,
-          streams: bool = False) -> int:
+          streams: bool = False, positives: float | None = None) -> float:
     """Of the detections of one image, or of a training step.
 
     Args:
@@ -91,10 +91,11 @@ def flops(mode: str, config: match_rcnn_data.Config, peer: bool = False,
       config: the sizes.
       peer: the network of tf-models.
       streams: with landmarks and matching.
+      positives: positive RoIs of an image, which alone outside XLA this project's network has masks
+        and landmarks of; None: as many as there is room for.
 
     Returns:
-      With as many positive RoIs, and detections, as there is room for. Outside XLA this project's
-      network leaves out what of them is padding.
+      With as many detections as there is room for.
     """
     features, stem = backbone(config.height, config.width, peer)
     shared = features + trunk(config, peer)
@@ -102,6 +103,7 @@ def flops(mode: str, config: match_rcnn_data.Config, peer: bool = False,
     if mode == 'forward':
         return 2 * (shared + config.test_proposals * box(config, peer)
                     + config.detections * (small + streams * matching()))
-    image = shared + config.rois * box(config, peer) + config.positives * small
+    positives = config.positives if positives is None else positives
+    image = shared + config.rois * box(config, peer) + positives * small
     pairs = streams * config.batch // 2 * (USER_ROIS + SHOP_ROIS) * matching()
     return 2 * (config.batch * (3 * image - stem) + 3 * pairs)

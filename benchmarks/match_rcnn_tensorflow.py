@@ -121,7 +121,8 @@ def step_ms(given: Mapping[str, np.ndarray], repetitions: int, blocks: int, stre
       norms: see `network`.
 
     Returns:
-      'ms', 'first_s' and 'parameters', see the module.
+      'ms', 'first_s' and 'parameters', see the module; 'positives', the mean number of positive
+      RoIs of an image.
 
     Raises:
       SystemExit: the losses are not finite.
@@ -138,7 +139,23 @@ def step_ms(given: Mapping[str, np.ndarray], repetitions: int, blocks: int, stre
     _check(int(model.first_bad_step) < 0)
     first_s, *seconds = np.diff(clock.seconds).tolist()
     return {'ms': [1000 * block / repetitions for block in seconds], 'first_s': first_s,
-            'parameters': _parameters(model)}
+            'parameters': _parameters(model), 'positives': _positives(model, batches(given))}
+
+
+def _positives(model, found) -> float:
+    """The mean number of positive RoIs of an image in all batches."""
+    @tf.function
+    def count(batch):
+        canvas = batch['images'].shape[1:3]
+        levels = model.pyramid(model.backbone(
+            resnet.preprocess(batch['images'], batch['sizes']), training=False))
+        boxes, valid = model.rpn.propose(model.rpn(levels), canvas, batch['sizes'], training=True)
+        rois = model.sampler(boxes, valid, batch, random.make_key(0))
+        return tf.reduce_mean(tf.reduce_sum(tf.cast(rois.classes > 0, tf.float32), 1))
+
+    number = len(found['images'])
+    return sum(float(count({name: tf.constant(value[index]) for name, value in found.items()}))
+               for index in range(number)) / number
 
 
 def forward_ms(given: Mapping[str, np.ndarray], repetitions: int, blocks: int,

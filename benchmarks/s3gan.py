@@ -32,7 +32,6 @@ from __future__ import annotations
 import argparse
 import math
 import pathlib
-import statistics
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
@@ -242,16 +241,10 @@ def summary(name: str, config: Config, runs: Mapping[str, Sequence[Mapping]],
     gflop = flops(workload.mode, config) / 1e9
     forms = {}
     for form, printed in runs.items():
-        times = [statistics.median(run['ms']) for run in printed]
-        median = statistics.median(times)
         floor = gflop / peaks[FORMS[form].dtype] * 1e3
-        memory = [run['memory'].get('peak_mb') for run in printed]
-        forms[form] = {
-            'label': FORMS[form].label, 'round_ms': times, 'median_ms': median,
-            'lowest_ms': min(times), 'highest_ms': max(times),
-            'images_per_s': 1e3 * config.batch / median, 'floor_ms': floor,
-            'floor_fraction': floor / median, 'first_s': max(run['first_s'] for run in printed),
-            'peak_mb': None if None in memory else max(memory)}
+        forms[form] = {'label': FORMS[form].label, 'floor_ms': floor,
+                       **contest.times(printed, config.batch)}
+        forms[form]['floor_fraction'] = floor / forms[form]['median_ms']
     ratios = {}
     for dtype in DTYPES:
         best = {torch: min((form for form in forms if FORMS[form][1:3] == (torch, dtype)),

@@ -46,7 +46,7 @@ class GallerySearch(experiment.Experiment):
       least_score: detections in the gallery are at least as certain.
 
     Raises:
-      FileNotFoundError: the model, the folder or the query is missing.
+      FileNotFoundError: the model, the folder, the query or an indexed image is missing.
       ValueError: nothing can be found in the query; the model has no embeddings.
     """
 
@@ -176,10 +176,16 @@ class GallerySearch(experiment.Experiment):
                  'similarity': probability} for row, probability in matches]
         query = _read(self.query)
         picture = pictures.retrieved(query, item['box'], [
-            (_read(os.path.join(self.data_dir, row['file'])), row['box'], None) for row in rows])
+            (self._image(row['file']), row['box'], None) for row in rows])
         figures.write_png(os.path.join(self.run_dir, 'matches.png'), picture / 255)
         return {'query': self.query, 'query_class': item['name'], 'query_box': item['box'],
                 'matches': rows}
+
+    def _image(self, name):
+        path = os.path.join(self.data_dir, name)
+        if not os.path.exists(path):
+            raise FileNotFoundError(f'{path} is in the index and no longer there: train again.')
+        return _read(path)
 
     def _item(self):
         """What is searched in the query."""

@@ -67,5 +67,12 @@ def test_more_streams_come_on_top():
     assert more['step'] == 2 * 3 * (2 * 2 * landmark + 9 * matching)
 
 
+def test_masks_and_landmarks_are_of_positive_rois():
+    each = match_rcnn_flops.mask(CONFIG) + match_rcnn_flops.landmark()
+    less = (match_rcnn_flops.flops('step', CONFIG, streams=True)
+            - match_rcnn_flops.flops('step', CONFIG, streams=True, positives=0.5))
+    assert less == 2 * 3 * 2 * 1.5 * each  # Of two images with room for two.
+
+
 if __name__ == '__main__':
     raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

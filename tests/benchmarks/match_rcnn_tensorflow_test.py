@@ -90,6 +90,9 @@ def test_batches_are_what_the_pipeline_gives():
 def test_steps_and_detections_are_timed():
     result = match_rcnn_tensorflow.step_ms(GIVEN, repetitions=1, blocks=2, streams=True)
     assert len(result['ms']) == 2 and min(result['ms']) > 0 and result['first_s'] > 0
+    # The annotated boxes are among the RoIs, for which there is room for 8.
+    annotated = (GIVEN['classes'] > 0).sum(1).clip(max=8).mean()
+    assert 0 < annotated <= result['positives'] <= 8
     result = match_rcnn_tensorflow.forward_ms(GIVEN, repetitions=2, blocks=1)
     assert len(result['ms']) == 1 and result['first_s'] > 0
 

@@ -45,6 +45,13 @@ def test_summary():
         'peer over trained': pytest.approx(5)}
 
 
+def test_the_floor_is_that_of_the_rois_that_were_positive():
+    counted = [run(50) | {'positives': 1.5}]
+    row = match_rcnn.summary('step', CONFIG, {'streams': counted}, 200.0)
+    gflop = match_rcnn_flops.flops('step', CONFIG, streams=True, positives=1.5) / 1e9
+    assert row['forms']['streams']['floor_ms'] == pytest.approx(gflop * 5)
+
+
 def test_an_operation_has_no_floor_and_detections_are_of_one_image():
     runs = {form: RUNS[form] for form in ('arboretum', 'peer_frozen')}
     row = match_rcnn.summary('nms', CONFIG, runs, 200.0)

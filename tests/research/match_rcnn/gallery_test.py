@@ -90,6 +90,13 @@ def test_only_new_images_are_looked_at(setting, tmp_path, monkeypatch):
     assert result['images'] == 5
 
 
+def test_an_image_that_has_gone_is_named(setting, tmp_path):
+    setting().train()
+    os.remove(tmp_path / 'shop' / 'dark_red.png')
+    with pytest.raises(FileNotFoundError, match='dark_red.png is in the index and no longer there'):
+        setting().evaluate()
+
+
 def test_damaged_images_are_skipped_and_named(setting, tmp_path, capsys):
     (tmp_path / 'shop' / 'broken.jpg').write_bytes(b'\xff\xd8\xff nothing')
     search = setting()

@@ -37,7 +37,6 @@ def detections(model, data, strategy: tf.distribute.Strategy, split: str,
       [n or items, 768].
     """
     table = data.table(split)
-
     results = distribution.results_of(
         _step(model, raw_pixels), strategy.distribute_datasets_from_function(
             lambda context: data.evaluation(split, input_context=context, rows=rows)), strategy)

@@ -43,7 +43,8 @@ class _Layer(tf.keras.layers.Layer):
                 'bias', shape[-1:], initializer='zeros', trainable=trainable) if bias else None
         self.built = True
 
-    def _finish(self, x):
+    def finish(self, x: tf.Tensor) -> tf.Tensor:
+        """What follows the product: the bias, if there is one, and the ReLU, if there is one."""
         if self.bias is not None:
             x = tf.nn.bias_add(x, tf.cast(self.bias, x.dtype))
         return tf.nn.relu(x) if self.relu else x
@@ -86,7 +87,7 @@ class Conv(_Layer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """[b, h, w, in_channels] to [b, ceil(h / strides), ceil(w / strides), filters]."""
-        return self._finish(convolve(x, tf.convert_to_tensor(self.kernel), self.strides))
+        return self.finish(convolve(x, tf.convert_to_tensor(self.kernel), self.strides))
 
 
 def convolve(x: tf.Tensor, kernel: tf.Tensor, strides: int = 1) -> tf.Tensor:
@@ -152,7 +153,7 @@ class Deconv(_Layer):
         y = tf.nn.conv2d_transpose(
             x, tf.cast(self.kernel, x.dtype), [batch, height, width, self.kernel.shape[2]],
             self.strides, 'SAME')
-        return self._finish(y)
+        return self.finish(y)
 
 
 class Dense(_Layer):
@@ -178,7 +179,7 @@ class Dense(_Layer):
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """[..., in_units] to [..., units], of the type of `x`."""
         y = x if x.shape.rank == 2 else tf.reshape(x, [-1, x.shape[-1]])
-        y = self._finish(tf.matmul(y, tf.cast(self.kernel, x.dtype)))
+        y = self.finish(tf.matmul(y, tf.cast(self.kernel, x.dtype)))
         if x.shape.rank == 2:
             return y
         return tf.reshape(y, tf.concat([tf.shape(x)[:-1], y.shape[1:]], 0))

@@ -31,7 +31,7 @@ class Outputs(NamedTuple):
 class RPN(tf.keras.layers.Layer):
     """A head that all levels share, with its losses and its proposals.
 
-    Call: levels of a pyramid, [b, h_l, w_l, channels] each, to `Outputs`.
+    Call: levels of a pyramid, [b, h_l, w_l, channels] each, to `Outputs`, for `propose`.
 
     - Anchors whose centre lies outside the image, in what a canvas has beside it, are not used.
     - The loss of the boxes is the sum over the positive anchors, divided by the number of all drawn
@@ -95,12 +95,15 @@ class RPN(tf.keras.layers.Layer):
         return [tf.constant(level) for level in anchors.pyramid_anchors(
             tuple(canvas), self.strides, self.anchor_sizes, self.aspect_ratios)]
 
-    def losses(self, outputs: Outputs, canvas: Sequence[int], batch: dict,
+    def losses(self, levels: Sequence[tf.Tensor], canvas: Sequence[int], batch: dict,
                key: tf.Tensor) -> dict[str, tf.Tensor]:
         """The two terms of Ren et al. 2015, Eq. 1, without lambda.
 
+        Scores and boxes of the drawn anchors are computed once more, so that their gradient, which
+        is zero at all others, costs next to nothing.
+
         Args:
-          outputs: of `call`.
+          levels: as of `call`.
           canvas: height and width of the images.
           batch: with boxes, classes, crowd and sizes.
           key: int32 [local shards, 2], of the drawing.
@@ -115,8 +118,7 @@ class RPN(tf.keras.layers.Layer):
             self.negative_iou, _inside(all_anchors, batch['sizes']))
         drawn, kinds = assignment.sample(
             matched.labels, key, self.number, self.positive_fraction)
-        logits = tf.gather(tf.concat(outputs.logits, 1), drawn, batch_dims=1)
-        deltas = tf.gather(tf.concat(outputs.deltas, 1), drawn, batch_dims=1)
+        logits, deltas = self.head.at(levels[:len(self.strides)], drawn)
         truth = tf.gather(batch['boxes'], tf.gather(matched.indices, drawn, batch_dims=1),
                           batch_dims=1)
         targets = box_ops.encode(truth, tf.gather(all_anchors, drawn), weights=(1, 1, 1, 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Callable, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from official.core import checks
@@ -60,9 +61,7 @@ class RPNHead(tf.keras.layers.Layer):
           For each level the logits of being an object, float32 [b, h w num_anchors], and the deltas
           of the boxes, float32 [b, h w num_anchors, 4].
         """
-        together = (self.objectness, self.deltas)
-        kernel = tf.concat([tf.convert_to_tensor(conv.kernel) for conv in together], -1)
-        bias = tf.concat([tf.convert_to_tensor(conv.bias) for conv in together], 0)
+        kernel, bias = self._last()
         logits, deltas = [], []
         for level in levels:
             # Scores in bfloat16 would be equal by the hundreds.
@@ -72,3 +71,52 @@ class RPNHead(tf.keras.layers.Layer):
             logits.append(tf.reshape(x[..., :self.num_anchors], [batch, -1]))
             deltas.append(tf.reshape(x[..., self.num_anchors:], [batch, -1, 4]))
         return logits, deltas
+
+    def at(self, levels: Sequence[tf.Tensor],
+           indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The same for some anchors alone, at the cost of these, in the gradient too.
+
+        Of the 3 x 3 convolution the losses need few places of many, and its gradient at all others
+        is zero.
+
+        Args:
+          levels: as of `call`.
+          indices: int32 [b, n], of the anchors of all levels one after the other.
+
+        Returns:
+          Logits float32 [b, n] and deltas float32 [b, n, 4].
+        """
+        places, anchors = indices // self.num_anchors, indices % self.num_anchors
+        patches, begin = [], 0
+        for level in levels:
+            height, width, channels = level.shape[1:]
+            rows = tf.range(-1, 2)[:, tf.newaxis] + ((places - begin) // width)[
+                ..., tf.newaxis, tf.newaxis]
+            columns = tf.range(-1, 2) + ((places - begin) % width)[..., tf.newaxis, tf.newaxis]
+            there = (places >= begin) & (places < begin + height * width)
+            there = there[..., tf.newaxis, tf.newaxis] & (
+                (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width))
+            # Beyond the border are zeros.
+            taken = tf.gather(tf.reshape(level, [-1, height * width, channels]),
+                              tf.where(there, rows * width + columns, 0), batch_dims=1)
+            patches.append(taken * tf.cast(there, level.dtype)[..., tf.newaxis])
+            begin += height * width
+        patches = tf.add_n(patches)
+        kernel = tf.cast(self.conv.kernel, patches.dtype)
+        inputs, outputs = np.prod(kernel.shape[:3]), kernel.shape[3]
+        x = self.conv.finish(tf.matmul(
+            tf.reshape(patches, [-1, inputs]), tf.reshape(kernel, [inputs, outputs])))
+        kernel, bias = self._last()
+        x = tf.nn.bias_add(tf.matmul(tf.cast(x, tf.float32), kernel[0, 0]), bias)
+        x = tf.reshape(x, tf.concat([tf.shape(indices), [-1]], 0))
+        logits = x[..., :self.num_anchors]
+        deltas = tf.reshape(x[..., self.num_anchors:],
+                            tf.concat([tf.shape(indices), [self.num_anchors, 4]], 0))
+        return (tf.gather(logits, anchors, batch_dims=2),
+                tf.gather(deltas, anchors, batch_dims=2))
+
+    def _last(self):
+        """Kernel and bias of the two last convolutions, as one."""
+        together = (self.objectness, self.deltas)
+        return (tf.concat([tf.convert_to_tensor(conv.kernel) for conv in together], -1),
+                tf.concat([tf.convert_to_tensor(conv.bias) for conv in together], 0))

@@ -236,10 +236,10 @@ class MatchRCNN(core_model.Model):
           'pair_error_percent', of pairs. Terms of parts that are left out are missing.
         """
         levels = self._levels(batch['images'], batch['sizes'], training)
-        outputs = self.rpn(levels)
         canvas = batch['images'].shape[1:3]
-        terms = self.rpn.losses(outputs, canvas, batch, random.fold_in(key, 0))
-        boxes, valid = self.rpn.propose(outputs, canvas, batch['sizes'], training=training)
+        terms = self.rpn.losses(levels, canvas, batch, random.fold_in(key, 0))
+        boxes, valid = self.rpn.propose(
+            self.rpn(levels), canvas, batch['sizes'], training=training)
         rois = self.sampler(boxes, valid, batch, random.fold_in(key, 1))
         classes = tf.reshape(rois.classes, [-1])
         drawn = tf.reshape(rois.weights, [-1])

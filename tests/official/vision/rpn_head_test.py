@@ -74,6 +74,41 @@ def test_the_gradient_reaches_all_weights_as_if_the_two_were_apart():
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-2)
 
 
+@pytest.mark.parametrize('compiled', [False, True])
+def test_some_anchors_are_those_of_all_and_their_gradient_too(compiled):
+    """Every anchor once, in any order, and some twice: corners, borders, levels of one row."""
+    head = drawn()
+    rng = np.random.default_rng(1)
+    levels = [tf.constant(rng.normal(size=(2, *size, 3)), tf.float32)
+              for size in ((4, 3), (2, 5), (1, 1))]
+    number = 2 * (12 + 10 + 1)
+    indices = tf.constant(np.stack([
+        np.concatenate([rng.permutation(number), [3, 3, 45]]) for _ in range(2)]), tf.int32)
+    weights = tf.constant(rng.normal(size=(2, number + 3, 5)), tf.float32)
+
+    def loss(logits, deltas):
+        return tf.reduce_sum(weights * tf.concat([logits[..., tf.newaxis], deltas], -1) ** 2)
+
+    @tf.function(jit_compile=compiled)
+    def of_some():
+        with tf.GradientTape() as tape:
+            tape.watch(levels)
+            found = head.at(levels, indices)
+            value = loss(*found)
+        return found, tape.gradient(value, [*levels, *head.trainable_variables])
+
+    with tf.GradientTape() as tape:
+        tape.watch(levels)
+        expected = [tf.gather(tf.concat(part, 1), indices, batch_dims=1) for part in head(levels)]
+        value = loss(*expected)
+    found, gradients = of_some()
+    for one, other in zip(found, expected):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+    for one, other in zip(gradients, tape.gradient(value, [*levels, *head.trainable_variables]),
+                          strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=2e-2)
+
+
 def test_initial_weights():
     head = rpn_head.RPNHead(64, 3, first_key())
     kernels = [v.numpy() for v in head.variables if 'kernel' in v.name]

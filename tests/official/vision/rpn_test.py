@@ -102,12 +102,16 @@ def test_what_is_beside_the_image_takes_no_place():
 def test_losses_of_all_anchors():
     """With more to be drawn than there is the losses are those of all anchors that count."""
     network = _rpn(number=200, positive_fraction=0.5)
-    outputs = _outputs(network, 1)
+    for index, weight in enumerate(network.trainable_variables):
+        weight.assign(tf.random.stateless_normal(weight.shape, [0, index], stddev=0.2))
+    levels = [tf.random.stateless_normal([2, 4, 6, 4], [1, 0]),
+              tf.random.stateless_normal([2, 2, 3, 4], [1, 1])]
+    outputs = network(levels)
     boxes = np.array([[[2, 2, 11, 9], [20, 10, 38, 27]], [[5, 4, 20, 18], [0, 0, 0, 0]]], np.float32)
     sizes = np.array([[32, 48], [32, 30]], np.float32)
     batch = {'boxes': tf.constant(boxes), 'classes': tf.constant([[1, 3], [2, 0]]),
              'crowd': tf.zeros([2, 2], tf.bool), 'sizes': tf.constant(sizes)}
-    terms = network.losses(outputs, CANVAS, batch, random.make_key(0))
+    terms = network.losses(levels, CANVAS, batch, random.make_key(0))
     anchors = np.concatenate([level.numpy() for level in network.anchors(CANVAS)]).astype(float)
     logits = np.concatenate([x.numpy() for x in outputs.logits], 1)
     deltas = np.concatenate([x.numpy() for x in outputs.deltas], 1)
@@ -148,7 +152,8 @@ def test_an_image_without_objects_has_a_finite_loss():
     network = _rpn()
     batch = {'boxes': tf.zeros([2, 2, 4]), 'classes': tf.zeros([2, 2], tf.int32),
              'crowd': tf.zeros([2, 2], tf.bool), 'sizes': tf.constant([[32., 48], [32, 48]])}
-    terms = network.losses(_outputs(network), CANVAS, batch, random.make_key(0))
+    levels = [tf.random.stateless_normal([2, 4, 6, 4], [1, 0]), tf.zeros([2, 2, 3, 4])]
+    terms = network.losses(levels, CANVAS, batch, random.make_key(0))
     assert terms['rpn_box_loss'] == 0 and 0 < terms['rpn_cls_loss'] < 10
 
 

@@ -10,6 +10,7 @@ more streams left out, and no slower with them, though that is three times the w
         [--forms=arboretum,peer]    some of the contestants
         [--canvas=512x512]          height and width of the images, multiples of 64
         [--batch=2]                 images of a training step and of the operations
+        [--truths=28]               garments of an image
         [--peer_python=PATH]        a Python that has tf-models; `none` leaves it out
 
 The contestants take turns, each in a process of its own, one process at a time: it builds the
@@ -18,6 +19,10 @@ What is timed: `step`, a training step; `forward`, the detections of one image w
 suppression of the proposals of a level; `roi_align`, 7 x 7 features of all RoIs with their
 gradient; `mask_align`, 14 x 14 of the positive ones; `anchors` and `rois`, the assignment of
 anchors and of proposals to ground truth and their sampling.
+
+An untrained network proposes nothing that fits a garment, and masks, landmarks and matching are
+learnt on what does. So there are as many garments in an image as a trained network has fitting
+proposals: 28, counted on drawn garments with 1.8 in an image.
 
 Where the two differ:
 
@@ -29,6 +34,7 @@ Where the two differ:
 - tf-models assigns anchors in its input pipeline and normalizes images there. Here both are ready
   made for it, and a part of the step for this project; `targets made` has them in its pipeline.
 - tf-models' RoIAlign takes one sample of each bin, this project four; `one sample` is alike.
+- tf-models computes all masks that there is room for, this project those of positive RoIs.
 - tf-models halves in the 3 x 3 convolutions, this project in the 1 x 1 convolutions before them;
   the table has the operations of each.
 - Of several anchors that are equally good for a ground truth tf-models takes the first, this
@@ -269,10 +275,13 @@ def main() -> None:
     parser.add_argument('--canvas', type=_canvas, default='832x1344',
                         help='height and width of the images, multiples of 64')
     parser.add_argument('--batch', type=_batch, default=2, help='images of a training step')
+    parser.add_argument('--truths', type=contest.positive, default=28,
+                        help='garments of an image, each of which is a positive RoI')
     arguments = contest.parse(parser, PEER, rounds=3)
     height, width = arguments.canvas
     config = match_rcnn_data.Config(
-        height, width, number=2 * arguments.batch, batch=arguments.batch)
+        height, width, number=2 * arguments.batch, batch=arguments.batch,
+        truths=arguments.truths, items=arguments.truths)
     peer_python = arguments.peer_python
     if not any(FORMS[form].peer for form in arguments.forms):
         peer_python = 'none'

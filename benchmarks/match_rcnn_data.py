@@ -30,7 +30,8 @@ class Config(NamedTuple):
       width: of the canvas, a multiple of 64.
       number: of images in the file.
       batch: images of a training step; of the operations, too.
-      truths: garments of an image.
+      truths: garments of an image. Each is a positive RoI, and an untrained network has no others;
+        trained on drawn garments it has some 28, of 1.8 garments.
       items: the same with padding.
       num_classes: without background.
       anchors: drawn of an image for the loss of the proposals.
@@ -47,8 +48,8 @@ class Config(NamedTuple):
     width: int = 1344
     number: int = 4
     batch: int = 2
-    truths: int = 4
-    items: int = 16
+    truths: int = 28
+    items: int = 28
     num_classes: int = 13
     anchors: int = 256
     train_candidates: int = 2000

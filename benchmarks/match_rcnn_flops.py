@@ -1,7 +1,8 @@
 """Floating-point operations of the networks of benchmarks/match_rcnn.py, from their shapes.
 
 Those of convolutions and matrix products alone, a multiplication and an addition each. Going back,
-one is as much again for its weights and for its input; images have no gradient.
+one is as much again for its weights and for its input; images have no gradient. Of the proposals'
+head this project goes back at the drawn anchors alone, which it computes once more.
 """
 
 from __future__ import annotations
@@ -50,10 +51,19 @@ def trunk(config: match_rcnn_data.Config, peer: bool = False) -> int:
       config: its canvas.
       peer: the coarsest level is a convolution, not every second pixel.
     """
-    pixels = [(config.height // stride) * (config.width // stride) for stride in (4, 8, 16, 32, 64)]
+    pixels = _pixels(config)
     lateral = sum(count * 4 * STEM * 2 ** stage for stage, count in enumerate(pixels[:4])) * FILTERS
     output = 9 * FILTERS ** 2 * sum(pixels if peer else pixels[:4])
-    return lateral + output + sum(pixels) * FILTERS * (9 * FILTERS + 5 * ANCHORS)
+    return lateral + output + proposals(sum(pixels))
+
+
+def _pixels(config):
+    return [(config.height // stride) * (config.width // stride) for stride in (4, 8, 16, 32, 64)]
+
+
+def proposals(places: int) -> int:
+    """Multiplications for the scores and boxes of the anchors at that many places."""
+    return places * FILTERS * (9 * FILTERS + 5 * ANCHORS)
 
 
 def box(config: match_rcnn_data.Config, peer: bool = False) -> int:
@@ -106,4 +116,7 @@ def flops(mode: str, config: match_rcnn_data.Config, peer: bool = False,
     positives = config.positives if positives is None else positives
     image = shared + config.rois * box(config, peer) + positives * small
     pairs = streams * config.batch // 2 * (USER_ROIS + SHOP_ROIS) * matching()
-    return 2 * (config.batch * (3 * image - stem) + 3 * pairs)
+    image = 3 * image - stem
+    if not peer:
+        image += 3 * proposals(config.anchors) - 2 * proposals(sum(_pixels(config)))
+    return 2 * (config.batch * image + 3 * pairs)

@@ -64,7 +64,7 @@ def times(printed: Sequence[Mapping], images: int) -> dict:
 
     Args:
       printed: 'ms', of its blocks; 'first_s', of the first one; 'memory', of `memory_mb`.
-      images: that a block is about.
+      images: of one step.
 
     Returns:
       'round_ms', the median of each round; 'median_ms', 'lowest_ms' and 'highest_ms' of these;

@@ -4,7 +4,7 @@ The network of Ge et al. 2019 without its landmarks and matching is Mask R-CNN o
 feature pyramid, which tf-models-official 2.15 has, too. Both run on the same TensorFlow with the
 same images, boxes and masks, numbers of proposals, RoIs and detections; SGD with momentum, decay
 and a small learning rate; initial weights; all layers trained. Aims: 1.2 times as fast with the two
-more streams left out, and no slower with them, though that is three times the work.
+more streams left out, and no slower with them.
 
     ./garden python benchmarks/match_rcnn.py [--rounds=3] [--only=step,forward] [--json=FILE]
         [--forms=arboretum,peer]    some of the contestants

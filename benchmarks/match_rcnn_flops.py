@@ -105,7 +105,7 @@ def flops(mode: str, config: match_rcnn_data.Config, peer: bool = False,
         and landmarks of; None: as many as there is room for.
 
     Returns:
-      With as many detections as there is room for.
+      Operations, two a multiplication; with as many detections as there is room for.
     """
     features, stem = backbone(config.height, config.width, peer)
     shared = features + trunk(config, peer)

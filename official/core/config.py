@@ -66,11 +66,12 @@ class Config:
         """What makes two experiments the same one: every binding's full name and value.
 
         `Run.num_seeds` and any `num_trials` are left out: five seeds become ten in the same folder;
-        and any `query`: one index answers many.
+        and any parameter that begins with `query`: one index answers many.
         """
         return {
             key: _canonical(binding.value) for key, binding in self.source.bindings.items()
-            if key != f'{RUN}.num_seeds' and not key.endswith(('.num_trials', '.query'))}
+            if key != f'{RUN}.num_seeds' and binding.parameter != 'num_trials'
+            and not binding.parameter.startswith('query')}
 
     def text(self) -> str:
         """The configuration as one gin file: the head of the file asked for, includes merged,

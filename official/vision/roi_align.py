@@ -56,7 +56,8 @@ def roi_align(pyramid: Sequence[tf.Tensor], boxes: tf.Tensor, strides: Sequence[
     Along an axis a bin is a weighted sum of at most 2 `samples` pixels, equal ones counted
     together. Outside XLA these weights are the rows of a sparse matrix for each level, which
     multiplies the features where they lie; its transpose is the gradient. Under XLA, which has no
-    sparse product, it is a sum of gathers from one table of all levels, and scatters back. Both
+    sparse product, and where there is a GPU, whose sparse product TensorFlow refuses if all has to
+    be deterministic, it is a sum of gathers from one table of all levels, and scatters back. Both
     compute in float32.
 
     Args:
@@ -102,7 +103,7 @@ def roi_align(pyramid: Sequence[tf.Tensor], boxes: tf.Tensor, strides: Sequence[
     @tf.custom_gradient
     def align(*tables):
         wide = [tf.cast(table, tf.float32) for table in tables]
-        if xla.is_compiled():
+        if xla.is_compiled() or tf.config.list_logical_devices('GPU'):
             bins, gradient = _by_gathers(wide, *taps)
         else:
             bins, gradient = _by_sparse_products(wide, *taps)

@@ -11,6 +11,7 @@ from official.core import run_folder
 from research.match_rcnn import categories
 from research.match_rcnn import evaluation
 from research.match_rcnn import inference
+from research.match_rcnn import measurement
 from research.match_rcnn import result_files
 from research.match_rcnn import tables
 
@@ -19,26 +20,28 @@ class MatchExperiment(keras_experiment.KerasExperiment):
     """A `KerasExperiment` whose evaluation also leaves the benchmark's files in `<run_dir>/results`
     and whose report begins with Tables 2 to 5 and Figure 6 (d).
 
-    Its evaluator is a `MatchEvaluation`. Arguments are those of `KerasExperiment`.
+    Its evaluator is a `MatchEvaluation`, also where none is given. Arguments are those of
+    `KerasExperiment`.
     """
 
     def _logs(self, split, final=True):
         if not final:
             return super()._logs(split, final)
+        evaluator = self.evaluator or measurement.MatchEvaluation()
         found = inference.detections(
             self.model, self.data, self.strategy, split,
-            raw_pixels=self.evaluator.raw_pixels and bool(self.model.matching_network))
+            raw_pixels=evaluator.raw_pixels and bool(self.model.matching_network))
         table = self.data.table(split)
         retrieved = None
         if self.model.matching_network:
             retrieved = evaluation.retrieve(
                 evaluation.covered(table, found), found,
                 self.model.matching_network.distance_weights.numpy(),
-                self.evaluator.min_gallery_score)
+                evaluator.min_gallery_score)
         if self.is_chief:
             result_files.write(os.path.join(self.run_dir, 'results'), table, found,
                                retrieved['detected'][0] if retrieved else None)
-        logs = self.evaluator.measure(self.model, table, found, retrieved=retrieved)
+        logs = evaluator.measure(self.model, table, found, retrieved=retrieved)
         problems = {part: self.data.problems(part) for part in ('train', split)}
         features = '+'.join(self.model.match_features)
         return logs | {'problems': problems} | ({'features': features} if features else {})

@@ -18,9 +18,9 @@ from official.core import page
 from official.core import report
 from official.core import run_folder
 from official.data import canvas as canvas_lib
+from official.data import image_files
 from research.match_rcnn import pictures
 
-_ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp')
 _INDEX = 'index.npz'
 _COLUMNS = ('images', 'boxes', 'classes', 'scores', 'embeddings')
 _AT_ONCE = 20000  # Similarities in one call.
@@ -32,7 +32,8 @@ class GallerySearch(experiment.Experiment):
     `train` looks at the images below the folder `data_dir` with an exported model and keeps every
     detection's box, class and embedding in `<run_dir>/index.npz`; images that are in it already are
     not looked at again. `evaluate` searches it for the most certain item of the query, or that of a
-    class; the picture of what it finds is `matches.png` and in the report.
+    class; the picture of what it finds is `matches.png` and in the report. Arguments that begin
+    with `query` may change from search to search in one run folder.
 
     Args:
       run_dir: see `Experiment`.
@@ -42,8 +43,8 @@ class GallerySearch(experiment.Experiment):
       saved_model: folder of an exported `MatchRCNN` with a matching network.
       query: path of a photo.
       query_class: name of the class of the item that is searched; None: the most certain item.
-      matches: how many to show.
-      least_score: detections in the gallery are at least as certain.
+      query_matches: how many to show.
+      query_least_score: detections in the gallery that are less certain are not shown.
 
     Raises:
       FileNotFoundError: the model, the folder, the query or an indexed image is missing.
@@ -52,11 +53,11 @@ class GallerySearch(experiment.Experiment):
 
     def __init__(self, run_dir: str, seed: int = 0, data_dir: str | None = None, strategy=None, *,
                  saved_model: str = 'runs/match_rcnn/garments/saved_model',
-                 query: str | None = None, query_class: str | None = None, matches: int = 5,
-                 least_score: float = 0.3):
+                 query: str | None = None, query_class: str | None = None,
+                 query_matches: int = 5, query_least_score: float = 0.3):
         super().__init__(run_dir, seed, data_dir, strategy)
-        checks.positive('GallerySearch', matches=matches)
-        checks.within('GallerySearch', 0, 1, least_score=least_score)
+        checks.positive('GallerySearch', query_matches=query_matches)
+        checks.within('GallerySearch', 0, 1, query_least_score=query_least_score)
         if data_dir is None:
             raise FileNotFoundError('--data_dir is needed: the folder of the shop images.')
         if not os.path.isdir(data_dir):
@@ -67,7 +68,7 @@ class GallerySearch(experiment.Experiment):
         if query is not None and not os.path.isfile(query):
             raise FileNotFoundError(f'GallerySearch.query = {query}: there is no such file.')
         self.saved_model, self.query, self.query_class = saved_model, query, query_class
-        self.matches, self.least_score = matches, least_score
+        self.query_matches, self.query_least_score = query_matches, query_least_score
         self._model = None
 
     def _signature(self, name):
@@ -155,10 +156,10 @@ class GallerySearch(experiment.Experiment):
 
     def _search(self, index):
         item = self._item()
-        wanted = np.flatnonzero(index['scores'] >= self.least_score)
+        wanted = np.flatnonzero(index['scores'] >= self.query_least_score)
         if not len(wanted):
             raise ValueError(f'{self.data_dir}: no item is as certain as '
-                             f'GallerySearch.least_score = {self.least_score}.')
+                             f'GallerySearch.query_least_score = {self.query_least_score}.')
         vectors = index['embeddings'][wanted]
         similar = np.concatenate([self._similarity(item['embedding'], vectors[start:start + _AT_ONCE])
                                   for start in range(0, len(vectors), _AT_ONCE)])
@@ -169,7 +170,7 @@ class GallerySearch(experiment.Experiment):
             if image not in images:
                 images.add(image)
                 matches.append((row, float(similar[np.searchsorted(wanted, row)])))
-            if len(matches) == self.matches:
+            if len(matches) == self.query_matches:
                 break
         rows = [{'file': _name(index['files'][index['images'][row]]),
                  'box': [float(value) for value in index['boxes'][row]],
@@ -232,7 +233,7 @@ def _image_files(folder: str) -> list[str]:
     files = []
     for where, _, names in os.walk(folder):
         for name in names:
-            if name.lower().endswith(_ENDINGS):
+            if name.lower().endswith(image_files.SUFFIXES):
                 path = os.path.join(where, name)
                 stat = os.stat(path)
                 files.append(

@@ -2,7 +2,7 @@
 
     builder = prepared.open_builder(data_dir)
     table = prepared.table_of(builder, 'train')
-    images = detection.Images(table, reader=prepared.Reader(builder, 'train'), ...)
+    images = detection.DetectionPipeline(table, reader=prepared.Reader(builder, 'train'), ...)
 """
 
 from __future__ import annotations

@@ -142,7 +142,7 @@ class LandmarkStream(tf.keras.layers.Layer):
     of a RoI's class are zero.
 
     - Kernels are 3 x 3 of 512 channels, deconvolutions 4 x 4 with stride 2, after the first of
-      which is a ReLU (He et al. 2017, App. "Human Pose Estimation" for 3 x 3 and 512); 14 x 14 RoI
+      which is a ReLU (He et al. 2017, Sec. 5, for 3 x 3 and 512); 14 x 14 RoI
       features then give the 56 x 56 maps of He et al.
     - `bilinear` is the head of He et al. 2017 in place of the paper's: one deconvolution, which
       gives the maps, and bilinear upsampling by 2.

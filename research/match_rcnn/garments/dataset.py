@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import json
-import multiprocessing
 import numbers
 import os
 import pathlib
+import subprocess
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +21,6 @@ from research.match_rcnn.garments import scenes
 _VERSION = 1  # Of the drawing: another one draws other pictures of the same seed.
 _FINISHED, _BEGUN = 'settings.json', 'unfinished.json'
 _FEW = 64  # So many images are not worth starting processes for.
-_CHUNK = 16
 
 
 def generate(folder: str | os.PathLike, seed: int = 0,
@@ -50,6 +49,7 @@ def generate(folder: str | os.PathLike, seed: int = 0,
 
     Raises:
       ValueError: an argument cannot be right, or the folder has something else in it.
+      RuntimeError: a process of the drawing came to a bad end.
     """
     folder = pathlib.Path(folder)
     counts = {'train': 200, 'validation': 40} if num_identities is None else dict(num_identities)
@@ -62,19 +62,13 @@ def generate(folder: str | os.PathLike, seed: int = 0,
         for kind in ('image', 'annos'):
             (folder / split / kind).mkdir(parents=True, exist_ok=True)
     _write(folder / _BEGUN, json.dumps(settings).encode())
-    jobs = [(folder, settings, split, first)
-            for split, count in counts.items()
-            for first in range(0, count * (users + shops), _CHUNK)]
     if workers is None:
-        workers = 1 if len(jobs) * _CHUNK <= _FEW else _cores()
+        images = sum(counts.values()) * (users + shops)
+        workers = 1 if images <= _FEW else _cores()
     if workers == 1:
-        for job in jobs:
-            _draw(job)
+        draw(folder)
     else:
-        context = multiprocessing.get_context('spawn')  # TensorFlow's threads do not survive forks.
-        with concurrent.futures.ProcessPoolExecutor(workers, context) as pool:
-            for _ in pool.map(_draw, jobs):
-                pass
+        _draw_in_processes(folder, workers)
     os.replace(folder / _BEGUN, folder / _FINISHED)
     return folder
 
@@ -131,12 +125,33 @@ def _is_done(folder, settings):
     return False
 
 
-def _draw(job):
-    """Draws some images of a split, those that are not there yet."""
-    folder, settings, split, first = job
+def _draw_in_processes(folder, workers):
+    """`draw` by processes of their own, which do not run the caller's script once more."""
+    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+    command = ('import sys; from research.match_rcnn.garments import dataset; '
+               'dataset.draw(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))')
+    running = [
+        subprocess.Popen([sys.executable, '-c', command, str(folder), str(number), str(workers)],
+                         env=os.environ | {'PYTHONPATH': path}, stdin=subprocess.DEVNULL,
+                         stderr=subprocess.PIPE, text=True)
+        for number in range(workers)]
+    complaints = [process.communicate()[1] for process in running]
+    for process, complaint in zip(running, complaints):
+        if process.returncode:
+            raise RuntimeError(f'{folder}: the drawing ended with status {process.returncode}: '
+                               f'{complaint.strip().rpartition(chr(10))[2]}')
+
+
+def draw(folder: str | os.PathLike, first: int = 0, step: int = 1) -> None:
+    """Draws every `step`-th image from the `first` on of a folder that `generate` has begun, if it
+    is not there yet."""
+    folder = pathlib.Path(folder)
+    settings = json.loads((folder / _BEGUN).read_text(encoding='utf-8'))
     cv2.setNumThreads(1)  # Each process has its core.
-    last = settings['num_identities'][split] * (settings['users'] + settings['shops'])
-    for index in range(first, min(first + _CHUNK, last)):
+    each = settings['users'] + settings['shops']
+    images = [(split, index) for split, count in settings['num_identities'].items()
+              for index in range(count * each)]
+    for split, index in images[first::step]:
         stem = f'{index + 1:06d}'
         image = folder / split / 'image' / f'{stem}.jpg'
         annotation = folder / split / 'annos' / f'{stem}.json'

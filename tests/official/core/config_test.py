@@ -212,6 +212,10 @@ def test_identity_is_the_same_under_other_names_and_for_other_seeds_only(tmp_pat
     more = ('Toy.num_trials=5', 'Run.num_seeds=5')
     assert config.read(str(path), more).identity() == first.identity()
     assert config.read(str(path), ('Toy.bias=2',)).identity() != first.identity()
+    # What is asked of a finished run.
+    asked = ('Toy.query="a"', 'Toy.query_matches=3')
+    assert config.read(str(path), asked).identity() == first.identity()
+    assert config.read(str(path), ('Toy.unquery=3',)).identity() != first.identity()
 
 
 def test_the_name_of_a_configuration(tmp_path):

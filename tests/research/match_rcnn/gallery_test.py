@@ -55,8 +55,8 @@ def make_setting(tmp_path):
     _write(tmp_path / 'query.png', (255, 0, 0))
     return functools.partial(
         gallery.GallerySearch, str(tmp_path / 'run'), data_dir=str(tmp_path / 'shop'),
-        saved_model=str(tmp_path / 'model'), query=str(tmp_path / 'query.png'), matches=3,
-        least_score=0.05)
+        saved_model=str(tmp_path / 'model'), query=str(tmp_path / 'query.png'), query_matches=3,
+        query_least_score=0.05)
 
 
 def test_the_nearest_come_first(setting, tmp_path):
@@ -110,7 +110,7 @@ def test_damaged_images_are_skipped_and_named(setting, tmp_path, capsys):
     ({'data_dir': 'nowhere'}, '--data_dir=nowhere is no folder'),
     ({'saved_model': 'nowhere'}, 'GallerySearch.saved_model = nowhere'),
     ({'query': 'nowhere.jpg'}, 'GallerySearch.query = nowhere.jpg: there is no such file'),
-    ({'least_score': 2}, 'GallerySearch.least_score = 2'),
+    ({'query_least_score': 2}, 'GallerySearch.query_least_score = 2'),
 ])
 def test_what_is_missing_is_named(setting, arguments, message):
     with pytest.raises((FileNotFoundError, ValueError), match=message):

@@ -33,6 +33,7 @@ from official.data import detection_table
 from official.data import encoded_images
 from official.data import pipeline
 from official.data import problems as problems_lib
+from official.vision import boxes as box_ops
 from official.vision import masks as masks_lib
 
 # Numbers of a run's streams of random numbers; the order of images has number 0.
@@ -136,6 +137,10 @@ class DetectionPipeline:
         """
         if batch_size % 2:
             raise ValueError(f'batch size {batch_size}: pairs make an even number of images.')
+        replicas = input_context.num_replicas_in_sync if input_context else 1
+        if batch_size // 2 % replicas:
+            raise ValueError(f'batch size {batch_size}: {batch_size // 2} pairs of images cannot '
+                             f'be divided among {replicas} replicas.')
         positions = pipeline.batch_positions(batch_size // 2, start_step, input_context)
         pairs = self.table.pairs()
         if not len(pairs):
@@ -291,10 +296,7 @@ def _chosen_items(table, max_items, problems) -> np.ndarray:
 
 
 def _mirrored_boxes(boxes, width, valid):
-    x1, y1, x2, y2 = tf.unstack(boxes, axis=-1)
-    width = width[:, tf.newaxis]
-    boxes = tf.stack([width - x2, y1, width - x1, y2], -1)
-    return tf.where(valid[..., tf.newaxis], boxes, 0.0)
+    return tf.where(valid[..., tf.newaxis], box_ops.flip(boxes, width[:, tf.newaxis]), 0.0)
 
 
 def _mirrored_landmarks(landmarks, width, flips):
@@ -334,6 +336,8 @@ class _SkippedPairs:
         return ' or '.join(self._paths[row] for row in self._pairs[pair])
 
     def note(self, pair: int) -> None:
+        if int(pair) in self.indices:
+            return
         for row in self._pairs[pair]:
             if not self._readable(row):
                 self._images.note(row)

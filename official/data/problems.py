@@ -47,12 +47,6 @@ class Problems:
         with self._lock:
             self._add(kind, [str(file)] if file else [], count)
 
-    def merge(self, other: Problems) -> None:
-        """Adds another's counts to these; the files known here come first."""
-        for kind, found in other.as_dict().items():
-            with self._lock:
-                self._add(kind, found['files'], found['count'])
-
     def _add(self, kind, files, count):
         if count < 1:
             return

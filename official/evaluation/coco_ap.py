@@ -3,6 +3,9 @@
 Matching, precision and recall are those of pycocotools; around them are landmarks that differ from
 category to category, subsets of the objects, and readable errors.
 
+- Of an image the `max_detections` most certain detections count, of all categories together;
+  pycocotools has that limit in every category.
+
 A subset's objects are those that count. The others are ignored as COCO ignores objects outside a
 range of areas: not finding one is no miss, and a detection of one is neither right nor wrong. A
 detection that fits no object at all belongs to no subset, so it is wrong in every one.

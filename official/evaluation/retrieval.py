@@ -1,4 +1,7 @@
-"""Retrieval from a gallery of embeddings, exactly, by products of matrices."""
+"""Retrieval from a gallery of embeddings by products of matrices.
+
+Exact as long as float32 products do not put one of the wanted vectors behind more than 12 others.
+"""
 
 from __future__ import annotations
 

@@ -15,11 +15,6 @@ SIZES = (32, 64, 128, 256, 512)
 ASPECT_RATIOS = (0.5, 1.0, 2.0)
 
 
-def num_per_cell(aspect_ratios: Sequence[float] = ASPECT_RATIOS) -> int:
-    """How many anchors a cell of a feature map has: one an aspect ratio."""
-    return len(aspect_ratios)
-
-
 def level_shape(canvas: tuple[int, int], stride: int) -> tuple[int, int]:
     """Rows and columns of the feature map with this stride, of a canvas (height, width) of pixels.
 

@@ -137,3 +137,12 @@ def _sides(boxes):
 def _centre_and_size(boxes):
     x1, y1, x2, y2 = _sides(boxes)
     return 0.5 * (x1 + x2), 0.5 * (y1 + y2), x2 - x1, y2 - y1
+
+
+def smooth_l1(difference: tf.Tensor, beta: float = 1.0) -> tf.Tensor:
+    """The smooth L1 loss (Girshick 2015, Fast R-CNN, Eq. 3), a number for each number.
+
+    x^2 / (2 beta) where |x| < beta, |x| - beta / 2 elsewhere; beta = 1 is Eq. 3.
+    """
+    size = tf.abs(difference)
+    return tf.where(size < beta, 0.5 / beta * tf.square(difference), size - 0.5 * beta)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-# Okabe and Ito's colours, told apart by colour-blind readers too.
+# Six of Okabe and Ito's colours, which colour-blind readers tell apart too, and two more.
 PALETTE = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0),
            (86, 180, 233), (122, 81, 149), (180, 160, 0))
 RIGHT, WRONG = (0, 140, 70), (200, 30, 30)
@@ -60,6 +60,13 @@ class Canvas:
                       self._width, cv2.LINE_AA, _FINE)
         if text:
             self.text(text, x1, y1, color)
+
+    def lines(self, points: np.ndarray, color: Sequence[int], closed: bool = False) -> None:
+        """Draws lines from point to point, [n, 2] (x, y), and back to the first if `closed`."""
+        import cv2
+
+        points = np.array([self._point(x, y) for x, y in points.tolist()], np.int32)
+        cv2.polylines(self.pixels, [points], closed, tuple(color), self._width, cv2.LINE_AA, _FINE)
 
     def text(self, text: str, x: float, y: float, color: Sequence[int]) -> None:
         """Writes white on `color`, with the upper left corner at a place, inside the image."""

@@ -63,27 +63,6 @@ def _interpolation(points, start, end, cells):
     return tf.where(inside[..., tf.newaxis], weights, 0.)
 
 
-def paste_tf(masks: tf.Tensor, boxes: tf.Tensor, height: int, width: int,
-             threshold: float = 0.5) -> tf.Tensor:
-    """`paste` in TensorFlow, for a SavedModel: all pixels are computed, shapes are static.
-
-    Args:
-      masks: float32 [n, m, m], probabilities inside the boxes.
-      boxes: float32 [n, 4], (x1, y1, x2, y2) in pixels; of no area where there is no detection.
-      height: of the image; a number or an int32 scalar.
-      width: of the image; a number or an int32 scalar.
-      threshold: above 0.
-
-    Returns:
-      bool [n, height, width].
-    """
-    down, right = (
-        _interpolation(tf.range(length, dtype=tf.float32)[tf.newaxis] + 0.5,
-                       boxes[:, axis], boxes[:, axis + 2], masks.shape[-1])
-        for axis, length in ((1, tf.cast(height, tf.float32)), (0, tf.cast(width, tf.float32))))
-    return tf.matmul(tf.matmul(down, masks), right, transpose_b=True) >= threshold
-
-
 def paste(masks: np.ndarray, boxes: np.ndarray, height: int, width: int,
           threshold: float = 0.5) -> np.ndarray:
     """Masks inside boxes, as masks of the image.

@@ -98,7 +98,7 @@ class ResNet(tf.keras.Model):
             'blocks': tuple(blocks), 'width': width, 'bottleneck': bottleneck,
             'stem_stride': stem_stride, 'frozen': frozen, 'freeze_stages': freeze_stages,
             'channels': channels, 'epsilon': epsilon, 'decay': decay, 'seed': seed, 'name': name}
-        self.freeze_stages, self.epsilon = freeze_stages, epsilon
+        self.freeze_stages = freeze_stages
         self.strides = tuple(stem_stride * 2 ** stage for stage in range(len(blocks)))
         make_block = residual.Bottleneck if bottleneck else residual.BasicBlock
         self.num_channels = tuple(

@@ -49,7 +49,10 @@ def read(path: str, names: Sequence[str]) -> Layers:
     """
     if not os.path.exists(path):
         raise FileNotFoundError(f'{path}: there is no such file of weights.')
-    layers = _from_h5(path) if h5py.is_hdf5(path) else _from_model(path)
+    try:
+        layers = _from_h5(path) if h5py.is_hdf5(path) else _from_model(path)
+    except (OSError, KeyError, RuntimeError) as error:
+        raise ValueError(f'{path} is damaged, or none of those files: {error}.') from error
     layers = {name: tensors for name, tensors in layers.items()
               if tensors and not tensors.get('kernel', np.zeros(())).ndim == 2}
     if names[0] not in layers and len(layers) == len(names):

@@ -73,6 +73,9 @@ class RPN(tf.keras.layers.Layer):
                         proposals=proposals)
         checks.within('RPN', 0, 1, positive_iou=positive_iou, negative_iou=negative_iou,
                       positive_fraction=positive_fraction, nms_threshold=nms_threshold)
+        if negative_iou > positive_iou:
+            raise ValueError(f'RPN.negative_iou = {negative_iou} is above positive_iou = '
+                             f'{positive_iou}.')
         if len(strides) != len(anchor_sizes):
             raise ValueError(f'RPN.anchor_sizes = {tuple(anchor_sizes)}: there are {len(strides)} '
                              'levels.')
@@ -126,8 +129,8 @@ class RPN(tf.keras.layers.Layer):
         counted = tf.cast(kinds != assignment.IGNORED, tf.float32)
         count = tf.maximum(batch_statistics.global_mean(tf.reduce_sum(counted)), 1.0)
         entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=positive, logits=logits)
-        size = tf.abs(deltas - tf.where(positive[..., tf.newaxis] > 0, targets, 0.0))
-        smooth = tf.where(size < 1 / 9, 4.5 * tf.square(size), size - 1 / 18)
+        smooth = box_ops.smooth_l1(
+            deltas - tf.where(positive[..., tf.newaxis] > 0, targets, 0.0), beta=1 / 9)
         return {
             'rpn_cls_loss': tf.reduce_sum(entropy * counted) / count,
             'rpn_box_loss': tf.reduce_sum(smooth * positive[..., tf.newaxis]) / count}

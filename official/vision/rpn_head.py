@@ -80,7 +80,7 @@ class RPNHead(tf.keras.layers.Layer):
         is zero.
 
         Args:
-          levels: as of `call`.
+          levels: as of `call`, of known height and width.
           indices: int32 [b, n], of the anchors of all levels one after the other.
 
         Returns:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from official.modeling import batch_statistics
+from official.vision import boxes as box_ops
 
 
 def mean_over(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -25,15 +26,6 @@ def mean_over(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     weights = weights * tf.ones_like(values)
     count = batch_statistics.global_mean(tf.reduce_sum(weights))
     return tf.reduce_sum(values * weights) / tf.maximum(count, 1e-6)
-
-
-def smooth_l1(difference: tf.Tensor, beta: float = 1.0) -> tf.Tensor:
-    """The smooth L1 loss (Girshick 2015, Fast R-CNN, Eq. 3), a number for each number.
-
-    x^2 / (2 beta) where |x| < beta, |x| - beta / 2 elsewhere; beta = 1 is Eq. 3.
-    """
-    size = tf.abs(difference)
-    return tf.where(size < beta, 0.5 / beta * tf.square(difference), size - 0.5 * beta)
 
 
 def classification(logits: tf.Tensor, classes: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -58,11 +50,11 @@ def boxes(deltas: tf.Tensor, targets: tf.Tensor, classes: tf.Tensor, weights: tf
       targets: float32 [n, 4].
       classes: int32 [n], 0 is the background.
       weights: float32 [n], 0 for padding.
-      beta: see `smooth_l1`.
+      beta: see `official.vision.boxes.smooth_l1`.
     """
     of_class = tf.gather(deltas, tf.maximum(classes - 1, 0), batch_dims=1)
     positive = tf.cast(classes > 0, tf.float32)
-    return mean_over(positive * tf.reduce_sum(smooth_l1(of_class - targets, beta), -1), weights)
+    return mean_over(positive * tf.reduce_sum(box_ops.smooth_l1(of_class - targets, beta), -1), weights)
 
 
 def landmarks(logits: tf.Tensor, cells: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:

@@ -12,6 +12,7 @@ from official.data import detection_table
 from official.vision import boxes as boxes_lib
 from official.vision import drawing
 from research.match_rcnn import categories
+from research.match_rcnn import contours
 
 _CERTAIN = 0.5  # Detections below are not drawn.
 MATCHED = 0.5  # IoU from which a detection is that of an object, and a mask that of its item.
@@ -49,6 +50,29 @@ def truth(table: detection_table.DetectionTable, row: int,
         image, table.boxes[items], table.classes[items], table.class_names,
         masks=[mask_of(table, item, image.shape[:2]) for item in items],
         landmarks=table.landmarks[items], skeletons=skeletons(table))
+
+
+def stages(table: detection_table.DetectionTable, row: int,
+           image: np.ndarray | None = None) -> list[np.ndarray]:
+    """An image of DeepFashion2 with what is made of its landmarks, and with its masks (Sec. 2.1).
+
+    Returns:
+      Four pictures: skeletons, of which lines to an occluded landmark are grey; contours;
+      first-stage masks; annotated masks.
+    """
+    image = read(table, row) if image is None else image
+    canvases = [drawing.Canvas(image) for _ in range(4)]
+    for number, item in enumerate(table.items_of(row)):
+        color = drawing.PALETTE[number % len(drawing.PALETTE)]
+        landmarks, category = table.landmarks[item], int(table.classes[item])
+        for line, visible in zip(*contours.skeleton(landmarks, category)):
+            canvases[0].lines(line, color if visible else (150, 150, 150))
+        for contour in contours.contours(landmarks, category):
+            canvases[1].lines(contour, color, closed=True)
+        canvases[2].mask(contours.first_stage_mask(
+            landmarks, category, *image.shape[:2]).astype(bool), color)
+        canvases[3].mask(mask_of(table, item, image.shape[:2]), color)
+    return [canvas.pixels for canvas in canvases]
 
 
 def mask_of(table: detection_table.DetectionTable, item: int,

@@ -9,10 +9,15 @@ from official.core import checks
 from official.core import figures
 from official.core import page
 from official.core.page import Section
+from official.data import detection_table
+from research.match_rcnn import categories
 from research.match_rcnn import evaluation
 from research.match_rcnn import inference
 from research.match_rcnn import measurement
 from research.match_rcnn import pictures
+from research.match_rcnn import retrieval_protocol
+
+_TRIED = 4  # Times as many queries as are shown: not all are detected.
 
 
 class MatchReport:
@@ -20,17 +25,21 @@ class MatchReport:
 
     - Annotations, and detections with landmarks, skeletons and masks beside them (Figure 6 (a) and
       (b)), of images at equal distances: none is chosen.
+    - Where the classes are DeepFashion2's, skeletons, contours and first-stage masks that the
+      landmarks of these images give, beside the annotated masks (Sec. 2.1).
     - Queries with the items that are retrieved for them, right ones framed in green, wrong ones in
       red (Figure 6 (c)).
     - Failures (Figure 5): the images with the most items missed, those in red; and the masks that
       overlap least with the annotated ones, below 0.5, where box and class are right.
 
     Args:
-      images: rows of the first section.
-      queries: rows of the second.
-      failures: pictures of the third, and rows of the fourth.
+      images: rows of the first section and of the second.
+      queries: rows of the third.
+      failures: pictures of the fourth, and rows of the fifth.
       matches: items that are shown for a query.
-      looked_at: images, at equal distances, that are searched for all of this.
+      looked_at: images, at equal distances, that are looked at for all of this. Retrieval looks at
+        the queries' images and at those of shops with their garments, too: else in a large set
+        hardly any of them would be among these.
 
     Raises:
       ValueError: if one of these is too small.
@@ -54,21 +63,27 @@ class MatchReport:
         del key
         table = data.table('validation')
         rows = measurement.some_rows(table, self.looked_at)
-        found = inference.detections(
-            model, data, tf.distribute.get_strategy(), 'validation', rows)
+        items = np.zeros(0, np.int64)
+        if model.matching_network:
+            items = _some(retrieval_protocol.queries(table)[0], _TRIED * self.queries)
+        every = inference.detections(
+            model, data, tf.distribute.get_strategy(), 'validation',
+            np.union1d(rows, _rows_of_garments(table, items)))
+        of_row = {one['row']: one for one in every}
+        found = [of_row[row] for row in rows]
         reader = data.source.reader('validation')
 
         def read(row):
             return pictures.read(table, row, reader)
 
         return [section for section in (
-            self._detections(table, found, read), self._retrieval(model, table, found, read),
+            self._detections(table, found, read), self._stages(table, found, read),
+            self._retrieval(model, table, every, items, read),
             self._failures(table, found, read), self._masks(model, table, found, read))
             if section is not None]
 
     def _detections(self, table, found, read):
-        chosen = [found[row] for row in np.unique(
-            np.linspace(0, len(found) - 1, min(self.images, len(found))).round().astype(int))]
+        chosen = _some(found, self.images)
         rows = []
         for one in chosen:
             image = read(one['row'])
@@ -80,20 +95,28 @@ class MatchReport:
             'Images at equal distances in the validation set; detections with a score of at least '
             '0.5.', note=True))
 
-    def _retrieval(self, model, table, found, read):
-        if not model.matching_network or not found:
+    def _stages(self, table, found, read):
+        if table.class_names != categories.NAMES:
+            return None
+        chosen = _some(found, self.images)
+        grid = figures.image_grid(
+            [[pixels / 255 for pixels in pictures.stages(table, one['row'], read(one['row']))]
+             for one in chosen], [one['image_id'] for one in chosen],
+            ['skeleton', 'contour', 'first-stage mask', 'annotated mask'], large=True)
+        return Section('From landmarks to masks (Section 2.1)', grid + page.paragraph(
+            'Lines of the skeleton to an occluded landmark are grey. The first-stage mask is what '
+            'the contours enclose; people corrected it.', note=True))
+
+    def _retrieval(self, model, table, found, items, read):
+        if not len(items):
             return None
         looked_at = evaluation.covered(table, found)
-        results = evaluation.retrieve(
-            looked_at, found, model.matching_network.distance_weights.numpy())
-        if 'detected' not in results:
+        retrieved, judgement = evaluation.retrieve(
+            looked_at, found, model.matching_network.distance_weights.numpy())['detected']
+        asked = np.isin(judgement.items, _items_in(looked_at, table, items))
+        chosen = _some(np.flatnonzero(asked & (judgement.rows >= 0)), self.queries)
+        if not len(chosen):
             return None
-        retrieved, judgement = results['detected']
-        detected = np.flatnonzero(judgement.rows >= 0)
-        if not len(detected):
-            return None
-        chosen = detected[np.unique(np.linspace(
-            0, len(detected) - 1, min(self.queries, len(detected))).round().astype(int))]
         row_of = {one['image_id']: one['row'] for one in found}
         rows = []
         for query in chosen:
@@ -110,8 +133,9 @@ class MatchReport:
                  for query in chosen]
         grid = figures.image_grid(rows, names, [''], large=True)
         return Section('Queries and what was retrieved (Figure 6 (c))', grid + page.paragraph(
-            'Left the consumer\'s image with the detected box, then the nearest items of shops: '
-            'framed in green if the pair and style are the query\'s, else in red.', note=True))
+            'Queries at equal distances of those that are detected. Left the consumer\'s image with '
+            'the detected box, then the nearest items of shops: framed in green if it lies on an '
+            'item of the query\'s pair and style, else in red.', note=True))
 
     def _failures(self, table, found, read):
         missed = np.array([len(pictures.misses(table, one)) for one in found])
@@ -141,3 +165,26 @@ class MatchReport:
         return Section('Failures of segmentation (Figure 5 (b))', grid + page.paragraph(
             'Of the detections whose box and class are right, those whose mask overlaps least with '
             'the annotated one, below 0.5.', note=True))
+
+
+def _some(values, number):
+    """At most `number` of the values, at equal distances."""
+    number = min(number, len(values))
+    places = np.unique(np.linspace(0, len(values) - 1, number).round().astype(int))
+    return values[places] if isinstance(values, np.ndarray) else [values[row] for row in places]
+
+
+def _rows_of_garments(table, items):
+    """The images of some items, and those of shops that show the same garments."""
+    images, identities = table.images_of_items(), retrieval_protocol.identities_of(table)
+    of_shops = table.sources[images] == detection_table.SHOP
+    same = of_shops & np.isin(identities, identities[items])
+    return np.union1d(images[items], images[same])
+
+
+def _items_in(looked_at, table, items):
+    """Rows of some items of a table in another that has their images."""
+    images = table.images_of_items()[items]
+    where = {image: row for row, image in enumerate(looked_at.image_ids.tolist())}
+    return np.array([looked_at.first[where[int(table.image_ids[image])]] + item - table.first[image]
+                     for image, item in zip(images, items)])

@@ -27,6 +27,7 @@ KS = (1, 5, 10, 15, 20)
 LEVELS_K = 20  # Of Table 5's levels.
 LEVELS_MIN_SHOP_ITEMS = 6
 _IOU = 0.5
+_WHOSE = {detection_table.USER: 'consumer', detection_table.SHOP: 'shop'}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +115,7 @@ def of_detections(table: detection_table.DetectionTable, detections: Sequence[di
       ValueError: no image is of that source.
     """
     if not (table.sources == source).any():
-        raise ValueError(f'{table.name} has no image of source {source}.')
+        raise ValueError(f'{table.name} has no image of a {_WHOSE[source]}.')
     rows = np.flatnonzero(table.sources == source)
     kept = [detections[row]['scores'] >= min_score for row in rows]
     ids = np.repeat(table.image_ids[rows], [mask.sum() for mask in kept])
@@ -175,7 +176,7 @@ def queries(table: detection_table.DetectionTable,
     Returns:
       Rows of items, int64 [q], and how many shop items have the identity of each, int64 [q].
     """
-    identities, sources = _identities(table), table.sources[table.images_of_items()]
+    identities, sources = identities_of(table), table.sources[table.images_of_items()]
     of_shops = (sources == detection_table.SHOP) & (identities >= 0)
     counts = np.bincount(identities[of_shops], minlength=identities.max(initial=-1) + 1)
     items = np.flatnonzero((sources == detection_table.USER) & (identities >= 0))
@@ -243,7 +244,7 @@ def judge(table: detection_table.DetectionTable, retrieved: Retrieved,
     right = np.zeros((len(items), retrieved.gallery_image_ids.shape[1]), bool)
     there = rows >= 0
     if there.any():
-        right[there] = _right(table, _identities(table), items[there],
+        right[there] = _right(table, identities_of(table), items[there],
                               retrieved.gallery_image_ids[rows[there]],
                               retrieved.gallery_boxes[rows[there]])
     return Judgement(items, rows, right, counts)
@@ -283,7 +284,7 @@ def _right(table, identities, items, image_ids, boxes) -> np.ndarray:
     return right
 
 
-def _identities(table) -> np.ndarray:
+def identities_of(table: detection_table.DetectionTable) -> np.ndarray:
     """int64 [I]: equal for items of one pair_id and style; -1 for those that are in no pair."""
     known = (table.styles > 0) & (table.pair_ids > 0) & ~table.crowd
     _, numbers = np.unique(np.stack([table.pair_ids, table.styles], 1), axis=0,

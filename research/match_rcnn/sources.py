@@ -53,20 +53,23 @@ class FolderSource(Source):
       data_dir: folder of the data set.
       train: folder of the training images below it.
       validation: folder of the validation images.
+      skip_malformed: leave out images whose annotation cannot be right, and count them, in place
+        of an error.
     """
 
     def __init__(self, data_dir: str | None, train: str = 'train',
-                 validation: str = 'validation'):
+                 validation: str = 'validation', skip_malformed: bool = False):
         super().__init__()
         if data_dir is None:
             raise FileNotFoundError(
                 f'--data_dir is needed: the folder of DeepFashion2 that holds {train}/image and '
                 f'{train}/annos.')
+        self._skip_malformed = skip_malformed
         self._folders = {'train': os.path.join(data_dir, train),
                          'validation': os.path.join(data_dir, validation)}
 
     def _load(self, split):
-        return deepfashion2.load(self._folders[split])
+        return deepfashion2.load(self._folders[split], skip_malformed=self._skip_malformed)
 
 
 class TfdsSource(Source):

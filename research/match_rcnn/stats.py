@@ -252,6 +252,10 @@ def main(arguments: list[str]) -> None:
     parser.add_argument('--json', action='store_true', help='print JSON, of every split and of all')
     parser.add_argument('--plot', metavar='FILE.png', help='draw Figure 3 (a) and (b) to a file')
     options = parser.parse_args(arguments)
+    if options.plot and not options.plot.endswith('.png'):
+        parser.error(f'--plot={options.plot} does not end in .png')
+    if options.plot and not os.path.isdir(os.path.dirname(options.plot) or '.'):
+        parser.error(f'--plot={options.plot}: there is no such folder')
     try:
         tables = load(options.path, options.images)
     except (ValueError, OSError) as error:

@@ -274,7 +274,7 @@ def test_pairs(table):
         np.testing.assert_array_equal(batch[name][::2].max(1), batch[name][1::2].max(1))
     with pytest.raises(ValueError, match='batch size 3: pairs make an even number of images'):
         pipeline.train_pairs(3)
-    with pytest.raises(ValueError, match='batch size 3 cannot be divided evenly among 2 replicas'):
+    with pytest.raises(ValueError, match='batch size 6: 3 pairs of images cannot be divided among 2'):
         pipeline.train_pairs(6, 0, tf.distribute.InputContext(1, 0, 2))
     with pytest.raises(ValueError, match='set: no image of a user and image of a shop'):
         make(table.subset([0, 1, 3])).train_pairs(4)

@@ -43,19 +43,6 @@ def test_one_line_a_kind(capsys):
     assert capsys.readouterr().err == '1 x k: f\n'
 
 
-def test_merge_adds_and_leaves_the_other():
-    one, other = problems.Problems('one', kept=3), problems.Problems('other', kept=3)
-    one.add('a', 'x', 2)
-    for file in ('y', 'x', 'z'):
-        other.add('a', file)
-    other.add('b', 'w')
-    one.merge(other)
-    assert one.counts == {'a': 5, 'b': 1} and other.counts == {'a': 3, 'b': 1}
-    assert one.files('a') == ['x', 'y', 'z']
-    one.merge(one)
-    assert one.counts == {'a': 10, 'b': 2}
-
-
 def test_what_goes_into_json():
     found = problems.Problems('set')
     found.add('a', 'x.jpg')

@@ -44,8 +44,6 @@ def test_how_many_there_are_at_the_size_of_the_paper():
     cells = [200 * 336, 100 * 168, 50 * 84, 25 * 42, 13 * 21]
     assert [len(level) for level in levels] == [3 * n for n in cells]
     assert sum(len(level) for level in levels) == 268_569
-    assert anchors.num_per_cell() == 3
-    assert anchors.num_per_cell((0.5, 2)) == 2
 
 
 @pytest.mark.parametrize('arguments, message', [

@@ -160,5 +160,13 @@ def test_padding_has_finite_codes_and_gradients(jit_compile):
     assert float(gradients[0][2, 0]) == pytest.approx(float(higher - lower) / 2e-2, rel=1e-2)
 
 
+@pytest.mark.parametrize('x, beta, expected', [
+    (0.5, 1, 0.125), (-0.5, 1, 0.125), (1, 1, 0.5), (-3, 1, 2.5), (0.5, 0.25, 0.375),
+    (0.1, 0.25, 0.02)])
+def test_smooth_l1(x, beta, expected):
+    np.testing.assert_allclose(box_ops.smooth_l1(tf.constant(x, tf.float32), beta), expected,
+                               rtol=1e-6)
+
+
 if __name__ == '__main__':
     raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -88,18 +88,7 @@ def test_pasting_against_plain_loops_and_tensorflow():
                 assert not pasted[n, y, x]
             elif abs(value - threshold) > 1e-5:
                 assert pasted[n, y, x] == (value > threshold)
-        for jit_compile in (False, True):
-            same = tf.function(masks.paste_tf, jit_compile=jit_compile)(
-                probabilities, BOXES, height, width, threshold).numpy()
-            assert same.dtype == bool
-            assert np.sum(same != pasted) <= 1  # Of values that are the threshold itself.
     assert not pasted[6].any() and not pasted[7].any() and pasted[0].any()
-    # Sizes that are known at run time only.
-    dynamic = tf.function(masks.paste_tf, input_signature=[
-        tf.TensorSpec([None, 6, 6]), tf.TensorSpec([None, 4]), tf.TensorSpec([], tf.int32),
-        tf.TensorSpec([], tf.int32)])(probabilities, BOXES, height, width)
-    np.testing.assert_array_equal(
-        dynamic, masks.paste_tf(probabilities, BOXES, height, width))
 
 
 def test_pasting_by_hand():

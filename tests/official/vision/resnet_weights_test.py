@@ -85,6 +85,10 @@ def test_files_that_are_none(tmp_path):
         file['data'] = np.zeros(3)
     with pytest.raises(ValueError, match=r'other\.h5 has no layers of Keras'):
         resnet_weights.read(str(tmp_path / 'other.h5'), NAMES)
+    whole = (tmp_path / 'other.h5').read_bytes()
+    (tmp_path / 'half.h5').write_bytes(whole[:len(whole) // 2])
+    with pytest.raises(ValueError, match=r'half\.h5 is damaged'):
+        resnet_weights.read(str(tmp_path / 'half.h5'), NAMES)
 
 
 def test_tensors_of_another_network():

@@ -160,6 +160,8 @@ def test_an_image_without_objects_has_a_finite_loss():
 def test_a_size_for_each_level():
     with pytest.raises(ValueError, match=r'RPN.anchor_sizes = \(8,\): there are 2 levels'):
         rpn.RPN(4, random.make_key(0), strides=(8, 16), anchor_sizes=(8,))
+    with pytest.raises(ValueError, match='RPN.negative_iou = 0.5 is above positive_iou = 0.4'):
+        _rpn(negative_iou=0.5, positive_iou=0.4)
 
 
 if __name__ == '__main__':

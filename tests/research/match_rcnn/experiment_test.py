@@ -4,6 +4,7 @@ import json
 import os
 import sys
 
+import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,6 +12,7 @@ from PIL import Image
 from pycocotools import mask as rle
 
 from official.vision import drawing
+from research.match_rcnn import contours
 from research.match_rcnn import inference
 from research.match_rcnn import measurement
 from research.match_rcnn import pictures
@@ -31,12 +33,17 @@ class _Oracle:
         distance_weights = tf.constant([-1.0, -1.0])
 
     def __init__(self, data, wrong_class=False):
-        self.batches = iter(data.evaluation('validation'))
+        self.batches = {}
+        for batch in data.evaluation('validation'):
+            for row, image in enumerate(batch['images']):
+                self.batches[image.numpy().tobytes()] = {
+                    name: value[row] for name, value in batch.items()}
         self.wrong_class = wrong_class
 
     def examine(self, images, sizes, boxes, classes):
-        batch = next(self.batches)
-        np.testing.assert_array_equal(batch['images'], images)
+        batch = [self.batches[image.numpy().tobytes()] for image in images]
+        batch = {name: tf.stack([one[name] for one in batch]) for name in batch[0]}
+        np.testing.assert_array_equal(batch['boxes'], boxes)
         real = tf.cast(classes > 0, tf.float32)
         if self.wrong_class:
             classes = tf.where(classes > 0, classes % 13 + 1, 0)
@@ -145,12 +152,26 @@ def test_the_pictures_of_a_report(eager):
     made = report.MatchReport(images=2, queries=3, failures=2, matches=4, looked_at=99)
     sections = made(_Oracle(data), data, None)
     assert [section.title for section in sections] == [
-        'Boxes, landmarks and masks (Figure 6 (a), (b))',
+        'Boxes, landmarks and masks (Figure 6 (a), (b))', 'From landmarks to masks (Section 2.1)',
         'Queries and what was retrieved (Figure 6 (c))']
-    assert [section.html.count('<img') for section in sections] == [4, 3]
+    assert [section.html.count('<img') for section in sections] == [4, 8, 3]
     sections = made(_Oracle(data, wrong_class=True), data, None)
-    assert [section.title for section in sections][1:] == ['Failures of detection (Figure 5 (a))']
-    assert sections[1].html.count('<img') == 2
+    assert [section.title for section in sections][2:] == ['Failures of detection (Figure 5 (a))']
+    assert sections[2].html.count('<img') == 2
+
+
+def test_of_a_large_set_the_shops_of_the_queries_are_looked_at(eager, monkeypatch):
+    """However few images are looked at, what is retrieved for a query has its garment first."""
+    data = tiny.make_data()
+    hits = []
+    retrieved = pictures.retrieved
+    monkeypatch.setattr(pictures, 'retrieved', lambda query, box, matches: hits.append(
+        [hit for *_, hit in matches]) or retrieved(query, box, matches))
+    made = report.MatchReport(images=1, queries=2, failures=1, matches=2, looked_at=1)
+    sections = made(_Oracle(data), data, None)
+    assert [section.title[:7] for section in sections] == ['Boxes, ', 'From la', 'Queries']
+    assert [section.html.count('<img') for section in sections] == [2, 4, 2]
+    assert len(hits) == 2 and all(hit[0] for hit in hits)
 
 
 def test_pictures_show_what_was_missed(tmp_path):
@@ -193,6 +214,31 @@ def test_the_worst_mask_and_its_picture():
     assert changed[0] > 0.99 and changed[1] < 0.3
     wrong = found | {'classes': found['classes'] % 13 + 1}
     assert pictures.worst_mask(table, wrong) is None
+
+
+def test_stages_from_landmarks_to_masks():
+    """What is tinted is the first-stage mask; contours lie on its edge, skeletons on landmarks."""
+    table = tiny.make_data().table('validation')
+    row = int(np.argmax([len(table.items_of(row)) == 1 for row in range(table.num_images)]))
+    item, = table.items_of(row)
+    image = pictures.read(table, row)
+    plain = drawing.Canvas(image).pixels
+    scale = plain.shape[0] // image.shape[0]
+    changed = [np.any(picture != plain, -1) for picture in pictures.stages(table, row, image)]
+    first, annotated = (
+        mask.astype(bool).repeat(scale, 0).repeat(scale, 1) for mask in (
+            contours.first_stage_mask(table.landmarks[item], int(table.classes[item]),
+                                      *image.shape[:2]),
+            pictures.mask_of(table, item, image.shape[:2])))
+    for drawn, mask in ((changed[2], first), (changed[3], annotated)):
+        assert drawn[mask].mean() > 0.97 and drawn[~mask].mean() < 0.03
+    edge = cv2.dilate(first.astype(np.uint8), np.ones([9, 9])) - cv2.erode(
+        first.astype(np.uint8), np.ones([9, 9]))
+    assert changed[1].any() and edge[changed[1]].mean() > 0.9
+    for x, y, seen in table.landmarks[item]:
+        if seen and 1 < x < image.shape[1] - 1 and 1 < y < image.shape[0] - 1:
+            x, y = int(scale * x), int(scale * y)
+            assert changed[0][y - 3:y + 4, x - 3:x + 4].any()
 
 
 def test_masks_of_a_table_are_those_of_its_polygons():

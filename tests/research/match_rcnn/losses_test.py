@@ -29,14 +29,6 @@ def test_classification():
     np.testing.assert_allclose(value, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize('x, beta, expected', [
-    (0.5, 1, 0.125), (-0.5, 1, 0.125), (1, 1, 0.5), (-3, 1, 2.5), (0.5, 0.25, 0.375),
-    (0.1, 0.25, 0.02)])
-def test_smooth_l1(x, beta, expected):
-    np.testing.assert_allclose(losses.smooth_l1(tf.constant(x, tf.float32), beta), expected,
-                               rtol=1e-6)
-
-
 def test_boxes_are_of_the_positive_rois_class_and_divided_by_all():
     deltas, targets = 2 * _normal(4, 3, 4), _normal(4, 4)
     classes, weights = [3, 0, 1, 0], [1, 1, 1, 0]

@@ -256,8 +256,9 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match='image 1 has 1 truth_embeddings and 2 items'):
         protocol.of_truth(table, [hand_made.found(n, truth=[(0, 0)])
                                   for n in table.image_ids.tolist()], np.array([0]))
-    with pytest.raises(ValueError, match='hand-made has no image of source 0'):
-        protocol.of_detections(table, [], 0)
+    users = table.subset(np.flatnonzero(table.sources == USER))
+    with pytest.raises(ValueError, match='hand-made has no image of a shop'):
+        protocol.of_detections(users, [], SHOP)
 
 
 if __name__ == '__main__':

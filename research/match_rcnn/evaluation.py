@@ -21,7 +21,8 @@ _OCCLUDED, _VISIBLE = 1, 2  # The v of landmarks.
 def evaluate(table: detection_table.DetectionTable, detections: Sequence[dict],
              sigmas: np.ndarray | None = None, weight: np.ndarray | None = None,
              max_detections: int = MAX_DETECTIONS, min_gallery_score: float = 0.,
-             retrieved: dict | None = None) -> dict:
+             retrieved: dict | None = None,
+             level_shop_items: int = retrieval_protocol.LEVELS_MIN_SHOP_ITEMS) -> dict:
     """Average precision of boxes, masks and landmarks, and retrieval, with all subsets.
 
     A subset's AP is that of the items of one level; the others are ignored, as COCO ignores those
@@ -39,6 +40,7 @@ def evaluate(table: detection_table.DetectionTable, detections: Sequence[dict],
       max_detections: of an image, the most certain ones.
       min_gallery_score: detections in shops' images that are less certain are not in the gallery.
       retrieved: what `retrieve` gave, where it was called already.
+      level_shop_items: see `retrieval_protocol.accuracies`.
 
     Returns:
       'box', 'mask', 'landmarks_visible' and 'landmarks' (visible and occluded): by name of
@@ -66,7 +68,8 @@ def evaluate(table: detection_table.DetectionTable, detections: Sequence[dict],
         if retrieved is None:
             retrieved = retrieve(table, detections, weight, min_gallery_score)
         for name, (_, judgement) in retrieved.items():
-            metrics[f'retrieval_{name}'] = retrieval_protocol.accuracies(table, judgement)
+            metrics[f'retrieval_{name}'] = retrieval_protocol.accuracies(
+                table, judgement, level_shop_items)
     return metrics
 
 

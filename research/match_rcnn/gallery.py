@@ -161,8 +161,9 @@ class GallerySearch(experiment.Experiment):
             raise ValueError(f'{self.data_dir}: no item is as certain as '
                              f'GallerySearch.query_least_score = {self.query_least_score}.')
         vectors = index['embeddings'][wanted]
-        similar = np.concatenate([self._similarity(item['embedding'], vectors[start:start + _AT_ONCE])
-                                  for start in range(0, len(vectors), _AT_ONCE)])
+        similar = np.concatenate([
+            self._similarity(item['embedding'], vectors[start:start + _AT_ONCE])
+            for start in range(0, len(vectors), _AT_ONCE)])
         # Of an image the best item alone: the others are seen beside it.
         matches, images = [], set()
         for row in wanted[np.argsort(-similar, kind='stable')]:

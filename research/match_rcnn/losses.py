@@ -54,7 +54,8 @@ def boxes(deltas: tf.Tensor, targets: tf.Tensor, classes: tf.Tensor, weights: tf
     """
     of_class = tf.gather(deltas, tf.maximum(classes - 1, 0), batch_dims=1)
     positive = tf.cast(classes > 0, tf.float32)
-    return mean_over(positive * tf.reduce_sum(box_ops.smooth_l1(of_class - targets, beta), -1), weights)
+    errors = tf.reduce_sum(box_ops.smooth_l1(of_class - targets, beta), -1)
+    return mean_over(positive * errors, weights)
 
 
 def landmarks(logits: tf.Tensor, cells: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:

@@ -26,18 +26,22 @@ class MatchEvaluation:
       max_detections: of an image, the most certain ones.
       raw_pixels: also retrieve by the pixels inside the boxes, 16 x 16, which learns nothing.
       min_gallery_score: detections in shops' images that are less certain are not in the gallery.
+      level_shop_items: the retrieval levels are of queries with at least so many shop items of
+        their identity; the paper's have over 5.
     """
 
     def __init__(self, checkpoint_images: int = 200,
                  max_detections: int = evaluation.MAX_DETECTIONS, raw_pixels: bool = True,
-                 min_gallery_score: float = 0.):
+                 min_gallery_score: float = 0.,
+                 level_shop_items: int = retrieval_protocol.LEVELS_MIN_SHOP_ITEMS):
         checks.positive('MatchEvaluation', checkpoint_images=checkpoint_images,
-                        max_detections=max_detections)
+                        max_detections=max_detections, level_shop_items=level_shop_items)
         checks.within('MatchEvaluation', 0, 1, min_gallery_score=min_gallery_score)
         self.checkpoint_images = checkpoint_images
         self.max_detections = max_detections
         self.raw_pixels = raw_pixels
         self.min_gallery_score = min_gallery_score
+        self.level_shop_items = level_shop_items
 
     def __call__(self, model, data, strategy: tf.distribute.Strategy, split: str,
                  final: bool = True) -> dict:
@@ -66,14 +70,16 @@ class MatchEvaluation:
             weight = model.matching_network.distance_weights.numpy()
         metrics = evaluation.evaluate(
             table, found, sigmas_of(table), weight, max_detections=self.max_detections,
-            min_gallery_score=self.min_gallery_score, retrieved=retrieved)
+            min_gallery_score=self.min_gallery_score, retrieved=retrieved,
+            level_shop_items=self.level_shop_items)
         if found and 'pixels' in found[0]:
             crops = [image | {'embeddings': image['pixels'],
                               'truth_embeddings': image['truth_pixels']} for image in found]
             covered = evaluation.covered(table, crops)
             for name, (_, judgement) in evaluation.retrieve(
                     covered, crops, min_gallery_score=self.min_gallery_score).items():
-                metrics[f'pixels_{name}'] = retrieval_protocol.accuracies(covered, judgement)
+                metrics[f'pixels_{name}'] = retrieval_protocol.accuracies(
+                    covered, judgement, self.level_shop_items)
         flat = evaluation.summary(metrics)
         return flat | {'tables': metrics} if final else flat
 

@@ -133,8 +133,8 @@ class MatchReport:
                  for query in chosen]
         grid = figures.image_grid(rows, names, [''], large=True)
         return Section('Queries and what was retrieved (Figure 6 (c))', grid + page.paragraph(
-            'Queries at equal distances of those that are detected. Left the consumer\'s image with '
-            'the detected box, then the nearest items of shops: framed in green if it lies on an '
+            'Queries at equal distances of those that are detected. Left the consumer\'s image '
+            'with the detected box, then the nearest items of shops: framed in green if it lies on an '
             'item of the query\'s pair and style, else in red.', note=True))
 
     def _failures(self, table, found, read):

@@ -48,7 +48,12 @@ def landmarks(table: detection_table.DetectionTable, detections: Sequence[dict],
         class's, as the benchmark has it; else the class's alone, and nothing of classes without
         landmarks.
     """
-    offsets, results = table.landmark_offsets, []
+    return list(_landmarks(table, detections, all_landmarks))
+
+
+def _landmarks(table, detections, all_landmarks=True) -> Iterator[dict]:
+    """One by one: nearly 900 numbers each, they do not fit into memory together."""
+    offsets = table.landmark_offsets
     for image, row, head, score in _each(table, detections):
         category = image['classes'][row]
         begin, end = offsets[category - 1], offsets[category]
@@ -57,8 +62,7 @@ def landmarks(table: detection_table.DetectionTable, detections: Sequence[dict],
         if all_landmarks:
             own = [0] * (3 * begin) + own + [0] * (3 * (offsets[-1] - end))
         if own:
-            results.append({**head, 'keypoints': own, 'score': score})
-    return results
+            yield {**head, 'keypoints': own, 'score': score}
 
 
 def masks(table: detection_table.DetectionTable, detections: Sequence[dict]) -> list[dict]:
@@ -106,7 +110,7 @@ def write(folder: str, table: detection_table.DetectionTable, detections: Sequen
     os.makedirs(folder, exist_ok=True)
     results = {BOXES: boxes(table, detections)}
     if detections and all('landmarks' in image for image in detections):
-        results[LANDMARKS] = landmarks(table, detections)
+        results[LANDMARKS] = _landmarks(table, detections)
     if detections and all('masks' in image for image in detections):
         results[MASKS] = masks(table, detections)
     if retrieved is not None:

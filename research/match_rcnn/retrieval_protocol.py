@@ -250,23 +250,30 @@ def judge(table: detection_table.DetectionTable, retrieved: Retrieved,
     return Judgement(items, rows, right, counts)
 
 
-def accuracies(table: detection_table.DetectionTable, judgement: Judgement) -> dict:
+def accuracies(table: detection_table.DetectionTable, judgement: Judgement,
+               level_shop_items: int = LEVELS_MIN_SHOP_ITEMS) -> dict:
     """Top-k accuracy, in the sets of queries that Figure 6(d) and Table 5 have.
+
+    Args:
+      table: of the images.
+      judgement: of all queries.
+      level_shop_items: how many shop items the queries of the levels have at least.
 
     Returns:
       'overall': {'top1', 'top5', 'top10', 'top15', 'top20'} of all queries; 'levels': by column of
-      `subsets.COLUMNS` top-20 accuracy of the queries with over 5 shop items; 'queries',
-      'level_queries' and 'missed': how many there are. Accuracies of no query are None.
+      `subsets.COLUMNS` top-20 accuracy of the queries with `level_shop_items`; 'queries',
+      'level_queries' and 'missed': how many there are; 'level_shop_items'. Accuracies of no query
+      are None.
     """
     rates = retrieval.hit_rates(judgement.hits, KS)
-    many = judgement.shop_items >= LEVELS_MIN_SHOP_ITEMS
+    many = judgement.shop_items >= level_shop_items
     of_level = {}
     for name, mask in subsets.of_items(table).items():
         chosen = many & mask[judgement.items]
         of_level[name] = retrieval.hit_rates(judgement.hits[chosen], [LEVELS_K])[LEVELS_K]
     return {'overall': {f'top{k}': rate for k, rate in rates.items()}, 'levels': of_level,
             'queries': len(judgement.items), 'level_queries': int(many.sum()),
-            'missed': judgement.missed}
+            'level_shop_items': level_shop_items, 'missed': judgement.missed}
 
 
 def _right(table, identities, items, image_ids, boxes) -> np.ndarray:

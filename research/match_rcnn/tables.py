@@ -102,15 +102,15 @@ def retrieval_table(of_features: Mapping[str, Mapping]) -> Table | None:
                          *(result['overall'][k] for k in published.TOP)))
             if features in published.RETRIEVAL:
                 rows.append((_PAPER, *published.RETRIEVAL[features][boxes].values()))
-            counts.append((result['level_queries'], result['queries']))
+            counts.append((result['level_queries'], result['level_shop_items'], result['queries']))
     if not rows:
         return None
-    few, every = counts[0]
+    few, least, every = counts[0]
     return Table(
         'Consumer-to-shop retrieval (Table 5)',
         ('', *subsets.COLUMNS[:-1], *_TOP_NAMES.values()), tuple(rows),
         f'Levels: top-{retrieval_protocol.LEVELS_K} accuracy of the {few} queries with at least '
-        f'{retrieval_protocol.LEVELS_MIN_SHOP_ITEMS} shop items of their identity. The last '
+        f'{least} shop items of their identity. The last '
         f'columns: of all {every} queries. A query that is not detected is not found. Published '
         f'with the data set, top-20 of all: {_listed(published.RELEASE_TOP20)}.')
 

@@ -13,7 +13,7 @@ from research.match_rcnn import subsets
 def _retrieval(value):
     return {'overall': {f'top{k}': value for k in (1, 5, 10, 15, 20)},
             'levels': {column: value for column in subsets.COLUMNS}, 'queries': 9,
-            'level_queries': 7, 'missed': 0}
+            'level_queries': 7, 'level_shop_items': 6, 'missed': 0}
 
 
 def _run(folder, features, value, raw=True):

@@ -144,6 +144,17 @@ def test_a_run_from_training_to_the_report(tmp_path):
     for text in ('Table 2', 'Table 3', 'Table 4', 'Table 5', 'Figure 6 (a)', 'raw pixels',
                  'pose+class'):
         assert text in page, text
+    # What the data had to have mended is reported, too.
+    path = os.path.join(run_dir, 'result.json')
+    with open(path, encoding='utf-8') as file:
+        result = json.load(file)
+    result['problems'] = {'train': {'damaged image': {'count': 7, 'files': ['broken_17.jpg']}}}
+    with open(path, 'w', encoding='utf-8') as file:
+        json.dump(result, file)
+    mended = ''.join(section.html for section in experiment.own_sections()
+                     if 'mended' in section.title)
+    for text in ('train', 'damaged image', '7', 'broken_17.jpg'):
+        assert text in mended, text
 
 
 def test_the_pictures_of_a_report(eager):

@@ -30,8 +30,8 @@ SMALLER = (
     'MaskStream.width=24', 'MaskStream.convs=2', 'LandmarkStream.width=32',
     'LandmarkStream.convs=3', 'MatchingNetwork.widths=(32, 32, 32, 64)', 'MatchingNetwork.units=64')
 # What three seeds reached: .10 to .15, .07 to .11, .020 to .052, .24 to .42. A network that has
-# learnt nothing has less than .006 of the first three; of 45 queries among 68 items of shops it finds
-# .11 to .13 among the five nearest.
+# learnt nothing has less than .006 of the first three; of 45 queries among 68 items of shops it
+# finds .11 to .13 among the five nearest.
 FLOORS = {'box_ap50': (0.02, 0.06), 'mask_ap50': (0.015, 0.045),
           'landmarks_visible_ap50': (0.004, 0.012), 'retrieval_truth_top5': (0.16, 0.2)}
 

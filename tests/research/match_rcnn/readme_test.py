@@ -1,11 +1,13 @@
 """What the model card says and code can check."""
 
+import inspect
 import pathlib
 import re
 import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import research.match_rcnn
 from research.match_rcnn import sources
@@ -34,12 +36,28 @@ def test_files_that_are_named_exist():
     configs = folder.parents[1] / 'gin_configs' / 'match_rcnn'
     for name in re.findall(r'gin_configs/match_rcnn/([a-z_0-9]+\.gin)', CARD.read_text()):
         assert (configs / name).exists(), name
+    # And every file is named.
+    for path in folder.glob('[!_]*.py'):
+        assert f'`{path.name}`' in CARD.read_text(), path.name
+
+
+def test_the_example_does_not_draw_into_the_folder_of_the_gin_files():
+    """Which have another size of image, and would be refused there."""
+    default = inspect.signature(sources.GarmentSource).parameters['folder'].default
+    folders = re.findall(r"GarmentSource.folder = '(.*)'", (
+        CARD.parents[2] / 'gin_configs/match_rcnn/_garments.gin').read_text())
+    assert len(folders) == 1 and folders[0] != default
 
 
 def test_parameters_are_those_of_the_network():
     """The numbers of the card's table; model_test.py has them from shapes and from the network."""
     rows = dict(re.findall(r'^\| ([^|]+?) \| ([\d ]+) \|$', CARD.read_text(), re.M))
     numbers = {name: int(value.replace(' ', '')) for name, value in rows.items()}
+    # Frozen norms are a scale and a shift, without moving averages, and leave no need of a bias.
+    keras = tf.keras.applications.ResNet50(weights=None, include_top=False)
+    assert numbers['ResNet-50, frozen batch norms as scale and shift'] == sum(
+        int(np.prod(weight.shape)) for weight in keras.weights
+        if 'bias' not in weight.name and 'moving' not in weight.name)
     fpn = sum(depth * 256 + 256 for depth in (256, 512, 1024, 2048)) + 4 * (9 * 256 ** 2 + 256)
     assert numbers['FPN, 256 channels'] == fpn
     assert numbers['RPN, 3 anchors a place'] == 9 * 256 ** 2 + 256 + 257 * 15

@@ -134,6 +134,10 @@ def test_top_k_and_levels():
                               'top10': pytest.approx(5 / 9), 'top15': pytest.approx(6 / 9),
                               'top20': pytest.approx(7 / 9)}
     assert (got['queries'], got['level_queries'], got['missed']) == (9, 8, 1)
+    # With the ninth, which has one shop item and is found among 20.
+    more = protocol.accuracies(table, judged, level_shop_items=1)
+    assert (more['level_queries'], more['level_shop_items']) == (9, 1)
+    assert more['levels']['scale: small'] == 3 / 4
     # Levels are of the 8 queries with over 5 shop items: 6 of them are found among 20.
     assert got['levels'] == {
         'scale: small': pytest.approx(2 / 3), 'scale: moderate': 1, 'scale: large': .5,

@@ -75,9 +75,11 @@ def features(channels=3, seed=0):
     return [rng.normal(size=(2, HEIGHT // stride, WIDTH // stride, channels)) for stride in STRIDES]
 
 
-@pytest.mark.parametrize('jit_compile', [False, True])
+@pytest.mark.parametrize('where', ['plain', 'XLA', 'beside a GPU'])
 @pytest.mark.parametrize('size, samples', [((3, 3), 2), ((2, 5), 1), ((2, 1), 3)])
-def test_bins_and_gradients_against_plain_loops(size, samples, jit_compile):
+def test_bins_and_gradients_against_plain_loops(size, samples, where, monkeypatch):
+    if where == 'beside a GPU':
+        monkeypatch.setattr(tf.config, 'list_logical_devices', lambda kind: [kind])
     pyramid = features()
     # On level 3 is 112 x 112 to 224 x 224; a small canonical size brings all levels in.
     canonical = 80
@@ -86,7 +88,7 @@ def test_bins_and_gradients_against_plain_loops(size, samples, jit_compile):
     direction = np.random.default_rng(1).normal(size=(2, 10, *size, 3))
     bins, gradients = reference(pyramid, BOXES, size, samples, levels, direction)
 
-    @tf.function(jit_compile=jit_compile)
+    @tf.function(jit_compile=where == 'XLA')
     def run(boxes, *pyramid):
         with tf.GradientTape() as tape:
             tape.watch([boxes, *pyramid])
@@ -98,7 +100,10 @@ def test_bins_and_gradients_against_plain_loops(size, samples, jit_compile):
         assert y.shape == (2, 10, *size, 3)
         return y, of_pyramid
 
-    y, of_pyramid = run(tf.constant(BOXES), *(tf.constant(f, tf.float32) for f in pyramid))
+    inputs = tf.constant(BOXES), *(tf.constant(f, tf.float32) for f in pyramid)
+    kinds = {op.type for op in run.get_concrete_function(*inputs).graph.get_operations()}
+    assert ('SparseTensorDenseMatMul' in kinds) == (where == 'plain')
+    y, of_pyramid = run(*inputs)
     np.testing.assert_allclose(y, bins, atol=1e-5)
     for actual, expected in zip(of_pyramid, gradients, strict=True):
         np.testing.assert_allclose(actual, expected, atol=1e-5)

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from research.match_rcnn import categories
 from research.match_rcnn import data
+from research.match_rcnn import deepfashion2
 from research.match_rcnn import sources
 from tests.research.match_rcnn import tiny
 
@@ -84,6 +85,9 @@ def test_a_malformed_annotation_is_named(tmp_path):
     source = sources.FolderSource(str(tmp_path / 'set'))
     with pytest.raises(ValueError, match='000003.json'):
         source.table('train')
+    skipping = sources.FolderSource(str(tmp_path / 'set'), skip_malformed=True)
+    assert 3 not in skipping.table('train').image_ids
+    assert skipping.table('train').problems.counts[deepfashion2.MALFORMED] == 1
 
 
 def test_coco_source(tmp_path):

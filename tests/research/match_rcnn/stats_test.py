@@ -156,6 +156,13 @@ def test_figure_3(folder, tmp_path):
     np.testing.assert_allclose(np.array(areas) / sum(areas), levels, atol=.04)
 
 
+@pytest.mark.parametrize('plot', ['figure.mp3', 'nowhere/figure.png'])
+def test_a_figure_that_cannot_be_written_is_refused_before_anything_is_read(plot, capsys):
+    with pytest.raises(SystemExit):
+        stats.main(['no folder', f'--plot={plot}'])
+    assert f'--plot={plot}' in capsys.readouterr().err
+
+
 def test_nothing_to_count(tmp_path, capsys):
     with pytest.raises(SystemExit):
         stats.main([str(tmp_path / 'nowhere')])

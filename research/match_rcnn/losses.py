@@ -7,10 +7,35 @@ replica are divided by the mean count of the replicas, so that one device and tw
 
 from __future__ import annotations
 
+from typing import NamedTuple, Sequence
+
 import tensorflow as tf
 
+from official.core import checks
 from official.modeling import batch_statistics
 from official.vision import boxes as box_ops
+
+
+class LossWeights(NamedTuple):
+    """lambda_1 to lambda_5 (Sec. 3), which were never published, and the weight of the RPN's loss,
+    which the formula leaves out."""
+
+    cls: float = 1.0
+    box: float = 1.0
+    pose: float = 1.0
+    mask: float = 1.0
+    pair: float = 1.0
+    rpn: float = 1.0
+
+    @classmethod
+    def of(cls, weights: Sequence[float]) -> LossWeights:
+        """The weights in this order; raises ValueError if they are too few, too many, negative."""
+        if len(weights) != len(cls._fields):
+            raise ValueError(f'MatchRCNN.loss_weights = {tuple(weights)}: there are '
+                             f'{len(cls._fields)}, {", ".join(cls._fields)}.')
+        named = cls(*weights)
+        checks.within('MatchRCNN.loss_weights', 0, float('inf'), **named._asdict())
+        return named
 
 
 def mean_over(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from typing import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -10,6 +10,30 @@ from official.core import checks
 from official.modeling import batch_statistics
 from official.modeling import convolutions
 from official.modeling import random
+
+FEATURES = ('pose', 'mask', 'class')  # What Table 5 makes the matching network's input of.
+
+
+def chosen(features: Sequence[str], streams: Mapping[str, Callable | None]) -> tuple[str, ...]:
+    """The features that the matching network sees, in the order of `FEATURES`.
+
+    Args:
+      features: some of `FEATURES`.
+      streams: which stream each comes from, None where it is left out.
+
+    Raises:
+      ValueError: if there is no feature, one is none of `FEATURES`, or its stream is left out.
+    """
+    features = tuple(features)
+    for feature in features:
+        if streams.get(feature) is None:
+            raise ValueError(
+                f'MatchRCNN.match_features = {features}: {feature!r} is '
+                + ('none of ' + ', '.join(FEATURES) if feature not in streams else
+                   'a stream that is left out') + '.')
+    if not features:
+        raise ValueError('MatchRCNN.match_features is empty and there is a matching network.')
+    return tuple(name for name in FEATURES if name in features)
 
 
 class MatchingNetwork(tf.keras.layers.Layer):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, NamedTuple, Sequence
+from typing import Callable, Sequence
 
 import tensorflow as tf
 
@@ -24,20 +24,7 @@ from research.match_rcnn import pair_sampling
 from research.match_rcnn import roi_sampling
 from research.match_rcnn import streams
 
-FEATURES = ('pose', 'mask', 'class')  # What Table 5 makes the matching network's input of.
 _STRIDES = (4, 8, 16, 32)  # Of the levels that RoI features come from.
-
-
-class LossWeights(NamedTuple):
-    """lambda_1 to lambda_5 (Sec. 3), which were never published, and the weight of the RPN's loss,
-    which the formula leaves out."""
-
-    cls: float = 1.0
-    box: float = 1.0
-    pose: float = 1.0
-    mask: float = 1.0
-    pair: float = 1.0
-    rpn: float = 1.0
 
 
 class MatchRCNN(core_model.Model):
@@ -82,7 +69,7 @@ class MatchRCNN(core_model.Model):
       landmark_stream: called as landmark_stream(channels, landmark_counts, key); None: left out.
       mask_stream: called as mask_stream(channels, num_classes, key); None: left out.
       matching_network: called as matching_network(channels, key); None: left out.
-      match_features: which of FEATURES the matching network sees.
+      match_features: which of `matching.FEATURES` the matching network sees.
       pair_sampler: a `PairSampler`.
       selection: a `detection.Selection`: which boxes become detections.
       loss_weights: lambda_1 to lambda_5 and the RPN's.
@@ -119,7 +106,7 @@ class MatchRCNN(core_model.Model):
             match_features: Sequence[str] = ('pose', 'class'),
             pair_sampler: pair_sampling.PairSampler = pair_sampling.PairSampler(),
             selection: detection.Selection = detection.Selection(),
-            loss_weights: Sequence[float] = LossWeights(),
+            loss_weights: Sequence[float] = losses.LossWeights(),
             occluded_landmarks: bool = False,
             roi_size: int = 14,
             samples: int = 2,
@@ -127,36 +114,23 @@ class MatchRCNN(core_model.Model):
             box_beta: float = 1.0,
             noise_shards: int | None = None,
             name: str | None = None):
+        config = {key: value for key, value in locals().items() if key not in ('self', '__class__')}
         super().__init__(seed=seed, noise_shards=noise_shards, name=name)
+        self._config = config
         checks.positive('MatchRCNN', num_classes=num_classes, samples=samples,
                         canonical_size=canonical_size, roi_size=roi_size)
         checks.within('MatchRCNN', 1e-6, float('inf'), box_beta=box_beta)
-        if len(loss_weights) != len(LossWeights._fields):
-            raise ValueError(f'MatchRCNN.loss_weights = {tuple(loss_weights)}: there are '
-                             f'{len(LossWeights._fields)}, {", ".join(LossWeights._fields)}.')
-        checks.within('MatchRCNN', 0, float('inf'), **{
-            f'loss_weights.{name}': value
-            for name, value in zip(LossWeights._fields, loss_weights)})
         if landmark_stream and len(landmark_counts) != num_classes:
             raise ValueError(f'MatchRCNN.landmark_counts has {len(landmark_counts)} numbers for '
                              f'num_classes = {num_classes}.')
         given = {'pose': landmark_stream, 'mask': mask_stream, 'class': box_stream}
-        match_features = tuple(match_features) if matching_network else ()
-        for feature in match_features:
-            if given.get(feature) is None:
-                raise ValueError(
-                    f'MatchRCNN.match_features = {match_features}: {feature!r} is '
-                    + ('none of ' + ', '.join(FEATURES) if feature not in given else
-                       'a stream that is left out') + '.')
-        match_features = tuple(name for name in FEATURES if name in match_features)
-        if matching_network and not match_features:
-            raise ValueError('MatchRCNN.match_features is empty and there is a matching network.')
+        match_features = matching.chosen(match_features, given) if matching_network else ()
         self.num_classes = num_classes
         self.landmark_counts = tuple(landmark_counts)
         self.sampler = sampler
         self.pair_sampler = pair_sampler
         self.selection = selection
-        self.loss_weights = LossWeights(*loss_weights)
+        self.loss_weights = losses.LossWeights.of(loss_weights)
         self.match_features = match_features
         self.occluded_landmarks = occluded_landmarks
         self.samples = samples
@@ -213,6 +187,9 @@ class MatchRCNN(core_model.Model):
         if self.matching_network and not data.has_pairs:
             raise ValueError(f'{data.name} is not read in pairs of consumer and shop, and '
                              'MatchRCNN.matching_network needs them; None leaves it out.')
+
+    def get_config(self):
+        return dict(self._config)
 
     # Training.
 

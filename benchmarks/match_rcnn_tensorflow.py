@@ -35,6 +35,7 @@ import tensorflow as tf
 from benchmarks import contest
 from benchmarks import match_rcnn_data
 from benchmarks import peak
+from benchmarks import step_clock
 from official.modeling import optimizers
 from official.modeling import random
 from official.vision import anchors
@@ -55,19 +56,6 @@ BOX, MASK = 7, 14  # Height and width of the features of a RoI.
 PIXEL_STDDEV = 74  # Of numbers from 0 to 255 that are equally frequent.
 # Channels, height, width and images of the convolutions that the peak is measured with.
 PEAKS = ((64, 208, 336, 2), (256, 104, 168, 2), (256, 14, 14, 128), (512, 26, 42, 2))
-
-
-class _Clock(tf.keras.callbacks.Callback):
-    """Notes when each call of the compiled function ends: after steps_per_execution steps."""
-
-    _supports_tf_logs = True
-
-    def on_train_begin(self, logs=None):
-        self.seconds = [time.perf_counter()]
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.model.global_step.numpy()  # Waits for the last step.
-        self.seconds.append(time.perf_counter())
 
 
 def network(config: match_rcnn_data.Config, streams: bool = False,
@@ -132,7 +120,7 @@ def step_ms(given: Mapping[str, np.ndarray], repetitions: int, blocks: int, stre
         optimizers.MomentumSGD(LEARNING_RATE, MOMENTUM, weight_decay=WEIGHT_DECAY),
         steps_per_execution=repetitions)
     model.build_optimizers()
-    clock = _Clock()
+    clock = step_clock.StepClock()
     contest.forget_peak()
     model.fit(tf.data.Dataset.from_tensor_slices(batches(given)).repeat(),
               steps_per_epoch=(1 + blocks) * repetitions, callbacks=[clock], verbose=0)

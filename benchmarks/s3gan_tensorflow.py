@@ -31,6 +31,7 @@ import tensorflow as tf
 from benchmarks import contest
 from benchmarks import peak
 from benchmarks import s3gan
+from benchmarks import step_clock
 from official.modeling import optimizers
 from research.s3gan import discriminator
 from research.s3gan import generator
@@ -42,19 +43,6 @@ LEARNING_RATES = 5e-5, 2e-4  # Of the generator and of the discriminator.
 BATCHES = 4  # Of random images.
 # Channels, height, width and images of the convolutions that the peak is measured with.
 PEAKS = ((192, 64, 64, 8), (384, 32, 32, 8), (768, 16, 16, 8))
-
-
-class _Clock(tf.keras.callbacks.Callback):
-    """Notes when each call of the compiled function ends: after steps_per_execution steps."""
-
-    _supports_tf_logs = True
-
-    def on_train_begin(self, logs=None):
-        self.seconds = [time.perf_counter()]
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.model.global_step.numpy()  # Waits for the last step.
-        self.seconds.append(time.perf_counter())
 
 
 def sizes(config: s3gan.Config) -> dict:
@@ -106,7 +94,7 @@ def step_ms(
     shape = 2 * config.batch, config.image_size, config.image_size, config.channels
     images = rng.integers(256, size=(BATCHES, *shape), dtype=np.uint8)
     labels = rng.integers(config.classes, size=(BATCHES, shape[0]), dtype=np.int32)
-    clock = _Clock()
+    clock = step_clock.StepClock()
     contest.forget_peak()
     model.fit(tf.data.Dataset.from_tensor_slices((images, labels)).repeat(),
               steps_per_epoch=(1 + blocks) * repetitions, callbacks=[clock], verbose=0)

@@ -100,7 +100,8 @@ def to_coco(table: detection_table.DetectionTable, landmarks: bool = False,
         Evaluation by pycocotools needs it where classes have different numbers of landmarks.
 
     Returns:
-      {'images', 'annotations', 'categories'} of plain Python numbers; boxes (x, y, width, height).
+      {'images', 'annotations', 'categories'} of plain Python numbers; boxes (x, y, width, height);
+      file names without their folders.
       Images and annotations have the table's ids, categories those of `category_ids`.
     """
     offsets = table.landmark_offsets

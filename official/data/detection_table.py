@@ -277,8 +277,8 @@ class TableBuilder:
     def build(self) -> DetectionTable:
         """The table of all images that were added.
 
-        Items of pairs that have no partner are counted. Item ids that are 0 or not unlike all
-        others are replaced, all of them, by 1 to I.
+        Items of pairs that have no partner are counted. Where an item id is 0 or there twice, which
+        is counted, all are replaced by 1 to I.
 
         Raises:
           ValueError: two images have one id.
@@ -293,7 +293,8 @@ class TableBuilder:
             raise ValueError(f'{self._files[same[1]]}: image id {ids[counts > 1][0]} is that of '
                              f'{self._files[same[0]]}, too.')
         item_ids = items['item_ids']
-        if (item_ids < 1).any() or len(np.unique(item_ids)) < len(item_ids):
+        again = np.setdiff1d(np.arange(len(item_ids)), np.unique(item_ids, return_index=True)[1])
+        if (item_ids < 1).any() or again.size:
             items['item_ids'] = np.arange(1, len(item_ids) + 1)
         table = DetectionTable(
             name=self.name, class_names=self.class_names, landmark_counts=self.landmark_counts,
@@ -302,6 +303,8 @@ class TableBuilder:
             segmentations=self._segmentations, problems=self.problems,
             category_ids=self.category_ids, **images, **items)
         of_items = table.images_of_items()
+        for image in of_items[again[item_ids[again] > 0]]:
+            self.problems.add(problems_lib.SAME_ID, self._files[image])
         # Where users and shops are not told apart there are no pairs to speak of.
         alone = (table.styles > 0) & (table.sources[of_items] > 0) & ~table.of_interest()
         for image in of_items[alone]:

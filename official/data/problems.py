@@ -23,6 +23,7 @@ OTHER_SIZE = 'image larger or smaller than its annotation says (annotation scale
 OTHER_SHAPE = 'image of another shape than its annotation says (skipped)'
 NO_PARTNER = 'item of a pair without a partner (not used for pairs)'
 NO_AREA = 'box of no area (skipped)'
+SAME_ID = 'item whose id another has (all items numbered anew)'
 NO_MASK = 'item without a segmentation (its mask is empty)'
 TOO_MANY = 'image with more items than fit a batch (the largest are used)'
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 _START_OF_SCAN = 0xda
 _APP1 = 0xe1
 _ORIENTATION = 0x0112
-_SHORT = 3
+_SHORT, _LONG = 3, 4  # Types; the standard's is the first, some writers take the other.
 
 
 def orientation(encoded: tf.Tensor) -> tf.Tensor:
@@ -78,10 +78,13 @@ def _of_tiff(data: tf.Tensor) -> tf.Tensor:
     directory = number(tf.constant(4, tf.int64), 4, little)
     count = tf.minimum(number(directory, 2, little), size // 12)
     entries = directory + 2 + 12 * tf.range(count)
+    kinds = number(entries + 2, 2, little)
     is_orientation = ((number(entries, 2, little) == _ORIENTATION)
-                      & (number(entries + 2, 2, little) == _SHORT)
+                      & ((kinds == _SHORT) | (kinds == _LONG))
                       & (number(entries + 4, 4, little) == 1))
-    values = tf.boolean_mask(number(entries + 8, 2, little), is_orientation)
+    values = tf.boolean_mask(
+        tf.where(kinds == _SHORT, *(number(entries + 8, count, little) for count in (2, 4))),
+        is_orientation)
     value = tf.concat([values, [1]], 0)[0]
     known = (little | big) & (value >= 1) & (value <= 8)
     return tf.where(known, tf.cast(value, tf.int32), 1)

@@ -166,11 +166,14 @@ def test_what_cannot_be_right_of_images_and_sets():
 
 
 def test_item_ids_that_cannot_be_kept_are_given_anew():
-    for ids in ([7, 0], [7, 7]):
+    for ids, counted in (([7, 0], {}), ([0, 0], {}), ([7, 7], {problems.SAME_ID: 1})):
         builder = make()
         builder.add_image('a.jpg', 1, (20, 30), items=[
             Item([1, 1, 5, 5], 1, item_id=number) for number in ids])
-        np.testing.assert_array_equal(builder.build().item_ids, [1, 2])
+        table = builder.build()
+        np.testing.assert_array_equal(table.item_ids, [1, 2])
+        assert {kind: table.problems.counts[kind] for kind in counted} == counted
+        assert (problems.SAME_ID in table.problems.counts) == bool(counted)
 
 
 def test_a_table_without_items():

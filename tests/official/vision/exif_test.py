@@ -49,6 +49,13 @@ def test_all_orientations_as_pillow_turns_them(value, order):
     assert (np.asarray(turned[..., 0]).shape == PIXELS.shape) == (value < 5)
 
 
+@pytest.mark.parametrize('order', ['<', '>'])
+def test_an_orientation_of_four_bytes(order):
+    high, low = (0, 5) if order == '>' else (5, 0)
+    data = jpeg(app1(1, order, [(0x0112, 4, 1, high, low)], tag=0x0132))
+    assert Image.open(io.BytesIO(data)).getexif()[0x0112] == int(exif.orientation(data)) == 5
+
+
 def test_colours_stay_with_their_pixels():
     image = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
     # Orientation 6: the camera was turned, and the picture is to be turned clockwise.
@@ -64,7 +71,7 @@ def test_the_exif_segment_need_not_be_the_first(before):
 
 
 def test_other_entries_and_a_directory_elsewhere():
-    others = [(0x010f, 2, 4, 3, 0), (0x0112, 4, 1, 3, 0), (0x0100, 3, 1, 3, 0)]
+    others = [(0x010f, 2, 4, 3, 0), (0x0112, 1, 1, 3, 0), (0x0100, 3, 1, 3, 0)]
     for order in '<>':
         assert int(exif.orientation(jpeg(app1(6, order, others, first=30)))) == 6
 

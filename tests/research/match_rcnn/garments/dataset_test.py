@@ -89,6 +89,18 @@ def test_a_stopped_run_goes_on(tmp_path):
     assert _files(part) == _files(whole)
 
 
+def test_a_process_that_cannot_draw_says_why(tmp_path):
+    folder = dataset.generate(tmp_path, 3, **_SMALL, workers=1)
+    (folder / 'settings.json').rename(folder / 'unfinished.json')
+    image = folder / 'train' / 'image' / '000001.jpg'
+    image.unlink()
+    image.mkdir()
+    (folder / 'train' / 'annos' / '000001.json').unlink()
+    with pytest.raises(RuntimeError, match='ended with status 1: IsADirectoryError: .*000001.jpg'):
+        dataset.generate(folder, 3, **_SMALL, workers=2)
+    assert not (folder / 'settings.json').exists()
+
+
 def test_bad_arguments(tmp_path):
     (tmp_path / 'mine.txt').write_text('x')
     with pytest.raises(ValueError, match='not empty'):

@@ -127,7 +127,6 @@ class KerasExperiment(model_experiment.ModelExperiment):
         self.monitor = monitor
         self.patience_steps = patience_steps
         self.report_best = report_best
-        self.data = data(seed=seed, data_dir=data_dir)
         if jit_compile and not distribution.supports_jit_compile(self.strategy):
             jit_compile = False
         previous = tf.keras.mixed_precision.global_policy()
@@ -138,6 +137,9 @@ class KerasExperiment(model_experiment.ModelExperiment):
                 if discriminator_optimizer is not None:
                     optimizers['discriminator_optimizer'] = discriminator_optimizer()
                 self._create(model(seed=seed), optimizers, steps_per_execution, jit_compile)
+            # After the model, which takes seconds to tell what is wrong, and data may take minutes.
+            self.data = data(seed=seed, data_dir=data_dir)
+            with self.strategy.scope():
                 self.model.use_data(self.data)
         finally:
             tf.keras.mixed_precision.set_global_policy(previous)

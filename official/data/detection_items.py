@@ -62,7 +62,8 @@ def checked(item: Item, size: tuple[int, int], landmark_counts: Sequence[int], w
       landmark_counts: of each category 1..C.
       where: begins the message of an error: the file and which item it is.
       file: for `problems`.
-      problems: counts boxes partly outside the image, and items without a segmentation.
+      problems: counts boxes partly outside the image, segmentations outside their box, and items
+        without one.
 
     Returns:
       Item whose box is float64 [4], segmentation a list of float [n, 2], an RLE or None,
@@ -93,11 +94,17 @@ def checked(item: Item, size: tuple[int, int], landmark_counts: Sequence[int], w
     segmentation = _segmentation(item.segmentation, size, where)
     if segmentation is None:
         problems.add(problems_lib.NO_MASK, file)
+    elif isinstance(segmentation, list) and _is_outside(np.concatenate(segmentation), box):
+        problems.add(problems_lib.MASK_OUTSIDE, file)
     return Item(
         box, int(category), segmentation,
         _landmarks(item.landmarks, int(category), landmark_counts, where), bool(item.crowd),
         item_id=int(item.item_id), area=float(area),
         **{name: int(code) for name, code in codes.items()})
+
+
+def _is_outside(points: np.ndarray, box: np.ndarray) -> bool:
+    return bool((points.max(0) <= box[:2]).any() or (points.min(0) >= box[2:]).any())
 
 
 def _is_count(value) -> bool:

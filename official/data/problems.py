@@ -24,6 +24,7 @@ OTHER_SHAPE = 'image of another shape than its annotation says (skipped)'
 NO_PARTNER = 'item of a pair without a partner (not used for pairs)'
 NO_AREA = 'box of no area (skipped)'
 SAME_ID = 'item whose id another has (all items numbered anew)'
+MASK_OUTSIDE = 'segmentation outside its box (its mask is empty)'
 NO_MASK = 'item without a segmentation (its mask is empty)'
 TOO_MANY = 'image with more items than fit a batch (the largest are used)'
 

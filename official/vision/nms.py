@@ -39,7 +39,7 @@ def nms(boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float,
       indices int32 [max_outputs], valid bool [max_outputs].
     """
     indices, valid = batched_nms(
-        boxes[tf.newaxis], scores[tf.newaxis], iou_threshold, max_outputs)
+        tf.expand_dims(boxes, 0), tf.expand_dims(scores, 0), iou_threshold, max_outputs)
     return indices[0], valid[0]
 
 
@@ -63,15 +63,15 @@ def batched_nms(boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float,
       valid: bool [b, max_outputs], where there is a box.
 
     Raises:
-      ValueError: if the number of boxes is not known, `max_outputs` is not positive or
-        `iou_threshold` is outside [0, 1].
+      ValueError: if shapes are others, the number of boxes is not known, `max_outputs` is not
+        positive or `iou_threshold` is outside [0, 1].
     """
     return _suppress(boxes, scores, None, iou_threshold, max_outputs)
 
 
 def class_nms(boxes: tf.Tensor, scores: tf.Tensor, classes: tf.Tensor, iou_threshold: float,
               max_outputs: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Suppression only among boxes of one image that have the same class; see `batched_nms`.
+    """Suppression in every image of a batch, among boxes of the same class; see `batched_nms`.
 
     The classes themselves are compared; boxes are not moved apart, which would cost precision.
 
@@ -91,6 +91,9 @@ def class_nms(boxes: tf.Tensor, scores: tf.Tensor, classes: tf.Tensor, iou_thres
 def _suppress(boxes, scores, classes, iou_threshold, max_outputs):
     boxes = tf.stop_gradient(tf.cast(boxes, tf.float32))
     scores = tf.stop_gradient(tf.cast(scores, tf.float32))
+    if boxes.shape.rank != 3 or scores.shape.rank != 2:
+        raise ValueError(f'Non-maximum suppression takes boxes [b, n, 4] and scores [b, n], not '
+                         f'{boxes.shape} and {scores.shape}.')
     n = boxes.shape[1]
     if n is None:
         raise ValueError('Non-maximum suppression needs a number of boxes known beforehand.')

@@ -48,7 +48,8 @@ def read(path: str, names: Sequence[str]) -> Layers:
       ValueError: if it is none of those files.
     """
     if not os.path.exists(path):
-        raise FileNotFoundError(f'{path}: there is no such file of weights.')
+        raise FileNotFoundError(f'{path}: there is no such file of weights; the class in '
+                                'tf.keras.applications, with include_top=False, downloads one.')
     try:
         layers = _from_h5(path) if h5py.is_hdf5(path) else _from_model(path)
     except (OSError, KeyError, RuntimeError) as error:

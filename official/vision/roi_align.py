@@ -74,12 +74,15 @@ def roi_align(pyramid: Sequence[tf.Tensor], boxes: tf.Tensor, strides: Sequence[
       [b, n, height, width, c] of the type of `pyramid`; with `images` [n, height, width, c].
 
     Raises:
-      ValueError: if `strides` do not fit the pyramid or are not as said, or a count is below 1.
+      ValueError: if `boxes` or `strides` are not as said, or a count is below 1.
     """
     height, width = (size, size) if np.ndim(size) == 0 else size
     checks.positive('roi_align', samples=samples, height=height, width=width)
     finest = _finest_level(strides, len(pyramid))
     boxes = tf.stop_gradient(tf.cast(boxes, tf.float32))
+    if boxes.shape.rank != (3 if images is None else 2):
+        raise ValueError(f'roi_align.boxes has the shape {boxes.shape}; it must be [b, n, 4], and '
+                         '[n, 4] with `images`.')
     if levels is None:
         levels = level_of(boxes, finest, finest + len(pyramid) - 1, canonical_size=canonical_size)
     number = tf.reshape(tf.clip_by_value(levels - finest, 0, len(pyramid) - 1), [-1])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Sequence
 
 from official.core import report
@@ -17,21 +18,27 @@ from research.match_rcnn import published
 from research.match_rcnn import tables
 
 
-def table_5(run_dirs: Sequence[str]) -> tables.Table:
+def table_5(run_dirs: Sequence[str]) -> tables.Table | None:
     """The table of finished runs.
 
     Args:
       run_dirs: run folders, of different features.
 
+    Returns:
+      None where no run is finished; others that are not are named and left out.
+
     Raises:
-      FileNotFoundError: a run has no result.
+      FileNotFoundError: there is no such folder.
       ValueError: a run has no retrieval, or two have the same features.
     """
     of_features, raw = {}, None
     for run_dir in run_dirs:
         path = os.path.join(run_dir, run_folder.RESULT)
+        if not os.path.isdir(run_dir):
+            raise FileNotFoundError(f'{run_dir}: there is no such run folder.')
         if not os.path.exists(path):
-            raise FileNotFoundError(f'{path}: there is no such result; train the run first.')
+            print(f'{run_dir} has no result yet and is left out.', file=sys.stderr)
+            continue
         result = report.read_result(path)
         features, metrics = result.get('features'), result.get('tables', {})
         if not features or 'retrieval_truth' not in metrics:
@@ -51,9 +58,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('run_dirs', nargs='+', help='folders of finished runs')
     try:
-        print(table_5(parser.parse_args().run_dirs).text())
+        table = table_5(parser.parse_args().run_dirs)
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(f'error: {error}') from None
+    if table is None:
+        raise SystemExit('error: none of these runs is finished.')
+    print(table.text())
 
 
 if __name__ == '__main__':

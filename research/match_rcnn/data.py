@@ -112,7 +112,10 @@ class MatchData:
 
     def evaluation(self, split: str, input_context: tf.distribute.InputContext | None = None,
                    rows: np.ndarray | None = None) -> tf.data.Dataset:
-        """Every image of a split once, or those of some rows of its table, in order."""
+        """Every image of a split once, or those of some rows of its table, in order.
+
+        The last batch is filled up with images of 'weights' 0.
+        """
         replicas = input_context.num_replicas_in_sync if input_context else 1
         batch = -(-self.evaluation_batch // replicas) * replicas
         return self._pipeline(split).evaluation(batch, input_context, rows)

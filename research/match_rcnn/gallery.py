@@ -43,7 +43,7 @@ class GallerySearch(experiment.Experiment):
       saved_model: folder of an exported `MatchRCNN` with a matching network.
       query: path of a photo.
       query_class: name of the class of the item that is searched; None: the most certain item.
-      query_matches: how many to show.
+      query_matches: how many to show, the best item of an image each.
       query_least_score: detections in the gallery that are less certain are not shown.
 
     Raises:
@@ -101,8 +101,15 @@ class GallerySearch(experiment.Experiment):
         known = {}
         if old and old['model'] == stamp:
             known = {file: rows for file, rows in zip(old['files'], _rows_of_images(old))}
-        files, new, damaged = _image_files(self.data_dir), [], []
+        (files, others), new, damaged = _image_files(self.data_dir), [], []
+        if others:
+            _tell(f'{self.data_dir}: {len(others)} files are none of '
+                  f'{", ".join(image_files.SUFFIXES)} and left out: {", ".join(others[:3])}'
+                  f'{", ..." * (len(others) > 3)}')
         there = set(files)
+        if old and not there & set(old['files']):
+            _tell(f'{self.run_dir}: the index is of other images, or of changed ones, and is made '
+                  'anew.')
         missing = [file for file in files if file not in known]
         # Where its output goes to a file, one line a while is enough.
         for file in tqdm.tqdm(missing, 'index', unit='image', disable=not sys.stderr.isatty()):
@@ -110,7 +117,7 @@ class GallerySearch(experiment.Experiment):
                 new.append((file, self._detect(os.path.join(self.data_dir, _name(file)))))
             except tf.errors.InvalidArgumentError:
                 damaged.append(_name(file))
-                print(f'{damaged[-1]} cannot be read as an image and is skipped.', file=sys.stderr)
+                _tell(f'{damaged[-1]} cannot be read as an image and is skipped.')
         of_file = dict(new) | {
             file: {name: old[name][rows] for name in _COLUMNS[1:]} for file, rows in known.items()
             if file in there}
@@ -175,11 +182,17 @@ class GallerySearch(experiment.Experiment):
                 break
         rows = [{'file': _name(index['files'][index['images'][row]]),
                  'box': [float(value) for value in index['boxes'][row]],
-                 'similarity': probability} for row, probability in matches]
+                 'score': float(index['scores'][row]), 'similarity': probability}
+                for row, probability in matches]
         query = _read(self.query)
         picture = pictures.retrieved(query, item['box'], [
             (self._image(row['file']), row['box'], None) for row in rows])
-        figures.write_png(os.path.join(self.run_dir, 'matches.png'), picture / 255)
+        path = os.path.join(self.run_dir, 'matches.png')
+        figures.write_png(path, picture / 255)
+        print(f'{self.query}, {item["name"]}; probability of a match:')
+        for row in rows:
+            print(f'  {row["similarity"]:.3f}  {row["file"]}')
+        print(path, flush=True)
         return {'query': self.query, 'query_class': item['name'], 'query_box': item['box'],
                 'matches': rows}
 
@@ -203,7 +216,7 @@ class GallerySearch(experiment.Experiment):
                         'embedding': found['embeddings'][row]}
         what = 'item' if self.query_class is None else self.query_class
         raise ValueError(f'GallerySearch.query = {self.query}: no {what} is found in it'
-                         + (f'; there is {", ".join(names)}.' if names else '.'))
+                         + (f'; there is {", ".join(dict.fromkeys(names))}.' if names else '.'))
 
     def _similarity(self, vector, vectors):
         repeated = np.broadcast_to(vector, vectors.shape)
@@ -229,17 +242,23 @@ class GallerySearch(experiment.Experiment):
             os.path.join(self.run_dir, 'report.html'), 'Search in a gallery', summary, sections)
 
 
-def _image_files(folder: str) -> list[str]:
-    """Image files below a folder with what tells that one has changed, in order."""
-    files = []
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _image_files(folder: str) -> tuple[list[str], list[str]]:
+    """Image files below a folder with what tells that one has changed, and all others, in order."""
+    files, others = [], []
     for where, _, names in os.walk(folder):
         for name in names:
-            if name.lower().endswith(image_files.SUFFIXES):
-                path = os.path.join(where, name)
+            path = os.path.join(where, name)
+            if not name.lower().endswith(image_files.SUFFIXES):
+                others.append(os.path.relpath(path, folder))
+            else:
                 stat = os.stat(path)
                 files.append(
                     f'{os.path.relpath(path, folder)}|{stat.st_size}|{stat.st_mtime_ns}')
-    return sorted(files)
+    return sorted(files), sorted(others)
 
 
 def _name(file: str) -> str:

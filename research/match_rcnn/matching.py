@@ -24,7 +24,7 @@ def chosen(features: Sequence[str], streams: Mapping[str, Callable | None]) -> t
     Raises:
       ValueError: if there is no feature, one is none of `FEATURES`, or its stream is left out.
     """
-    features = tuple(features)
+    features = (features,) if isinstance(features, str) else tuple(features)
     for feature in features:
         if streams.get(feature) is None:
             raise ValueError(

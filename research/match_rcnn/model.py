@@ -33,7 +33,8 @@ class MatchRCNN(core_model.Model):
     `fit` takes the batches of `official.data.detection`: a dict of images uint8 [b, H, W, 3], sizes
     float32 [b, 2], boxes float32 [b, M, 4], classes int32 [b, M], crowd bool [b, M], landmarks
     float32 [b, M, K, 3], masks uint8 [b, M, S, S], pair_ids and styles int32 [b, M]. With a
-    matching network rows 2 i are a consumer's image and rows 2 i + 1 the shop's of the same pair.
+    matching network rows 2 i are a consumer's image and rows 2 i + 1 the shop's of the same pair,
+    as `MatchData(pairs=True)` has them.
 
     Call: such a dict, of which images and sizes are used, or images alone, which then fill their
     canvas, to the detections, see `detect`.
@@ -296,15 +297,17 @@ class MatchRCNN(core_model.Model):
 
         Args:
           images: uint8 [b, H, W, 3], the images at the top left, the rest zeros.
-          sizes: float32 [b, 2], height and width of each image.
+          sizes: [b, 2], height and width of each image.
 
         Returns:
-          With D = `selection.max_detections`: boxes float32 [b, D, 4], classes int32 [b, D], scores
-          float32 [b, D], 0 for padding; and what `describe` gives.
+          With D = `selection.max_detections`: boxes float32 [b, D, 4], (x1, y1, x2, y2) in pixels
+          of `images`, classes int32 [b, D], scores float32 [b, D], 0 for padding; and what
+          `describe` gives.
         """
         return self._detect(self._levels(images, sizes, training=False), images.shape[1:3], sizes)
 
     def _detect(self, levels, canvas, sizes):
+        sizes = tf.cast(sizes, tf.float32)
         boxes, valid = self.rpn.propose(self.rpn(levels), canvas, sizes, training=False)
         logits, deltas = self.box_stream(self._roi_features(levels, boxes, self.box_stream.size))
         found = self.selection(boxes, valid, logits, deltas, sizes)
@@ -343,8 +346,8 @@ class MatchRCNN(core_model.Model):
 
         Returns:
           masks float32 [b, n, m, m], probabilities inside the box; landmarks float32 [b, n, K, 3],
-          x, y and the probability of the place; embeddings float32 [b, n, units]. What is left out
-          of the model is missing.
+          x, y in pixels of `images` and the probability of the place; embeddings float32
+          [b, n, units]. What is left out of the model is missing.
         """
         return self._describe(self._levels(images, sizes, training=False), boxes, classes)
 
@@ -376,7 +379,14 @@ class MatchRCNN(core_model.Model):
             [*classes.shape, *value.shape[1:]]) for name, value in outputs.items()}
 
     def similarity(self, v1: tf.Tensor, v2: tf.Tensor) -> tf.Tensor:
-        """The probability that two items match, float32 [...], of feature vectors [..., units]."""
+        """The probability that two items match, float32 [...], of feature vectors [..., units].
+
+        Raises:
+          ValueError: there is no matching network.
+        """
+        if self.matching_network is None:
+            raise ValueError('MatchRCNN.matching_network was left out: nothing tells whether two '
+                             'items match.')
         return tf.nn.softmax(self.matching_network.logits(v1, v2))[..., 1]
 
     # Parts.

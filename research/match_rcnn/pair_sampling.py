@@ -59,14 +59,22 @@ class PairSampler:
 
         Returns:
           'pair_loss' and 'pair_error_percent', the share of pairs that are judged wrongly.
+
+        Raises:
+          ValueError: the number of images is odd.
         """
+        shape = rois.iou.shape
+        if shape[0] is not None and shape[0] % 2:
+            raise ValueError(f'A batch of {shape[0]} images does not consist of pairs of a '
+                             "consumer's image and a shop's.")
         styles = rois.of_truth(batch['styles'])
         eligible = (rois.classes > 0) & (rois.iou > self.threshold) & (styles > 0)
         if visible is not None:
             eligible &= visible
-        order = tf.where(eligible, random.uniform(key, rois.iou.shape), -1.0)
+        order = tf.where(eligible, random.uniform(
+            key, shape if shape.is_fully_defined() else tf.shape(rois.iou)), -1.0)
         identities = tf.stack([rois.of_truth(batch['pair_ids']), styles], -1)
-        per_image = rois.iou.shape[1]
+        per_image = shape[1]
         rows = tf.reshape(tf.range(tf.size(order)), tf.shape(order))
 
         def drawn(parity, number):
@@ -82,7 +90,8 @@ class PairSampler:
         valid = tf.concat([user[0], shop[0]], 0)
         vectors = network(
             tf.gather(features, places(tf.concat([user[2], shop[2]], 0))), valid, training)
-        of_user, of_shop = tf.split(vectors, [user[0].shape[0], shop[0].shape[0]])
+        count = user[0].shape[0] or tf.size(user[0])
+        of_user, of_shop = vectors[:count], vectors[count:]
         # Pairs are made across all devices.
         of_shop, shop_valid, shop_identities = (
             batch_statistics.gather(value)

@@ -22,6 +22,7 @@ from official.core import figures
 from official.data import coco
 from official.data import detection_table
 from research.match_rcnn import annotations
+from research.match_rcnn import categories
 from research.match_rcnn import deepfashion2
 from research.match_rcnn import levels
 
@@ -126,17 +127,20 @@ def _sum(counts):
 
 
 def text(counts: Mapping[str, Any], title: str) -> str:
-    """Counts as lines of plain text, in columns: all, of users, of shops, and the paper's."""
+    """Counts as lines of plain text, in columns: all, of users, of shops, and, beside its
+    categories, the paper's."""
     sources = {name: one for name, one in counts['sources'].items() if one['images']}
     columns = {'all': _sum(list(counts['sources'].values())), **sources}
     if len(sources) == 1:  # The column says what 'all' says.
         columns = {'all': columns['all']}
-    rows = [(title, *columns, 'paper')]
+    # Of another set the paper says nothing.
+    paper = PAPER if tuple(columns['all']['categories']) == categories.NAMES else {}
+    rows = [(title, *columns, 'paper' if paper else '')]
 
     def add(name, *values):
         shown = [f'{value:,}'.replace(',', ' ') if isinstance(value, int) else value
                  for value in values]
-        rows.append((name, *shown, *[''] * (len(columns) - len(shown)), PAPER.get(name, '')))
+        rows.append((name, *shown, *[''] * (len(columns) - len(shown)), paper.get(name, '')))
 
     def per(name, of, by):
         add(name, *(_ratio(one[of], one[by]) for one in columns.values()))
@@ -155,6 +159,8 @@ def text(counts: Mapping[str, Any], title: str) -> str:
     add('pairs of images', counts['image_pairs'])
     for variation in _COLUMNS:
         of_columns = [one['levels'][variation] for one in columns.values()]
+        if of_columns[0][_UNKNOWN] == sum(of_columns[0].values()):
+            continue
         for level in (*annotations.LEVELS[variation], _UNKNOWN):
             if level != _UNKNOWN or of_columns[0][level]:
                 add(f'{variation}: {level}',
@@ -189,8 +195,8 @@ def plot(counts: Mapping[str, Any], path: str) -> None:
       path: of the picture, whose ending says which format.
     """
     whole = _sum(list(counts['sources'].values()))
-    categories = whole['categories']
-    with figures.figure(11, 1.6 + .22 * max(len(categories), 9)) as drawing:
+    items = whole['categories']
+    with figures.figure(11, 1.6 + .22 * max(len(items), 9)) as drawing:
         left, right = drawing.subplots(1, 2)
         for row, variation in enumerate(_COLUMNS):
             start = 0.0
@@ -207,7 +213,7 @@ def plot(counts: Mapping[str, Any], path: str) -> None:
         left.set(title='(a) variations', xlabel='items, %', xlim=(0, 100),
                  yticks=range(len(_COLUMNS)), yticklabels=list(_COLUMNS))
         left.invert_yaxis()
-        right.barh(list(categories), list(categories.values()), color=figures.PALETTE[0])
+        right.barh(list(items), list(items.values()), color=figures.PALETTE[0])
         right.set(title='(b) categories', xlabel='items')
         right.invert_yaxis()
         drawing.savefig(path, dpi=150)

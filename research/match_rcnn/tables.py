@@ -110,7 +110,7 @@ def retrieval_table(of_features: Mapping[str, Mapping]) -> Table | None:
         'Consumer-to-shop retrieval (Table 5)',
         ('', *subsets.COLUMNS[:-1], *_TOP_NAMES.values()), tuple(rows),
         f'Levels: top-{retrieval_protocol.LEVELS_K} accuracy of the {few} queries with at least '
-        f'{least} shop items of their identity. The last '
+        f'{least} shop item{"s" * (least > 1)} of their identity. The last '
         f'columns: of all {every} queries. A query that is not detected is not found. Published '
         f'with the data set, top-20 of all: {_listed(published.RELEASE_TOP20)}.')
 

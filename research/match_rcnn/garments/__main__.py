@@ -27,7 +27,7 @@ def main(argv):
             _FOLDER.value, _SEED.value,
             {'train': _TRAIN.value, 'validation': _VALIDATION.value}, _USERS.value, _SHOPS.value,
             (_HEIGHT.value, _WIDTH.value), workers=_WORKERS.value)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise SystemExit(str(error)) from None
     logging.info('%s is ready.', folder)
 

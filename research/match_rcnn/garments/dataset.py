@@ -55,15 +55,17 @@ def generate(folder: str | os.PathLike, seed: int = 0,
     counts = {'train': 200, 'validation': 40} if num_identities is None else dict(num_identities)
     settings = _checked({
         'version': _VERSION, 'seed': seed, 'num_identities': counts, 'users': users,
-        'shops': shops, 'size': list(size), 'supersampling': supersampling})
+        'shops': shops, 'size': list(size), 'supersampling': supersampling}, workers)
     if _is_done(folder, settings):
         return folder
     for split in counts:
         for kind in ('image', 'annos'):
             (folder / split / kind).mkdir(parents=True, exist_ok=True)
     _write(folder / _BEGUN, json.dumps(settings).encode())
+    images = sum(counts.values()) * (users + shops)
+    if images > _FEW:
+        print(f'{folder}: drawing {images} images, once.', file=sys.stderr, flush=True)
     if workers is None:
-        images = sum(counts.values()) * (users + shops)
         workers = 1 if images <= _FEW else _cores()
     if workers == 1:
         draw(folder)
@@ -79,7 +81,7 @@ def _cores():
     return os.cpu_count() or 1
 
 
-def _checked(settings: dict[str, Any]) -> dict[str, Any]:
+def _checked(settings: dict[str, Any], workers: int | None) -> dict[str, Any]:
     def whole(name, value, least):
         if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
             raise ValueError(f'generate: {name} = {value!r} must be a whole number of at least '
@@ -88,6 +90,8 @@ def _checked(settings: dict[str, Any]) -> dict[str, Any]:
     whole('users', settings['users'], 1)
     whole('shops', settings['shops'], 1)
     whole('supersampling', settings['supersampling'], 1)
+    if workers is not None:
+        whole('workers', workers, 1)
     if len(settings['size']) != 2:
         raise ValueError(f'generate: size = {settings["size"]!r} must be a height and a width.')
     for value in settings['size']:

@@ -64,6 +64,15 @@ def test_columns():
         problems.NO_ITEM: 1, problems.NO_MASK: 1, problems.NO_PARTNER: 1}
 
 
+def test_a_segmentation_beside_its_box_is_counted():
+    for polygon, beside in (([11, 5, 19, 5, 19, 9], True), ([9, 5, 19, 5, 19, 9], False),
+                            ([2, 2, 9, 2, 9, 4], True)):
+        builder = make()
+        builder.add_image('a.png', 1, (20, 30), items=[Item([1, 5, 10, 15], 1, [polygon])])
+        counts = builder.build().problems.counts
+        assert counts.get(problems.MASK_OUTSIDE, 0) == beside
+
+
 def test_mini_masks_are_the_polygons_inside_the_box():
     star = np.array([[20, 2], [25, 18], [38, 20], [27, 28], [30, 45], [20, 33], [8, 44], [13, 27],
                      [1, 21], [15, 17]], np.float64)

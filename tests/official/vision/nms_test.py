@@ -149,6 +149,8 @@ def test_bad_arguments():
         nms.nms(boxes, scores, 0.5, 0)
     with pytest.raises(ValueError, match='iou_threshold = 1.5'):
         nms.nms(boxes, scores, 1.5, 3)
+    with pytest.raises(ValueError, match=r'takes boxes \[b, n, 4\] and scores \[b, n\], not \(2'):
+        nms.class_nms(boxes, scores, tf.zeros([2], tf.int32), 0.5, 3)
 
     @tf.function(input_signature=[tf.TensorSpec([None, 4]), tf.TensorSpec([None])])
     def suppress(boxes, scores):

@@ -218,7 +218,8 @@ def test_boxes_that_are_not_numbers_do_no_harm_to_others():
     ({'strides': (4, 8, 16, 48)}, 'must be 4 powers of two'),
     ({'strides': ()}, 'must be 4 powers of two'),
     ({'size': 0}, 'roi_align.height = 0 must be'), ({'size': (2, 0)}, 'roi_align.width = 0 must'),
-    ({'samples': 0}, 'roi_align.samples = 0 must be')])
+    ({'samples': 0}, 'roi_align.samples = 0 must be'),
+    ({'images': np.zeros(2, np.int32)}, r'roi_align.boxes has the shape \(2, 10, 4\); it must be')])
 def test_bad_arguments(arguments, message):
     arguments = {'strides': STRIDES, 'size': 7, **arguments}
     with pytest.raises(ValueError, match=message):

@@ -38,13 +38,16 @@ def test_rows_are_in_the_papers_order_with_raw_pixels_last(tmp_path):
     assert rows[1][1:] == tuple(published.RETRIEVAL['class']['truth'].values())
 
 
-def test_what_cannot_be_compared_is_named(tmp_path):
+def test_what_cannot_be_compared_is_named(tmp_path, capsys):
     run = _run(tmp_path / 'a', 'class', 0.5)
-    with pytest.raises(FileNotFoundError, match='nowhere/result.json: there is no such result'):
+    with pytest.raises(FileNotFoundError, match='nowhere: there is no such run folder'):
         comparison.table_5(['nowhere'])
     with pytest.raises(ValueError, match='another run has the features class'):
         comparison.table_5([run, _run(tmp_path / 'b', 'class', 0.5)])
     (tmp_path / 'c').mkdir()
+    assert comparison.table_5([str(tmp_path / 'c')]) is None
+    assert comparison.table_5([str(tmp_path / 'c'), run]) == comparison.table_5([run])
+    assert f'{tmp_path}/c has no result yet' in capsys.readouterr().err
     (tmp_path / 'c' / 'result.json').write_text('{"step": 1, "seed": 0}')
     with pytest.raises(ValueError, match='has no retrieval'):
         comparison.table_5([str(tmp_path / 'c')])

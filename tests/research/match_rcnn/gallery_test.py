@@ -59,10 +59,17 @@ def make_setting(tmp_path):
         query_least_score=0.05)
 
 
-def test_the_nearest_come_first(setting, tmp_path):
+def test_the_nearest_come_first(setting, tmp_path, capsys):
+    (tmp_path / 'shop' / 'more' / 'moving.gif').write_bytes(b'')
     search = setting()
     search.train()
+    assert '1 files are none of .jpg, .jpeg, .png, .bmp and left out: more/moving.gif\n' in (
+        capsys.readouterr().err)
     result = search.evaluate()
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].endswith('query.png, vest; probability of a match:')
+    assert printed[1].endswith(f'{result["matches"][0]["similarity"]:.3f}  more/red.png')
+    assert printed[-1] == str(tmp_path / 'run' / 'matches.png')
     files = [match['file'] for match in result['matches']]
     assert files[:2] == ['more/red.png', 'dark_red.png'] and len(files) == 3
     difference = np.array(COLORS['red']) / 255 - [1, 0, 0]
@@ -88,6 +95,17 @@ def test_only_new_images_are_looked_at(setting, tmp_path, monkeypatch):
     result = search.evaluate()
     assert [match['file'] for match in result['matches']][:2] == ['pink.png', 'more/red.png']
     assert result['images'] == 5
+
+
+def test_an_index_of_other_images_is_made_anew(setting, tmp_path, capsys):
+    setting().train()
+    (tmp_path / 'other').mkdir()
+    _write(tmp_path / 'other' / 'pink.png', (255, 5, 5))
+    search = setting(data_dir=str(tmp_path / 'other'))
+    assert 'anew' not in capsys.readouterr().err
+    search.train()
+    assert 'the index is of other images, or of changed ones' in capsys.readouterr().err
+    assert search.evaluate()['images'] == 1
 
 
 def test_an_image_that_has_gone_is_named(setting, tmp_path):

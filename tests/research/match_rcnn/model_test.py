@@ -127,6 +127,26 @@ def test_fit_evaluate_and_predict_in_a_notebook():
     np.testing.assert_allclose(found['boxes'], again['boxes'], atol=1e-3)
 
 
+def test_fit_with_batches_of_any_size():
+    """A number of images that is not known when the graph is made."""
+    network = tiny.make_model()
+    network.compile(optimizers.MomentumSGD(0.0))
+    whole = _batch()
+    half = {name: values[:2] for name, values in whole.items()}
+    losses_seen = [network.evaluate(
+        tf.data.Dataset.from_tensors(batch), return_dict=True, verbose=0)['pair_loss']
+        for batch in (whole, half)]
+    examples = tf.data.Dataset.from_tensor_slices(whole)
+    for number, expected in ((4, losses_seen[0]), (2, losses_seen[1])):
+        batches = examples.batch(number).take(1)
+        assert batches.element_spec['images'].shape[0] is None
+        again = network.evaluate(batches, return_dict=True, verbose=0)['pair_loss']
+        np.testing.assert_allclose(again, expected, rtol=1e-4)
+    assert np.isfinite(network.fit(examples.batch(2), verbose=0).history['loss'][0])
+    with pytest.raises(ValueError, match='A batch of 3 images does not consist of pairs'):
+        network.losses({name: values[:3] for name, values in whole.items()}, random.make_key(0))
+
+
 def test_a_model_from_its_configuration_is_the_same_model():
     network = tiny.make_model(seed=5, mask_stream=None, box_beta=0.5, name='clothes')
     again = MatchRCNN.from_config(network.get_config())
@@ -182,6 +202,7 @@ def test_detections_and_descriptions_agree():
     ({'landmark_stream': None}, r"match_features = \('pose', 'class'\): 'pose' is a stream that is "
                                 'left out'),
     ({'match_features': ('colour',)}, "'colour' is none of pose, mask, class"),
+    ({'match_features': 'colour'}, "'colour' is none of pose, mask, class"),
     ({'match_features': ()}, 'match_features is empty'),
     ({'landmark_counts': (3, 4)}, 'landmark_counts has 2 numbers for num_classes = 13'),
     ({'backbone_weights': 'nowhere.h5'}, 'nowhere.h5'),
@@ -194,6 +215,12 @@ def test_detections_and_descriptions_agree():
 def test_arguments_that_cannot_be_right(arguments, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         tiny.make_model(**arguments)
+
+
+def test_no_similarity_without_a_matching_network():
+    network = tiny.make_model(matching_network=None)
+    with pytest.raises(ValueError, match='MatchRCNN.matching_network was left out'):
+        network.similarity(tf.zeros([8]), tf.zeros([8]))
 
 
 def test_data_that_do_not_fit_are_refused():

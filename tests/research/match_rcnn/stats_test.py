@@ -132,9 +132,10 @@ def test_coco_format(tmp_path, capsys):
     Image.new('RGB', (40, 30)).save(tmp_path / 'a.jpg')
     stats.main([str(path), '--images', str(tmp_path)])
     printed = capsys.readouterr().out
-    assert _cells(printed, 'instances.json') == ['all', 'paper']
+    assert _cells(printed, 'instances.json') == ['all']  # No such set is in the paper.
     assert _cells(printed, 'car') == ['1'] and _cells(printed, 'person') == ['0']
-    assert _cells(printed, 'scale: unknown') == ['100.0%'] and 'agree' not in printed
+    assert _cells(printed, 'items') == ['1']
+    assert 'scale' not in printed and 'agree' not in printed and '801K' not in printed
     with pytest.raises(SystemExit):
         stats.main([str(path)])
     assert 'needs --images' in capsys.readouterr().err

@@ -106,7 +106,8 @@ def test_bad_arguments(tmp_path):
     with pytest.raises(ValueError, match='not empty'):
         dataset.generate(tmp_path, 3, **_SMALL)
     folder = tmp_path / 'new'
-    for bad, message in (({'users': 0}, 'users = 0'), ({'size': (64,)}, r'size = \[64\]'),
+    for bad, message in (({'workers': 0}, 'workers = 0'), ({'users': 0}, 'users = 0'),
+                         ({'size': (64,)}, r'size = \[64\]'),
                          ({'size': (64, 8)}, 'size = 8'), ({'seed': -1}, 'seed = -1'),
                          ({'num_identities': {'test': 3}}, "split 'test'"),
                          ({'num_identities': {'train': 0}}, 'of train = 0')):

@@ -137,12 +137,12 @@ class KerasExperiment(model_experiment.ModelExperiment):
                 if discriminator_optimizer is not None:
                     optimizers['discriminator_optimizer'] = discriminator_optimizer()
                 self._create(model(seed=seed), optimizers, steps_per_execution, jit_compile)
-            # After the model, which takes seconds to tell what is wrong, and data may take minutes.
-            self.data = data(seed=seed, data_dir=data_dir)
-            with self.strategy.scope():
-                self.model.use_data(self.data)
         finally:
             tf.keras.mixed_precision.set_global_policy(previous)
+        # After the model, which takes seconds to tell what is wrong, and data may take minutes.
+        self.data = data(seed=seed, data_dir=data_dir)
+        with self.strategy.scope():
+            self.model.use_data(self.data)
         self.baseline = baseline and baseline(
             run_dir=os.path.join(run_dir, 'baseline'), seed=seed, data_dir=data_dir,
             strategy=self.strategy)

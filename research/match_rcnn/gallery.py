@@ -103,9 +103,8 @@ class GallerySearch(experiment.Experiment):
             known = {file: rows for file, rows in zip(old['files'], _rows_of_images(old))}
         (files, others), new, damaged = _image_files(self.data_dir), [], []
         if others:
-            _tell(f'{self.data_dir}: {len(others)} files are none of '
-                  f'{", ".join(image_files.SUFFIXES)} and left out: {", ".join(others[:3])}'
-                  f'{", ..." * (len(others) > 3)}')
+            _tell(f'{self.data_dir}: left out, as none of {", ".join(image_files.SUFFIXES)}: '
+                  f'{len(others)} x, {", ".join(others[:3])}{", ..." * (len(others) > 3)}')
         there = set(files)
         if old and not there & set(old['files']):
             _tell(f'{self.run_dir}: the index is of other images, or of changed ones, and is made '

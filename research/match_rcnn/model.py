@@ -115,6 +115,7 @@ class MatchRCNN(core_model.Model):
             box_beta: float = 1.0,
             noise_shards: int | None = None,
             name: str | None = None):
+        # First, while there are no other names than the arguments'.
         config = {key: value for key, value in locals().items() if key not in ('self', '__class__')}
         super().__init__(seed=seed, noise_shards=noise_shards, name=name)
         self._config = config

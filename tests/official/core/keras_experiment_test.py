@@ -187,6 +187,25 @@ def test_bfloat16_computes_and_keeps_float32_weights(tmp_path):
     assert tf.keras.mixed_precision.global_policy().name == 'float32'
 
 
+def test_what_is_wrong_with_a_model_is_told_before_data_are_read(tmp_path):
+    def model(seed):
+        raise FileNotFoundError('weights.h5')
+
+    with pytest.raises(FileNotFoundError, match='weights.h5'):
+        toy_model.make(str(tmp_path), model=model, data=lambda **_: pytest.fail('Data are read.'))
+
+
+def test_data_are_not_made_in_the_policy_of_the_model(tmp_path):
+    policies = []
+
+    def data(seed, data_dir):
+        policies.append(tf.keras.mixed_precision.global_policy().name)
+        return toy_model.Ones(seed=seed, data_dir=data_dir)
+
+    toy_model.make(str(tmp_path), data=data, bfloat16=True)
+    assert policies == ['float32']
+
+
 def test_bad_checkpoint(tmp_path):
     conformance.check_bad_checkpoint(toy_model.make, tmp_path)
 

@@ -63,7 +63,7 @@ def test_the_nearest_come_first(setting, tmp_path, capsys):
     (tmp_path / 'shop' / 'more' / 'moving.gif').write_bytes(b'')
     search = setting()
     search.train()
-    assert '1 files are none of .jpg, .jpeg, .png, .bmp and left out: more/moving.gif\n' in (
+    assert 'left out, as none of .jpg, .jpeg, .png, .bmp: 1 x, more/moving.gif\n' in (
         capsys.readouterr().err)
     result = search.evaluate()
     printed = capsys.readouterr().out.splitlines()

@@ -11,6 +11,7 @@ from typing import Callable
 import tensorflow as tf
 
 from official.core import checks
+from official.modeling import conv_gradient
 from official.modeling import random
 
 
@@ -101,12 +102,14 @@ def convolve(x: tf.Tensor, kernel: tf.Tensor, strides: int = 1) -> tf.Tensor:
     Returns:
       [b, ceil(h / strides), ceil(w / strides), filters].
     """
+    kernel = tf.cast(kernel, x.dtype)
+    if strides == 1:
+        return conv_gradient.conv2d(x, kernel)
     border = [(kernel.shape[0] - 1) // 2] * 2
-    padding = 'SAME' if strides == 1 else 'VALID'
-    if strides > 1 and border[0]:
+    if border[0]:
         # Not by the operation itself: on a CPU its gradient takes twice as long.
         x = tf.pad(x, [[0, 0], border, border, [0, 0]])
-    return tf.nn.conv2d(x, tf.cast(kernel, x.dtype), strides, padding)
+    return tf.nn.conv2d(x, kernel, strides, 'VALID')
 
 
 class Deconv(_Layer):
@@ -146,14 +149,8 @@ class Deconv(_Layer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """[b, h, w, in_channels] to [b, strides h, strides w, filters], of the type of `x`."""
-        height, width = (
-            n * self.strides if n is not None else tf.shape(x)[axis] * self.strides
-            for axis, n in ((1, x.shape[1]), (2, x.shape[2])))
-        batch = tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
-        y = tf.nn.conv2d_transpose(
-            x, tf.cast(self.kernel, x.dtype), [batch, height, width, self.kernel.shape[2]],
-            self.strides, 'SAME')
-        return self.finish(y)
+        return self.finish(conv_gradient.conv2d_transpose(
+            x, tf.cast(self.kernel, x.dtype), self.strides))
 
 
 class Dense(_Layer):

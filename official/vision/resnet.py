@@ -32,7 +32,8 @@ def preprocess(images: tf.Tensor, sizes: tf.Tensor | None = None) -> tf.Tensor:
     Returns:
       float32 [b, h, w, 3].
     """
-    x = tf.cast(images, tf.float32)[..., ::-1] - tf.constant(_MEAN_BGR)
+    # Not a slice with a step of -1, which takes six times as long.
+    x = tf.reverse(tf.cast(images, tf.float32), [-1]) - tf.constant(_MEAN_BGR)
     if sizes is None:
         return x
     rows, columns = (

@@ -211,8 +211,8 @@ class LandmarkStream(tf.keras.layers.Layer):
         rows = tf.maximum(classes - 1, 0)
         height, width = x.shape[1:3]
         x = tf.reshape(x, [-1, height * width, self.width])
-        parts = [tf.reshape(tf.matmul(x, tf.gather(tf.cast(kernel, x.dtype), rows)),
-                            [-1, height, width, kernel.shape[-1]])
+        parts = [tf.reshape(tf.matmul(x, tf.gather(tf.cast(kernel, x.dtype), rows),
+                                      transpose_b=True), [-1, height, width, kernel.shape[1]])
                  for kernel in self._kernels_by_class()]
         maps = _overlap_add(parts)
         bias = tf.gather(self.predictor.bias, self._maps) * self._within
@@ -220,14 +220,15 @@ class LandmarkStream(tf.keras.layers.Layer):
         return self._upsampled(maps)
 
     def _kernels_by_class(self) -> list[tf.Tensor]:
-        """The last kernel by class, in quarters of 2 x 2 taps: 4 times [classes, width, 4 K]."""
-        kernel = tf.gather(self.predictor.kernel, self._maps, axis=2)
-        kernel *= self._within[..., np.newaxis]
+        """The last kernel by class, in quarters of 2 x 2 taps: 4 times [classes, 4 K, width]."""
+        # Rows are gathered, and their channels stay together: other orders cost more than products.
+        kernel = tf.gather(tf.transpose(self.predictor.kernel, [2, 0, 1, 3]), self._maps)
+        kernel *= self._within[..., np.newaxis, np.newaxis, np.newaxis]
         classes, most = self._maps.shape
-        kernel = tf.reshape(kernel, [2, 2, 2, 2, classes, most, self.width])
-        # [quarters down, quarters across, classes, width, taps down, taps across, K]
-        kernel = tf.transpose(kernel, [0, 2, 4, 6, 1, 3, 5])
-        return tf.unstack(tf.reshape(kernel, [4, classes, self.width, 4 * most]))
+        kernel = tf.reshape(kernel, [classes, most, 2, 2, 2, 2, self.width])
+        # [quarters down, quarters across, classes, taps down, taps across, K, width]
+        kernel = tf.transpose(kernel, [2, 4, 0, 3, 5, 1, 6])
+        return tf.unstack(tf.reshape(kernel, [4, classes, 4 * most, self.width]))
 
     def full(self, features: tf.Tensor) -> tf.Tensor:
         """The heat maps of every landmark of every class, [n, 4 size, 4 size, landmarks]."""

@@ -1,0 +1,127 @@
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official.modeling import conv_gradient
+
+# Bands of 8 and of 4 rows, 5 x 5 kernels, 1 x 1, and what is left to TensorFlow.
+CONVS = {
+    'bands of 8': ((1, 128, 125, 128), 3, 3), 'bands of 4': ((2, 140, 115, 128), 3, 2),
+    'bands, 5 x 5': ((1, 136, 118, 128), 5, 2), 'pixels': ((3, 5, 7, 6), 1, 4),
+    'odd height': ((1, 127, 126, 128), 3, 2), 'small': ((2, 9, 8, 5), 3, 4),
+    'few channels': ((1, 128, 125, 3), 3, 2)}
+
+
+def numbers(shape, seed):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def np_kernel_gradient(x, dy, size):
+    """A tap at a time: the inputs that it meets times what goes out."""
+    border = size // 2
+    x = np.pad(x, ((0, 0), (border, border), (border, border), (0, 0)))
+    height, width = dy.shape[1:3]
+    return np.array([[np.einsum('nhwc,nhwd->cd', x[:, i:i + height, j:j + width], dy, optimize=True)
+                      for j in range(size)] for i in range(size)])
+
+
+def gradients(function, x, kernel, dy, second=False):
+    """Result, both gradients and, with `second`, those of the squares of the gradients."""
+    x, kernel, dy = (tf.constant(value, tf.float32) for value in (x, kernel, dy))
+
+    @tf.function
+    def run():
+        with tf.GradientTape() as outer:
+            outer.watch([x, kernel])
+            with tf.GradientTape() as tape:
+                tape.watch([x, kernel])
+                y = function(x, kernel)
+            first = tape.gradient(y, [x, kernel], dy)
+            loss = tf.add_n([tf.reduce_sum(value ** 2) for value in first])
+        return [y, *first, *(outer.gradient(loss, [x, kernel]) if second else [])]
+
+    return [value.numpy() for value in run()]
+
+
+def close(found, expected):
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * np.abs(other).max())
+
+
+@pytest.mark.parametrize('name', CONVS)
+def test_conv2d(name):
+    shape, size, filters = CONVS[name]
+    x, kernel = numbers(shape, 0), numbers((size, size, shape[-1], filters), 1)
+    dy = numbers((*shape[:3], filters), 2)
+    found = gradients(conv_gradient.conv2d, x, kernel, dy)
+    close(found, gradients(lambda x, k: tf.nn.conv2d(x, k, 1, 'SAME'), x, kernel, dy))
+    expected = np_kernel_gradient(x, dy, size)
+    np.testing.assert_allclose(found[2], expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize('size, strides', [(2, 2), (4, 2), (6, 2), (6, 3), (3, 3), (5, 2)])
+def test_conv2d_transpose(size, strides):
+    x, kernel = numbers((2, 5, 4, 3), 0), numbers((size, size, 6, 3), 1)
+    dy = numbers((2, 5 * strides, 4 * strides, 6), 2)
+
+    def tensorflow(x, kernel):
+        return tf.nn.conv2d_transpose(x, kernel, dy.shape, strides, 'SAME')
+
+    def ours(x, kernel):
+        return conv_gradient.conv2d_transpose(x, kernel, strides)
+
+    close(gradients(ours, x, kernel, dy, second=True),
+          gradients(tensorflow, x, kernel, dy, second=True))
+
+
+def test_second_derivatives_of_conv2d():
+    for name in ('bands of 8', 'pixels'):
+        shape, size, filters = CONVS[name]
+        x, kernel = numbers(shape, 0), numbers((size, size, shape[-1], filters), 1)
+        dy = numbers((*shape[:3], filters), 2)
+        close(gradients(conv_gradient.conv2d, x, kernel, dy, second=True), gradients(
+            lambda x, k: tf.nn.conv2d(x, k, 1, 'SAME'), x, kernel, dy, second=True))
+
+
+def operations(function, *shapes, compiled=False):
+    """Names of the operations of a function's gradient with respect to its second argument."""
+    @tf.function(jit_compile=compiled)
+    def gradient(x, kernel):
+        with tf.GradientTape() as tape:
+            tape.watch(kernel)
+            y = function(x, kernel)
+        return tape.gradient(y, kernel)
+
+    graph = gradient.get_concrete_function(*(tf.TensorSpec(shape) for shape in shapes)).graph
+    return {operation.type for operation in graph.get_operations()}
+
+
+def test_where_the_fast_forms_are_used():
+    large, kernel = (None, 128, 125, 128), (3, 3, 128, 2)
+    assert 'ConcatV2' in operations(conv_gradient.conv2d, large, kernel)  # Of bands.
+    for shape in ((None, None, 125, 128), (None, 128, None, 128), (None, 64, 125, 128)):
+        assert 'ConcatV2' not in operations(conv_gradient.conv2d, shape, kernel)
+    assert 'ConcatV2' not in operations(conv_gradient.conv2d, large, kernel, compiled=True)
+    pixels = (None, None, None, 128), (1, 1, 128, 2)
+    assert 'MatMul' in operations(conv_gradient.conv2d, *pixels)
+    assert 'MatMul' not in operations(conv_gradient.conv2d, *pixels, compiled=True)
+
+    def transposed(x, kernel):
+        return conv_gradient.conv2d_transpose(x, kernel, 2)
+
+    small, kernel = (None, 5, 4, 3), (4, 4, 6, 3)
+    assert 'MatMul' in operations(transposed, small, kernel)
+    assert 'MatMul' not in operations(transposed, small, kernel, compiled=True)
+    assert 'MatMul' not in operations(transposed, (None, None, None, 3), kernel)
+
+
+def test_beside_a_gpu_all_is_left_to_tensorflow(monkeypatch):
+    monkeypatch.setattr(tf.config, 'list_logical_devices', lambda kind: [kind])
+    pixels = (None, None, None, 128), (1, 1, 128, 2)
+    assert 'MatMul' not in operations(conv_gradient.conv2d, *pixels)
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,21 +1,17 @@
 """Convolutions whose gradients with respect to their kernels are fast on a CPU.
 
-TensorFlow's own take twice as long as the convolutions where maps are large (float32, two cores;
-benchmarks/match_rcnn.py has networks of such convolutions). The same sums are faster over bands of
-a few rows, which stay in the cache, and as products of matrices for kernels of 1 x 1 and transposed
-convolutions.
+TensorFlow's own take up to twice as long as the convolutions (float32, two cores;
+benchmarks/match_rcnn.py has networks of such convolutions). As products of matrices the same sums
+take two thirds of the time where maps are large and for transposed convolutions.
 """
 
 from __future__ import annotations
-
-import math
 
 import tensorflow as tf
 
 from official.modeling import xla
 
-_ROWS = 8  # Of a band, at most.
-_PIXELS, _CHANNELS = 16000, 128  # Of a map from which on bands are faster.
+_PIXELS, _CHANNELS = 4000, 128  # Of a map, from which on products are faster.
 
 
 def conv2d(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
@@ -28,9 +24,7 @@ def conv2d(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     Returns:
       [b, h, w, filters].
     """
-    size = kernel.shape[0]
-    rows = 0 if size == 1 else _rows(x.shape, size)
-    if rows is None or not _on_cpu():
+    if not (_on_cpu() and _large(x.shape, kernel.shape)):
         return tf.nn.conv2d(x, kernel, 1, 'SAME')
 
     @tf.custom_gradient
@@ -39,7 +33,7 @@ def conv2d(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
             dx = tf.raw_ops.Conv2DBackpropInput(
                 input_sizes=tf.shape(x), filter=kernel, out_backprop=dy, strides=[1] * 4,
                 padding='SAME')
-            return dx, _by_bands(x, dy, size, rows) if rows else _by_pixels(x, dy)
+            return dx, _by_shifts(x, dy, kernel.shape[0])
 
         return tf.nn.conv2d(x, kernel, 1, 'SAME'), gradient
 
@@ -78,37 +72,35 @@ def _on_cpu() -> bool:
     return not (xla.is_compiled() or tf.config.list_logical_devices('GPU'))
 
 
-def _rows(shape: tf.TensorShape, size: int) -> int | None:
-    """The rows of a band, of which there is a whole number; None if there are no bands."""
-    height, width, channels = shape[1:]
-    if None in (height, width) or height * width < _PIXELS or channels < _CHANNELS:
-        return None
-    rows = math.gcd(height, _ROWS)
-    # A band takes the rows below it from the next one alone.
-    return rows if rows >= size - 1 and rows >= _ROWS // 2 else None
+def _large(shape: tf.TensorShape, kernel: tf.TensorShape) -> bool:
+    """Whether products are faster."""
+    if kernel[0] == 1:
+        return True
+    height, width = shape[1:3]
+    return (None not in (height, width) and height * width >= _PIXELS
+            and min(kernel[2:]) >= _CHANNELS)
 
 
-def _by_pixels(x: tf.Tensor, dy: tf.Tensor) -> tf.Tensor:
-    """The gradient of a 1 x 1 kernel."""
-    inputs, outputs = x.shape[-1], dy.shape[-1]
-    return tf.reshape(
-        tf.matmul(tf.reshape(x, [-1, inputs]), tf.reshape(dy, [-1, outputs]), transpose_a=True),
-        [1, 1, inputs, outputs])
-
-
-def _by_bands(x: tf.Tensor, dy: tf.Tensor, size: int, rows: int) -> tf.Tensor:
-    """The gradient of a kernel, each band of `rows` rows as an image of its own."""
-    height, width, inputs = x.shape[1:]
-    outputs = dy.shape[-1]
+def _by_shifts(x: tf.Tensor, dy: tf.Tensor, size: int) -> tf.Tensor:
+    """The gradient of a kernel: for every tap a product of pixels and the pixels that it takes."""
     border = size // 2
-    x = tf.pad(x, [[0, 0], [border, rows - border], [border, border], [0, 0]])
-    x = tf.reshape(x, [-1, height // rows + 1, rows, width + 2 * border, inputs])
-    x = tf.concat([x[:, :-1], x[:, 1:, :2 * border]], 2)
-    return tf.raw_ops.Conv2DBackpropFilter(
-        input=tf.reshape(x, [-1, rows + 2 * border, width + 2 * border, inputs]),
-        filter_sizes=[size, size, inputs, outputs],
-        out_backprop=tf.reshape(dy, [-1, rows, width, outputs]), strides=[1] * 4,
-        padding='VALID')
+    shifts = [0]
+    if border:
+        # Row after row and image after image: what is beyond an edge are the zeros between.
+        zeros = [[0, 0], [border, 0], [0, border], [0, 0]]
+        x, dy = tf.pad(x, zeros), tf.pad(dy, zeros)
+        taps = range(-border, border + 1)
+        shifts = [down * x.shape[2] + across for down in taps for across in taps]
+    x, dy = (tf.reshape(value, [-1, value.shape[-1]]) for value in (x, dy))
+    products = [tf.matmul(*_shifted(x, dy, shift), transpose_a=True) for shift in shifts]
+    return tf.reshape(tf.stack(products), [size, size, x.shape[-1], dy.shape[-1]])
+
+
+def _shifted(x, dy, shift):
+    """Rows i + shift of one and i of the other, all that are in both."""
+    if shift < 0:
+        return x[:shift], dy[-shift:]
+    return (x[shift:], dy[:-shift]) if shift else (x, dy)
 
 
 def _by_taps(x: tf.Tensor, dy: tf.Tensor, size: int, strides: int) -> tf.Tensor:

@@ -6,12 +6,11 @@ import tensorflow as tf
 
 from official.modeling import conv_gradient
 
-# Bands of 8 and of 4 rows, 5 x 5 kernels, 1 x 1, and what is left to TensorFlow.
+# Of large maps, of 1 x 1 kernels, and what is left to TensorFlow.
 CONVS = {
-    'bands of 8': ((1, 128, 125, 128), 3, 3), 'bands of 4': ((2, 140, 115, 128), 3, 2),
-    'bands, 5 x 5': ((1, 136, 118, 128), 5, 2), 'pixels': ((3, 5, 7, 6), 1, 4),
-    'odd height': ((1, 127, 126, 128), 3, 2), 'small': ((2, 9, 8, 5), 3, 4),
-    'few channels': ((1, 128, 125, 3), 3, 2)}
+    'large': ((2, 61, 67, 128), 3, 130), 'large, 5 x 5': ((1, 70, 59, 128), 5, 128),
+    'pixels': ((3, 5, 7, 6), 1, 4), 'small': ((2, 9, 8, 128), 3, 128),
+    'few channels': ((1, 67, 61, 3), 3, 128), 'few filters': ((1, 67, 61, 128), 3, 3)}
 
 
 def numbers(shape, seed):
@@ -77,7 +76,7 @@ def test_conv2d_transpose(size, strides):
 
 
 def test_second_derivatives_of_conv2d():
-    for name in ('bands of 8', 'pixels'):
+    for name in ('large', 'pixels'):
         shape, size, filters = CONVS[name]
         x, kernel = numbers(shape, 0), numbers((size, size, shape[-1], filters), 1)
         dy = numbers((*shape[:3], filters), 2)
@@ -99,11 +98,13 @@ def operations(function, *shapes, compiled=False):
 
 
 def test_where_the_fast_forms_are_used():
-    large, kernel = (None, 128, 125, 128), (3, 3, 128, 2)
-    assert 'ConcatV2' in operations(conv_gradient.conv2d, large, kernel)  # Of bands.
-    for shape in ((None, None, 125, 128), (None, 128, None, 128), (None, 64, 125, 128)):
-        assert 'ConcatV2' not in operations(conv_gradient.conv2d, shape, kernel)
-    assert 'ConcatV2' not in operations(conv_gradient.conv2d, large, kernel, compiled=True)
+    large, kernel = (None, 50, 80, 128), (3, 3, 128, 128)
+    assert 'MatMul' in operations(conv_gradient.conv2d, large, kernel)
+    for shape, other in [((None, None, 80, 128), kernel), ((None, 50, None, 128), kernel),
+                         ((None, 50, 79, 128), kernel), ((None, 50, 80, 127), (3, 3, 127, 128)),
+                         (large, (3, 3, 128, 127))]:
+        assert 'MatMul' not in operations(conv_gradient.conv2d, shape, other)
+    assert 'MatMul' not in operations(conv_gradient.conv2d, large, kernel, compiled=True)
     pixels = (None, None, None, 128), (1, 1, 128, 2)
     assert 'MatMul' in operations(conv_gradient.conv2d, *pixels)
     assert 'MatMul' not in operations(conv_gradient.conv2d, *pixels, compiled=True)

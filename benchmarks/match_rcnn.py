@@ -11,6 +11,7 @@ more streams left out, and no slower with them.
         [--canvas=512x512]          height and width of the images, multiples of 64
         [--batch=2]                 images of a training step and of the operations
         [--truths=28]               garments of an image
+        [--bfloat16]                products of both networks in bfloat16, weights in float32
         [--peer_python=PATH]        a Python that has tf-models; `none` leaves it out
 
 The contestants take turns, each in a process of its own, one process at a time: it builds the
@@ -39,6 +40,8 @@ Where the two differ:
   the table has the operations of each.
 - Of several anchors that are equally good for a ground truth tf-models takes the first, this
   project all.
+- The kernel of TensorFlow does not take what tf-models gives it in bfloat16: with `--bfloat16`
+  forms with `NMS of TensorFlow` are left out.
 
 The ratios are those of the form of tf-models with the lowest median of its kind. The floor is the
 time that the convolutions and matrix products of the form alone take at their measured peak.
@@ -198,7 +201,8 @@ def table(numbers: Mapping) -> str:
 
 
 def measure(names: Sequence[str], forms: Collection[str], rounds: int,
-            config: match_rcnn_data.Config, peer_python: str | None) -> dict:
+            config: match_rcnn_data.Config, peer_python: str | None,
+            bfloat16: bool = False) -> dict:
     """Runs the contestants of some workloads and returns `summary` of each with the machine.
 
     Args:
@@ -207,7 +211,9 @@ def measure(names: Sequence[str], forms: Collection[str], rounds: int,
       rounds: turns of each contestant.
       config: the sizes.
       peer_python: a Python that has tf-models, or None for this project alone.
+      bfloat16: of the products of the networks.
     """
+    half = ('--bfloat16',) * bfloat16
     here = pathlib.Path(__file__).parent
     facts, libraries = contest.machine(), {}
     ours = (sys.executable, str(here / 'match_rcnn_tensorflow.py'))
@@ -230,14 +236,16 @@ def measure(names: Sequence[str], forms: Collection[str], rounds: int,
             print(name, file=sys.stderr, flush=True)
             workload = WORKLOADS[name]
             task = (name, file, f'--repetitions={workload.repetitions}',
-                    f'--blocks={workload.blocks}')
+                    f'--blocks={workload.blocks}', *(half if workload.network else ()))
             turns = {form: contestant(FORMS[form], *task) for form in workload.forms
-                     if form in forms and (peer_python or not FORMS[form].peer)}
+                     if form in forms and (peer_python or not FORMS[form].peer)
+                     and not (half and '--nms=batched' in FORMS[form].arguments)}
             runs[name] = contest.take_turns(
-                turns | {'peak': lambda: worker((*ours, 'peak'))['gflop_per_s']}, rounds)
+                turns | {'peak': lambda: worker((*ours, 'peak', *half))['gflop_per_s']}, rounds)
             rates += runs[name].pop('peak')
     return {'machine': facts | libraries,
-            'settings': {'rounds': rounds, **config._asdict()}, 'gflop_per_s': max(rates),
+            'settings': {'rounds': rounds, 'bfloat16': bfloat16, **config._asdict()},
+            'gflop_per_s': max(rates),
             'workloads': {name: summary(name, config, found, max(rates))
                           for name, found in runs.items()}}
 
@@ -277,6 +285,8 @@ def main() -> None:
     parser.add_argument('--batch', type=_batch, default=2, help='images of a training step')
     parser.add_argument('--truths', type=contest.positive, default=28,
                         help='garments of an image, each of which is a positive RoI')
+    parser.add_argument('--bfloat16', action='store_true',
+                        help='products of both networks in bfloat16')
     arguments = contest.parse(parser, PEER, rounds=3)
     height, width = arguments.canvas
     config = match_rcnn_data.Config(
@@ -286,7 +296,8 @@ def main() -> None:
     if not any(FORMS[form].peer for form in arguments.forms):
         peer_python = 'none'
     with contest.peer_environment(peer_python, PEER) as python:
-        numbers = measure(arguments.only, arguments.forms, arguments.rounds, config, python)
+        numbers = measure(arguments.only, arguments.forms, arguments.rounds, config, python,
+                          arguments.bfloat16)
     contest.report(numbers, table(numbers), arguments.json)
 
 

@@ -5,7 +5,7 @@ named `official` as this project's is: run it in an environment of its own, with
 of this project is found. Nothing of it is needed.
 
     python -I benchmarks/match_rcnn_peer.py step FILE [--norms=trained] [--nms=batched] [--label]
-    python -I benchmarks/match_rcnn_peer.py forward FILE
+    python -I benchmarks/match_rcnn_peer.py forward FILE                [--bfloat16, as of step]
     python -I benchmarks/match_rcnn_peer.py OPERATION FILE       one of those below
 
 Networks, losses, optimizer and `train_step` are the library's, made by its factories from its
@@ -36,9 +36,9 @@ import numpy as np
 import tensorflow as tf
 
 # The peer's, not this project's, of the same name.
-(optimization, maskrcnn_configs, roi_aligner, roi_sampler, anchor, nms, preprocess_ops,
- maskrcnn_tasks) = (importlib.import_module(f'official.{module}') for module in (
-     'modeling.optimization', 'vision.configs.maskrcnn', 'vision.modeling.layers.roi_aligner',
+(optimization, performance, maskrcnn_configs, roi_aligner, roi_sampler, anchor, nms,
+ preprocess_ops, maskrcnn_tasks) = (importlib.import_module(f'official.{module}') for module in (
+     'modeling.optimization', 'modeling.performance', 'vision.configs.maskrcnn', 'vision.modeling.layers.roi_aligner',
      'vision.modeling.layers.roi_sampler', 'vision.ops.anchor', 'vision.ops.nms',
      'vision.ops.preprocess_ops', 'vision.tasks.maskrcnn'))
 
@@ -304,11 +304,14 @@ def main() -> None:
     parser.add_argument('--norms', choices=NORMS, default=NORMS[0])
     parser.add_argument('--nms', choices=NMS, default=NMS[0])
     parser.add_argument('--label', action='store_true', help='make targets in the pipeline')
+    parser.add_argument('--bfloat16', action='store_true', help='products of networks in bfloat16')
     parser.add_argument('--repetitions', type=int, default=1, help='in a block')
     parser.add_argument('--blocks', type=int, default=3, help='timed, after a first call')
     parser.add_argument('--answers', help='file to write what an operation gives to')
     arguments = parser.parse_args()
     tf.random.set_seed(0)
+    if arguments.bfloat16:
+        performance.set_mixed_precision_policy('bfloat16')
     with np.load(arguments.file) as file:
         given = dict(file)
     result = {}

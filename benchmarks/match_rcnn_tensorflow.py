@@ -7,6 +7,8 @@ What benchmarks/match_rcnn.py runs, a process at a time, on the file of images t
     ./garden python benchmarks/match_rcnn_tensorflow.py OPERATION FILE [--samples=1]
     ./garden python benchmarks/match_rcnn_tensorflow.py peak          products alone
 
+`--bfloat16` is for step, forward and peak.
+
 Everything is the product's: networks, losses, sampling, optimizer and `fit`; only the images are
 the file's, as the pipeline gives them, and weights are the initial ones. Without `--streams` there
 are boxes and masks alone, which is Mask R-CNN; with it landmarks and matching, too. All of the
@@ -257,6 +259,7 @@ def main() -> None:
     parser.add_argument('file', nargs='?', help='of images, of benchmarks/match_rcnn.py')
     parser.add_argument('--streams', action='store_true', help='with landmarks and matching')
     parser.add_argument('--norms', choices=('frozen', 'trained'), default='frozen')
+    parser.add_argument('--bfloat16', action='store_true', help='products of the network, or peak')
     parser.add_argument('--samples', type=contest.positive, default=2, help='of RoIAlign')
     parser.add_argument('--repetitions', type=contest.positive, default=1, help='in a block')
     parser.add_argument('--blocks', type=contest.positive, default=3, help='timed, after a first')
@@ -264,9 +267,12 @@ def main() -> None:
     arguments = parser.parse_args()
     tf.config.experimental.enable_op_determinism()  # As every run of the project.
     tf.keras.utils.set_random_seed(0)
+    if arguments.bfloat16:
+        tf.keras.mixed_precision.set_global_policy('mixed_bfloat16')
     if arguments.mode == 'peak':
+        dtype = 'bfloat16' if arguments.bfloat16 else 'float32'
         result = {'gflop_per_s': max(
-            peak.convolution_gflop_per_s(PEAKS), *peak.gflop_per_s())}
+            peak.convolution_gflop_per_s(PEAKS, dtype), *peak.gflop_per_s(dtype=dtype))}
     else:
         with np.load(arguments.file) as file:
             given = dict(file)

@@ -19,9 +19,10 @@ import numpy as np
 import tensorflow as tf
 
 
-def gflop_per_s(size: int = 2048, repetitions: int = 10) -> list[float]:
-    """The rate of each of several products of two float32 matrices [size, size]."""
-    a, b = (tf.random.stateless_normal([size, size], seed) for seed in ([0, 0], [0, 1]))
+def gflop_per_s(size: int = 2048, repetitions: int = 10, dtype: str = 'float32') -> list[float]:
+    """The rate of each of several products of two matrices [size, size]."""
+    a, b = (tf.cast(tf.random.stateless_normal([size, size], seed), dtype)
+            for seed in ([0, 0], [0, 1]))
     rates = []
     for _ in range(1 + repetitions):
         start = time.perf_counter()

@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from official.modeling import xla
 
-_PIXELS, _CHANNELS = 4000, 128  # Of a map, from which on products are faster.
+# Pixels and channels from which on products are faster; in bfloat16 also from many channels on.
+_PIXELS, _CHANNELS, _MANY = 4000, 128, 512
 
 
 def conv2d(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
@@ -24,7 +25,7 @@ def conv2d(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     Returns:
       [b, h, w, filters].
     """
-    if not (_on_cpu() and _large(x.shape, kernel.shape)):
+    if not (_on_cpu() and _by_products(x, kernel)):
         return tf.nn.conv2d(x, kernel, 1, 'SAME')
 
     @tf.custom_gradient
@@ -72,13 +73,13 @@ def _on_cpu() -> bool:
     return not (xla.is_compiled() or tf.config.list_logical_devices('GPU'))
 
 
-def _large(shape: tf.TensorShape, kernel: tf.TensorShape) -> bool:
+def _by_products(x: tf.Tensor, kernel: tf.Tensor) -> bool:
     """Whether products are faster."""
-    if kernel[0] == 1:
-        return True
-    height, width = shape[1:3]
-    return (None not in (height, width) and height * width >= _PIXELS
-            and min(kernel[2:]) >= _CHANNELS)
+    size, _, *channels = kernel.shape
+    pixels = x.shape[1:3].num_elements()
+    if size == 1 or pixels is None or min(channels) < _CHANNELS:
+        return size == 1
+    return pixels >= _PIXELS or x.dtype == tf.bfloat16 and min(channels) >= _MANY
 
 
 def _by_shifts(x: tf.Tensor, dy: tf.Tensor, size: int) -> tf.Tensor:

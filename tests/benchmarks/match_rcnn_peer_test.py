@@ -134,7 +134,8 @@ def test_a_step_and_detections_have_as_many_operations_as_counted(tmp_path):
 
 
 @pytest.mark.parametrize('arguments', [
-    ('--norms=trained',), ('--nms=batched', '--label')], ids=['as it comes', 'targets made'])
+    ('--norms=trained',), ('--nms=batched', '--label'), ('--bfloat16',)],
+    ids=['as it comes', 'targets made', 'bfloat16'])
 def test_the_other_forms_run(tmp_path, arguments):
     assert run(tmp_path, 'step', *arguments)['parameters'] > 40e6
 

@@ -141,11 +141,38 @@ def test_it_prints_what_the_benchmark_reads(tmp_path, monkeypatch, capsys):
     assert list(printed['libraries']) == ['tensorflow'] and 'memory' in printed
     with np.load(tmp_path / 'answers.npz') as answers:
         assert answers['arr_0'].shape == (2, 32, 4)
-    monkeypatch.setattr(match_rcnn_tensorflow.peak, 'gflop_per_s', lambda: [1.0, 3.0])
-    monkeypatch.setattr(match_rcnn_tensorflow.peak, 'convolution_gflop_per_s', lambda sizes: 2.0)
-    monkeypatch.setattr(sys, 'argv', ['x', 'peak'])
-    match_rcnn_tensorflow.main()
-    assert json.loads(capsys.readouterr().out.splitlines()[-1])['gflop_per_s'] == 3
+    rates = {'float32': 2.0, 'bfloat16': 5.0}
+    monkeypatch.setattr(match_rcnn_tensorflow.peak, 'gflop_per_s',
+                        lambda dtype: [1.0, rates[dtype] + 1])
+    monkeypatch.setattr(match_rcnn_tensorflow.peak, 'convolution_gflop_per_s',
+                        lambda sizes, dtype: rates[dtype])
+    for flags, rate in [((), 3), (('--bfloat16',), 6)]:
+        monkeypatch.setattr(sys, 'argv', ['x', 'peak', *flags])
+        match_rcnn_tensorflow.main()
+        assert json.loads(capsys.readouterr().out.splitlines()[-1])['gflop_per_s'] == rate
+        tf.keras.mixed_precision.set_global_policy('float32')
+
+
+def test_a_network_in_bfloat16(tmp_path, monkeypatch, capsys):
+    np.savez(tmp_path / 'file.npz', **GIVEN)
+    monkeypatch.setattr(tf.config.experimental, 'enable_op_determinism', lambda: None)
+    seen = []
+
+    class Network(match_rcnn_tensorflow.model_lib.MatchRCNN):
+        def detect(self, images, sizes):
+            seen.append(self._levels(images, sizes, training=False)[0].dtype)
+            return super().detect(images, sizes)
+
+    monkeypatch.setattr(match_rcnn_tensorflow.model_lib, 'MatchRCNN', Network)
+    try:
+        for flags in ((), ('--bfloat16',)):
+            monkeypatch.setattr(
+                sys, 'argv', ['x', 'forward', str(tmp_path / 'file.npz'), '--blocks=1', *flags])
+            match_rcnn_tensorflow.main()
+    finally:
+        tf.keras.mixed_precision.set_global_policy('float32')
+    assert seen == [tf.float32, tf.bfloat16]
+    assert capsys.readouterr().out.count('"ms"') == 2
 
 
 if __name__ == '__main__':

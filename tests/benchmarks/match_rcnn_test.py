@@ -117,12 +117,23 @@ def test_contestants_take_turns_with_one_file_and_their_arguments(monkeypatch):
         '--blocks=3', '--streams', '--nms=batched', 'peak']
     assert commands[2][:2] == ('/peer/python', '-I') and commands[0][0] == sys.executable
     assert numbers['gflop_per_s'] == 80 and numbers['machine']['tensorflow'] == '2'
-    assert numbers['settings'] == {'rounds': 2, **CONFIG._asdict()}
+    assert numbers['settings'] == {'rounds': 2, 'bfloat16': False, **CONFIG._asdict()}
     assert numbers['workloads']['forward']['forms']['streams']['round_ms'] == [2, 6]
     # Without the peer this project alone.
     commands.clear()
     numbers = match_rcnn.measure(['rois'], match_rcnn.FORMS, 1, CONFIG, None)
     assert list(numbers['workloads']['rois']['forms']) == ['arboretum']
+    # In bfloat16 the networks and the peak, but no operation; and not what cannot run so.
+    for name, half in [('forward', ['--bfloat16', '--bfloat16']), ('rois', [])]:
+        commands.clear()
+        numbers = match_rcnn.measure(
+            [name], ['arboretum', 'peer_frozen', 'peer_frozen_batched'], 1, CONFIG, '/peer/python',
+            True)
+        assert [word for command in commands[:-1] for word in command
+                if word == '--bfloat16'] == half
+        assert commands[-1][-2:] == ('peak', '--bfloat16')
+        assert list(numbers['workloads'][name]['forms']) == ['arboretum', 'peer_frozen']
+        assert numbers['settings']['bfloat16']
 
 
 if __name__ == '__main__':

@@ -75,6 +75,20 @@ def test_conv2d_transpose(size, strides):
           gradients(tensorflow, x, kernel, dy, second=True))
 
 
+def test_bfloat16():
+    x, kernel, dy = (tf.cast(numbers(shape, seed), tf.bfloat16) for seed, shape in enumerate(
+        ((2, 6, 5, 512), (3, 3, 512, 512), (2, 6, 5, 512))))
+    with tf.GradientTape() as tape:
+        tape.watch(kernel)
+        y = conv_gradient.conv2d(x, kernel)
+    found = tape.gradient(y, kernel, dy)
+    assert found.dtype == tf.bfloat16
+    expected = np_kernel_gradient(*(tf.cast(value, tf.float64).numpy() for value in (x, dy)), 3)
+    # The result alone is rounded, to 8 bits.
+    np.testing.assert_allclose(
+        tf.cast(found, tf.float64), expected, rtol=2 ** -8, atol=1e-4 * np.abs(expected).max())
+
+
 def test_second_derivatives_of_conv2d():
     for name in ('large', 'pixels'):
         shape, size, filters = CONVS[name]
@@ -84,7 +98,7 @@ def test_second_derivatives_of_conv2d():
             lambda x, k: tf.nn.conv2d(x, k, 1, 'SAME'), x, kernel, dy, second=True))
 
 
-def operations(function, *shapes, compiled=False):
+def operations(function, *shapes, compiled=False, dtype=tf.float32):
     """Names of the operations of a function's gradient with respect to its second argument."""
     @tf.function(jit_compile=compiled)
     def gradient(x, kernel):
@@ -93,7 +107,7 @@ def operations(function, *shapes, compiled=False):
             y = function(x, kernel)
         return tape.gradient(y, kernel)
 
-    graph = gradient.get_concrete_function(*(tf.TensorSpec(shape) for shape in shapes)).graph
+    graph = gradient.get_concrete_function(*(tf.TensorSpec(shape, dtype) for shape in shapes)).graph
     return {operation.type for operation in graph.get_operations()}
 
 
@@ -105,6 +119,9 @@ def test_where_the_fast_forms_are_used():
                          (large, (3, 3, 128, 127))]:
         assert 'MatMul' not in operations(conv_gradient.conv2d, shape, other)
     assert 'MatMul' not in operations(conv_gradient.conv2d, large, kernel, compiled=True)
+    small, wide = (None, 14, 14, 512), (3, 3, 512, 512)
+    assert 'MatMul' not in operations(conv_gradient.conv2d, small, wide)
+    assert 'MatMul' in operations(conv_gradient.conv2d, small, wide, dtype=tf.bfloat16)
     pixels = (None, None, None, 128), (1, 1, 128, 2)
     assert 'MatMul' in operations(conv_gradient.conv2d, *pixels)
     assert 'MatMul' not in operations(conv_gradient.conv2d, *pixels, compiled=True)

@@ -38,9 +38,9 @@ import tensorflow as tf
 # The peer's, not this project's, of the same name.
 (optimization, performance, maskrcnn_configs, roi_aligner, roi_sampler, anchor, nms,
  preprocess_ops, maskrcnn_tasks) = (importlib.import_module(f'official.{module}') for module in (
-     'modeling.optimization', 'modeling.performance', 'vision.configs.maskrcnn', 'vision.modeling.layers.roi_aligner',
-     'vision.modeling.layers.roi_sampler', 'vision.ops.anchor', 'vision.ops.nms',
-     'vision.ops.preprocess_ops', 'vision.tasks.maskrcnn'))
+     'modeling.optimization', 'modeling.performance', 'vision.configs.maskrcnn',
+     'vision.modeling.layers.roi_aligner', 'vision.modeling.layers.roi_sampler',
+     'vision.ops.anchor', 'vision.ops.nms', 'vision.ops.preprocess_ops', 'vision.tasks.maskrcnn'))
 
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 1e-5, 0.9, 1e-5
 MIN_LEVEL, MAX_LEVEL, CHANNELS = 2, 6, 256

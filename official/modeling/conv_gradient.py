@@ -2,7 +2,7 @@
 
 TensorFlow's own take up to twice as long as the convolutions (float32, two cores;
 benchmarks/match_rcnn.py has networks of such convolutions). As products of matrices the same sums
-take two thirds of the time where maps are large and for transposed convolutions.
+take two thirds of the time where maps are large, and four fifths for transposed convolutions.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _shifted(x, dy, shift):
 
 
 def _by_taps(x: tf.Tensor, dy: tf.Tensor, size: int, strides: int) -> tf.Tensor:
-    """The gradient of a transposed kernel: a product for every `strides` x `strides` of its taps."""
+    """The gradient of a transposed kernel: a product for every `strides` x `strides` taps."""
     height, width, inputs = x.shape[1:]
     outputs = dy.shape[-1]
     taps = size // strides

@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -22,7 +23,11 @@ from typing import Any, NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TORCH_OPTION, TORCH_VARIABLE = 'torch_python', 'ARBORETUM_TORCH_PYTHON'
-_PROC_STATUS = '/proc/self/status'
+_PROC_STATUS, _PROC_CPUINFO = '/proc/self/status', '/proc/cpuinfo'
+# Instruction sets that kernels choose by, and variables that keep kernels from some of them.
+_VECTOR_SETS = re.compile(r'fma|f16c|avx\w*|amx\w*|asimd\w*|sve\w*|bf16|i8mm')
+_LIMITS = ('ONEDNN_MAX_CPU_ISA', 'TF_ENABLE_ONEDNN_OPTS', 'OPENBLAS_CORETYPE',
+           'NPY_DISABLE_CPU_FEATURES')
 
 
 class Peer(NamedTuple):
@@ -136,15 +141,21 @@ def forget_peak() -> None:
 
 
 def machine() -> dict:
-    """What the times depend on, without names."""
-    name = platform.processor() or platform.machine()
+    """Returns facts that times depend on, without names of hosts or users."""
+    name, instructions = platform.processor() or platform.machine(), ''
     with contextlib.suppress(OSError):
-        for line in pathlib.Path('/proc/cpuinfo').read_text().splitlines():
-            if line.startswith('model name'):
-                name = line.partition(':')[2].strip()
+        # Each processor's lines are the same; "flags" on x86-64, "Features" on Arm.
+        for line in pathlib.Path(_PROC_CPUINFO).read_text().splitlines():
+            key, _, value = (part.strip() for part in line.partition(':'))
+            if key == 'model name':
+                name = value
+            elif key in ('flags', 'Features'):
+                instructions = ' '.join(filter(_VECTOR_SETS.fullmatch, value.split()))
+    limits = {key: os.environ[key] for key in _LIMITS if key in os.environ}
     load = os.getloadavg()[0] if hasattr(os, 'getloadavg') else None
-    return {'processor': name, 'processors': processors(), 'system': platform.system(),
-            'python': platform.python_version(), 'load_before': load}
+    return {'processor': name, 'processors': processors(), 'instruction_sets': instructions,
+            **limits, 'system': platform.system(), 'python': platform.python_version(),
+            'load_before': load}
 
 
 def busy(facts: Mapping) -> str:

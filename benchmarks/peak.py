@@ -5,8 +5,8 @@ What the floors of the benchmarks stand on; by hand:
     ./garden python benchmarks/peak.py
 
 Prints one JSON object: 'gflop_per_s', each of several large float32 products of TensorFlow, with
-all processors; 'gbyte_per_s', the sums of NumPy arrays that fit the cache, with one processor; and
-'libraries'.
+all processors; 'gbyte_per_s', the sums of NumPy arrays that fit the cache, with one processor;
+'libraries'; and 'machine' with the processor's instruction sets.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
+
+from benchmarks import contest
 
 
 def gflop_per_s(size: int = 2048, repetitions: int = 10, dtype: str = 'float32') -> list[float]:
@@ -73,7 +75,7 @@ def gbyte_per_s(kilobytes: int = 100, repetitions: int = 50, sums: int = 100) ->
 def main() -> None:
     print(json.dumps({
         'gflop_per_s': gflop_per_s(), 'gbyte_per_s': gbyte_per_s(),
-        'libraries': {'tensorflow': tf.__version__}}))
+        'libraries': {'tensorflow': tf.__version__}, 'machine': contest.machine()}))
 
 
 if __name__ == '__main__':

@@ -105,10 +105,29 @@ def test_torch_can_be_left_out():
         assert python is None
 
 
-def test_machine_is_described_without_names():
+def test_machine_is_described_without_names(monkeypatch):
+    for name in ('ONEDNN_MAX_CPU_ISA', 'TF_ENABLE_ONEDNN_OPTS', 'OPENBLAS_CORETYPE',
+                 'NPY_DISABLE_CPU_FEATURES'):
+        monkeypatch.delenv(name, raising=False)
     facts = contest.machine()
-    assert sorted(facts) == ['load_before', 'processor', 'processors', 'python', 'system']
+    assert sorted(facts) == ['instruction_sets', 'load_before', 'processor', 'processors', 'python',
+                             'system']
     assert facts['processors'] >= 1
+    monkeypatch.setenv('ONEDNN_MAX_CPU_ISA', 'AVX2')
+    assert contest.machine()['ONEDNN_MAX_CPU_ISA'] == 'AVX2'
+
+
+@pytest.mark.parametrize('line, expected', [
+    ('flags\t\t: fpu sse2 fma avx f16c avx2 avx512f avx512_bf16 amx_tile aes',
+     'fma avx f16c avx2 avx512f avx512_bf16 amx_tile'),
+    ('Features\t: fp asimd evtstrm asimdhp sve sve2 bf16 i8mm', 'asimd asimdhp sve sve2 bf16 i8mm'),
+])
+def test_instruction_sets(tmp_path, monkeypatch, line, expected):
+    cpuinfo = tmp_path / 'cpuinfo'
+    cpuinfo.write_text(f'processor\t: 0\nmodel name\t: Some 1 : 2\n{line}\n\nprocessor\t: 1\n')
+    monkeypatch.setattr(contest, '_PROC_CPUINFO', str(cpuinfo))
+    facts = contest.machine()
+    assert facts['instruction_sets'] == expected and facts['processor'] == 'Some 1 : 2'
 
 
 def test_a_busy_machine_is_named():

@@ -35,6 +35,7 @@ def test_prints_what_the_benchmarks_read(monkeypatch, capsys):
     printed = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert printed['gflop_per_s'] == [1.0, 2.0] and printed['gbyte_per_s'] == [3.0]
     assert list(printed['libraries']) == ['tensorflow']
+    assert 'instruction_sets' in printed['machine']
 
 
 if __name__ == '__main__':

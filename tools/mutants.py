@@ -39,6 +39,7 @@ class Mutant(NamedTuple):
       start, end: the characters that are replaced.
       new: the text in their place.
       what: the change in words.
+      paper: whose tests hold the file; '' for the paper that the path names.
     """
 
     path: str
@@ -46,6 +47,12 @@ class Mutant(NamedTuple):
     end: int
     new: str
     what: str
+    paper: str = ''
+
+    @property
+    def of_paper(self) -> str:
+        """The paper whose tests hold the file."""
+        return self.paper or self.path.split('/')[1]
 
     def applied_to(self, text: str) -> str:
         """Returns the changed text."""

@@ -97,23 +97,22 @@ def hand_written(root: pathlib.Path = ROOT) -> list[mutants.Mutant]:
                              f'{text.count(entry["old"])} places with {entry["old"]!r}, not one')
         start = text.index(entry['old'])
         found.append(mutants.Mutant(
-            entry['path'], start, start + len(entry['old']), entry['new'], entry['name']))
+            entry['path'], start, start + len(entry['old']), entry['new'], entry['name'],
+            entry.get('paper', '')))
     return found
 
 
-def test_steps(path: str, root: pathlib.Path = ROOT) -> list[list[str]]:
-    """Returns the pytest arguments of each step in which the tests of a mutated file run."""
-    parts = pathlib.PurePosixPath(path).parts
-    paper = parts[1]
+def steps_of(mutant: mutants.Mutant, root: pathlib.Path = ROOT) -> list[list[str]]:
+    """Returns the pytest arguments of each step in which the tests of a mutant run."""
+    path, paper = mutant.path, mutant.of_paper
     tests, configurations = f'tests/research/{paper}', 'tests/gin_configs'
     own = f'tests/{path.removesuffix(".py")}_test.py'
     gin_tests = sorted(test.relative_to(root).as_posix()
                        for test in (root / configurations).glob(f'{paper}*_test.py'))
     steps = [gin_tests] if gin_tests else []
-    if parts[0] == 'research' and (root / own).exists():
+    if path.endswith('.py') and (root / own).exists():
         steps.insert(0, [own])
-    done = [f'--ignore={own}', *(f'--ignore={test}' for test in gin_tests)]
-    return [*steps, [tests, *done]]
+    return [*steps, [tests, f'--ignore={own}']]
 
 
 class Workplace:
@@ -140,7 +139,7 @@ class Workplace:
         path.write_text(mutant.applied_to(original))
         begin = time.monotonic()
         try:
-            for step in test_steps(mutant.path, self.folder):
+            for step in steps_of(mutant, self.folder):
                 left = seconds - (time.monotonic() - begin)
                 status, output = self._pytest(step, left)
                 if status is None:
@@ -174,7 +173,7 @@ def table(rows: Sequence[dict]) -> str:
     counts = collections.defaultdict(collections.Counter)
     for row in rows:
         kind = 'gin' if row['path'].endswith('.gin') else 'code'
-        counts[row['path'].split('/')[1], kind][row['outcome']] += 1
+        counts[row['paper'], kind][row['outcome']] += 1
     lines = [f'{"paper":12}{"files":6}{"mutants":>8}{"noticed":>8}']
     for (paper, kind), counter in sorted(counts.items()):
         noticed = counter['killed'] + counter['timed out']
@@ -209,8 +208,8 @@ def run_all(wanted: Sequence[mutants.Mutant], results: pathlib.Path, jobs: int,
             try:
                 begin = time.monotonic()
                 outcome = place.run(mutant)
-                return {'mutant': mutant.name(root), 'path': mutant.path,
-                        'line': mutant.line(root), 'what': mutant.what, **outcome,
+                return {'mutant': mutant.name(root), 'paper': mutant.of_paper,
+                        'path': mutant.path, 'line': mutant.line(root), 'what': mutant.what, **outcome,
                         'seconds': round(time.monotonic() - begin, 1)}
             finally:
                 places.put(place)

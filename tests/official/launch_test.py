@@ -50,6 +50,8 @@ def _refused(folder, *flags):
      'train_and_evaluate|export|report>'),
     ([], '--gin_file is needed, as in --gin_file=gin_configs/ladder/digits_100.gin.'),
     (['toy.gin'], "'toy.gin' is no flag; did you mean --gin_file=toy.gin?"),
+    (['--flagfile=missing'], "--flagfile names a file that cannot be read: No such file or "
+     "directory: 'missing'."),
 ])
 def test_mistyped_flags(tmp_path, flags, expected):
     assert _refused(tmp_path, *flags) == (expected, 2)
@@ -66,6 +68,42 @@ def test_bad_input_is_refused_before_tensorflow_is_imported(tmp_path):
     assert code == 1
     assert sentence.startswith('thesis is not empty and not a run folder')
     assert os.listdir(tmp_path / 'thesis') == ['chapter.txt']
+
+
+def test_a_removed_folder(tmp_path):
+    gone = tmp_path / 'gone'
+    gone.mkdir()
+    process = subprocess.Popen(
+        ['sh', '-c', f'cd {gone} && rmdir {gone} && exec {sys.executable} -P -m official.launch '
+         '--gin_file=x.gin'], stderr=subprocess.PIPE, text=True,
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join([gin_source.ROOT, *filter(None, sys.path)])})
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (
+        1, 'error: The current folder was removed; change to one that exists.\n')
+
+
+def test_flags_that_change_nothing(tmp_path):
+    with pytest.raises(ValueError, match='^--tpu=x needs --strategy=tpu, not one_device.$'):
+        _launch(tmp_path, tpu='x')
+    with pytest.raises(ValueError, match='^--wait_minutes=5 needs --strategy=multi_worker, not on'):
+        _launch(tmp_path, wait_minutes=5.0)
+
+
+def test_seeds_beyond_the_largest(tmp_path):
+    text = 'runner.Run.num_seeds = 2\n'
+    with pytest.raises(ValueError, match='^--seed=4294967295 is too large for the 2 seeds of Run.n'):
+        _launch(tmp_path, text, seed=2 ** 32 - 1)
+    assert not (tmp_path / 'run').exists()
+    assert _launch(tmp_path, text, seed=2 ** 32 - 2)['seeds'] == [2 ** 32 - 2, 2 ** 32 - 1]
+
+
+def test_a_data_folder_that_nobody_reads(tmp_path):
+    """The built-in digits would be trained on, and the result look like success."""
+    params = ('KerasExperiment.train_steps=2', 'KerasExperiment.baseline=None')
+    with pytest.raises(ValueError, match=(
+            f'^--data_dir={tmp_path} would be ignored: digits.load reads no folder.')):
+        launch.launch('gin_configs/ladder/digits_100.gin', params, data_dir=str(tmp_path),
+                      model_dir=str(tmp_path / 'run'))
 
 
 def test_the_real_main(tmp_path):
@@ -125,7 +163,7 @@ def _main(monkeypatch, tmp_path):
     class Values:
         gin_file, gin_param, mode = toy.write_gin(tmp_path), [], 'train'
         model_dir, data_dir, seed = str(tmp_path / 'run'), None, 0
-        strategy, tpu = 'one_device', None
+        strategy, tpu, wait_minutes = 'one_device', None, None
 
     monkeypatch.setattr(launch.flags, 'FLAGS', Values)
     launch.main([])

@@ -1,4 +1,4 @@
-"""What happens beside the steps of `fit`: progress, the guard against NaN, preemption."""
+"""Callbacks beside the steps of `fit`: progress, the guard against NaN, preemption."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def _fingerprint(path: str) -> dict:
 
 
 def _verify(path: str, step: int, run_dir: str) -> None:
-    """Raises CheckpointError unless a checkpoint is whole, of `step` and of the run in `run_dir`."""
+    """Raises CheckpointError unless a checkpoint is whole, of `step` and of the run."""
     manifest_path = os.path.join(path, _MANIFEST)
     try:
         with tf.io.gfile.GFile(manifest_path) as f:

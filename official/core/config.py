@@ -63,7 +63,7 @@ class Config:
         return os.path.join(os.path.basename(folder), os.path.splitext(file)[0])
 
     def identity(self) -> dict[str, str]:
-        """What makes two experiments the same one: every binding's full name and value.
+        """Full name and value of every binding; two experiments are the same if these are.
 
         `Run.num_seeds` and any `num_trials` are left out: five seeds become ten in the same folder;
         and any parameter that begins with `query`: one index answers many.

@@ -162,7 +162,7 @@ def lost_worker(error: Exception) -> str | None:
 
 
 def is_chief(strategy) -> bool:
-    """Whether this process is the one that writes files, under `strategy`."""
+    """Returns True if this process is the one that writes files, under `strategy`."""
     import tensorflow as tf
 
     resolver = strategy.cluster_resolver
@@ -206,7 +206,7 @@ def results_of(step, dataset, strategy):
 
 
 def supports_jit_compile(strategy) -> bool:
-    """Whether `compile(jit_compile=True)` works under `strategy`.
+    """Returns True if `compile(jit_compile=True)` works under `strategy`.
 
     It does on one device and on a TPU; MirroredStrategy refuses it, over one machine or several.
     """
@@ -247,7 +247,8 @@ def _tpu_strategy(tpu: str | None):
     named = f'--tpu={tpu}' if tpu else 'TPU_NAME'
     try:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu)
-        addresses = [] if (tpu or os.environ.get('TPU_NAME')) == 'local' else resolver.cluster_spec().as_dict()
+        local = (tpu or os.environ.get('TPU_NAME')) == 'local'
+        addresses = [] if local else resolver.cluster_spec().as_dict()
     except Exception as error:  # A name that nobody knows, no metadata server, no credentials, ...
         raise ConnectionError(f'No TPU found by {named}: {error}.') from error
     for job in addresses:

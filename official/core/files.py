@@ -111,7 +111,7 @@ def read_json(path: str) -> dict:
 
 
 def _reason(error: Exception, path: str) -> str | None:
-    """Returns the words for what a disk said, or None for an error of another kind."""
+    """Returns the reason that a disk gave, or None for an error of another kind."""
     tensorflow = sys.modules.get('tensorflow')
     if isinstance(error, OSError):
         # Without a number it is a sentence of this project already.

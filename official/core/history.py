@@ -1,4 +1,4 @@
-"""The curves of a run: one JSON object a line, and the same as TensorBoard summaries."""
+"""The curves of a run: one JSON object per line, and the same as TensorBoard summaries."""
 
 from __future__ import annotations
 

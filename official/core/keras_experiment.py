@@ -19,7 +19,7 @@ from official.core import model_experiment
 
 
 class _Progress(tf.Module):
-    """What of the training loop is in a checkpoint beside model and optimizer."""
+    """State of the training loop in a checkpoint, beside model and optimizer."""
 
     def __init__(self):
         super().__init__()
@@ -55,7 +55,8 @@ class KerasExperiment(model_experiment.ModelExperiment):
       calibrate: recompute normalization statistics before the reported number.
       evaluator: called as evaluator(model=, data=, strategy=, split=, final=), gives metrics by
         name: numbers or arrays, and what is told beside them: 'measured_on', a text, and dicts
-        of anything that JSON holds. `final` is False at the checkpoints. By default Keras' `evaluate`.
+        of anything that JSON holds. `final` is False at the checkpoints. By default Keras'
+        `evaluate`.
       check: called as check(rows) with the rows of the history at every checkpoint, before it is
         written; what it raises ends the training.
       split: what the reported number is measured on, 'test' or 'validation'.

@@ -20,7 +20,7 @@ class Model(tf.keras.Model):
 
     Args:
       seed: source of all randomness: initial weights and the noise of every step.
-      noise_shards: shards of the global batch that draw noise apart; by default one a replica.
+      noise_shards: shards of the global batch that draw noise apart; by default one per replica.
         Set it to 2 and one device draws what two devices draw.
       name: name of the model.
     """
@@ -48,7 +48,7 @@ class Model(tf.keras.Model):
 
     @property
     def averaged_variables(self) -> list[tf.Variable]:
-        """What `average_weights` averages: all trainable weights, or what a subclass names."""
+        """Weights that `average_weights` averages: all trainable ones, or a subclass's choice."""
         return self.trainable_variables
 
     def average_weights(self, decay: float, start_step: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""What experiments around one model have in common: result, export, report."""
+"""The common part of experiments around one model: result, export, report."""
 
 from __future__ import annotations
 

@@ -20,9 +20,9 @@ _STYLE = """
 :root { color-scheme: light; --ink: #1d2733; --soft: #5b6875; --line: #dde3ea; --card: #f6f8fa;
   --accent: #0b5cad; }
 * { box-sizing: border-box; }
-body { overflow-wrap: break-word; margin: 0 auto; padding: 1.25rem 1rem 3rem; max-width: 64rem; background: #fff;
+body { margin: 0 auto; padding: 1.25rem 1rem 3rem; max-width: 64rem; background: #fff;
   color: var(--ink); font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif;
-  -webkit-text-size-adjust: 100%; print-color-adjust: exact;
+  overflow-wrap: break-word; -webkit-text-size-adjust: 100%; print-color-adjust: exact;
   -webkit-print-color-adjust: exact; }
 h1 { font-size: 1.6rem; line-height: 1.2; margin: .5rem 0 1rem; }
 h2 { font-size: 1.2rem; margin: 2.4rem 0 .7rem; padding-top: .6rem;

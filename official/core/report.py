@@ -298,7 +298,7 @@ def _seeds(run_dir: str, result: Mapping) -> list[Section]:
 
 
 def run_facts(result: Mapping) -> str:
-    """How the run was made: seed, steps, time, versions; no name or path of the machine."""
+    """Facts of the run: seed, steps, time, versions; no name or path of the machine."""
     rows = []
     for key, name in _FACTS.items():
         if isinstance(result.get(key), numbers.Real):

@@ -1,4 +1,4 @@
-"""Whose a run folder is: one experiment, one seed, one process at a time.
+"""The owner of a run folder: one experiment, one seed, one process at a time.
 
 `run.json` in the folder holds what the experiment was asked to be. A folder of something else is
 never written to. Local folders are locked while a process works in them; remote ones (`gs://`)
@@ -28,7 +28,7 @@ _OTHER_FOLDER = 'Choose another --model_dir.'
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """What an experiment was asked to be.
+    """The settings that an experiment was asked for.
 
     Attributes:
       seed: the seed, or the first of several.
@@ -150,7 +150,7 @@ def finish(run_dir: str) -> None:
 
 
 def is_finished(run_dir: str) -> bool:
-    """Whether `finish` was called and the result is still there."""
+    """Returns True if `finish` was called and the result is still there."""
     names = _names(run_dir)
     return RUN in names and RESULT in names and _read(run_dir).get('finished', False)
 
@@ -234,7 +234,7 @@ def _remove_partial(run_dir: str) -> None:
 
 
 def _holds_work(run_dir: str) -> bool:
-    """Whether a folder holds more than an attempt that ended before its first checkpoint left."""
+    """Returns True if more is there than an attempt without a checkpoint leaves."""
     if files.is_remote(run_dir):
         return any(name not in _BOOKKEEPING for name in _names(run_dir))
     for folder, folders, names in os.walk(run_dir):

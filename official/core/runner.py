@@ -18,7 +18,7 @@ MODES = {
 
 
 class Run:
-    """What gin configures at the top: which experiment, and how often.
+    """The top of a gin configuration: which experiment, and how often.
 
     Args:
       experiment: subclass of `official.core.experiment.Experiment`, or a function, called as
@@ -111,6 +111,9 @@ class Run:
         if not all(each):
             return None
         result = results.average(each)
+        name = run_folder.name_of(run_dir)
+        if name is not None:
+            result['run'] = name
         if chief:
             path = os.path.join(run_dir, run_folder.RESULT)
             run_folder.write_text(path, json.dumps(result, indent=2) + '\n')

@@ -1,4 +1,4 @@
-"""Keras optimizers whose update is one fused op a variable."""
+"""Keras optimizers whose update is one fused op per variable."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class FusedAdam(tf.keras.optimizers.Adam):
 
 
 class CentredRMSProp(tf.keras.optimizers.RMSprop):
-    """Centred RMSProp (Graves 2013, Eqs. 38-41; Mnih et al. 2015), one op a variable.
+    """Centred RMSProp (Graves 2013, Eqs. 38-41; Mnih et al. 2015), one op per variable.
 
     g <- rho g + (1 - rho) d;  n <- rho n + (1 - rho) d^2;
     step = learning_rate d / sqrt(n - g^2 + epsilon), with d the gradient. The default epsilon
@@ -136,12 +136,12 @@ class CentredRMSProp(tf.keras.optimizers.RMSprop):
 
 
 def is_vector(variable: tf.Variable) -> bool:
-    """Whether a variable has at most one axis: biases, and gains and shifts of norms."""
+    """Returns True if a variable has at most one axis: biases, gains and shifts of norms."""
     return variable.shape.rank <= 1
 
 
 class MomentumSGD(tf.keras.optimizers.SGD):
-    """Gradient descent with momentum and coupled weight decay, one op a variable for the step.
+    """Gradient descent with momentum and coupled weight decay, one op per variable for the step.
 
     g <- g + weight_decay w;  v <- momentum v + g;  w <- w - learning_rate v.
 

@@ -2,6 +2,7 @@ import json
 import os
 import re
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -73,10 +74,11 @@ def test_bad_input_is_refused_before_tensorflow_is_imported(tmp_path):
 def test_a_removed_folder(tmp_path):
     gone = tmp_path / 'gone'
     gone.mkdir()
+    path = os.pathsep.join([gin_source.ROOT, *filter(None, sys.path)])
     process = subprocess.Popen(
         ['sh', '-c', f'cd {gone} && rmdir {gone} && exec {sys.executable} -P -m official.launch '
          '--gin_file=x.gin'], stderr=subprocess.PIPE, text=True,
-        env={**os.environ, 'PYTHONPATH': os.pathsep.join([gin_source.ROOT, *filter(None, sys.path)])})
+        env={**os.environ, 'PYTHONPATH': path})
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (
         1, 'error: The current folder was removed; change to one that exists.\n')
@@ -91,7 +93,7 @@ def test_flags_that_change_nothing(tmp_path):
 
 def test_seeds_beyond_the_largest(tmp_path):
     text = 'runner.Run.num_seeds = 2\n'
-    with pytest.raises(ValueError, match='^--seed=4294967295 is too large for the 2 seeds of Run.n'):
+    with pytest.raises(ValueError, match='^--seed=4294967295 is too large for the 2 seeds of Run.'):
         _launch(tmp_path, text, seed=2 ** 32 - 1)
     assert not (tmp_path / 'run').exists()
     assert _launch(tmp_path, text, seed=2 ** 32 - 2)['seeds'] == [2 ** 32 - 2, 2 ** 32 - 1]
@@ -241,6 +243,41 @@ def test_two_workers_and_one_chief(tmp_path):
     assert 'test error 1.00 %' in outputs[0][0] and 'test error' not in outputs[1][0]
     for i, (_, err) in enumerate(outputs):
         assert re.search(f'worker {i} is one of 2 workers; waiting for all of them', err)
+
+
+def _start_first_worker(tmp_path, *flags):
+    """Starts worker 0 of two; worker 1 never comes. Returns it and both addresses."""
+    toy.write_gin(tmp_path)
+    addresses = [f'localhost:{port}' for port in _free_ports(2)]
+    task = {'cluster': {'worker': addresses}, 'task': {'type': 'worker', 'index': 0}}
+    return _start(tmp_path, '--gin_file=toy.gin', '--model_dir=run', '--strategy=multi_worker',
+                  *flags, TF_CONFIG=json.dumps(task)), addresses
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_ends_the_wait_for_a_worker(tmp_path, number):
+    worker, _ = _start_first_worker(tmp_path)
+    try:
+        while 'waiting for all of them' not in (line := worker.stderr.readline()):
+            assert line, 'it ended by itself'
+        worker.send_signal(number)
+        _, err = worker.communicate(timeout=20)
+    finally:
+        worker.kill()
+    if number == signal.SIGINT:
+        assert worker.returncode == 130
+        assert err == 'error: Interrupted; the same command goes on from the last checkpoint.\n'
+    else:
+        assert worker.returncode == -signal.SIGTERM
+
+
+def test_a_worker_that_never_comes_is_named(tmp_path):
+    worker, addresses = _start_first_worker(tmp_path, '--wait_minutes=0.01')
+    _, err = worker.communicate(timeout=60)
+    assert worker.returncode == 1
+    assert err.splitlines()[-1] == (
+        f'error: worker 0: worker 1 ({addresses[1]}) did not come within 0.01 minutes; start every '
+        'worker of TF_CONFIG, or allow more with --wait_minutes.')
 
 
 if __name__ == '__main__':

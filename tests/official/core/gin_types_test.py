@@ -17,7 +17,8 @@ def _binding(value):
 @pytest.mark.parametrize('hint, value', [
     (bool, True), (int, 3), (float, 3), (float, 0.5), (str, 'x'), (dict, {}), (Callable, _CLASS),
     (Callable, _OBJECT), (type, _CLASS), (int, _OBJECT), (Optional[int], None), (int | None, 3),
-    (Sequence[int], (1, 2)), (Sequence[int], [1]), (tuple[int, ...], ()), (tuple[int, str], [1, 'x']),
+    (Sequence[int], (1, 2)), (Sequence[int], [1]), (tuple[int, ...], ()),
+    (tuple[int, str], [1, 'x']),
     (Sequence[int | Callable], (1, _CLASS)), (Mapping[str, int], {'a': 1}), (object, 'anything'),
     (None, 'anything'), (gin_source.Source, _OBJECT), (int, gin_source.Macro('three')),
 ])

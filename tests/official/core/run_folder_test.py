@@ -135,7 +135,7 @@ def test_a_damaged_run_json(tmp_path):
     path = os.path.join(run_dir, 'run.json')
     for text, reason in (('{"seed": 0, "bi', 'is damaged: it is not valid JSON'),
                          ('[1]', 'is damaged: it does not hold a JSON object'),
-                         ('{"seed": 0, "bindings": null}', 'is damaged: "bindings" is None, not an'),
+                         ('{"seed": 0, "bindings": null}', 'is damaged: "bindings" is None, not'),
                          ('{"seed": 0}', 'is damaged: "bindings" is None, not an object')):
         with open(path, 'w') as f:
             f.write(text)

@@ -101,7 +101,8 @@ def test_bad_input(tmp_path):
     assert os.path.exists(os.path.join(gin_source.ROOT, FILE))
 
 
-THREE = (FILE, 'gin_configs/ladder/mnist_50_full.gin', 'gin_configs/ladder/table1_mnist_all_gamma.gin')
+THREE = (FILE, 'gin_configs/ladder/mnist_50_full.gin',
+         'gin_configs/ladder/table1_mnist_all_gamma.gin')
 
 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
@@ -153,7 +154,8 @@ def test_a_folder_that_another_process_holds_is_waited_for(tmp_path, monkeypatch
         make(tmp_path / 'runs').train()
         timer.join()
     assert begun == [False] and (folder / 'begun').exists()
-    assert f'{folder} is in use by another process (4711); waiting for it.' in capfd.readouterr().out
+    output = capfd.readouterr().out
+    assert f'{folder} is in use by another process (4711); waiting for it.' in output
 
 
 if __name__ == '__main__':

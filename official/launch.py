@@ -16,6 +16,7 @@ from absl import app, flags, logging
 
 from official.core import config, distribution, errors, run_folder, runner
 
+_LARGEST_SEED = 2 ** 32 - 1  # Of NumPy's.
 flags.DEFINE_string('gin_file', None, 'The gin file that wires the experiment.')
 flags.DEFINE_multi_string(
     'gin_param', [], 'Class.parameter=value, in place of what the gin file says; may be repeated.')
@@ -27,8 +28,11 @@ flags.DEFINE_string(
 flags.DEFINE_string('data_dir', None, 'The folder of the data, where it comes with no package.')
 flags.DEFINE_enum('strategy', 'one_device', distribution.STRATEGIES, 'What to run on.')
 flags.DEFINE_string('tpu', None, "Name or address of the TPU, or 'local'; needs --strategy=tpu.")
+flags.DEFINE_float(
+    'wait_minutes', None, 'How long to wait for the other workers, 60 by default; needs '
+    '--strategy=multi_worker.')
 flags.DEFINE_integer('seed', 0, 'The seed, or the first of Run.num_seeds.', lower_bound=0,
-    upper_bound=2 ** 32 - 1)
+    upper_bound=_LARGEST_SEED)
 
 _NOISE = (
     r'\s*TensorFlow Addons \(TFA\) has ended development',
@@ -43,6 +47,8 @@ def parse_flags(arguments: list[str]) -> list[str]:
     except flags.UnrecognizedFlagError as error:
         near = errors.did_you_mean(f'--{error.flagname}', (f'--{name}' for name in flags.FLAGS))
         _stop(f'There is no flag --{error.flagname}{near}', 2)
+    except flags.CantOpenFlagFileError as error:
+        _stop(f'--flagfile names a file that cannot be read:{str(error).rpartition("]")[2]}.', 2)
     except flags.Error as error:
         _stop(' '.join(str(error).split()), 2)
     if flags.FLAGS['verbosity'].using_default_value:
@@ -60,7 +66,7 @@ def parse_flags(arguments: list[str]) -> list[str]:
 def launch(
         gin_file: str, gin_params: tuple[str, ...] = (), mode: str = 'train_and_evaluate',
         model_dir: str | None = None, data_dir: str | None = None, strategy: str = 'one_device',
-        tpu: str | None = None, seed: int = 0) -> dict | None:
+        tpu: str | None = None, seed: int = 0, wait_minutes: float | None = None) -> dict | None:
     """Runs what a gin file wires; the arguments are the flags.
 
     Returns:
@@ -69,22 +75,31 @@ def launch(
     Raises:
       ValueError, OSError: for bad input, with one sentence for the user.
     """
-    distribution.check(strategy, tpu)
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            'The current folder was removed; change to one that exists.') from None
+    distribution.check(strategy, tpu, wait_minutes)
     configuration = config.read(os.path.expanduser(gin_file), gin_params)
     run_dir = os.path.expanduser(model_dir or os.path.join('runs', configuration.name))
     if data_dir is not None:
         data_dir = os.path.expanduser(data_dir)
         if os.path.isfile(data_dir):
             raise NotADirectoryError(f'--data_dir={data_dir} is a file, not a folder.')
+    several = configuration.source.bindings.get(f'{config.RUN}.num_seeds')
+    seeds = several.value if several and isinstance(several.value, int) else 1
+    if seed + seeds - 1 > _LARGEST_SEED:
+        raise ValueError(f'--seed={seed} is too large for the {seeds} seeds of Run.num_seeds: the '
+                         f'last would be beyond {_LARGEST_SEED}.')
     if strategy != 'multi_worker' or distribution.cluster_task()[-1]:
-        several = configuration.source.bindings.get(f'{config.RUN}.num_seeds')
         identity = run_folder.Identity(
             seed, bool(several and several.value != 1), configuration.identity())
         run_folder.check(run_dir, identity, starts='train' in mode)
     print(f'{mode}: {configuration.path} in {run_dir}', flush=True)
     _prepare_environment(strategy, tpu, (run_dir, data_dir or ''))
     # The strategy first: TensorFlow wants to know its devices before it runs anything.
-    made = distribution.make_strategy(strategy, tpu)
+    made = distribution.make_strategy(strategy, tpu, wait_minutes)
     config.load(configuration)
     return gin.get_configurable(runner.Run)()(mode, run_dir, seed, data_dir, made)
 
@@ -96,11 +111,13 @@ def main(arguments: list[str]) -> None:
     try:
         launch(
             values.gin_file, tuple(values.gin_param), values.mode, values.model_dir,
-            values.data_dir, values.strategy, values.tpu, values.seed)
+            values.data_dir, values.strategy, values.tpu, values.seed, values.wait_minutes)
     except KeyboardInterrupt:
         _stop('Interrupted; the same command goes on from the last checkpoint.', 130)
     except Exception as error:
         sentence = errors.sentence(error)
+        if sentence is None and values.strategy == 'multi_worker':
+            sentence = distribution.lost_worker(error)
         if sentence is None:
             raise
         _stop(sentence, 1)

@@ -1,4 +1,4 @@
-"""What the model of every paper must pass; each gives a tiny experiment.
+"""Checks that the model of every paper must pass; each paper gives a tiny experiment.
 
 `make` below is a function make(run_dir, strategy=None, model_overrides=None, **overrides) that
 returns a `KerasExperiment` whose training takes seconds; `overrides` replace arguments of the
@@ -167,7 +167,7 @@ def check_export(path, inputs, tmp_path):
 
 
 def saved_model_cli(path, signature, name, array, tmp_path):
-    """What `saved_model_cli run` answers: output to array."""
+    """Returns the answer of `saved_model_cli run`: output to array."""
     np.save(tmp_path / 'input.npy', array)
     subprocess.run(
         [sys.executable, '-m', 'tensorflow.python.tools.saved_model_cli', 'run', '--dir', path,

@@ -37,6 +37,7 @@ FLAGS = {
     'data_dir': 'the folder of the data sets',
     'strategy': 'one_device, mirrored, multi_worker or tpu',
     'tpu': 'the address of the TPU',
+    'wait_minutes': 'how long multi_worker waits for the other workers (60)',
     'seed': 'the seed of the whole run',
 }
 # absl's own, which the launcher takes too: those with a value, and the switches.
@@ -106,12 +107,16 @@ def check_flags(arguments: list[str]) -> None:
         named = named or name in ('gin_file', 'flagfile')
         if name == 'gin_file':
             _check_gin_file(value)
+        if name == 'flagfile' and not os.path.isfile(os.path.expanduser(value)):
+            raise UsageError(f'--flagfile={value} names no file')
     if not named:
         raise UsageError('no gin file named: --gin_file=PATH; ./garden list shows what there is')
 
 
 def _check_gin_file(path: str) -> None:
-    if os.path.isfile(os.path.expanduser(path)):
+    expanded = os.path.expanduser(path)
+    # The launcher looks in the current folder, then in the project's.
+    if os.path.isfile(expanded) or (ROOT / expanded).is_file():
         return
     known = [name for name, _ in listing.entries(ROOT)]
     near = _nearest(path, known) or '; ./garden list shows what there is'
@@ -163,6 +168,10 @@ def command(verb: str, arguments: list[str]) -> list[str]:
 
 def main(arguments: list[str]) -> None:
     """Carries out a command line: prints, or becomes the environment's Python."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise UsageError('the current folder was removed; change to one that exists') from None
     if not arguments or arguments[0] in ('help', *HELP):
         print(usage(), end='')
         return

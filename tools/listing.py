@@ -7,7 +7,7 @@ import pathlib
 
 def purpose(path: pathlib.Path) -> str:
     """Returns the first comment line of a gin file, '' where it begins with something else."""
-    with open(path, encoding='utf-8') as lines:
+    with open(path, encoding='utf-8-sig') as lines:
         for line in lines:
             text = line.strip()
             if text and not text.startswith('#'):

@@ -7,6 +7,8 @@ from typing import Sequence
 
 import tensorflow as tf
 
+from official.core import checks
+
 
 class WeightAverage(tf.Module):
     """Averages of some variables: average <- decay * average + (1 - decay) * variable.
@@ -17,14 +19,14 @@ class WeightAverage(tf.Module):
       start_step: before the update of this step the averages follow the variables.
 
     Raises:
-      ValueError: if `decay` is outside [0, 1).
+      ValueError: if `decay` is outside [0, 1), or `start_step` is negative.
     """
 
     def __init__(self, variables: Sequence[tf.Variable], decay: float,
                  start_step: int = 0):
         super().__init__()
-        if not 0 <= decay < 1:
-            raise ValueError(f'decay = {decay} is outside [0, 1).')
+        checks.share('WeightAverage', decay=decay)
+        checks.at_least('WeightAverage', 0, start_step=start_step)
         self.decay = decay
         self.start_step = start_step
         self.averages = [

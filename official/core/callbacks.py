@@ -1,13 +1,20 @@
-"""What happens beside the steps of `fit`: progress, the guard against NaN, preemption."""
+"""Callbacks beside the steps of `fit`: progress, the guard against NaN, preemption."""
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
 
 import tensorflow as tf
 import tqdm
+
+
+def signals_to_end() -> list[signal.Signals]:
+    """Returns the signals that ask a process to end, without those that it is told to ignore."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+    return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 class _Callback(tf.keras.callbacks.Callback):
@@ -74,7 +81,10 @@ class Progress(_Callback):
 
 
 class Preemption(_Callback):
-    """Saves a checkpoint on SIGTERM or Ctrl-C, after the step that runs, and ends the process.
+    """Saves a checkpoint on a signal to end, after the step that runs, and ends the process.
+
+    The signals are SIGTERM, Ctrl-C, SIGQUIT and SIGHUP, the last not under `nohup`. A second one
+    ends the process without waiting for the step.
 
     Args:
       save: function that saves a checkpoint and returns its path.
@@ -90,7 +100,7 @@ class Preemption(_Callback):
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in signals_to_end():
                 self._previous[number] = signal.signal(number, self._note)
         return self
 
@@ -121,7 +131,8 @@ class Preemption(_Callback):
 
     def _stop(self) -> None:
         path = self._save()
-        print(f'\nStopped by {signal.Signals(self._signal).name} at step '
-              f'{self._step()}; the same command goes on from {path}.',
-              file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):  # After SIGHUP the terminal is gone.
+            print(f'\nStopped by {signal.Signals(self._signal).name} at step '
+                  f'{self._step()}; the same command goes on from {path}.',
+                  file=sys.stderr, flush=True)
         raise SystemExit(128 + self._signal)

@@ -11,12 +11,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 
 import tensorflow as tf
 
+from official.core import files
+from official.core import run_folder
+
 _PREFIX = 'weights'
 _MANIFEST = 'manifest.json'
-_PARTIAL = '.partial'
+_PARTIAL = files.PARTIAL
 
 
 class CheckpointError(ValueError):
@@ -24,15 +28,18 @@ class CheckpointError(ValueError):
 
 
 def all_finite(variables) -> bool:
-    """Whether no value of some variables is NaN or infinite; what is not is not worth saving."""
+    """Returns True if every value of some variables is finite; others are not worth saving."""
     return all(bool(tf.reduce_all(tf.math.is_finite(v.read_value()))) for v in variables)
 
 
 class Checkpoints:
     """The checkpoints of one run: the last one and, if there is a metric, the best one.
 
+    The manifest of a checkpoint names its step and, inside a run folder, its run: a checkpoint of
+    another step or run is refused.
+
     Args:
-      directory: folder of the checkpoints; made when the first is written.
+      directory: folder of the checkpoints, inside the run folder; made when the first is written.
       objects: what is saved, by name: trackable TensorFlow objects (model, optimizer, ...).
       write: whether this process writes; under several workers only the chief does.
     """
@@ -47,8 +54,15 @@ class Checkpoints:
         return os.path.join(self.directory, f'{step:08d}')
 
     def steps(self) -> list[int]:
-        """Steps of the complete checkpoints, ascending."""
+        """Steps of the complete checkpoints, ascending.
+
+        Raises:
+          CheckpointError: if a file stands where the folder belongs.
+        """
         if not tf.io.gfile.isdir(self.directory):
+            if tf.io.gfile.exists(self.directory):
+                raise CheckpointError(
+                    f'{self.directory} is a file, and the folder of the checkpoints belongs there.')
             return []
         names = [name.rstrip('/') for name in tf.io.gfile.listdir(self.directory)]
         return sorted(
@@ -66,20 +80,39 @@ class Checkpoints:
 
         Returns:
           The folder of the checkpoint.
+
+        Raises:
+          OSError: if it cannot be written, as on a full disk; the older ones stay.
         """
         path = self.path(step)
         if not self._write:
             return path
         if replace or step not in self.steps():
-            # Object stores rename file by file: there the manifest, written last, is what counts.
-            partial = path if '://' in path else path + _PARTIAL
-            if tf.io.gfile.exists(partial):
-                tf.io.gfile.rmtree(partial)
+            good = self.steps()
+            kept = f'The last good checkpoint is {self.path(good[-1])}.' if good else (
+                'There is no checkpoint yet.')
+            with files.writing(path, kept):
+                self._replace(path, step)
+        for name in tf.io.gfile.listdir(self.directory):
+            name = name.rstrip('/')
+            stale = name.isdigit() and int(name) not in keep | {step}
+            if stale or name.endswith(_PARTIAL):
+                tf.io.gfile.rmtree(os.path.join(self.directory, name))
+        return path
+
+    def _replace(self, path: str, step: int) -> None:
+        """Writes a checkpoint under another name and moves it to `path`."""
+        # Object stores rename file by file: there the manifest, written last, is what counts.
+        partial = path if files.is_remote(path) else path + _PARTIAL
+        if tf.io.gfile.exists(partial):
+            tf.io.gfile.rmtree(partial)
+        try:
             tf.io.gfile.makedirs(partial)
             self._checkpoint.write(os.path.join(partial, _PREFIX))
-            manifest = {'step': step, 'files': {
-                name: _fingerprint(os.path.join(partial, name))
-                for name in sorted(tf.io.gfile.listdir(partial))}}
+            manifest = {
+                'step': step, 'run': run_folder.name_of(os.path.dirname(self.directory)),
+                'files': {name: _fingerprint(os.path.join(partial, name))
+                          for name in sorted(tf.io.gfile.listdir(partial))}}
             with tf.io.gfile.GFile(os.path.join(partial, _MANIFEST), 'w') as f:
                 f.write(json.dumps(manifest, indent=2))
             _flush_to_disk(partial)
@@ -88,12 +121,11 @@ class Checkpoints:
                     tf.io.gfile.rmtree(path)
                 tf.io.gfile.rename(partial, path)
             _flush_to_disk(self.directory)
-        for name in tf.io.gfile.listdir(self.directory):
-            name = name.rstrip('/')
-            stale = name.isdigit() and int(name) not in keep | {step}
-            if stale or name.endswith(_PARTIAL):
-                tf.io.gfile.rmtree(os.path.join(self.directory, name))
-        return path
+        except Exception:
+            # What is half written would keep a full disk full.
+            if partial != path and os.path.isdir(partial):
+                shutil.rmtree(partial, ignore_errors=True)
+            raise
 
     def restore(self, step: int) -> None:
         """Restores the checkpoint of `step` into the objects.
@@ -103,10 +135,10 @@ class Checkpoints:
 
         Raises:
           CheckpointError: if a file is missing, cut short or changed, and then nothing is restored;
-            or if the checkpoint is of another model.
+            or if the checkpoint is of another model, step or run.
         """
         path = self.path(step)
-        _verify(path)
+        _verify(path, step, os.path.dirname(self.directory))
         try:
             status = self._checkpoint.read(os.path.join(path, _PREFIX))
             status.assert_existing_objects_matched()
@@ -126,24 +158,41 @@ def _fingerprint(path: str) -> dict:
     return {'bytes': size, 'sha256': digest.hexdigest()}
 
 
-def _verify(path: str) -> None:
+def _verify(path: str, step: int, run_dir: str) -> None:
+    """Raises CheckpointError unless a checkpoint is whole, of `step` and of the run."""
     manifest_path = os.path.join(path, _MANIFEST)
     try:
         with tf.io.gfile.GFile(manifest_path) as f:
-            files = json.loads(f.read())['files']
-    except (ValueError, KeyError, tf.errors.OpError) as error:
-        raise CheckpointError(f'{manifest_path} is not a checkpoint manifest: {error}.') from error
-    for name, expected in files.items():
+            manifest = json.loads(f.read())
+        listed = {name: (entry['bytes'], entry['sha256'])
+                  for name, entry in manifest['files'].items()}
+        written = manifest['step']
+    except (ValueError, KeyError, TypeError, AttributeError, tf.errors.OpError) as error:
+        raise CheckpointError(
+            f'{manifest_path} is not a checkpoint manifest ({type(error).__name__}: '
+            f'{error}).') from error
+    kinds = ('.index', '.data')
+    if not all(any(name.startswith(_PREFIX + kind) for name in listed) for kind in kinds):
+        raise CheckpointError(
+            f'{manifest_path} is damaged: it does not list the files of a checkpoint.')
+    if written != step:
+        raise CheckpointError(
+            f'Checkpoint {path} is of step {written}, not {step}: its folder was renamed.')
+    try:
+        run_folder.check_part(f'Checkpoint {path}', manifest.get('run'), run_dir)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from error
+    for name, (expected_size, expected_hash) in listed.items():
         file = os.path.join(path, name)
         advice = f'Remove the folder {path} to go on from the checkpoint before it.'
         if not tf.io.gfile.exists(file):
             raise CheckpointError(f'Checkpoint file {file} is missing. {advice}')
         size = tf.io.gfile.stat(file).length
-        if size != expected['bytes']:
+        if size != expected_size:
             raise CheckpointError(
-                f'Checkpoint file {file} has {size} bytes, not {expected["bytes"]}: it was cut '
+                f'Checkpoint file {file} has {size} bytes, not {expected_size}: it was cut '
                 f'short or changed. {advice}')
-        if _fingerprint(file)['sha256'] != expected['sha256']:
+        if _fingerprint(file)['sha256'] != expected_hash:
             raise CheckpointError(
                 f'Checkpoint file {file} is damaged: its SHA-256 is not the one it was written '
                 f'with. {advice}')
@@ -153,8 +202,8 @@ def _flush_to_disk(directory: str) -> None:
     """fsync of a local folder and its files; remote file systems need none."""
     if not os.path.isdir(directory):
         return
-    files = [os.path.join(directory, name) for name in os.listdir(directory)]
-    for path in [*filter(os.path.isfile, files), directory]:
+    paths = [os.path.join(directory, name) for name in os.listdir(directory)]
+    for path in [*filter(os.path.isfile, paths), directory]:
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)

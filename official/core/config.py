@@ -31,7 +31,7 @@ from typing import Any
 
 import gin
 
-from official.core import errors, gin_source
+from official.core import errors, gin_source, gin_types
 
 RUN = 'official.core.runner.Run'
 # What the launcher hands to an experiment; gin may not bind these.
@@ -63,7 +63,7 @@ class Config:
         return os.path.join(os.path.basename(folder), os.path.splitext(file)[0])
 
     def identity(self) -> dict[str, str]:
-        """What makes two experiments the same one: every binding's full name and value.
+        """Full name and value of every binding; two experiments are the same if these are.
 
         `Run.num_seeds` and any `num_trials` are left out: five seeds become ten in the same folder;
         and any parameter that begins with `query`: one index answers many.
@@ -108,15 +108,19 @@ def load(config: Config) -> None:
     """Imports what `config` names, checks it and makes it gin's configuration.
 
     Raises:
-      ValueError: if a class, function or parameter does not exist, or a value is missing.
+      ValueError: if a class, function or parameter does not exist, or a value is missing or of
+        another type than the parameter's hint.
     """
     global _active
     source = config.source
     for statement in source.imports.values():
         importlib.import_module(statement.module)
+    macros = {b.scope: b.value for b in source.bindings.values() if not b.selector}
     for binding in source.bindings.values():
         if binding.selector:
-            _check_parameter(_resolve(source, binding.selector, binding.place), binding)
+            named = _resolve(source, binding.selector, binding.place)
+            _check_parameter(named, binding)
+            gin_types.check(binding, gin_types.hint_of(named, binding.parameter), macros)
     for reference, binding in source.references():
         named = _resolve(source, reference.selector, binding.place)
         is_experiment = binding.key == f'{RUN}.experiment'

@@ -8,30 +8,39 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import socket
 
 from absl import logging
 
+from official.core import checks, rendezvous
+
 STRATEGIES = ('one_device', 'mirrored', 'multi_worker', 'tpu')
 _CONNECT_SECONDS = 10
+_WAIT_MINUTES = 60
 
 
-def check(name: str, tpu: str | None = None) -> None:
+def check(name: str, tpu: str | None = None, wait_minutes: float | None = None) -> None:
     """Raises what `make_strategy` would about its arguments and environment, in no time.
 
     Raises:
-      ValueError: if there is no such strategy, if `tpu` is given and not asked for, or if TF_CONFIG
-        does not describe a cluster and this process's place in it.
+      ValueError: if there is no such strategy, if `tpu` or `wait_minutes` is given and changes
+        nothing, or if TF_CONFIG does not describe a cluster and this process's place in it.
     """
     if name not in STRATEGIES:
         raise ValueError(f'There is no strategy {name!r}: there is {", ".join(STRATEGIES)}.')
     if tpu is not None and name != 'tpu':
         raise ValueError(f'--tpu={tpu} needs --strategy=tpu, not {name}.')
+    if wait_minutes is not None:
+        if name != 'multi_worker':
+            raise ValueError(
+                f'--wait_minutes={wait_minutes:g} needs --strategy=multi_worker, not {name}.')
+        checks.above_zero('--strategy=multi_worker', wait_minutes=wait_minutes)
     if name == 'multi_worker':
         cluster_task()
 
 
-def make_strategy(name: str, tpu: str | None = None):
+def make_strategy(name: str, tpu: str | None = None, wait_minutes: float | None = None):
     """Returns a `tf.distribute.Strategy`. Call it before anything else that runs on a device.
 
     Args:
@@ -41,12 +50,13 @@ def make_strategy(name: str, tpu: str | None = None):
         'tpu', a TPU or, run on a host beside it, all of a TPU pod.
       tpu: name or address (`grpc://host:8470`) of the TPU, or 'local' for one in this machine; None
         takes TPU_NAME.
+      wait_minutes: time to wait for the other workers of 'multi_worker'; None: 60.
 
     Raises:
       ValueError: see `check`.
-      ConnectionError: if no TPU answers.
+      ConnectionError: if no TPU answers, a worker does not come, or this one's port is taken.
     """
-    check(name, tpu)
+    check(name, tpu, wait_minutes)
     import tensorflow as tf
 
     if name == 'one_device':
@@ -57,6 +67,7 @@ def make_strategy(name: str, tpu: str | None = None):
     if name == 'multi_worker':
         task, workers, _ = cluster_task()
         logging.warning('%s is one of %d workers; waiting for all of them.', task, workers)
+        rendezvous.meet(worker_addresses(), task, 60 * (wait_minutes or _WAIT_MINUTES))
         return tf.distribute.MultiWorkerMirroredStrategy()
     return _tpu_strategy(tpu)
 
@@ -81,6 +92,23 @@ def cluster_task() -> tuple[str, int, bool]:
     Raises:
       ValueError: if TF_CONFIG does not say.
     """
+    jobs, kind, index = _cluster()
+    chief = kind == 'chief' or ('chief' not in jobs and index == 0)
+    return f'{kind} {index}', sum(map(len, jobs.values())), chief
+
+
+def worker_addresses() -> dict[str, str]:
+    """Returns 'host:port' of every process that trains in the cluster of TF_CONFIG, by its name.
+
+    Raises:
+      ValueError: see `cluster_task`.
+    """
+    return {f'{job} {index}': address for job, addresses in _cluster()[0].items()
+            for index, address in enumerate(addresses)}
+
+
+def _cluster() -> tuple[dict[str, list[str]], str, int]:
+    """The addresses of the jobs that train, and this process's job and index in it."""
     example = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, ' \
         '"task": {"type": "worker", "index": 0}}'
     text = os.environ.get('TF_CONFIG')
@@ -89,22 +117,52 @@ def cluster_task() -> tuple[str, int, bool]:
     try:
         value = json.loads(text)
     except ValueError as error:
-        raise ValueError(f'TF_CONFIG={text} is no JSON ({error}).') from None
+        raise ValueError(f'TF_CONFIG={text} is not valid JSON ({error}).') from None
     try:
         cluster, kind = value['cluster'], value['task']['type']
         index = int(value['task']['index'])
-        jobs = {job: list(addresses) for job, addresses in cluster.items()}
+        jobs = {job: cluster[job] for job in ('chief', 'worker') if job in cluster}
     except (KeyError, TypeError, ValueError, AttributeError):
         raise ValueError(f'TF_CONFIG={text} lacks a part of {example}.') from None
-    jobs = {job: addresses for job, addresses in jobs.items() if job in ('chief', 'worker')}
+    for job, addresses in jobs.items():
+        if not isinstance(addresses, list) or not all(map(_is_address, addresses)):
+            raise ValueError(f'TF_CONFIG={text}: {job!r} is {json.dumps(addresses)}, not a list of '
+                             f'addresses, as in {example}.')
     if kind not in jobs or not 0 <= index < len(jobs[kind]):
         raise ValueError(f'TF_CONFIG={text}: the cluster has no {kind} {index} that trains.')
-    chief = kind == 'chief' or ('chief' not in jobs and index == 0)
-    return f'{kind} {index}', sum(map(len, jobs.values())), chief
+    return jobs, kind, index
+
+
+def _is_address(value: object) -> bool:
+    port = value.rpartition(':')[2] if isinstance(value, str) else ''
+    return port.isdecimal() and ':' in value and 0 < int(port) < 2 ** 16
+
+
+def lost_worker(error: Exception) -> str | None:
+    """Returns a sentence for an error by which TensorFlow says that a worker is gone, else None.
+
+    Args:
+      error: what training under 'multi_worker' raised.
+    """
+    import tensorflow as tf
+
+    kinds = (tf.errors.UnavailableError, tf.errors.AbortedError,
+             tf.errors.DeadlineExceededError, tf.errors.CancelledError)
+    if not isinstance(error, kinds):
+        return None
+    own, _, _ = cluster_task()
+    found = re.findall(r'/job:(\w+)/(?:replica:\d+/)?task:(\d+)', str(error))
+    names = [name for name in dict.fromkeys(f'{job} {index}' for job, index in found)
+             if name != own]
+    peers = worker_addresses()
+    who = ', '.join(f'{name} ({peers[name]})' for name in names if name in peers) or (
+        'another worker')
+    return (f'{own}: the connection to {who} was lost; start every worker again, and all go on '
+            f'from the last checkpoint.')
 
 
 def is_chief(strategy) -> bool:
-    """Whether this process is the one that writes files, under `strategy`."""
+    """Returns True if this process is the one that writes files, under `strategy`."""
     import tensorflow as tf
 
     resolver = strategy.cluster_resolver
@@ -148,7 +206,7 @@ def results_of(step, dataset, strategy):
 
 
 def supports_jit_compile(strategy) -> bool:
-    """Whether `compile(jit_compile=True)` works under `strategy`.
+    """Returns True if `compile(jit_compile=True)` works under `strategy`.
 
     It does on one device and on a TPU; MirroredStrategy refuses it, over one machine or several.
     """
@@ -189,7 +247,8 @@ def _tpu_strategy(tpu: str | None):
     named = f'--tpu={tpu}' if tpu else 'TPU_NAME'
     try:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu)
-        addresses = [] if (tpu or os.environ.get('TPU_NAME')) == 'local' else resolver.cluster_spec().as_dict()
+        local = (tpu or os.environ.get('TPU_NAME')) == 'local'
+        addresses = [] if local else resolver.cluster_spec().as_dict()
     except Exception as error:  # A name that nobody knows, no metadata server, no credentials, ...
         raise ConnectionError(f'No TPU found by {named}: {error}.') from error
     for job in addresses:

@@ -1,4 +1,4 @@
-"""What a user is told: near matches, and which exceptions are bad input rather than bugs.
+"""Messages for users: near matches, and which exceptions are bad input rather than bugs.
 
 The house's convention: a bad path, name or value is a `raise` of a built-in exception in this
 project's own code, its message one sentence that names the file, field and value. The launcher
@@ -51,7 +51,7 @@ def sentence(error: BaseException) -> str | None:
 
 
 def _raised_here(error: BaseException) -> bool:
-    """Whether a `raise` statement of this project, not a call that failed, made `error`."""
+    """Returns True if a `raise` of this project, not a call that failed, made `error`."""
     trace = error.__traceback__
     if trace is None:
         return False

@@ -1,4 +1,4 @@
-"""What the launcher drives."""
+"""The interface that the launcher drives."""
 
 from __future__ import annotations
 

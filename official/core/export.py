@@ -8,6 +8,8 @@ from typing import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
+from official.core import files
+
 # Name of a signature: its function and the specs of the function's arguments.
 Signatures = Mapping[str, tuple[Callable, Sequence[tf.TensorSpec]]]
 
@@ -23,6 +25,9 @@ def save(model: tf.keras.Model, signatures: Signatures, path: str) -> str:
 
     Returns:
       `path`.
+
+    Raises:
+      OSError: if it cannot be written, as on a full disk.
     """
     archive = tf.keras.export.ExportArchive()
     archive.track(model)
@@ -31,8 +36,13 @@ def save(model: tf.keras.Model, signatures: Signatures, path: str) -> str:
     partial, old = path + '.partial', path + '.old'
     for leftover in filter(tf.io.gfile.exists, (partial, old)):
         tf.io.gfile.rmtree(leftover)
-    with contextlib.redirect_stdout(io.StringIO()):  # It would print the temporary name.
-        archive.write_out(partial)
+    try:
+        with files.writing(path), contextlib.redirect_stdout(io.StringIO()):
+            archive.write_out(partial)  # It would print the temporary name.
+    except OSError:
+        if tf.io.gfile.exists(partial):
+            tf.io.gfile.rmtree(partial)
+        raise
     if tf.io.gfile.exists(path):
         tf.io.gfile.rename(path, old)
     tf.io.gfile.rename(partial, path)

@@ -24,6 +24,7 @@ SOFT = '#5b6875'
 # Okabe and Ito's colours, told apart by colour-blind readers too.
 PALETTE = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#7a5195')
 _DASHES = ('-', (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)))  # When the colours are used up.
+_LARGEST = 1e150  # Matplotlib's axes cannot span from -1e308 to 1e308.
 _MOST_POINTS = 800  # A curve of more points than a screen has pixels only makes a larger file.
 _STYLE = {
     'font.family': 'DejaVu Sans', 'font.size': 9, 'text.color': INK, 'axes.labelcolor': SOFT,
@@ -74,8 +75,8 @@ def curves(history: Sequence[Mapping[str, float]], keys: Sequence[str], title: s
     """Recorded values over training steps.
 
     Args:
-      history: records with 'step'; a record may lack any other key. Values that are not finite,
-        and on a logarithmic axis those not above 0, leave a gap.
+      history: records with 'step'; a record may lack any other key. Values that are not finite or
+        beyond 1e150, and on a logarithmic axis those not above 0, leave a gap.
       keys: which values to draw; those that end in numbers (a cost for each layer, say) share
         one scale of colours.
       title: title of the chart.
@@ -124,7 +125,7 @@ def _points(history, key, log) -> tuple[np.ndarray, np.ndarray]:
     records = [record for record in history if record.get(key) is not None]
     steps = np.array([record['step'] for record in records], np.float64)
     values = np.array([record[key] for record in records], np.float64)
-    values[~np.isfinite(values) | (log & (values <= 0))] = np.nan
+    values[~(np.abs(values) <= _LARGEST) | (log & (values <= 0))] = np.nan
     if len(steps) > _MOST_POINTS:
         kept = np.unique(np.linspace(0, len(steps) - 1, _MOST_POINTS).round().astype(int))
         steps, values = steps[kept], values[kept]

@@ -11,6 +11,7 @@ and a scope that no reference opens are errors: all three are slips that gin its
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import pkgutil
 import re
@@ -190,6 +191,11 @@ def _statements(text: str, place) -> Iterator[Any]:
     """Yields gin's statements of `text`; `place(line)` names a line in messages."""
     try:
         yield from config_parser.ConfigParser(text, _Delegate())
+    except RecursionError:
+        lines = text.splitlines()
+        deepest = max(range(len(lines)), key=lambda i: sum(map(lines[i].count, '([{')))
+        raise ValueError(
+            f'{place(deepest + 1)}: brackets are nested too deeply to be read.') from None
     except tokenize.TokenError as error:
         message, (line, _) = error.args
         raise ValueError(f'{place(line)}: the text ends too soon ({message}).') from None
@@ -207,7 +213,7 @@ def _read_into(source: Source, path: str, included: bool) -> None:
     with open(path, 'rb') as f:
         content = f.read()
     try:
-        text = content.decode()
+        text = content.decode('utf-8-sig')  # Some editors put a byte order mark first.
     except UnicodeDecodeError as error:
         raise ValueError(f'{path} is not a text file in UTF-8 ({error}).') from None
     if not included:
@@ -280,7 +286,7 @@ def _check_module(name: str, place: str) -> None:
 
 
 def _module_path(name: str, path) -> tuple[bool, list[str]]:
-    """Whether the module `name` is found in its package's `path`, and its own path as a package.
+    """Returns True if the module `name` is in its package's `path`, and its own path as a package.
 
     Unlike `importlib.util.find_spec` this imports no package on the way.
     """
@@ -306,6 +312,10 @@ def _binding(
     for part in _parts(value):
         if isinstance(part, Reference):
             part.full = source.full(part.selector, place)
+        elif isinstance(part, float) and not math.isfinite(part):
+            # Python reads 1e999 as infinity and writes it as `inf`, which gin does not read.
+            raise ValueError(f'{place}: {selector or scope}{"." if parameter else ""}'
+                             f'{parameter or ""} = {part} is not a finite number.')
     return Binding(scope, selector, full, parameter, value, place)
 
 

@@ -1,4 +1,4 @@
-"""The curves of a run: one JSON object a line, and the same as TensorBoard summaries."""
+"""The curves of a run: one JSON object per line, and the same as TensorBoard summaries."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import os
 
 import tensorflow as tf
+
+from official.core import files
 
 _FILE = 'history.jsonl'
 
@@ -29,22 +31,24 @@ class History:
             self._summaries = tf.summary.create_file_writer(os.path.join(run_dir, 'summaries'))
 
     def _rewrite(self) -> None:
-        partial = self._path + '.partial'
-        with tf.io.gfile.GFile(partial, 'w') as f:
-            f.write(''.join(json.dumps(row) + '\n' for row in self.rows))
-        tf.io.gfile.rename(partial, self._path, overwrite=True)
+        files.write_text(self._path, ''.join(json.dumps(row) + '\n' for row in self.rows))
 
     def add(self, step: int, values: dict) -> None:
-        """Adds the row of `step`."""
+        """Adds the row of `step`.
+
+        Raises:
+          OSError: if it cannot be written, as on a full disk.
+        """
         self.rows.append({'step': step, **values})
         if not self._write:
             return
-        with tf.io.gfile.GFile(self._path, 'a') as f:
-            f.write(json.dumps(self.rows[-1]) + '\n')
-        with self._summaries.as_default():
-            for name, value in values.items():
-                tf.summary.scalar(name, value, step=step)
-        self._summaries.flush()
+        with files.writing(self._path):
+            with tf.io.gfile.GFile(self._path, 'a') as f:
+                f.write(json.dumps(self.rows[-1]) + '\n')
+            with self._summaries.as_default():
+                for name, value in values.items():
+                    tf.summary.scalar(name, value, step=step)
+            self._summaries.flush()
 
 
 def read(run_dir: str) -> list[dict]:
@@ -53,13 +57,12 @@ def read(run_dir: str) -> list[dict]:
     A last line that was cut short by a kill is left out.
 
     Raises:
-      ValueError: if a line is not a JSON object with an integer `step`.
+      ValueError: if the file is not a text, or a line not a JSON object with an integer `step`.
     """
     path = os.path.join(run_dir, _FILE)
     if not tf.io.gfile.exists(path):
         return []
-    with tf.io.gfile.GFile(path) as f:
-        lines = f.read().split('\n')[:-1]
+    lines = files.read_text(path).split('\n')[:-1]
     return [_row(line, f'{path}, line {number},') for number, line in enumerate(lines, 1)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 from typing import Callable
@@ -18,7 +19,7 @@ from official.core import model_experiment
 
 
 class _Progress(tf.Module):
-    """What of the training loop is in a checkpoint beside model and optimizer."""
+    """State of the training loop in a checkpoint, beside model and optimizer."""
 
     def __init__(self):
         super().__init__()
@@ -54,7 +55,8 @@ class KerasExperiment(model_experiment.ModelExperiment):
       calibrate: recompute normalization statistics before the reported number.
       evaluator: called as evaluator(model=, data=, strategy=, split=, final=), gives metrics by
         name: numbers or arrays, and what is told beside them: 'measured_on', a text, and dicts
-        of anything that JSON holds. `final` is False at the checkpoints. By default Keras' `evaluate`.
+        of anything that JSON holds. `final` is False at the checkpoints. By default Keras'
+        `evaluate`.
       check: called as check(rows) with the rows of the history at every checkpoint, before it is
         written; what it raises ends the training.
       split: what the reported number is measured on, 'test' or 'validation'.
@@ -70,8 +72,8 @@ class KerasExperiment(model_experiment.ModelExperiment):
       title: see `ModelExperiment`.
 
     Raises:
-      ValueError: if step counts are not positive, or `report_best` or `patience_steps` is asked
-        without a monitor.
+      ValueError: if a number or an argument of another kind cannot be right, `report_best` or
+        `patience_steps` is asked without a monitor, or model and data do not fit.
     """
 
     def __init__(
@@ -108,9 +110,24 @@ class KerasExperiment(model_experiment.ModelExperiment):
         super().__init__(
             run_dir, seed, data_dir, strategy, signatures=signatures, reporter=reporter,
             reference=reference, title=title)
+        name = 'KerasExperiment'
         checks.positive(
-            'KerasExperiment', train_steps=train_steps, save_every_steps=save_every_steps,
+            name, train_steps=train_steps, save_every_steps=save_every_steps,
             steps_per_execution=steps_per_execution)
+        checks.at_least(name, 0, average_start_step=average_start_step)
+        if average_decay is not None:
+            checks.share(name, average_decay=average_decay)
+        if patience_steps is not None:
+            checks.positive(name, patience_steps=patience_steps)
+        checks.switch(name, jit_compile=jit_compile, bfloat16=bfloat16, calibrate=calibrate,
+                      report_best=report_best)
+        checks.called(name, model=model, optimizer=optimizer, data=data)
+        checks.called(name, optional=True, discriminator_optimizer=discriminator_optimizer,
+                      evaluator=evaluator, check=check, baseline=baseline)
+        if isinstance(model, tf.Module):
+            raise ValueError(
+                f'{name}.model is a {type(model).__name__} already, and must be what makes one: in '
+                f'gin @module.{type(model).__name__} without ().')
         if monitor is None and (report_best or patience_steps):
             raise ValueError('report_best and patience_steps need a monitor, which is None.')
         if monitor is not None and monitor_split is None:
@@ -136,6 +153,8 @@ class KerasExperiment(model_experiment.ModelExperiment):
                 optimizers = {'optimizer': optimizer()}
                 if discriminator_optimizer is not None:
                     optimizers['discriminator_optimizer'] = discriminator_optimizer()
+                for made in optimizers.values():
+                    _check_rate(made)
                 self._create(model(seed=seed), optimizers, steps_per_execution, jit_compile)
         finally:
             tf.keras.mixed_precision.set_global_policy(previous)
@@ -325,6 +344,15 @@ class KerasExperiment(model_experiment.ModelExperiment):
         if self.baseline:
             result['baseline'] = self.baseline.evaluate()
         return self.write_result(result)
+
+
+def _check_rate(optimizer: tf.keras.optimizers.Optimizer) -> None:
+    """Raises ValueError if the first learning rate of an optimizer, Keras' own too, is none."""
+    rate = float(tf.convert_to_tensor(optimizer.learning_rate))
+    warms_up = isinstance(optimizer.get_config().get('learning_rate'), dict)  # A schedule.
+    if not math.isfinite(rate) or rate < 0 or (rate == 0 and not warms_up):
+        raise ValueError(
+            f'{type(optimizer).__name__}.learning_rate = {rate:g} must be a finite number above 0.')
 
 
 class _AtInterval(tf.keras.callbacks.Callback):

@@ -20,7 +20,7 @@ class Model(tf.keras.Model):
 
     Args:
       seed: source of all randomness: initial weights and the noise of every step.
-      noise_shards: shards of the global batch that draw noise apart; by default one a replica.
+      noise_shards: shards of the global batch that draw noise apart; by default one per replica.
         Set it to 2 and one device draws what two devices draw.
       name: name of the model.
     """
@@ -48,7 +48,7 @@ class Model(tf.keras.Model):
 
     @property
     def averaged_variables(self) -> list[tf.Variable]:
-        """What `average_weights` averages: all trainable weights, or what a subclass names."""
+        """Weights that `average_weights` averages: all trainable ones, or a subclass's choice."""
         return self.trainable_variables
 
     def average_weights(self, decay: float, start_step: int = 0) -> None:
@@ -81,7 +81,10 @@ class Model(tf.keras.Model):
         self.optimizer.build(self.trainable_variables)
 
     def use_data(self, data) -> None:
-        """Called once by an experiment: looks whether its data fit, and takes what it needs.
+        """Checks the data of an experiment and takes what it needs; called once, before training.
+
+        A model with `num_classes` needs data of so many `class_names`, one with `example_shape`
+        data whose `input_shape` is the same, where the data have these.
 
         Args:
           data: what the experiment trains on.
@@ -89,6 +92,16 @@ class Model(tf.keras.Model):
         Raises:
           ValueError: if they do not fit this model.
         """
+        name = type(self).__name__
+        outputs, classes = getattr(self, 'num_classes', None), getattr(data, 'class_names', None)
+        if outputs is not None and classes is not None and outputs != len(classes):
+            raise ValueError(
+                f'{name} has {outputs} outputs, one per class, and the data have {len(classes)} '
+                f'classes.')
+        takes, given = getattr(self, 'example_shape', None), getattr(data, 'input_shape', None)
+        if takes is not None and given is not None and tuple(takes) != tuple(given):
+            raise ValueError(
+                f'{name} takes examples of shape {tuple(takes)}, and the data have {tuple(given)}.')
 
     def update(self, data, key: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """One update of the weights.

@@ -1,4 +1,4 @@
-"""What experiments around one model have in common: result, export, report."""
+"""The common part of experiments around one model: result, export, report."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Callable
 
 import tensorflow as tf
 
+from official.core import checks
 from official.core import distribution
 from official.core import experiment
 from official.core import export
@@ -35,12 +36,18 @@ class ModelExperiment(experiment.Experiment):
       reporter: called as reporter(model=, data=, key=), gives sections of the report.
       reference: the paper's figure: {'cell': 'Table 1, ...', '<metric>': value, 'std': value}.
       title: heading of the report; by default the name of the run folder.
+
+    Raises:
+      ValueError: if an argument is of another kind.
     """
 
     def __init__(self, run_dir: str, seed: int, data_dir: str | None,
                  strategy: tf.distribute.Strategy | None, *, signatures: Callable | None,
                  reporter: Callable | None, reference: dict | None, title: str):
         super().__init__(run_dir, seed, data_dir, strategy or tf.distribute.get_strategy())
+        name = type(self).__name__
+        checks.called(name, optional=True, signatures=signatures, reporter=reporter)
+        checks.mapping(name, reference=reference)
         self.signatures = signatures or _call_signature
         self.reporter = reporter
         self.reference = reference
@@ -65,14 +72,17 @@ class ModelExperiment(experiment.Experiment):
         """Writes `result.json` and returns what is in it.
 
         Args:
-          result: what was measured; 'class_names' and 'reference' are added where there
-            are any.
+          result: what was measured; 'class_names', 'reference' and 'run', the name of the run,
+            are added where there are any.
         """
         class_names = getattr(self.data, 'class_names', None)
         if class_names is not None:
             result = {**result, 'class_names': list(class_names)}
         if self.reference:
             result['reference'] = dict(self.reference)
+        run = run_folder.name_of(self.run_dir)
+        if run is not None:
+            result['run'] = run
         if self.is_chief:
             run_folder.write_text(
                 os.path.join(self.run_dir, run_folder.RESULT), json.dumps(result, indent=2) + '\n')
@@ -86,11 +96,12 @@ class ModelExperiment(experiment.Experiment):
         return path
 
     def report(self) -> str:
-        sections = self.own_sections()
+        sections = report.drawn('The sections of the experiment', self.own_sections)
         if self.reporter is not None:
             with self.reported_model() as model:
-                sections += self.reporter(
-                    model=model, data=self.data, key=random.make_key(self.seed))
+                sections += report.drawn(
+                    'The pictures of the reporter', lambda: self.reporter(
+                        model=model, data=self.data, key=random.make_key(self.seed)))
         if not self.is_chief:
             return os.path.join(self.run_dir, 'report.html')
         return report.run_report(self.run_dir, self.title, sections)

@@ -22,7 +22,7 @@ _STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.25rem 1rem 3rem; max-width: 64rem; background: #fff;
   color: var(--ink); font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif;
-  -webkit-text-size-adjust: 100%; print-color-adjust: exact;
+  overflow-wrap: break-word; -webkit-text-size-adjust: 100%; print-color-adjust: exact;
   -webkit-print-color-adjust: exact; }
 h1 { font-size: 1.6rem; line-height: 1.2; margin: .5rem 0 1rem; }
 h2 { font-size: 1.2rem; margin: 2.4rem 0 .7rem; padding-top: .6rem;
@@ -30,7 +30,7 @@ h2 { font-size: 1.2rem; margin: 2.4rem 0 .7rem; padding-top: .6rem;
 h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; }
 p { max-width: 44rem; margin: .5rem 0; }
 nav { color: var(--soft); font-size: .9rem; }
-nav a { margin-right: 1rem; white-space: nowrap; }
+nav a { display: inline-block; margin-right: 1rem; }
 a { color: var(--accent); text-decoration: none; }
 .note { color: var(--soft); font-size: .9rem; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 13rem), 1fr));

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import html
 import importlib.metadata
-import json
 import math
 import numbers
 import os
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
+from absl import logging
 
-from official.core import figures, history, page, results
+from official.core import figures, files, history, page, results, run_folder
 from official.core.page import Section
 
 # Numbers in result.json that say how the run went; the other numbers are what it measured.
@@ -46,7 +46,10 @@ def run_report(run_dir: str, title: str, sections: Sequence[Section] = ()) -> st
     """
     path = os.path.join(run_dir, 'result.json')
     result = read_result(path)
-    parts = _seeds(run_dir, result) if 'num_seeds' in result else [_curves(run_dir, result)]
+    several = 'num_seeds' in result
+    if not several and not history.read(run_dir):
+        raise FileNotFoundError(f'{run_dir} has no history.jsonl: train the run before its report.')
+    parts = drawn('The curves', lambda: (_seeds if several else _curves)(run_dir, result))
     try:
         summary = measured_against_paper(result)
         if result.get('confusion_matrix') is not None:
@@ -58,7 +61,7 @@ def run_report(run_dir: str, title: str, sections: Sequence[Section] = ()) -> st
     config = os.path.join(run_dir, 'operative_config.gin')
     if tf.io.gfile.exists(config):
         parts.append(Section('Operative configuration',
-                             f'<pre>{html.escape(_text(config).strip())}</pre>'))
+                             f'<pre>{html.escape(files.read_text(config).strip())}</pre>'))
     return page.write_report(os.path.join(run_dir, 'report.html'), title, summary, parts)
 
 
@@ -67,27 +70,31 @@ def read_result(path: str) -> dict:
 
     Raises:
       FileNotFoundError: there is none.
-      ValueError: it is not a JSON object.
+      ValueError: it is not a JSON object, or of another run than its folder.
     """
     if not tf.io.gfile.exists(path):
         raise FileNotFoundError(f'{path} does not exist: evaluate the run before its report.')
-    return _json_object(_text(path), path)
+    result = files.read_json(path)
+    run_folder.check_part(path, result.get('run'), os.path.dirname(path))
+    return result
 
 
-def _text(path: str) -> str:
-    with tf.io.gfile.GFile(path, 'rb') as file:
-        return file.read().decode('utf-8', 'replace')
+def drawn(what: str, draw: Callable[[], Sequence[Section]]) -> list[Section]:
+    """Returns the sections that `draw` makes, or one that says why it could not.
 
+    A picture that fails must not end a run of hours: its traceback is in the log, its message in
+    the report.
 
-def _json_object(text: str, where: str) -> dict:
+    Args:
+      what: names the pictures, plain text.
+      draw: makes the sections.
+    """
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f'{where} is not valid JSON: line {error.lineno} column {error.colno}: '
-                         f'{error.msg}.') from error
-    if not isinstance(value, dict):
-        raise ValueError(f'{where} is not a JSON object but {text.strip()[:60]!r}.')
-    return value
+        return list(draw())
+    except Exception as error:
+        logging.exception('%s could not be drawn.', what)
+        return [Section('Not drawn', page.paragraph(
+            f'{what} could not be drawn: {type(error).__name__}: {error}'))]
 
 
 def measured_against_paper(result: Mapping) -> str:
@@ -192,10 +199,8 @@ def _difference(name: str, value, reference: Mapping) -> str:
     return text + '.'
 
 
-def _curves(run_dir: str, result: Mapping) -> Section:
+def _curves(run_dir: str, result: Mapping) -> list[Section]:
     records = history.read(run_dir)
-    if not records:
-        raise FileNotFoundError(f'{run_dir} has no history.jsonl: train the run before its report.')
     of_baseline = history.read(os.path.join(run_dir, 'baseline'))
     compare = {'baseline': of_baseline} if of_baseline else {}
     keys = [key for key in dict.fromkeys(key for record in records for key in record)
@@ -219,9 +224,9 @@ def _curves(run_dir: str, result: Mapping) -> Section:
             title = results.label(key)
             charts.append(figures.curves(records, [key], title[:1].upper() + title[1:]))
     if not charts:
-        return Section('Curves', page.paragraph('The run recorded no values.'))
-    return Section('Curves', f'<div class=figures>{"".join(charts)}</div>' + page.paragraph(
-        'The number after a name is the last value.', note=True))
+        return [Section('Curves', page.paragraph('The run recorded no values.'))]
+    return [Section('Curves', f'<div class=figures>{"".join(charts)}</div>' + page.paragraph(
+        'The number after a name is the last value.', note=True))]
 
 
 def _spans_decades(records: Sequence[Mapping], keys: Sequence[str]) -> bool:
@@ -293,7 +298,7 @@ def _seeds(run_dir: str, result: Mapping) -> list[Section]:
 
 
 def run_facts(result: Mapping) -> str:
-    """How the run was made: seed, steps, time, versions; no name or path of the machine."""
+    """Facts of the run: seed, steps, time, versions; no name or path of the machine."""
     rows = []
     for key, name in _FACTS.items():
         if isinstance(result.get(key), numbers.Real):

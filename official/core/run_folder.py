@@ -1,4 +1,4 @@
-"""Whose a run folder is: one experiment, one seed, one process at a time.
+"""The owner of a run folder: one experiment, one seed, one process at a time.
 
 `run.json` in the folder holds what the experiment was asked to be. A folder of something else is
 never written to. Local folders are locked while a process works in them; remote ones (`gs://`)
@@ -10,21 +10,25 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
+import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
+
+from official.core import files
+from official.core.files import read_json, write_text
 
 RUN, RESULT = 'run.json', 'result.json'
 CONFIG, OPERATIVE_CONFIG = 'config.gin', 'operative_config.gin'
 _LOCK = '.lock'
-_PARTIAL = '.partial'
 _BOOKKEEPING = (RUN, CONFIG, OPERATIVE_CONFIG, _LOCK)
 _OTHER_FOLDER = 'Choose another --model_dir.'
 
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """What an experiment was asked to be.
+    """The settings that an experiment was asked for.
 
     Attributes:
       seed: the seed, or the first of several.
@@ -51,13 +55,13 @@ def check(run_dir: str, identity: Identity, starts: bool = True) -> None:
       PermissionError: if the folder cannot be written.
       ValueError: if it is the folder of another experiment.
     """
-    if not _is_remote(run_dir):
+    if not files.is_remote(run_dir):
         _check_writable(run_dir)
     names = _names(run_dir)
     if RUN not in names:
         if not starts:
             raise FileNotFoundError(f'{run_dir} holds no run; train it first.')
-        if any(name != _LOCK and not name.endswith(_PARTIAL) for name in names):
+        if any(name != _LOCK and not name.endswith(files.PARTIAL) for name in names):
             raise FileExistsError(
                 f'{run_dir} is not empty and not a run folder: it has no {RUN}. {_OTHER_FOLDER}')
         return
@@ -88,9 +92,56 @@ def claim(
     with _locked(run_dir):
         # Once more: another process may have been here since.
         check(run_dir, identity, starts)
+        _remove_partial(run_dir)
         if RUN not in _names(run_dir) or _difference(_read(run_dir), identity):
             _write(run_dir, {**dataclasses.asdict(identity), 'finished': False})
         yield
+
+
+def name_of(run_dir: str) -> str | None:
+    """Returns the name by which the parts of a run say whose they are, or None without run.json.
+
+    The name is that of the experiment and seed, not of the folder, which may be moved: 'seed 3,
+    0123456789ab', the hexadecimal digits of a digest of all bindings. A folder inside a run folder,
+    such as that of its baseline, has the name with its own appended.
+    """
+    if RUN in _names(run_dir):
+        there = _read(run_dir)
+        digest = hashlib.sha256(json.dumps(there['bindings'], sort_keys=True).encode())
+        return f'seed {there.get("seed")}, {digest.hexdigest()[:12]}'
+    parent, folder = os.path.split(run_dir.rstrip('/'))
+    if not folder or RUN not in _names(parent):
+        return None
+    return f'{name_of(parent)}, {folder}'
+
+
+def check_part(path: str, named: object, run_dir: str) -> None:
+    """Raises ValueError if a part of a run folder names another run.
+
+    Args:
+      path: the part, for the message.
+      named: the name it has, None where it was written without one.
+      run_dir: the run folder it is in.
+    """
+    ours = name_of(run_dir)
+    if named is not None and ours is not None and named != ours:
+        raise ValueError(
+            f'{path} belongs to another run ({named}), not to that of {run_dir} ({ours}).')
+
+
+def holder(run_dir: str) -> str | None:
+    """Returns the number of the process that works in a folder, as text, or None if none does."""
+    path = os.path.join(run_dir, _LOCK)
+    if files.is_remote(run_dir) or not os.path.isfile(path):
+        return None
+    with open(path, encoding='utf-8', errors='replace') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return file.read().strip() or 'unknown'
+        except OSError:  # A network file system without locks.
+            return None
+    return None
 
 
 def finish(run_dir: str) -> None:
@@ -99,62 +150,13 @@ def finish(run_dir: str) -> None:
 
 
 def is_finished(run_dir: str) -> bool:
-    """Whether `finish` was called and the result is still there."""
+    """Returns True if `finish` was called and the result is still there."""
     names = _names(run_dir)
     return RUN in names and RESULT in names and _read(run_dir).get('finished', False)
 
 
-def write_text(path: str, text: str) -> None:
-    """Writes a file whole or not at all."""
-    partial = path + _PARTIAL
-    if _is_remote(path):
-        import tensorflow as tf
-
-        with tf.io.gfile.GFile(partial, 'w') as f:
-            f.write(text)
-        tf.io.gfile.rename(partial, path, overwrite=True)
-        return
-    try:
-        with open(partial, 'w', encoding='utf-8') as f:
-            f.write(text)
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(partial, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.remove(partial)
-        raise
-
-
-def read_json(path: str) -> dict:
-    """Returns the object in a JSON file.
-
-    Raises:
-      ValueError: if the file does not hold one.
-    """
-    if _is_remote(path):
-        import tensorflow as tf
-
-        with tf.io.gfile.GFile(path) as f:
-            text = f.read()
-    else:
-        with open(path, encoding='utf-8', errors='replace') as f:
-            text = f.read()
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f'{path} is damaged: it is no JSON ({error}).') from None
-    if not isinstance(value, dict):
-        raise ValueError(f'{path} is damaged: it holds no JSON object.')
-    return value
-
-
-def _is_remote(path: str) -> bool:
-    return '://' in path
-
-
 def _names(run_dir: str) -> list[str]:
-    if _is_remote(run_dir):
+    if files.is_remote(run_dir):
         import tensorflow as tf
 
         if not tf.io.gfile.isdir(run_dir):
@@ -164,7 +166,7 @@ def _names(run_dir: str) -> list[str]:
 
 
 def _make(run_dir: str) -> None:
-    if _is_remote(run_dir):
+    if files.is_remote(run_dir):
         import tensorflow as tf
 
         tf.io.gfile.makedirs(run_dir)
@@ -179,6 +181,9 @@ def _check_writable(run_dir: str) -> None:
     there = os.path.abspath(run_dir)
     while not os.path.lexists(there):
         there = os.path.dirname(there)
+    if os.path.islink(there) and not os.path.exists(there):
+        raise FileExistsError(f'{run_dir} cannot be a run folder: {there} is a link to '
+                              f'{os.readlink(there)}, which does not exist.')
     if not os.path.isdir(there):
         raise FileExistsError(f'{run_dir} cannot be a run folder: {there} is a file.')
     if not os.access(there, os.R_OK | os.W_OK | os.X_OK):
@@ -186,7 +191,12 @@ def _check_writable(run_dir: str) -> None:
 
 
 def _read(run_dir: str) -> dict:
-    return read_json(os.path.join(run_dir, RUN))
+    path = os.path.join(run_dir, RUN)
+    contents = read_json(path)
+    if not isinstance(contents.get('bindings'), dict):
+        raise ValueError(f'{path} is damaged: "bindings" is {contents.get("bindings")!r:.60}, not '
+                         f'an object.')
+    return contents
 
 
 def _write(run_dir: str, contents: dict) -> None:
@@ -207,22 +217,38 @@ def _difference(there: dict, identity: Identity) -> str:
     return ''
 
 
+def _remove_partial(run_dir: str) -> None:
+    """Removes what a process that was killed, or found the disk full, left half written."""
+    if files.is_remote(run_dir):
+        return
+    for folder in ('', 'checkpoints', os.path.join('baseline', 'checkpoints')):
+        folder = os.path.join(run_dir, folder)
+        for name in os.listdir(folder) if os.path.isdir(folder) else ():
+            path = os.path.join(folder, name)
+            if not name.endswith(files.PARTIAL):
+                continue
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path)
+            else:
+                os.remove(path)
+
+
 def _holds_work(run_dir: str) -> bool:
-    """Whether a folder holds more than an attempt that ended before its first checkpoint left."""
-    if _is_remote(run_dir):
+    """Returns True if more is there than an attempt without a checkpoint leaves."""
+    if files.is_remote(run_dir):
         return any(name not in _BOOKKEEPING for name in _names(run_dir))
     for folder, folders, names in os.walk(run_dir):
         folders[:] = [name for name in folders if name != 'summaries']
         for name in names:
             size = os.path.getsize(os.path.join(folder, name))
-            if name not in _BOOKKEEPING and not name.endswith(_PARTIAL) and size:
+            if name not in _BOOKKEEPING and not name.endswith(files.PARTIAL) and size:
                 return True
     return False
 
 
 @contextlib.contextmanager
 def _locked(run_dir: str) -> Iterator[None]:
-    if _is_remote(run_dir):
+    if files.is_remote(run_dir):
         yield
         return
     try:

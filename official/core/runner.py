@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Callable
 
-from official.core import config, distribution, results, run_folder
+from official.core import checks, config, distribution, results, run_folder
 
 MODES = {
     'train': ('train',),
@@ -18,7 +18,7 @@ MODES = {
 
 
 class Run:
-    """What gin configures at the top: which experiment, and how often.
+    """The top of a gin configuration: which experiment, and how often.
 
     Args:
       experiment: subclass of `official.core.experiment.Experiment`, or a function, called as
@@ -29,12 +29,13 @@ class Run:
         and resumed ends with the same bits. Costs nothing to speak of on the CPU.
 
     Raises:
-      ValueError: if `num_seeds` is not a positive integer.
+      ValueError: if `num_seeds` is not a positive integer, or `deterministic` not True or False.
     """
 
     def __init__(self, experiment: Callable, num_seeds: int = 1, deterministic: bool = True):
-        if not isinstance(num_seeds, int) or num_seeds < 1:
-            raise ValueError(f'Run.num_seeds = {num_seeds!r} must be a positive integer.')
+        checks.called('Run', experiment=experiment)
+        checks.positive('Run', num_seeds=num_seeds)
+        checks.switch('Run', deterministic=deterministic)
         self.experiment = experiment
         self.num_seeds = num_seeds
         self.deterministic = deterministic
@@ -102,11 +103,17 @@ class Run:
                     continue
                 if chief:
                     print(f'seed {seed} ({len(each) + 1} of {self.num_seeds})', flush=True)
-                each.append(run(folder, seed))
+                result = run(folder, seed)
+                if mode == 'report':  # Of the seeds together, too, which needs their results.
+                    result = run_folder.read_json(os.path.join(folder, run_folder.RESULT))
+                each.append(result)
             tf.keras.backend.clear_session()
         if not all(each):
             return None
         result = results.average(each)
+        name = run_folder.name_of(run_dir)
+        if name is not None:
+            result['run'] = name
         if chief:
             path = os.path.join(run_dir, run_folder.RESULT)
             run_folder.write_text(path, json.dumps(result, indent=2) + '\n')
@@ -114,7 +121,7 @@ class Run:
                 from official.core import report
 
                 report.run_report(run_dir, os.path.basename(os.path.normpath(run_dir)))
-        return result
+        return result if 'evaluate' in MODES[mode] else None
 
     def _run(self, mode: str, run_dir: str, chief: bool, arguments: dict) -> dict | None:
         bound = config.active()

@@ -5,19 +5,24 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent import futures
 from typing import Sequence
 
 import tensorflow as tf
 
+from official.core import callbacks
 from official.core import checks
 from official.core import experiment
 from official.core import gin_source
 from official.core import page
 from official.core import run_folder
+
+_POLL_SECONDS = 1.0
 
 
 class Suite(experiment.Experiment):
@@ -25,6 +30,8 @@ class Suite(experiment.Experiment):
 
     The folder of `<path>/<name>.gin` is `<run_dir>/<name>`. A finished one is not run again, so a
     suite that was stopped goes on. One that fails is named at the end, after the others have run.
+    A signal to end is passed on to the experiments that run, which save; the suite waits for them.
+    An experiment whose folder another process holds is waited for.
 
     Args:
       run_dir: see `Experiment`.
@@ -59,6 +66,9 @@ class Suite(experiment.Experiment):
                 raise FileNotFoundError(f'Suite.files: {path} does not exist.')
             self.files[name] = path
         checks.positive('Suite', at_once=at_once)
+        self._children: set[subprocess.Popen] = set()
+        self._lock = threading.Lock()  # Of the two that follow.
+        self._stopped: signal.Signals | None = None
         self.gin_params = tuple(gin_params)
         self.at_once = at_once
         self.title = title or os.path.basename(os.path.normpath(run_dir))
@@ -66,17 +76,56 @@ class Suite(experiment.Experiment):
     def train(self) -> None:
         missing = [name for name in self.files
                    if not run_folder.is_finished(os.path.join(self.run_dir, name))]
-        with futures.ThreadPoolExecutor(self.at_once) as pool:
+        with self._signals_passed_on(), futures.ThreadPoolExecutor(self.at_once) as pool:
             codes = list(pool.map(self._run, missing))
+        if self._stopped is not None:
+            with contextlib.suppress(OSError):  # After SIGHUP the terminal is gone.
+                print(f'Stopped by {self._stopped.name}; the same command goes on.',
+                      file=sys.stderr, flush=True)
+            raise SystemExit(128 + self._stopped)
         failed = [name for name, code in zip(missing, codes, strict=True) if code]
         if failed:
             raise RuntimeError(
                 f'{len(failed)} of {len(self.files)} experiments of the suite failed, and the '
                 f'others are done: {", ".join(failed)}.')
 
+    @contextlib.contextmanager
+    def _signals_passed_on(self):
+        """Sends the signals that ask this process to end to the experiments, too."""
+        def pass_on(number, frame):
+            del frame
+            with self._lock:
+                self._stopped = signal.Signals(number)
+                for child in self._children:
+                    child.send_signal(number)
+
+        previous = {}
+        if threading.current_thread() is threading.main_thread():
+            previous = {number: signal.signal(number, pass_on)
+                        for number in callbacks.signals_to_end()}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _wait_for(self, name: str, folder: str) -> None:
+        """Returns when no other process holds the folder of an experiment, or the suite ends."""
+        holder = run_folder.holder(folder)
+        if holder is not None:
+            print(f'{name}: {folder} is in use by another process ({holder}); waiting for it.',
+                  flush=True)
+        while self._stopped is None and run_folder.holder(folder) is not None:
+            time.sleep(_POLL_SECONDS)
+
     def _run(self, name: str) -> int:
         """Runs one experiment in a process of its own; returns its exit status."""
         folder = os.path.join(self.run_dir, name)
+        self._wait_for(name, folder)
+        if self._stopped is not None:
+            return 0
+        if run_folder.is_finished(folder):  # By the process that was waited for.
+            return 0
         number = list(self.files).index(name) + 1
         print(f'{name} ({number} of {len(self.files)})', flush=True)
         arguments = [
@@ -94,9 +143,17 @@ class Suite(experiment.Experiment):
                 os.makedirs(self.run_dir, exist_ok=True)
                 output = stack.enter_context(open(f'{folder}.log', 'w'))
             start = time.monotonic()
-            code = subprocess.run(
-                arguments, cwd=gin_source.ROOT, check=False, env=environment, stdout=output,
-                stderr=output).returncode
+            # In a process group of its own: a terminal's Ctrl-C would reach it twice.
+            with self._lock:
+                if self._stopped is not None:
+                    return 0
+                child = subprocess.Popen(
+                    arguments, cwd=gin_source.ROOT, env=environment, stdout=output, stderr=output,
+                    process_group=0)
+                self._children.add(child)
+            code = child.wait()
+            with self._lock:
+                self._children.discard(child)
         print(f'{name}: {time.monotonic() - start:.0f} s in all', flush=True)
         return code
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from official.core import checks
 from official.data import images
 from official.data import sampling
 
@@ -23,9 +24,12 @@ def load(data_dir: str | None = None) -> images.ImageArrays:
     """The digits; images are uint8 [n, 8, 8, 1], values 0 to 16 (`max_value` 16).
 
     Args:
-      data_dir: not used; every data source takes one.
+      data_dir: None; every data source takes one.
+
+    Raises:
+      ValueError: if there is a `data_dir`.
     """
-    del data_dir
+    checks.no_data_dir('digits.load', data_dir)
     from sklearn import datasets  # pylint: disable=g-import-not-at-top; takes 1.7 s
 
     bunch = datasets.load_digits()

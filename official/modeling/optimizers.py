@@ -1,4 +1,4 @@
-"""Keras optimizers whose update is one fused op a variable."""
+"""Keras optimizers whose update is one fused op per variable."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ from typing import Callable
 import tensorflow as tf
 
 from official.core import checks
+
+
+def _check_learning_rate(owner: str, learning_rate) -> None:
+    """Raises ValueError for a number that is no rate; a schedule has checked its own."""
+    schedule = tf.keras.optimizers.schedules.LearningRateSchedule
+    if not isinstance(learning_rate, schedule) and not tf.is_tensor(learning_rate):
+        checks.above_zero(owner, learning_rate=learning_rate)
 
 
 class FusedAdam(tf.keras.optimizers.Adam):
@@ -27,10 +34,19 @@ class FusedAdam(tf.keras.optimizers.Adam):
       clipnorm: clip each gradient to this norm.
       global_clipnorm: clip all gradients together to this norm.
       name: name of the optimizer.
+
+    Raises:
+      ValueError: if a number is out of its range: a rate, epsilon and a norm are above 0, a decay
+        lies in [0, 1).
     """
 
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-8,
                  clipnorm=None, global_clipnorm=None, name='Adam'):
+        _check_learning_rate('FusedAdam', learning_rate)
+        checks.share('FusedAdam', beta_1=beta_1, beta_2=beta_2)
+        checks.above_zero('FusedAdam', epsilon=epsilon, **{
+            key: norm for key, norm in dict(
+                clipnorm=clipnorm, global_clipnorm=global_clipnorm).items() if norm is not None})
         super().__init__(
             learning_rate=learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon,
             clipnorm=clipnorm, global_clipnorm=global_clipnorm, jit_compile=False, name=name)
@@ -61,7 +77,7 @@ class FusedAdam(tf.keras.optimizers.Adam):
 
 
 class CentredRMSProp(tf.keras.optimizers.RMSprop):
-    """Centred RMSProp (Graves 2013, Eqs. 38-41; Mnih et al. 2015), one op a variable.
+    """Centred RMSProp (Graves 2013, Eqs. 38-41; Mnih et al. 2015), one op per variable.
 
     g <- rho g + (1 - rho) d;  n <- rho n + (1 - rho) d^2;
     step = learning_rate d / sqrt(n - g^2 + epsilon), with d the gradient. The default epsilon
@@ -76,9 +92,16 @@ class CentredRMSProp(tf.keras.optimizers.RMSprop):
       rho: decay of both averages.
       epsilon: see above.
       name: name of the optimizer.
+
+    Raises:
+      ValueError: if a number is out of its range: a rate and epsilon are above 0, rho lies in
+        [0, 1).
     """
 
     def __init__(self, learning_rate=0.00025, rho=0.95, epsilon=0.01 / 32 ** 2, name='RMSprop'):
+        _check_learning_rate('CentredRMSProp', learning_rate)
+        checks.share('CentredRMSProp', rho=rho)
+        checks.above_zero('CentredRMSProp', epsilon=epsilon)
         super().__init__(learning_rate=learning_rate, rho=rho, epsilon=epsilon, centered=True,
                          jit_compile=False, name=name)
 
@@ -113,12 +136,12 @@ class CentredRMSProp(tf.keras.optimizers.RMSprop):
 
 
 def is_vector(variable: tf.Variable) -> bool:
-    """Whether a variable has at most one axis: biases, and gains and shifts of norms."""
+    """Returns True if a variable has at most one axis: biases, gains and shifts of norms."""
     return variable.shape.rank <= 1
 
 
 class MomentumSGD(tf.keras.optimizers.SGD):
-    """Gradient descent with momentum and coupled weight decay, one op a variable for the step.
+    """Gradient descent with momentum and coupled weight decay, one op per variable for the step.
 
     g <- g + weight_decay w;  v <- momentum v + g;  w <- w - learning_rate v.
 
@@ -139,13 +162,17 @@ class MomentumSGD(tf.keras.optimizers.SGD):
       name: name of the optimizer.
 
     Raises:
-      ValueError: if `momentum` or `weight_decay` is out of its range.
+      ValueError: if a number is out of its range: a rate and a norm are above 0, `weight_decay`
+        is at least 0.
     """
 
     def __init__(self, learning_rate=0.01, momentum=0.9, weight_decay=0.0,
                  exclude: Callable[[tf.Variable], bool] = is_vector, global_clipnorm=None,
                  name='MomentumSGD'):
+        _check_learning_rate('MomentumSGD', learning_rate)
         checks.within('MomentumSGD', 0, 1, momentum=momentum)
+        if global_clipnorm is not None:
+            checks.above_zero('MomentumSGD', global_clipnorm=global_clipnorm)
         checks.within('MomentumSGD', 0, float('inf'), weight_decay=weight_decay)
         super().__init__(learning_rate=learning_rate, momentum=momentum,
                          global_clipnorm=global_clipnorm, jit_compile=False, name=name)

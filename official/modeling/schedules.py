@@ -6,6 +6,8 @@ from typing import Sequence
 
 import tensorflow as tf
 
+from official.core import checks
+
 
 class ConstantThenLinear(tf.keras.optimizers.schedules.LearningRateSchedule):
     """A constant rate, then a straight line to zero at the last step.
@@ -19,10 +21,11 @@ class ConstantThenLinear(tf.keras.optimizers.schedules.LearningRateSchedule):
       decay_end: step at which it reaches zero; it stays zero after.
 
     Raises:
-      ValueError: if 0 <= decay_start < decay_end does not hold.
+      ValueError: if 0 <= decay_start < decay_end does not hold, or the rate is not above 0.
     """
 
     def __init__(self, learning_rate: float, decay_start: int, decay_end: int):
+        checks.above_zero('ConstantThenLinear', learning_rate=learning_rate)
         if not 0 <= decay_start < decay_end:
             raise ValueError(
                 f'decay_start = {decay_start} must lie in [0, decay_end = {decay_end}).')
@@ -55,14 +58,12 @@ class StepDecay(tf.keras.optimizers.schedules.LearningRateSchedule):
       factor: of one rate to the next.
 
     Raises:
-      ValueError: if `every_steps` or `factor` is not positive.
+      ValueError: if the rate, `every_steps` or `factor` is not above 0.
     """
 
     def __init__(self, learning_rate: float, every_steps: int, factor: float = 0.5):
-        if every_steps < 1:
-            raise ValueError(f'every_steps = {every_steps} must be at least 1.')
-        if factor <= 0:
-            raise ValueError(f'factor = {factor} must be positive.')
+        checks.positive('StepDecay', every_steps=every_steps)
+        checks.above_zero('StepDecay', learning_rate=learning_rate, factor=factor)
         self.learning_rate = learning_rate
         self.every_steps = every_steps
         self.factor = factor
@@ -94,8 +95,8 @@ class WarmupThenSteps(tf.keras.optimizers.schedules.LearningRateSchedule):
       factor: of one rate to the next.
 
     Raises:
-      ValueError: if the steps are not ascending, the warm-up being the first, or `factor` is not
-        positive.
+      ValueError: if the steps are not ascending, the warm-up being the first, or the rate or
+        `factor` is not above 0.
     """
 
     def __init__(self, learning_rate: float, warmup_steps: int, decay_steps: Sequence[int],
@@ -106,8 +107,7 @@ class WarmupThenSteps(tf.keras.optimizers.schedules.LearningRateSchedule):
             raise ValueError(
                 f'warmup_steps = {warmup_steps} and decay_steps = {decay_steps} must be ascending, '
                 'from 0 on.')
-        if factor <= 0:
-            raise ValueError(f'factor = {factor} must be positive.')
+        checks.above_zero('WarmupThenSteps', learning_rate=learning_rate, factor=factor)
         self.learning_rate = learning_rate
         self.warmup_steps = warmup_steps
         self.decay_steps = decay_steps

@@ -26,7 +26,7 @@ class DqnExperiment(play.AgentExperiment):
     Args:
       run_dir: see `Experiment`.
       seed: see `Experiment`.
-      data_dir: without meaning; the games come with packages.
+      data_dir: None; the games come with packages.
       strategy: one device, or several between which minibatches are divided.
       environment: makes a `GameEnvironment`, called with num_games=, seed= and, to evaluate, more.
       q_network: called as q_network(num_actions=, seed=), gives a Keras model.

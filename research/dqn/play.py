@@ -11,6 +11,7 @@ import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
 from official.core import checkpoints
+from official.core import checks
 from official.core import history
 from official.core import model_experiment
 from research.dqn import agent as dqn_agent
@@ -27,7 +28,7 @@ class AgentExperiment(model_experiment.ModelExperiment):
     Args:
       run_dir: see `Experiment`.
       seed: see `Experiment`.
-      data_dir: without meaning; the games come with packages.
+      data_dir: None; the games come with packages.
       strategy: see `Experiment`.
       environment: makes a `GameEnvironment`, called with num_games=, seed= and, to evaluate, more.
       q_network: called as q_network(num_actions=, seed=), gives a Keras model.
@@ -53,6 +54,7 @@ class AgentExperiment(model_experiment.ModelExperiment):
             optimizer: Callable, agent: Callable = dqn_agent.DqnAgent, num_games: int,
             final_evaluation: dqn_evaluation.Evaluation, report_best: bool,
             random_hertz: tuple[int, ...], bfloat16: bool, reporter: Callable | None, title: str):
+        checks.no_data_dir('a game', data_dir)
         super().__init__(
             run_dir, seed, data_dir, strategy, signatures=export.signatures, reporter=reporter,
             reference=None, title=title)

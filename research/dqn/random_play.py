@@ -28,7 +28,7 @@ class RandomPlay(experiment.Experiment):
     Args:
       run_dir: see `Experiment`.
       seed: of the games and the actions.
-      data_dir: without meaning.
+      data_dir: None; the games come with packages.
       strategy: without meaning.
       environment: makes a `GameEnvironment`, called with game=, num_games=, seed= and more.
       game: called as game(name, seed=), gives a game.
@@ -41,6 +41,7 @@ class RandomPlay(experiment.Experiment):
                  strategy: tf.distribute.Strategy | None = None, *, environment: Callable,
                  game: Callable, games: Sequence[str] = games_lib.GAMES,
                  hertz: Sequence[int] = (10, 60), episodes: int = 30):
+        checks.no_data_dir('a game', data_dir)
         super().__init__(run_dir, seed, data_dir, strategy or tf.distribute.get_strategy())
         for name in games:
             games_lib.check_game(name)

@@ -30,7 +30,7 @@ class ReverbActor(experiment.Experiment):
     Args:
       run_dir: see `Experiment`.
       seed: of the games and the exploration; each actor has its own.
-      data_dir: without meaning; the games come with packages.
+      data_dir: None; the games come with packages.
       strategy: without meaning.
       environment: makes a `GameEnvironment`, called with num_games= and seed=.
       q_network: called as q_network(num_actions=, seed=), gives a Keras model as the learner's.
@@ -62,6 +62,7 @@ class ReverbActor(experiment.Experiment):
             log_every_agent_steps: int = 50_000,
             connect_seconds: float = 20,
             reconnect_seconds: float = 600):
+        checks.no_data_dir('a game', data_dir)
         super().__init__(run_dir, seed, data_dir, strategy)
         checks.positive(
             'ReverbActor', num_games=num_games, pull_every_agent_steps=pull_every_agent_steps,

@@ -2,6 +2,7 @@ import json
 import os
 import re
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -50,6 +51,8 @@ def _refused(folder, *flags):
      'train_and_evaluate|export|report>'),
     ([], '--gin_file is needed, as in --gin_file=gin_configs/ladder/digits_100.gin.'),
     (['toy.gin'], "'toy.gin' is no flag; did you mean --gin_file=toy.gin?"),
+    (['--flagfile=missing'], "--flagfile names a file that cannot be read: No such file or "
+     "directory: 'missing'."),
 ])
 def test_mistyped_flags(tmp_path, flags, expected):
     assert _refused(tmp_path, *flags) == (expected, 2)
@@ -66,6 +69,43 @@ def test_bad_input_is_refused_before_tensorflow_is_imported(tmp_path):
     assert code == 1
     assert sentence.startswith('thesis is not empty and not a run folder')
     assert os.listdir(tmp_path / 'thesis') == ['chapter.txt']
+
+
+def test_a_removed_folder(tmp_path):
+    gone = tmp_path / 'gone'
+    gone.mkdir()
+    path = os.pathsep.join([gin_source.ROOT, *filter(None, sys.path)])
+    process = subprocess.Popen(
+        ['sh', '-c', f'cd {gone} && rmdir {gone} && exec {sys.executable} -P -m official.launch '
+         '--gin_file=x.gin'], stderr=subprocess.PIPE, text=True,
+        env={**os.environ, 'PYTHONPATH': path})
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (
+        1, 'error: The current folder was removed; change to one that exists.\n')
+
+
+def test_flags_that_change_nothing(tmp_path):
+    with pytest.raises(ValueError, match='^--tpu=x needs --strategy=tpu, not one_device.$'):
+        _launch(tmp_path, tpu='x')
+    with pytest.raises(ValueError, match='^--wait_minutes=5 needs --strategy=multi_worker, not on'):
+        _launch(tmp_path, wait_minutes=5.0)
+
+
+def test_seeds_beyond_the_largest(tmp_path):
+    text = 'runner.Run.num_seeds = 2\n'
+    with pytest.raises(ValueError, match='^--seed=4294967295 is too large for the 2 seeds of Run.'):
+        _launch(tmp_path, text, seed=2 ** 32 - 1)
+    assert not (tmp_path / 'run').exists()
+    assert _launch(tmp_path, text, seed=2 ** 32 - 2)['seeds'] == [2 ** 32 - 2, 2 ** 32 - 1]
+
+
+def test_a_data_folder_that_nobody_reads(tmp_path):
+    """The built-in digits would be trained on, and the result look like success."""
+    params = ('KerasExperiment.train_steps=2', 'KerasExperiment.baseline=None')
+    with pytest.raises(ValueError, match=(
+            f'^--data_dir={tmp_path} would be ignored: digits.load reads no folder.')):
+        launch.launch('gin_configs/ladder/digits_100.gin', params, data_dir=str(tmp_path),
+                      model_dir=str(tmp_path / 'run'))
 
 
 def test_the_real_main(tmp_path):
@@ -125,7 +165,7 @@ def _main(monkeypatch, tmp_path):
     class Values:
         gin_file, gin_param, mode = toy.write_gin(tmp_path), [], 'train'
         model_dir, data_dir, seed = str(tmp_path / 'run'), None, 0
-        strategy, tpu = 'one_device', None
+        strategy, tpu, wait_minutes = 'one_device', None, None
 
     monkeypatch.setattr(launch.flags, 'FLAGS', Values)
     launch.main([])
@@ -203,6 +243,41 @@ def test_two_workers_and_one_chief(tmp_path):
     assert 'test error 1.00 %' in outputs[0][0] and 'test error' not in outputs[1][0]
     for i, (_, err) in enumerate(outputs):
         assert re.search(f'worker {i} is one of 2 workers; waiting for all of them', err)
+
+
+def _start_first_worker(tmp_path, *flags):
+    """Starts worker 0 of two; worker 1 never comes. Returns it and both addresses."""
+    toy.write_gin(tmp_path)
+    addresses = [f'localhost:{port}' for port in _free_ports(2)]
+    task = {'cluster': {'worker': addresses}, 'task': {'type': 'worker', 'index': 0}}
+    return _start(tmp_path, '--gin_file=toy.gin', '--model_dir=run', '--strategy=multi_worker',
+                  *flags, TF_CONFIG=json.dumps(task)), addresses
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_ends_the_wait_for_a_worker(tmp_path, number):
+    worker, _ = _start_first_worker(tmp_path)
+    try:
+        while 'waiting for all of them' not in (line := worker.stderr.readline()):
+            assert line, 'it ended by itself'
+        worker.send_signal(number)
+        _, err = worker.communicate(timeout=20)
+    finally:
+        worker.kill()
+    if number == signal.SIGINT:
+        assert worker.returncode == 130
+        assert err == 'error: Interrupted; the same command goes on from the last checkpoint.\n'
+    else:
+        assert worker.returncode == -signal.SIGTERM
+
+
+def test_a_worker_that_never_comes_is_named(tmp_path):
+    worker, addresses = _start_first_worker(tmp_path, '--wait_minutes=0.01')
+    _, err = worker.communicate(timeout=60)
+    assert worker.returncode == 1
+    assert err.splitlines()[-1] == (
+        f'error: worker 0: worker 1 ({addresses[1]}) did not come within 0.01 minutes; start every '
+        'worker of TF_CONFIG, or allow more with --wait_minutes.')
 
 
 if __name__ == '__main__':

@@ -63,6 +63,7 @@ def test_list_from_another_folder_through_a_link(repository, tmp_path):
         'gin_configs/ladder/digits_100.gin?',
     ),
     (('list', 'all'), 'list takes no arguments'),
+    (('train', '--flagfile=missing'), '--flagfile=missing names no file'),
 ])  # fmt: skip
 def test_mistake_is_answered_before_an_environment_is_made(repository, arguments, says):
     status, output, errors = repository.run(*arguments)
@@ -84,7 +85,7 @@ def test_flags_are_those_of_the_launcher():
 
 def test_flags_of_absl_and_values_that_stand_apart():
     apart = ['-v', '1', '--gin_param', '-x']
-    garden.check_flags([*apart, '--nopdb', '--alsologtostderr', '--flagfile=f'])
+    garden.check_flags([*apart, '--nopdb', '--alsologtostderr', f'--flagfile={__file__}'])
 
 
 # Which Python.
@@ -148,6 +149,25 @@ def test_arboretum_venv_that_is_none(repository, tmp_path):
 
 
 # What is called.
+
+
+def test_gin_file_of_the_project_from_another_folder(ready, tmp_path):
+    status, output, errors = ready.run('train', GIN, cwd=tmp_path)
+    assert (status, errors) == (0, '')
+    assert output.splitlines()[0] == f'launch|--mode=train_and_evaluate|{GIN}'
+
+
+def test_a_removed_folder(repository, tmp_path):
+    gone = tmp_path / 'gone'
+    gone.mkdir()
+    result = subprocess.run(
+        ['/bin/sh', '-c', f'cd {gone} && /bin/rmdir {gone} && exec {repository.root}/garden list'],
+        env=repository.environ(), capture_output=True, text=True,
+    )
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1] == (
+        'garden: the current folder was removed; change to one that exists'
+    )
 
 
 @pytest.mark.parametrize('verb, mode', [

@@ -10,6 +10,7 @@ import os
 
 import numpy as np
 
+from official.core import checks
 from research.geometric.datasets import edges
 from research.geometric.graph import Graph
 
@@ -34,11 +35,14 @@ def load(data_dir: str | os.PathLike | None = None, communities: bool = False,
     paper has no such split.
 
     Args:
-      data_dir: not used; every data source takes one.
+      data_dir: None; every data source takes one.
       communities: label the four communities, not the two clubs that came of it.
       sparse: give `x` as a sparse matrix.
+
+    Raises:
+      ValueError: if there is a `data_dir`.
     """
-    del data_dir
+    checks.no_data_dir('karate.load', data_dir)
     import networkx  # pylint: disable=g-import-not-at-top
     import scipy.sparse  # pylint: disable=g-import-not-at-top
 

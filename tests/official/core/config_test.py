@@ -224,5 +224,14 @@ def test_the_name_of_a_configuration(tmp_path):
     assert config.read(toy.write_gin(folder, name='digits_100.gin')).name == 'ladder/digits_100'
 
 
+def test_a_value_of_another_type_than_the_parameter(tmp_path):
+    assert _message(tmp_path, "runner.Run.deterministic = 'no'\n") == (
+        "toy.gin:8: runner.Run.deterministic = 'no' must be True or False.")
+    assert _message(tmp_path, "count = 'three'\nrunner.Run.num_seeds = %count\n") == (
+        'toy.gin:9: runner.Run.num_seeds = %count must be a whole number.')
+    assert _message(tmp_path, params=("Run.num_seeds=2.0",)) == (
+        '--gin_param=Run.num_seeds=2.0: runner.Run.num_seeds = 2.0 must be a whole number.')
+
+
 if __name__ == '__main__':
     raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -91,7 +91,7 @@ def test_the_chief_of_a_cluster(monkeypatch, kind, index, cluster, expected):
 
 @pytest.mark.parametrize('text, expected', [
     (None, r'--strategy=multi_worker needs the variable TF_CONFIG, as in \{"cluster": '),
-    ('{"cluster": ', r'TF_CONFIG=\{"cluster":  is no JSON'),
+    ('{"cluster": ', r'TF_CONFIG=\{"cluster":  is not valid JSON'),
     ('{"cluster": {"worker": ["a:1"]}}', r'TF_CONFIG=.* lacks a part of \{"cluster"'),
     ('[1]', r'TF_CONFIG=\[1\] lacks a part of'),
     ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
@@ -120,6 +120,37 @@ def test_no_tpu(monkeypatch):
         with pytest.raises(ConnectionError, match=f'^No TPU answers at --tpu=grpc://{address}, '
                                                   f'address {address}: .*refused'):
             distribution.make_strategy('tpu', f'grpc://{address}')
+
+
+@pytest.mark.parametrize('addresses', ['host:1234', ['a'], ['a:0'], ['a:1', 5], {'a:1': 1}, []])
+def test_addresses_that_are_none(monkeypatch, addresses):
+    _tf_config(monkeypatch, 'worker', 0, {'worker': addresses})
+    with pytest.raises(ValueError, match=(
+            "'worker' is .*, not a list of addresses, as in|has no worker 0 that trains")):
+        distribution.check('multi_worker')
+
+
+def test_the_time_to_wait(monkeypatch):
+    with pytest.raises(ValueError, match='^--wait_minutes=5 needs --strategy=multi_worker, not mi'):
+        distribution.check('mirrored', wait_minutes=5)
+    _tf_config(monkeypatch, 'worker', 0)
+    distribution.check('multi_worker', wait_minutes=0.5)
+    for minutes in (0, -1, float('nan')):
+        with pytest.raises(ValueError, match='wait_minutes = .* must be a finite number above 0'):
+            distribution.check('multi_worker', wait_minutes=minutes)
+
+
+def test_a_lost_worker_is_named(monkeypatch):
+    _tf_config(monkeypatch, 'worker', 0)
+    error = tf.errors.UnavailableError(
+        None, None, 'Collective ops is aborted by: Connection reset by peer\nAdditional GRPC error '
+        'information from remote target /job:worker/replica:0/task:1 while calling RecvBuf')
+    assert distribution.lost_worker(error) == (
+        'worker 0: the connection to worker 1 (localhost:2222) was lost; start every worker again, '
+        'and all go on from the last checkpoint.')
+    unnamed = tf.errors.AbortedError(None, None, 'The collective was aborted')
+    assert 'the connection to another worker was lost' in distribution.lost_worker(unnamed)
+    assert distribution.lost_worker(tf.errors.InvalidArgumentError(None, None, 'a bug')) is None
 
 
 if __name__ == '__main__':

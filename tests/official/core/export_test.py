@@ -52,5 +52,21 @@ def test_an_export_that_fails_leaves_the_old_one(tmp_path):
     assert loaded(x=tf.constant([1.0]))['y'].numpy().tolist() == [2.0]
 
 
+def test_a_full_disk_leaves_the_older_one(tmp_path, monkeypatch):
+    model = Scale(2.0)
+    specs = {'predict': (lambda x: {'y': model(x)}, [tf.TensorSpec([None], name='x')])}
+    path = export.save(model, specs, str(tmp_path / 'saved_model'))
+    before = sorted(os.listdir(path))
+
+    def full(archive, folder):
+        os.makedirs(folder)
+        raise tf.errors.ResourceExhaustedError(None, None, 'variables; No space left on device')
+
+    monkeypatch.setattr(tf.keras.export.ExportArchive, 'write_out', full)
+    with pytest.raises(OSError, match=f'^{path} cannot be written: the disk is full, .* are free'):
+        export.save(model, specs, path)
+    assert os.listdir(tmp_path) == ['saved_model'] and sorted(os.listdir(path)) == before
+
+
 if __name__ == '__main__':
     raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -202,5 +202,24 @@ def test_reading_imports_nothing_that_the_file_names(tmp_path):
     assert done.stdout.strip() == '[]'
 
 
+@pytest.mark.parametrize('text, expected', [
+    ('toy.Toy.bias = 1e999\n', 'toy.gin:8: toy.Toy.bias = inf is not a finite number.'),
+    ('toy.Model.layers = (1, [-1e999])\n',
+     'toy.gin:8: toy.Model.layers = -inf is not a finite number.'),
+    ('rate = 1e999\n', 'toy.gin:8: rate = inf is not a finite number.'),
+    (f'toy.Model.units = 1\ntoy.Model.layers = {"(" * 3000}{")" * 3000}\n',
+     'toy.gin:9: brackets are nested too deeply to be read.'),
+])
+def test_values_that_cannot_be_written_again(tmp_path, text, expected):
+    assert _message(tmp_path, text) == expected
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path):
+    path = tmp_path / 'x.gin'
+    path.write_text(toy.GIN, encoding='utf-8-sig')
+    source = gin_source.read(str(path))
+    assert source.head[0] == '# A toy, to be run in no time.' and len(source.bindings) == 2
+
+
 if __name__ == '__main__':
     raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,6 +1,7 @@
 import sys
 
 import pytest
+import tensorflow as tf
 from tensorboard.backend.event_processing import event_accumulator
 
 from official.core import history
@@ -27,6 +28,30 @@ def test_rows_are_kept_cut_at_a_resume_and_seen_by_tensorboard(tmp_path):
 def test_who_is_not_the_chief_writes_nothing(tmp_path):
     history.History(str(tmp_path), last_step=0, write=False).add(1, {'loss': 1.0})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_damaged_files_are_named(tmp_path):
+    path = tmp_path / 'history.jsonl'
+    for content, expected in ((b'\xff\n', 'is damaged: it is not a text in UTF-8'),
+                              (b'{"step": 1}\n[]\n', 'line 2, is not a JSON object')):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=f'history.jsonl.*{expected}'):
+            history.read(str(tmp_path))
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ValueError, match='history.jsonl is damaged: it is a folder, not a file'):
+        history.read(str(tmp_path))
+
+
+def test_a_full_disk(tmp_path, monkeypatch):
+    rows = history.History(str(tmp_path), last_step=0)
+
+    def full(*args, **kwargs):
+        raise tf.errors.ResourceExhaustedError(None, None, 'No space left on device')
+
+    monkeypatch.setattr(tf.io.gfile.GFile, 'write', full)
+    with pytest.raises(OSError, match='history.jsonl cannot be written: the disk is full'):
+        rows.add(10, {'loss': 1.0})
 
 
 if __name__ == '__main__':

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official.core import callbacks
 from tests import conformance
 from tests.official.core import toy_model
 
@@ -248,6 +249,106 @@ def test_reporting_the_best_before_any_interval_was_evaluated(tmp_path):
 def test_evaluate_before_training(tmp_path):
     with pytest.raises(FileNotFoundError, match='has no checkpoint: train first'):
         toy_model.make(str(tmp_path)).evaluate()
+
+
+@pytest.mark.parametrize('argument, value, expected', [
+    ('train_steps', True, 'KerasExperiment.train_steps = True must be a whole number'),
+    ('train_steps', 2.5, 'KerasExperiment.train_steps = 2.5 must be a whole number'),
+    ('bfloat16', 'False', "KerasExperiment.bfloat16 = 'False' must be True or False"),
+    ('jit_compile', 0, 'KerasExperiment.jit_compile = 0 must be True or False'),
+    ('calibrate', None, 'KerasExperiment.calibrate = None must be True or False'),
+    ('report_best', 'no', "KerasExperiment.report_best = 'no' must be True or False"),
+    ('average_decay', 1.0, r'KerasExperiment.average_decay = 1.0 is outside \[0, 1\)'),
+    ('average_decay', float('nan'), 'KerasExperiment.average_decay = nan is outside'),
+    ('average_start_step', -1, 'KerasExperiment.average_start_step = -1 must be'),
+    ('patience_steps', 0, 'KerasExperiment.patience_steps = 0 must be'),
+    ('reference', 'Table 1', "KerasExperiment.reference = 'Table 1' must be a dict"),
+    ('signatures', 'x', "KerasExperiment.signatures = 'x' must be a class or a function"),
+    ('reporter', 5, 'KerasExperiment.reporter = 5 must be a class or a function'),
+    ('evaluator', (), r'KerasExperiment.evaluator = \(\) must be a class or a function'),
+    ('data', None, 'KerasExperiment.data = None must be a class or a function'),
+    ('model', toy_model.Line(), r'KerasExperiment.model is a Line already, .*@module.Line without '
+     r'\(\)'),
+])
+def test_arguments_of_another_kind(tmp_path, argument, value, expected):
+    with pytest.raises(ValueError, match='^' + expected):
+        toy_model.make(str(tmp_path), **{argument: value})
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize('rate', [0.0, -0.1, float('nan'), float('inf')])
+def test_learning_rates_of_keras_optimizers(tmp_path, rate):
+    with pytest.raises(ValueError, match=f'^SGD.learning_rate = {rate:g} must be a finite number'):
+        toy_model.make(str(tmp_path), optimizer=lambda: tf.keras.optimizers.SGD(rate))
+
+
+@pytest.mark.parametrize('outputs', [9, 11])
+def test_a_classifier_has_one_output_per_class(tmp_path, outputs):
+    """More outputs would be drawn as no class after the training, fewer be labels beyond all."""
+    class Classifier(toy_model.Line):
+        num_classes = outputs
+
+    class Digits(toy_model.Ones):
+        class_names = tuple('0123456789')
+
+    def make():
+        return toy_model.make(str(tmp_path), model=lambda seed: Classifier(seed), data=Digits)
+
+    with pytest.raises(ValueError, match=(
+            f'^Classifier has {outputs} outputs, one per class, and the data have 10 classes.$')):
+        make()
+    Classifier.num_classes = 10
+    make()
+
+
+def test_the_examples_of_model_and_data_have_one_shape(tmp_path):
+    class Wide(toy_model.Ones):
+        input_shape = (65,)
+
+    with pytest.raises(ValueError, match=(
+            r'^Line takes examples of shape \(\), and the data have \(65,\).$')):
+        toy_model.make(str(tmp_path), data=Wide)
+
+
+@pytest.mark.parametrize('number', [signal.SIGHUP, signal.SIGQUIT, signal.SIGINT])
+def test_every_signal_to_end_saves(tmp_path, capsys, number):
+    experiment = toy_model.make(str(tmp_path))
+    update = experiment.model.train_step
+
+    def train_step(data):
+        tf.py_function(lambda step: os.kill(os.getpid(), number) if step == 5 else None,
+                       [experiment.model.global_step], [])
+        return update(data)
+
+    experiment.model.train_step = train_step
+    with pytest.raises(SystemExit) as stopped:
+        experiment.train()
+    assert stopped.value.code == 128 + number
+    assert f'Stopped by {number.name} at step 6;' in capsys.readouterr().err
+    assert experiment._checkpoints.steps() == [6]
+
+
+def test_a_signal_that_is_ignored_stays_ignored():
+    """As SIGHUP is under `nohup`."""
+    previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert signal.SIGHUP not in callbacks.signals_to_end()
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+    assert signal.SIGHUP in callbacks.signals_to_end()
+
+
+def test_pictures_that_fail_end_no_run_and_are_named_in_the_report(tmp_path):
+    def reporter(model, data, key):
+        raise OSError('play.gif: 60.0 frames per second')
+
+    experiment = toy_model.make(str(tmp_path), reporter=reporter)
+    experiment.train()
+    experiment.evaluate()
+    with open(experiment.report()) as f:
+        text = f.read()
+    assert 'The pictures of the reporter could not be drawn: OSError: play.gif: 60.0 frames' in text
+    assert 'Curves' in text
 
 
 if __name__ == '__main__':

@@ -14,6 +14,7 @@ import pytest
 from official.core import figures
 from official.core import page
 from official.core import report
+from official.core import run_folder
 
 
 class Parsed(html.parser.HTMLParser):
@@ -325,7 +326,7 @@ def test_what_is_missing_or_damaged_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='has no history.jsonl: train the run'):
         report.run_report(run_dir, 'x')
     (tmp_path / 'result.json').write_text('{"step": ')
-    with pytest.raises(ValueError, match='result.json is not valid JSON: line 1'):
+    with pytest.raises(ValueError, match='result.json is damaged: it is not valid JSON'):
         report.run_report(run_dir, 'x')
     write_run(tmp_path, confusion_matrix=[[1, 2]])
     with pytest.raises(ValueError, match='result.json is not the result of a run: .*confusion'):
@@ -333,6 +334,45 @@ def test_what_is_missing_or_damaged_is_named(tmp_path):
     os.remove(tmp_path / 'result.json')
     with pytest.raises(FileNotFoundError, match='result.json does not exist: evaluate the run'):
         report.run_report(run_dir, 'x')
+
+
+def test_losses_that_no_axis_spans_end_no_report(tmp_path):
+    run_dir = write_run(tmp_path)
+    path = tmp_path / 'history.jsonl'
+    path.write_text(path.read_text().replace('"loss": 0.5', '"loss": -1e308').replace(
+        '"loss": 1.0', '"loss": 1e308'))
+    words = parsed(run_dir).words
+    assert 'Curves' in words and 'Not drawn' not in words
+
+
+def test_a_chart_that_fails_is_named_and_the_rest_is_there(tmp_path, monkeypatch):
+    def fails(*args, **kwargs):
+        raise ZeroDivisionError('no scale')
+
+    monkeypatch.setattr(figures, 'curves', fails)
+    words = parsed(write_run(tmp_path)).words
+    assert 'The curves could not be drawn: ZeroDivisionError: no scale' in words
+    assert '1.25 %' in words and 'Confusion matrix' in words
+
+
+def test_the_result_of_another_run_is_refused(tmp_path):
+    run_dir = str(tmp_path / 'run')
+    with run_folder.claim(run_dir, run_folder.Identity(5, False, {'a': '1'})):
+        write_run(run_dir, run=run_folder.name_of(run_dir))
+        report.run_report(run_dir, 'x')
+        write_run(run_dir, run='seed 5, 0123456789ab')
+        with pytest.raises(ValueError, match=r'result.json belongs to another run \(seed 5, 01234'):
+            report.run_report(run_dir, 'x')
+
+
+def test_pages_are_as_wide_as_a_telephone():
+    """Only what scrolls by itself, the tables, may refuse to break its lines."""
+    rules = re.findall(r'([^{}]+){([^{}]*)}', page._STYLE)
+    wide = {selector.strip() for selector, body in rules if re.search('white-space: nowrap', body)}
+    assert wide == {'.confusion th'}
+    # Titles of sections are whole in the list of links where they fit, and break where not.
+    links, = (body for selector, body in rules if selector.strip() == 'nav a')
+    assert 'display: inline-block' in links
 
 
 if __name__ == '__main__':

@@ -109,6 +109,15 @@ def test_files_in_the_way(tmp_path):
     assert file.read_text() == 'precious'
 
 
+def test_a_link_that_leads_nowhere(tmp_path):
+    link = tmp_path / 'link'
+    link.symlink_to(tmp_path / 'gone')
+    for run_dir in (str(link), str(link / 'x')):
+        _refused(run_dir, _ONE, FileExistsError,
+                 f'{run_dir} cannot be a run folder: {link} is a link to {tmp_path}/gone, which '
+                 f'does not exist.')
+
+
 def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
     # Root may write everywhere, so access is what is asked, and /proc is where even root may not.
     monkeypatch.setattr(os, 'access', lambda path, mode: False)
@@ -124,11 +133,16 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
 def test_a_damaged_run_json(tmp_path):
     run_dir = _worked_in(str(tmp_path / 'x'))
     path = os.path.join(run_dir, 'run.json')
-    for text, reason in (('{"seed": 0, "bi', 'is damaged: it is no JSON'),
-                         ('[1]', 'is damaged: it holds no JSON object')):
+    for text, reason in (('{"seed": 0, "bi', 'is damaged: it is not valid JSON'),
+                         ('[1]', 'is damaged: it does not hold a JSON object'),
+                         ('{"seed": 0, "bindings": null}', 'is damaged: "bindings" is None, not'),
+                         ('{"seed": 0}', 'is damaged: "bindings" is None, not an object')):
         with open(path, 'w') as f:
             f.write(text)
         _refused(run_dir, _ONE, ValueError, f'{path} {reason}')
+    os.remove(path)
+    os.mkdir(path)
+    _refused(run_dir, _ONE, ValueError, f'{path} is damaged: it is a folder, not a file.')
 
 
 def test_nothing_to_go_on_with(tmp_path):
@@ -152,6 +166,7 @@ def test_one_process_at_a_time(tmp_path):
     with run_folder.claim(run_dir, _ONE):
         process = context.Process(target=_try_to_claim, args=(run_dir, answers))
         process.start()
+        assert run_folder.holder(run_dir) == str(os.getpid())
         assert answers.get(timeout=20) == (
             f'{run_dir} is in use by another process ({os.getpid()}); wait for it. Choose another '
             f'--model_dir.')
@@ -160,6 +175,7 @@ def test_one_process_at_a_time(tmp_path):
     process.start()
     assert answers.get(timeout=20) == 'claimed'
     process.join()
+    assert run_folder.holder(run_dir) is None
 
 
 def test_a_worker_that_is_not_the_chief_leaves_the_folder_alone(tmp_path):
@@ -177,6 +193,41 @@ def test_finished(tmp_path):
     with run_folder.claim(run_dir, _ONE):
         assert run_folder.is_finished(run_dir)
     assert not run_folder.is_finished(str(tmp_path / 'nowhere'))
+
+
+def test_what_was_half_written_is_removed_at_the_next_start(tmp_path):
+    run_dir = _worked_in(str(tmp_path / 'x'))
+    for folder in ('checkpoints', os.path.join('baseline', 'checkpoints'), ''):
+        partial = os.path.join(run_dir, folder, '00000020.partial')
+        os.makedirs(partial)
+        with open(os.path.join(partial, 'weights.data'), 'w') as f:
+            f.write('half')
+    with open(os.path.join(run_dir, 'result.json.partial'), 'w') as f:
+        f.write('{')
+    with run_folder.claim(run_dir, _ONE):
+        left = [name for _, folders, names in os.walk(run_dir) for name in [*folders, *names]]
+    assert not [name for name in left if name.endswith('.partial')]
+    assert open(os.path.join(run_dir, 'checkpoints', 'weights')).read() == 'precious'
+
+
+def test_parts_name_their_run(tmp_path):
+    identities = {
+        'one': _ONE, 'moved': _ONE, 'seed': _identity(seed=1), 'other': _identity(units='4')}
+    names = {}
+    for folder, identity in identities.items():
+        with run_folder.claim(str(tmp_path / folder), identity):
+            names[folder] = run_folder.name_of(str(tmp_path / folder))
+    assert names['one'] == names['moved'] and re.fullmatch('seed 0, [0-9a-f]{12}', names['one'])
+    assert len(set(names.values())) == 3
+    # A baseline is a part with checkpoints of its own.
+    baseline = run_folder.name_of(str(tmp_path / 'one' / 'baseline'))
+    assert baseline == names['one'] + ', baseline'
+    assert run_folder.name_of(str(tmp_path)) is None
+    run_folder.check_part('p', names['one'], str(tmp_path / 'moved'))
+    run_folder.check_part('p', None, str(tmp_path / 'one'))  # Of before parts had names.
+    run_folder.check_part('p', names['one'], str(tmp_path))  # Without the launcher.
+    with pytest.raises(ValueError, match=r'^p belongs to another run \(seed 1, .*not to that of '):
+        run_folder.check_part('p', names['seed'], str(tmp_path / 'one'))
 
 
 if __name__ == '__main__':

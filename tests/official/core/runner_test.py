@@ -159,10 +159,12 @@ def test_another_experiments_folder_is_left_alone(tmp_path):
     assert before == {name: (tmp_path / 'run' / name).read_text() for name in before}
 
 
-def test_the_number_of_seeds_is_checked():
-    for number in (0, -1, 2.5, 'two'):
-        with pytest.raises(ValueError, match='Run.num_seeds = .* must be a positive integer'):
-            runner.Run(toy.Toy, num_seeds=number)
+@pytest.mark.parametrize('argument, value', [
+    *(('num_seeds', number) for number in (0, -1, 2.5, 'two', True)),
+    ('deterministic', 'no'), ('deterministic', 1), ('experiment', 'toy.Toy')])
+def test_arguments_are_checked(argument, value):
+    with pytest.raises(ValueError, match=f'^Run.{argument} = {value!r} must be '):
+        runner.Run(**{'experiment': toy.Toy, argument: value})
 
 
 def test_without_gin(tmp_path):
@@ -172,6 +174,19 @@ def test_without_gin(tmp_path):
     result = runner.Run(experiment)('train_and_evaluate', str(tmp_path / 'run'), seed=1)
     assert result['test_error_percent'] == 11.0
     assert run_folder.is_finished(str(tmp_path / 'run'))
+
+
+def test_the_report_of_the_seeds_together_is_made_again(tmp_path, monkeypatch):
+    run, run_dir = _run(tmp_path, 'runner.Run.num_seeds = 2\n'), str(tmp_path / 'run')
+    run('train_and_evaluate', run_dir)
+    path = tmp_path / 'run' / 'report.html'
+    before, result = path.read_text(), _json(run_dir, 'result.json')
+    path.unlink()
+    assert run('report', run_dir) is None
+    assert path.read_text() == before and _json(run_dir, 'result.json') == result
+    os.remove(os.path.join(run_dir, 'seed_1', 'result.json'))
+    with pytest.raises(FileNotFoundError, match='seed_1/result.json does not exist'):
+        run('report', run_dir)
 
 
 if __name__ == '__main__':

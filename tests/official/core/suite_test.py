@@ -1,8 +1,12 @@
 """A suite of two real experiments on the digits, through the launcher."""
 
+import fcntl
 import json
 import os
+import signal
 import sys
+import threading
+import time
 
 import pytest
 
@@ -22,6 +26,16 @@ TINY = ('KerasExperiment.train_steps=2', 'KerasExperiment.save_every_steps=2',
 def make(run_dir, files=(FILE,), gin_params=TINY, **settings):
     return suite.Suite(
         str(run_dir), 3, None, None, files=files, gin_params=gin_params, **settings)
+
+
+def in_place_of_python(tmp_path, monkeypatch, script):
+    """Has the experiments of a suite run a shell script that knows its run folder as $folder."""
+    program = tmp_path / 'program.sh'
+    program.write_text('''#!/bin/sh
+for word; do case $word in --model_dir=*) folder=${word#--model_dir=};; esac; done
+''' + script)
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, 'executable', str(program))
 
 
 def test_each_in_its_folder_and_what_is_done_is_not_done_again(tmp_path, capfd):
@@ -56,15 +70,11 @@ def test_two_at_once_run_beside_each_other(tmp_path, monkeypatch):
     """Each of these processes ends when the other has begun."""
     monkeypatch.delenv('TF_NUM_INTRAOP_THREADS', raising=False)
     monkeypatch.setattr(os, 'cpu_count', lambda: 6)
-    waits = tmp_path / 'waits.sh'
-    waits.write_text('''#!/bin/sh
-for word; do case $word in --model_dir=*) folder=${word#--model_dir=};; esac; done
+    in_place_of_python(tmp_path, monkeypatch, '''
 echo $TF_NUM_INTRAOP_THREADS
 : > $folder.begun
 while [ $(ls $(dirname $folder) | grep -c begun) -lt 2 ]; do sleep 0.05; done
 ''')
-    waits.chmod(0o755)
-    monkeypatch.setattr(sys, 'executable', str(waits))
     files = (FILE, 'gin_configs/ladder/mnist_50_full.gin')
     make(tmp_path / 'runs', files, at_once=2).train()
     for name in ('digits_100', 'mnist_50_full'):
@@ -89,6 +99,63 @@ def test_bad_input(tmp_path):
     with pytest.raises(FileNotFoundError, match='gin_configs/none.gin does not exist'):
         make(tmp_path, ('gin_configs/none.gin',))
     assert os.path.exists(os.path.join(gin_source.ROOT, FILE))
+
+
+THREE = (FILE, 'gin_configs/ladder/mnist_50_full.gin',
+         'gin_configs/ladder/table1_mnist_all_gamma.gin')
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_to_end_is_passed_on_and_waited_for(tmp_path, monkeypatch, capfd, number):
+    in_place_of_python(tmp_path, monkeypatch, f'''
+trap 'sleep 0.3; : > $folder.saved; exit 7' {number.name[3:]}
+: > $folder.begun
+while :; do sleep 0.05; done
+''')
+    runs = tmp_path / 'runs'
+
+    def kill():
+        while len(list(runs.glob('*.begun'))) < 2:
+            time.sleep(0.05)
+        os.kill(os.getpid(), number)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    before = signal.getsignal(number)
+    with pytest.raises(SystemExit) as stopped:
+        make(runs, THREE, at_once=2).train()
+    killer.join()
+    assert stopped.value.code == 128 + number
+    assert signal.getsignal(number) is before
+    # Both were waited for until they had saved, and the third was not begun.
+    assert {path.name for path in runs.glob('*.saved')} == {
+        'digits_100.saved', 'mnist_50_full.saved'}
+    assert not list(runs.glob('table1*'))
+    assert f'Stopped by {number.name}; the same command goes on.' in capfd.readouterr().err
+
+
+def test_a_folder_that_another_process_holds_is_waited_for(tmp_path, monkeypatch, capfd):
+    in_place_of_python(tmp_path, monkeypatch, ': > $folder/begun\n')
+    monkeypatch.setattr(suite, '_POLL_SECONDS', 0.05)
+    folder = tmp_path / 'runs' / 'digits_100'
+    folder.mkdir(parents=True)
+    begun = []
+    with open(folder / '.lock', 'w+') as lock:
+        lock.write('4711')
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        def release():
+            begun.append((folder / 'begun').exists())
+            fcntl.flock(lock, fcntl.LOCK_UN)
+
+        timer = threading.Timer(1.0, release)
+        timer.start()
+        make(tmp_path / 'runs').train()
+        timer.join()
+    assert begun == [False] and (folder / 'begun').exists()
+    output = capfd.readouterr().out
+    assert f'{folder} is in use by another process (4711); waiting for it.' in output
 
 
 if __name__ == '__main__':

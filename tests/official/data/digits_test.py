@@ -36,10 +36,16 @@ def test_the_two_parts_are_scikit_learns_digits():
 def test_the_split_never_changes():
     # Measured results depend on it: the places of the first test digits in scikit-learn's order.
     bunch = datasets.load_digits()
-    arrays = digits.load('/not/used')
+    arrays = digits.load()
     places = [int(np.flatnonzero((bunch.data == image.reshape(64)).all(axis=1))[0])
               for image in arrays.test_images[:10]]
     assert places == [1, 5, 11, 13, 14, 18, 19, 20, 23, 24]
+
+
+def test_a_folder_that_nobody_reads_is_refused():
+    with pytest.raises(ValueError, match='^--data_dir=mine would be ignored: digits.load reads no '):
+        digits.load('mine')
+
 
 if __name__ == '__main__':
     raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from official.modeling import optimizers
+from official.modeling import schedules
 from tests import conformance
 
 
@@ -184,10 +185,24 @@ def test_momentum_sgd_from_config_and_out_of_range():
     assert copy.get_config() == optimizer.get_config()
     assert copy.momentum == 0.5 and copy.global_clipnorm == 3.0
     assert copy.get_config()['weight_decay'] == 1e-5
-    with pytest.raises(ValueError, match='MomentumSGD.momentum = 1.5 is outside'):
-        optimizers.MomentumSGD(momentum=1.5)
-    with pytest.raises(ValueError, match='MomentumSGD.weight_decay = -1 is outside'):
-        optimizers.MomentumSGD(weight_decay=-1)
+
+
+@pytest.mark.parametrize('kind, argument, value', [
+    *((kind, 'learning_rate', rate) for kind in ('FusedAdam', 'CentredRMSProp', 'MomentumSGD')
+      for rate in (0, -0.1, float('nan'), float('inf'), None, '0.1', True)),
+    ('FusedAdam', 'beta_1', 1.0), ('FusedAdam', 'beta_2', -0.1), ('FusedAdam', 'epsilon', 0.0),
+    ('FusedAdam', 'clipnorm', -1.0), ('FusedAdam', 'global_clipnorm', 0.0),
+    ('CentredRMSProp', 'rho', 1), ('CentredRMSProp', 'epsilon', float('nan')),
+    ('MomentumSGD', 'momentum', 1.5), ('MomentumSGD', 'weight_decay', -1),
+    ('MomentumSGD', 'weight_decay', float('inf')), ('MomentumSGD', 'global_clipnorm', -2.0)])
+def test_numbers_that_no_run_can_mean(kind, argument, value):
+    with pytest.raises(ValueError, match=f'^{kind}.{argument} = {value!r} '):
+        getattr(optimizers, kind)(**{argument: value})
+
+
+def test_a_schedule_is_a_learning_rate():
+    for kind in (optimizers.FusedAdam, optimizers.CentredRMSProp, optimizers.MomentumSGD):
+        assert float(kind(schedules.StepDecay(0.5, 3)).learning_rate) == 0.5
 
 
 if __name__ == '__main__':

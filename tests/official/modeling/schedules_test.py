@@ -74,5 +74,13 @@ def test_a_warmup_and_steps_that_cannot_be(warmup, steps, factor, told):
         schedules.WarmupThenSteps(0.1, warmup, steps, factor)
 
 
+@pytest.mark.parametrize('rate', [0.0, -1.0, float('nan'), float('inf'), None])
+def test_a_rate_that_cannot_be(rate):
+    for made in (lambda: schedules.ConstantThenLinear(rate, 1, 2),
+                 lambda: schedules.StepDecay(rate, 1), lambda: schedules.WarmupThenSteps(rate, 0, ())):
+        with pytest.raises(ValueError, match=f'learning_rate = {rate} must be a finite number'):
+            made()
+
+
 if __name__ == '__main__':
     raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

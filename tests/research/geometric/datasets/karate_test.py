@@ -72,5 +72,10 @@ def test_through_tfds(tmp_path, config, communities):
         tfds_graphs.from_tfds(builder), GraphDataset.of(karate.load(communities=communities)))
 
 
+def test_a_folder_that_nobody_reads_is_refused():
+    with pytest.raises(ValueError, match='^--data_dir=mine would be ignored: karate.load reads no '):
+        karate.load('mine')
+
+
 if __name__ == '__main__':
     raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,4 +1,4 @@
-"""Encoded images of any kind and size as RGB pixels in the corner of a canvas of one size.
+"""Images of any size in the corner of a canvas of one size.
 
 TensorFlow operations alone, so that an exported model does with an image what training did.
 """
@@ -7,50 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
-
-from official.vision import exif
-
-_JPEG = b'\xff\xd8\xff'
-_PNG = b'\x89PNG\r\n\x1a\n'
-
-
-def decode(encoded: tf.Tensor) -> tf.Tensor:
-    """An image as it is to be looked at: upright, RGB, 8 bits a channel.
-
-    JPEG, PNG, BMP, or the first picture of a GIF. Of a JPEG the EXIF orientation is followed. Grey
-    and CMYK become RGB; of 16 bits the upper 8 are kept; where a PNG is transparent white shines
-    through, as shops' pictures are made for; the fourth channel of a BMP, which most programs leave
-    undefined, is dropped.
-
-    Args:
-      encoded: string [].
-
-    Returns:
-      uint8 [height, width, 3].
-    """
-    def begins(signature):
-        return tf.equal(tf.strings.substr(encoded, 0, len(signature)), signature)
-
-    image = tf.case([
-        # Exactly what Pillow decodes; TensorFlow's default is off by up to 11 of 255.
-        (begins(_JPEG),
-         lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method='INTEGER_ACCURATE')),
-        (begins(_PNG), lambda: _on_white(tf.io.decode_png(encoded, channels=4)))],
-        default=lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False))
-    image = tf.ensure_shape(image, [None, None, 3])
-    return exif.upright(image, exif.orientation(encoded))
-
-
-def _on_white(image: tf.Tensor) -> tf.Tensor:
-    """uint8 [height, width, 4], the fourth channel opacity, over white: [height, width, 3]."""
-    colours, opacity = image[..., :3], image[..., 3:]
-
-    def mixed():
-        part = tf.cast(opacity, tf.float32) / 255
-        light = tf.cast(colours, tf.float32) * part + 255 * (1 - part)
-        return tf.cast(light + 0.5, tf.uint8)
-
-    return tf.cond(tf.reduce_all(tf.equal(opacity, 255)), lambda: colours, mixed)
 
 
 def fitted_size(size: tf.Tensor, min_size: int | tf.Tensor, max_size: int) -> tf.Tensor:

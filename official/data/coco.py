@@ -263,6 +263,9 @@ def _count_others(image_dir, names, problems) -> None:
     for folder in sorted(folders):
         path = os.path.join(image_dir, folder)
         for entry in sorted(os.listdir(path) if os.path.isdir(path) else ()):
-            if entry.lower().endswith(image_files.SUFFIXES) and (
-                    os.path.join(folder, entry) not in known):
+            if os.path.join(folder, entry) in known:
+                continue
+            if image_files.is_hidden(entry):
+                problems.add(problems_lib.HIDDEN, os.path.join(path, entry))
+            elif entry.lower().endswith(image_files.SUFFIXES):
                 problems.add(problems_lib.NO_ANNOTATION, os.path.join(path, entry))

@@ -34,6 +34,7 @@ from official.data import encoded_images
 from official.data import pipeline
 from official.data import problems as problems_lib
 from official.vision import boxes as box_ops
+from official.vision import image_reader
 from official.vision import masks as masks_lib
 
 # Numbers of a run's streams of random numbers; the order of images has number 0.
@@ -200,7 +201,7 @@ class DetectionPipeline:
         if training and self._flip:
             mirrored = tf.random.stateless_uniform(
                 [], self._key(_FLIP_STREAM, position), alg='philox') < 0.5
-        image, size = canvas_lib.place(canvas_lib.decode(encoded), self.canvas, min_size,
+        image, size = canvas_lib.place(image_reader.decode(encoded), self.canvas, min_size,
                                        self._max_size, mirrored, self._antialias)
         features = {'images': image, 'sizes': size}
         return features if mirrored is None else features | {'mirrored': mirrored}
@@ -318,11 +319,11 @@ class _Skipped(encoded_images.Skipped):
         super().__init__(name)
         self._problems, self._noting = problems, threading.Lock()
 
-    def note(self, index):
+    def note(self, index, reason=''):
         with self._noting:
             if int(index) not in self.indices:
                 self._problems.add(problems_lib.DAMAGED, self.name(int(index)))
-            super().note(index)
+            super().note(index, reason)
 
 
 class _SkippedPairs:
@@ -335,7 +336,7 @@ class _SkippedPairs:
     def name(self, pair: int) -> str:
         return ' or '.join(self._paths[row] for row in self._pairs[pair])
 
-    def note(self, pair: int) -> None:
+    def note(self, pair: int, reason: str = '') -> None:
         if int(pair) in self.indices:
             return
         for row in self._pairs[pair]:

@@ -7,7 +7,6 @@ once and counted.
 
 from __future__ import annotations
 
-import re
 import sys
 import threading
 from typing import Callable
@@ -15,7 +14,8 @@ from typing import Callable
 import numpy as np
 import tensorflow as tf
 
-from official.data import tfds_stream
+from official.data import resizing
+from official.vision import file_checks
 
 _CROP_STREAM = 2
 # Images that one thread decodes one after another.
@@ -39,15 +39,16 @@ class Skipped:
         self._lock = threading.Lock()
         self.indices: set[int] = set()
 
-    def note(self, index: np.ndarray) -> None:
-        """Counts an image and names it on standard error the first time."""
+    def note(self, index: np.ndarray, reason: str = '') -> None:
+        """Counts an image and names it, with the reason, on standard error the first time."""
         index = int(index)
         with self._lock:
             if index in self.indices:
                 return
             self.indices.add(index)
             print(f'{self.name(index)} cannot be read as an image and is skipped '
-                  f'({len(self.indices)} so far).', file=sys.stderr, flush=True)
+                  f'({len(self.indices)} so far){reason and f": {reason}"}.', file=sys.stderr,
+                  flush=True)
 
 
 def check_readable(read: Callable, decode: Callable, indices: np.ndarray, name: str,
@@ -74,7 +75,7 @@ def check_readable(read: Callable, decode: Callable, indices: np.ndarray, name: 
             return
     raise ValueError(
         f'{name}: of {len(indices)} images {len(tried)} were tried and none can be read; the first '
-        f'is {skipped.name(int(tried[0]))} ({_reason(errors[0])}).')
+        f'is {skipped.name(int(tried[0]))} ({file_checks.sentence(errors[0])}).')
 
 
 def decoded(batches: tf.data.Dataset, read: Callable, decode: Callable, num_images: int,
@@ -104,10 +105,12 @@ def decoded(batches: tf.data.Dataset, read: Callable, decode: Callable, num_imag
 
     def readable_from(number):
         for candidate in map(int, np.arange(number, number + num_images) % num_images):
-            known = index(candidate) in skipped.indices
-            if not known and readable(read, decode, candidate):
+            if index(candidate) in skipped.indices:
+                continue
+            error = _error(read, decode, candidate)
+            if error is None:
                 return candidate
-            skipped.note(index(candidate))
+            skipped.note(index(candidate), file_checks.sentence(error))
         raise ValueError(f'None of {num_images} images can be read any more, among them '
                          f'{skipped.name(index(candidate))}.')
 
@@ -141,8 +144,9 @@ def decoded(batches: tf.data.Dataset, read: Callable, decode: Callable, num_imag
     return parts.batch(size // few, drop_remainder=True).map(whole_batch)
 
 
-def distorted_square(image: tf.Tensor, size: int, key: tf.Tensor) -> tf.Tensor:
-    """A random square of 50 to 100 % of an image's area, resized with antialiasing, not mirrored.
+def distorted_square(image: tf.Tensor, size: int, key: tf.Tensor,
+                     resampling: Callable = resizing.antialiased) -> tf.Tensor:
+    """Cuts a random square of 50 to 100 % of an image's area and resizes it, not mirrored.
 
     Where no such square is found, as in a very long image, the largest central one is taken.
 
@@ -150,6 +154,7 @@ def distorted_square(image: tf.Tensor, size: int, key: tf.Tensor) -> tf.Tensor:
       image: uint8 [height, width, channels].
       size: height and width of the result.
       key: int64 [2].
+      resampling: from `official.data.resizing`.
 
     Returns:
       uint8 [size, size, channels].
@@ -162,7 +167,7 @@ def distorted_square(image: tf.Tensor, size: int, key: tf.Tensor) -> tf.Tensor:
     found = tf.equal(extent[0], extent[1])
     side = tf.where(found, extent[0], tf.minimum(shape[0], shape[1]))
     top, left = tf.unstack(tf.where(found, begin[:2], (shape[:2] - side) // 2))
-    return tfds_stream.resized(image[top:top + side, left:left + side], size)
+    return resampling(image[top:top + side, left:left + side], size)
 
 
 def readable(read: Callable, decode: Callable, index: int) -> bool:
@@ -178,12 +183,6 @@ def _error(read: Callable, decode: Callable, index: int) -> tf.errors.OpError | 
     except tf.errors.OpError as error:
         return error
     return None
-
-
-def _reason(error: tf.errors.OpError) -> str:
-    """What TensorFlow says of an error, without the names of operations."""
-    message = re.sub(r'\{\{.*?\}\} ?| ?\[Op:.*', '', error.message.strip())
-    return message.splitlines()[0].rstrip('. ')
 
 
 def crop_key(seed: int, position: tf.Tensor) -> tf.Tensor:

@@ -15,6 +15,7 @@ from official.data import problems as problems_lib
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp')
 _EXIF_ORIENTATION = 0x0112
+_TURNED = ('JPEG', 'MPO', 'PNG')  # Formats whose orientation `image_reader` follows.
 _THREADS = 16
 
 
@@ -37,11 +38,23 @@ class Header(NamedTuple):
         return self.stored[::-1] if self.orientation >= 5 else self.stored
 
 
+def is_hidden(name: str) -> bool:
+    """Returns True for files and folders that programs leave behind, which are no data.
+
+    Their names begin with a dot, as `.ipynb_checkpoints`, `.DS_Store` and `._1.jpg` do, or it is
+    the folder `__MACOSX` of an archive made on a Mac.
+
+    Args:
+      name: of a file or folder, without the folders above it.
+    """
+    return name.startswith('.') or name == '__MACOSX'
+
+
 def header(path: str) -> Header | None:
     """The header of a file; None where there is none, or Pillow cannot read it as an image."""
     try:
         with Image.open(path) as image:
-            orientation = _orientation(image) if image.format in ('JPEG', 'MPO') else 1
+            orientation = _orientation(image) if image.format in _TURNED else 1
             return Header((image.height, image.width), orientation, image.mode)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None

@@ -17,7 +17,9 @@ from official.core import checks
 from official.data import encoded_images
 from official.data import image_folder
 from official.data import pipeline
+from official.data import resizing
 from official.data import tfds_stream
+from official.vision import image_reader
 
 SPLITS = ('train', 'test')
 _RESIZED_AT_ONCE = 1000
@@ -122,15 +124,16 @@ class ArraySource(ImageSource):
 
 
 class _EncodedSource(ImageSource):
-    """Images that are decoded as they are read."""
+    """Images that are decoded as they are read, by `official.vision.image_reader`."""
 
     in_memory = False
     channels = 3
 
-    def __init__(self, image_size: int, random_crop: bool):
+    def __init__(self, image_size: int, random_crop: bool, resampling: Callable):
         checks.positive(type(self).__name__, image_size=image_size)
         self.image_size = image_size
         self.random_crop = random_crop
+        self.resampling = resampling
         self.skipped: dict[str, encoded_images.Skipped] = {
             split: encoded_images.Skipped(lambda index, split=split: self._describe(split, index))
             for split in SPLITS}
@@ -148,11 +151,12 @@ class _EncodedSource(ImageSource):
         which, read = pipeline.on_host(used.astype(np.int64)), self._reader(split)
 
         def decode(encoded, position):
-            image = tfds_stream.decode_image(encoded)
+            image = image_reader.decode(encoded)
             if self.random_crop and seed is not None:
                 return encoded_images.distorted_square(
-                    image, self.image_size, encoded_images.crop_key(seed, position))
-            return tfds_stream.square(image, self.image_size)
+                    image, self.image_size, encoded_images.crop_key(seed, position),
+                    self.resampling)
+            return tfds_stream.square(image, self.image_size, self.resampling)
 
         encoded_images.check_readable(read, decode, used, self.name, self.skipped[split])
         return encoded_images.decoded(
@@ -161,9 +165,11 @@ class _EncodedSource(ImageSource):
 
 
 class FolderSource(_EncodedSource):
-    """JPEG or PNG files, one folder a class: <data_dir>/<train>/<class>/<image>.
+    """Image files, one folder per class: <data_dir>/<train>/<class>/<image>.
 
-    Files that no decoder reads are skipped, named and counted.
+    Photographs are turned upright as their EXIF data say, and transparent pixels lie on white; see
+    `official.vision.image_reader`. Files that it cannot read are skipped, named and counted; hidden
+    folders and files are left out and counted.
 
     Args:
       data_dir: folder of the set.
@@ -172,6 +178,8 @@ class FolderSource(_EncodedSource):
       test: folder of the test images.
       random_crop: take a random square of 50 to 100 % of the area of a training image, else the
         largest central one.
+      resampling: from `official.data.resizing`; `tf1_bilinear` is what the authors of Lucic et al.
+        2019 have for ImageNet.
 
     Raises:
       FileNotFoundError: a folder is missing.
@@ -179,8 +187,9 @@ class FolderSource(_EncodedSource):
     """
 
     def __init__(self, data_dir: str | None, image_size: int, train: str = 'train',
-                 test: str = 'val', random_crop: bool = True):
-        super().__init__(image_size, random_crop)
+                 test: str = 'val', random_crop: bool = True,
+                 resampling: Callable = resizing.antialiased):
+        super().__init__(image_size, random_crop, resampling)
         if data_dir is None:
             raise FileNotFoundError(f'--data_dir is needed: the folder that holds {train}/<class>/'
                                     f'<image>.JPEG and {test}/<class>/<image>.JPEG.')
@@ -218,6 +227,7 @@ class TfdsSource(_EncodedSource):
       train: TFDS split.
       test: TFDS split.
       random_crop: see `FolderSource`.
+      resampling: see `FolderSource`.
 
     Raises:
       FileNotFoundError: the data are not prepared in this format; the message says how to.
@@ -225,8 +235,9 @@ class TfdsSource(_EncodedSource):
     """
 
     def __init__(self, data_dir: str | None, name: str, image_size: int, train: str = 'train',
-                 test: str = 'validation', random_crop: bool = True):
-        super().__init__(image_size, random_crop)
+                 test: str = 'validation', random_crop: bool = True,
+                 resampling: Callable = resizing.antialiased):
+        super().__init__(image_size, random_crop, resampling)
         self.name = name
         self._splits = {split: tfds_stream.Source(name, data_dir, given)
                         for split, given in (('train', train), ('test', test))}

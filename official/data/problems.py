@@ -15,6 +15,7 @@ from typing import TextIO
 NO_ITEM = 'image without an item (kept)'
 NO_IMAGE = 'annotation without its image (skipped)'
 NO_ANNOTATION = 'image without annotation (skipped)'
+HIDDEN = 'hidden folder or file (left out)'
 DAMAGED = 'image that cannot be read (skipped)'
 CLIPPED = 'box partly outside its image (clipped)'
 TURNED = 'image stored turned, by its EXIF orientation (turned upright)'

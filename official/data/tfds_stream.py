@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+from typing import Callable
 
 import numpy as np
 import tensorflow as tf
 
 from official.data import pipeline
+from official.data import resizing
 from official.data import tfds_images
+from official.vision import image_reader
 
 _FLIP_STREAM = 1
 _LABELS_AT_ONCE = 1000
@@ -57,7 +60,7 @@ def train_images(
     indices = pipeline.shuffled_indices(positions, len(source), seed)
 
     def decode(position, encoded, *label):
-        image = square(decode_image(encoded), image_size)
+        image = square(image_reader.decode(encoded), image_size)
         if flip:
             key = tf.random.fold_in(
                 tf.constant([seed, _FLIP_STREAM], tf.int64), position, alg='philox'
@@ -95,23 +98,19 @@ def evaluation_images(
     size = batches.element_spec[0].shape[0]
 
     def decode(weight, encoded, *label):
-        return square(decode_image(encoded), image_size), *label, weight
+        return square(image_reader.decode(encoded), image_size), *label, weight
 
     examples = batches.map(lambda indices, weights: (weights, *source.read(indices)))
     return _decoded(examples, decode, size)
 
 
-def decode_image(encoded: tf.Tensor) -> tf.Tensor:
-    """JPEG or PNG bytes to uint8 [height, width, 3]."""
-    return tf.io.decode_image(encoded, channels=3, expand_animations=False)
-
-
-def square(image: tf.Tensor, size: int) -> tf.Tensor:
-    """The largest central square of an image, resized with antialiasing.
+def square(image: tf.Tensor, size: int, resampling: Callable = resizing.antialiased) -> tf.Tensor:
+    """Cuts the largest central square out of an image and resizes it.
 
     Args:
       image: uint8 [height, width, 3].
       size: height and width of the result.
+      resampling: from `official.data.resizing`.
 
     Returns:
       uint8 [size, size, 3].
@@ -119,13 +118,7 @@ def square(image: tf.Tensor, size: int) -> tf.Tensor:
     shape = tf.shape(image)
     side = tf.minimum(shape[0], shape[1])
     top, left = (shape[0] - side) // 2, (shape[1] - side) // 2
-    return resized(image[top : top + side, left : left + side], size)
-
-
-def resized(image: tf.Tensor, size: int) -> tf.Tensor:
-    """uint8 [height, width, 3] resized bilinearly with antialiasing to uint8 [size, size, 3]."""
-    pixels = tf.image.resize(image, [size, size], antialias=True)
-    return tf.ensure_shape(tf.saturate_cast(tf.round(pixels), tf.uint8), [size, size, 3])
+    return resampling(image[top : top + side, left : left + side], size)
 
 
 class Source:

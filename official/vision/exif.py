@@ -1,4 +1,4 @@
-"""Which way up a photograph is: the orientation in the Exif data of a JPEG file.
+"""Which way up a photograph is: the orientation in the Exif data of a JPEG or PNG file.
 
 In TensorFlow's operations alone, so that it is part of a `tf.data` pipeline or a SavedModel:
 TensorFlow's own decoder gives the pixels as they are stored.
@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from official.vision import png
+
+_JPEG = b'\xff\xd8'
 _START_OF_SCAN = 0xda
 _APP1 = 0xe1
 _ORIENTATION = 0x0112
@@ -15,16 +18,31 @@ _SHORT, _LONG = 3, 4  # Types; the standard's is the first, some writers take th
 
 
 def orientation(encoded: tf.Tensor) -> tf.Tensor:
-    """The orientation of an encoded image.
+    """Returns the orientation of an encoded image.
 
     Args:
       encoded: string scalar, the bytes of an image file.
 
     Returns:
-      int32 scalar from 1 (upright) to 8, tag 0x0112 of a JPEG file's first Exif segment; 1 where
-      there is none, for data that break off or make no sense, and for all other files.
+      int32 scalar from 1 (upright) to 8, tag 0x0112 of the first Exif data of a JPEG file, or of a
+      PNG file before its pixels; 1 where there is none, for data that break off or make no sense,
+      and for all other files.
     """
-    data = tf.io.decode_raw(tf.reshape(encoded, []), tf.uint8)
+    encoded = tf.reshape(encoded, [])
+
+    def begins(signature):
+        return tf.strings.substr(encoded, 0, len(signature)) == signature
+
+    return tf.case([
+        (begins(_JPEG), lambda: _of_jpeg(encoded)),
+        (begins(png.SIGNATURE), lambda: _of_tiff(
+            tf.io.decode_raw(png.chunk(encoded, b'eXIf'), tf.uint8)))],
+        default=lambda: tf.constant(1))
+
+
+def _of_jpeg(encoded: tf.Tensor) -> tf.Tensor:
+    """The orientation in the first Exif segment of a JPEG file."""
+    data = tf.io.decode_raw(encoded, tf.uint8)
     data = tf.concat([data, tf.zeros([1], tf.uint8)], 0)
     end = tf.size(data) - 1
 
@@ -54,7 +72,7 @@ def orientation(encoded: tf.Tensor) -> tf.Tensor:
 
     position = tf.while_loop(another, following, (tf.constant(2),))[0]
     return tf.cond(
-        (short(0) == 0xffd8) & is_exif(position),
+        is_exif(position),
         lambda: _of_tiff(data[position + 10:tf.minimum(end, position + 2 + short(position + 2))]),
         lambda: tf.constant(1))
 

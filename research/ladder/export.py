@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from official.core import export
+from official.vision import image_reader
 
 
 def signatures(model, data) -> export.Signatures:
@@ -13,7 +14,8 @@ def signatures(model, data) -> export.Signatures:
     - predict (and serving_default): x float32 [batch, *input_shape], as the model was trained on
       (pixels in [0, 1]; with a preprocessing, its output).
     - pixels: uint8 [batch, height, width, channels], values as in the data set's arrays.
-    - image_bytes: string [batch], encoded PNG or JPEG files of any size, scaled to the data's.
+    - image_bytes: string [batch], encoded files (JPEG, PNG, BMP, GIF; see
+      `official.vision.image_reader`) of any size, scaled to the data's.
 
     Each gives probabilities [batch, classes], labels int64 [batch] and names string [batch].
 
@@ -35,7 +37,7 @@ def signatures(model, data) -> export.Signatures:
 
     def image_bytes(files):
         def decode(file):
-            image = tf.io.decode_image(file, channels=channels, expand_animations=False)
+            image = image_reader.decode(file, channels)
             image = tf.image.resize(image, (height, width), antialias=True)
             # The data's scale, in whole steps as its own pixels have it.
             return tf.cast(tf.round(image * (data.arrays.max_value / 255)), tf.uint8)

@@ -17,6 +17,7 @@ import tensorflow_datasets as tfds
 from official.data import detection_items
 from official.data import image_files
 from official.data import problems as problems_lib
+from official.vision import image_reader
 from research.match_rcnn import annotations
 from research.match_rcnn import categories
 from research.match_rcnn import deepfashion2
@@ -123,6 +124,8 @@ def _check(entries):
 def _readable(entries, problems) -> Iterator:
     """(entry, encoded image, (height, width), annotation) of images that decode, in order."""
 
+    decode = tf.function(image_reader.decode, input_signature=[tf.TensorSpec([], tf.string)])
+
     def examine(found):
         entry, header, annotation = found
         if header is None or isinstance(header, FileNotFoundError):
@@ -131,7 +134,7 @@ def _readable(entries, problems) -> Iterator:
             encoded = file.read()
         try:
             with tf.device('CPU:0'):
-                tf.io.decode_image(encoded, channels=3, expand_animations=False)
+                decode(encoded)
         except tf.errors.OpError:
             return (entry, None, annotation), None
         return found, encoded

@@ -6,13 +6,14 @@ import tensorflow as tf
 
 from official.core import export
 from official.data import canvas as canvas_lib
+from official.vision import image_reader
 
 
 def signatures(model, data) -> export.Signatures:
     """Signatures of a trained `MatchRCNN`.
 
-    - detect (and serving_default): files, string [n], encoded images (JPEG, PNG, BMP, GIF) of any
-      size. Gives of each image at most D detections, the most certain first: boxes float32
+    - detect (and serving_default): files, string [n], encoded images (JPEG, PNG, BMP, GIF; see
+      `official.vision.image_reader`) of any size. Gives of each image at most D detections, the most certain first: boxes float32
       [n, D, 4], (x1, y1, x2, y2) in pixels of the upright image; classes int32 [n, D], from 1, 0
       for padding; names string [n, D]; scores float32 [n, D]; masks float32 [n, D, m, m],
       probabilities at the centres of m x m equal cells of the box; landmarks float32
@@ -54,7 +55,7 @@ def signatures(model, data) -> export.Signatures:
             tf.TensorSpec([2], tf.int32))))
 
     def detect(files):
-        return each(lambda file: placed(canvas_lib.decode(file)), files)
+        return each(lambda file: placed(image_reader.decode(file)), files)
 
     def pixels(images):
         return each(placed, images)

@@ -17,8 +17,8 @@ from official.core import figures
 from official.core import page
 from official.core import report
 from official.core import run_folder
-from official.data import canvas as canvas_lib
 from official.data import image_files
+from official.vision import image_reader
 from research.match_rcnn import pictures
 
 _INDEX = 'index.npz'
@@ -103,7 +103,7 @@ class GallerySearch(experiment.Experiment):
             known = {file: rows for file, rows in zip(old['files'], _rows_of_images(old))}
         (files, others), new, damaged = _image_files(self.data_dir), [], []
         if others:
-            _tell(f'{self.data_dir}: left out, as none of {", ".join(image_files.SUFFIXES)}: '
+            _tell(f'{self.data_dir}: left out, as hidden or none of {", ".join(image_files.SUFFIXES)}: '
                   f'{len(others)} x, {", ".join(others[:3])}{", ..." * (len(others) > 3)}')
         there = set(files)
         if old and not there & set(old['files']):
@@ -246,12 +246,16 @@ def _tell(line: str) -> None:
 
 
 def _image_files(folder: str) -> tuple[list[str], list[str]]:
-    """Image files below a folder with what tells that one has changed, and all others, in order."""
+    """Image files below a folder with what tells that one has changed, and all others, in order.
+
+    Hidden files are among the others; hidden folders are not looked into.
+    """
     files, others = [], []
-    for where, _, names in os.walk(folder):
+    for where, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not image_files.is_hidden(name)]
         for name in names:
             path = os.path.join(where, name)
-            if not name.lower().endswith(image_files.SUFFIXES):
+            if image_files.is_hidden(name) or not name.lower().endswith(image_files.SUFFIXES):
                 others.append(os.path.relpath(path, folder))
             else:
                 stat = os.stat(path)
@@ -271,4 +275,4 @@ def _rows_of_images(index) -> list[np.ndarray]:
 
 def _read(path: str) -> np.ndarray:
     with open(path, 'rb') as file:
-        return canvas_lib.decode(file.read()).numpy()
+        return image_reader.decode(file.read()).numpy()

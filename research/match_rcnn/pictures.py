@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from official.data import canvas as canvas_lib
 from official.data import detection_table
 from official.vision import boxes as boxes_lib
 from official.vision import drawing
+from official.vision import image_reader
 from research.match_rcnn import categories
 from research.match_rcnn import contours
 
@@ -36,9 +36,9 @@ def read(table: detection_table.DetectionTable, row: int,
     """
     if reader is None:
         with open(table.paths[row], 'rb') as file:
-            return canvas_lib.decode(file.read()).numpy()
+            return image_reader.decode(file.read()).numpy()
     with tf.device('CPU:0'):
-        return canvas_lib.decode(reader(tf.constant([row], tf.int64))[0]).numpy()
+        return image_reader.decode(reader(tf.constant([row], tf.int64))[0]).numpy()
 
 
 def truth(table: detection_table.DetectionTable, row: int,

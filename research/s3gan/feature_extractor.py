@@ -13,6 +13,7 @@ from official.data import image_sources
 from official.evaluation import classification
 from official.modeling import random
 from official.modeling import spectral
+from official.vision import image_reader
 from official.vision import resnet_v2
 from research.s3gan import layers
 from research.s3gan import losses
@@ -221,8 +222,8 @@ def signatures(model: FeatureExtractor, data) -> export.Signatures:
 
     - predict (and serving_default): images float32 [n, size, size, channels] in [0, 1].
     - pixels: the same as uint8.
-    - image_bytes: string [n], PNG or JPEG files of any size, of which the largest central square is
-      resized.
+    - image_bytes: string [n], encoded files (JPEG, PNG, BMP, GIF; see
+      `official.vision.image_reader`) of any size, of which the largest central square is resized.
 
     Each gives features float32 [n, num_features], rotation_logits float32 [n, 4] and, with classes,
     probabilities float32 [n, num_classes], labels int64 [n] and names string [n].
@@ -245,7 +246,7 @@ def signatures(model: FeatureExtractor, data) -> export.Signatures:
 
     def image_bytes(files):
         def decode(file):
-            image = tf.io.decode_image(file, channels=channels, expand_animations=False)
+            image = image_reader.decode(file, channels)
             side = tf.reduce_min(tf.shape(image)[:2])
             square = tf.image.resize_with_crop_or_pad(image, side, side)
             resized = tf.image.resize(square, (size, size), antialias=True)

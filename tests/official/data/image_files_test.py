@@ -41,13 +41,13 @@ def test_headers(tmp_path):
     size = (HEIGHT, WIDTH)
     assert found[:3] == [None] * 3
     assert found[3:] == [(size, 1, 'RGB'), (size, 6, 'RGB'), (size, 3, 'RGB'), (size, 1, 'RGB'),
-                         (size, 1, 'L'), (size, 1, 'RGBA'), (size, 1, 'I;16'), (size, 1, 'RGB')]
+                         (size, 1, 'L'), (size, 1, 'RGBA'), (size, 1, 'I;16'), (size, 6, 'RGB')]
     assert [header.upright for header in found[3:6]] == [size, (WIDTH, HEIGHT), size]
     counts = problems.Problems()
     usable = [image_files.note(header, path, 'x.json', counts)
               for header, path in zip(found, paths)]
     assert usable == [False] * 3 + [True] * 8
-    assert counts.counts == {problems.DAMAGED: 2, problems.NO_IMAGE: 1, problems.TURNED: 2,
+    assert counts.counts == {problems.DAMAGED: 2, problems.NO_IMAGE: 1, problems.TURNED: 3,
                              problems.CONVERTED: 3}
     assert counts.files(problems.NO_IMAGE) == [f'{tmp_path}/none.jpg (in x.json)']
 

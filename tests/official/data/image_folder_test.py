@@ -35,6 +35,23 @@ def test_linked_classes_and_files_count(tmp_path):
     assert folder.class_names == ('cats', 'dogs') and folder.labels.tolist() == [0, 1]
 
 
+def test_hidden_folders_and_files_are_left_out_and_counted(tmp_path, capfd):
+    fill(tmp_path, 'a/1.jpg', 'a/._1.jpg', 'a/.DS_Store', 'a/1.webp', 'b/2.bmp', 'b/Thumbs.db',
+         '.ipynb_checkpoints/1.jpg', '__MACOSX/a/._1.jpg')
+    folder = image_folder.ImageFolder(str(tmp_path))
+    assert folder.class_names == ('a', 'b') and folder.labels.tolist() == [0, 1]
+    assert [os.path.relpath(path, tmp_path) for path in folder.paths] == ['a/1.jpg', 'b/2.bmp']
+    hidden, others = capfd.readouterr().err.splitlines()
+    assert hidden == (
+        f'{tmp_path}: 4 x hidden folder or file (left out): {tmp_path}/.ipynb_checkpoints, '
+        f'{tmp_path}/__MACOSX, {tmp_path}/a/.DS_Store, ...')
+    assert others == (f'{tmp_path}: 2 x file that is none of .jpg, .jpeg, .png, .bmp (left out): '
+                      f'{tmp_path}/a/1.webp, {tmp_path}/b/Thumbs.db')
+    fill(tmp_path, 'c/._3.jpg')
+    with pytest.raises(ValueError, match='/c: a class without images'):
+        image_folder.ImageFolder(str(tmp_path))
+
+
 def test_what_is_missing_is_named(tmp_path):
     path = str(tmp_path / 'none')
     with pytest.raises(FileNotFoundError, match=f'^{re.escape(path)}: no such folder of images.$'):
@@ -46,11 +63,11 @@ def test_what_is_missing_is_named(tmp_path):
     with pytest.raises(ValueError) as error:
         image_folder.ImageFolder(path)
     assert str(error.value) == (
-        f'{path} has no folders; images are expected in one folder a class.')
+        f'{path} has no folders; images are expected in one folder per class.')
     fill(tmp_path, 'flat/a/1.jpg', 'flat/b/1.gif')
     with pytest.raises(ValueError) as error:
         image_folder.ImageFolder(path)
-    assert str(error.value) == f'{path}/b: a class without images (.jpg, .jpeg, .png).'
+    assert str(error.value) == f'{path}/b: a class without images (.jpg, .jpeg, .png, .bmp).'
 
 
 if __name__ == '__main__':

@@ -6,16 +6,20 @@ import sys
 
 import numpy as np
 from PIL import Image
+from PIL import ImageOps
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from official.data import digits
+from official.data import encoded_images
 from official.data import image_sources
 from official.data import images
+from official.data import resizing
 from official.data import tfds_stream
 
 SIZE = 8
+SIDE = 16
 
 
 def noise(number, height=20, width=24):
@@ -159,15 +163,14 @@ def test_a_folder_by_number(folder):
     for image, seed in zip(pixels, numbers):
         decoded = np.asarray(Image.open(io.BytesIO(jpeg(noise(seed)))))
         expected = tfds_stream.square(tf.constant(decoded), SIZE)
-        # TensorFlow decodes JPEG by the fast transform, Pillow by the accurate one.
-        np.testing.assert_allclose(image, expected, atol=5)
+        np.testing.assert_array_equal(image, expected)
     used = np.array([1, 7, 9])
     some, numbers = take(source, [2, 0], used=used)
     assert numbers.tolist() == [2, 0]
     np.testing.assert_array_equal(some, take(source, [9, 1])[0])
     test, _ = take(source, [3], 'test')
-    np.testing.assert_allclose(test[0], tfds_stream.square(
-        tf.io.decode_jpeg(jpeg(noise(53))), SIZE))
+    decoded = np.asarray(Image.open(io.BytesIO(jpeg(noise(53)))))
+    np.testing.assert_array_equal(test[0], tfds_stream.square(tf.constant(decoded), SIZE))
 
 
 def test_crops_belong_to_positions(folder):
@@ -212,7 +215,8 @@ def test_a_folder_without_a_readable_image_is_refused_at_once(tmp_path):
         take(source, [0], seed=1)
     assert str(error.value) == (
         f'{tmp_path}: of 12 images 12 were tried and none can be read; the first is '
-        f'{tmp_path}/train/class0/0.jpg (Input is empty).')
+        f'{tmp_path}/train/class0/0.jpg (An empty file is not read as an image; JPEG, PNG, GIF and '
+        'BMP are).')
 
 
 def test_folders_that_are_wrong(folder, tmp_path):
@@ -238,6 +242,53 @@ def test_names_that_are_not_utf_8(tmp_path):
         file.write(jpeg(noise(0)))
     source = image_sources.FolderSource(str(tmp_path), SIZE, train='all', test='all')
     assert take(source, [0])[1].tolist() == [0] and not source.skipped['train'].indices
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+def test_photographs_are_upright(orientation, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    os.makedirs(tmp_path / 'train' / 'a')
+    stored = Image.fromarray(noise(0, 4, 4)).resize((SIDE, SIDE), Image.BICUBIC)
+    stored.save(tmp_path / 'train' / 'a' / '1.jpg', exif=exif)
+    source = image_sources.FolderSource(str(tmp_path), SIDE, test='train')
+    with Image.open(tmp_path / 'train' / 'a' / '1.jpg') as image:
+        expected = np.asarray(ImageOps.exif_transpose(image))
+    np.testing.assert_array_equal(take(source, [0])[0][0], expected)
+
+
+def test_transparent_pixels_are_white_and_few_colours_right(tmp_path, capfd):
+    os.makedirs(tmp_path / 'train' / 'a')
+    os.makedirs(tmp_path / 'train' / '.ipynb_checkpoints')
+    pixels = np.dstack([noise(0, SIDE, SIDE), np.full([SIDE, SIDE], 255, np.uint8)])
+    pixels[:, :4, 3] = 0  # Colours are hidden there.
+    few = Image.fromarray(noise(1, SIDE, SIDE)).quantize(4)
+    Image.fromarray(pixels).save(tmp_path / 'train' / 'a' / '1.png')
+    few.save(tmp_path / 'train' / 'a' / '2.png')
+    few.save(tmp_path / 'train' / 'a' / '3.bmp')
+    few.save(tmp_path / 'train' / 'a' / '._3.bmp')
+    few.save(tmp_path / 'train' / '.ipynb_checkpoints' / '1.png')
+    source = image_sources.FolderSource(str(tmp_path), SIDE, test='train')
+    assert source.class_names == ('a',)
+    assert f'{tmp_path}/train: 2 x hidden folder or file (left out): ' in capfd.readouterr().err
+    first, second, third = take(source, [0, 1, 2])[0]
+    assert (first[:, :4] == 255).all()
+    np.testing.assert_array_equal(first[:, 4:], pixels[:, 4:, :3])
+    np.testing.assert_array_equal(second, few.convert('RGB'))
+    np.testing.assert_array_equal(third, second)
+
+
+def test_resampling_of_crops_and_squares(folder):
+    smooth, plain = (image_sources.FolderSource(str(folder), SIZE, resampling=resampling)
+                     for resampling in (resizing.antialiased, resizing.tf1_bilinear))
+    decoded = tf.constant(np.asarray(Image.open(io.BytesIO(jpeg(noise(3))))))
+    np.testing.assert_array_equal(
+        take(plain, [3])[0][0], tfds_stream.square(decoded, SIZE, resizing.tf1_bilinear))
+    key = encoded_images.crop_key(5, tf.constant(0, tf.int64))
+    np.testing.assert_array_equal(
+        take(plain, [3], seed=5)[0][0],
+        encoded_images.distorted_square(decoded, SIZE, key, resizing.tf1_bilinear))
+    assert (take(smooth, [3], seed=5)[0] != take(plain, [3], seed=5)[0]).mean() > 0.5
 
 
 # TFDS.

@@ -49,6 +49,20 @@ def test_all_orientations_as_pillow_turns_them(value, order):
     assert (np.asarray(turned[..., 0]).shape == PIXELS.shape) == (value < 5)
 
 
+@pytest.mark.parametrize('place', ['before', 'after'])
+def test_png_before_its_pixels(place):
+    file, data = io.BytesIO(), Image.Exif()
+    data[0x0112] = 6
+    Image.fromarray(PIXELS).save(file, 'png', exif=data)
+    contents = file.getvalue()
+    assert contents.index(b'eXIf') < contents.index(b'IDAT')
+    assert int(exif.orientation(contents)) == 6
+    if place == 'after':  # Where a decoder has the pixels before it knows.
+        begin, end = contents.index(b'eXIf') - 4, contents.index(b'IDAT') - 4
+        contents = contents[:begin] + contents[end:-12] + contents[begin:end] + contents[-12:]
+        assert int(exif.orientation(contents)) == 1
+
+
 @pytest.mark.parametrize('order', ['<', '>'])
 def test_an_orientation_of_four_bytes(order):
     high, low = (0, 5) if order == '>' else (5, 0)

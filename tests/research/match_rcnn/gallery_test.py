@@ -61,10 +61,13 @@ def make_setting(tmp_path):
 
 def test_the_nearest_come_first(setting, tmp_path, capsys):
     (tmp_path / 'shop' / 'more' / 'moving.gif').write_bytes(b'')
+    _write(tmp_path / 'shop' / 'more' / '._red.png', (255, 0, 0))
+    os.makedirs(tmp_path / 'shop' / '.thumbnails')
+    _write(tmp_path / 'shop' / '.thumbnails' / 'red.png', (255, 0, 0))
     search = setting()
     search.train()
-    assert 'left out, as none of .jpg, .jpeg, .png, .bmp: 1 x, more/moving.gif\n' in (
-        capsys.readouterr().err)
+    assert ('left out, as hidden or none of .jpg, .jpeg, .png, .bmp: 2 x, more/._red.png, '
+            'more/moving.gif\n') in capsys.readouterr().err
     result = search.evaluate()
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].endswith('query.png, vest; probability of a match:')

@@ -1,0 +1,36 @@
+"""Files that are refused inside a graph, in one sentence."""
+
+from __future__ import annotations
+
+import re
+
+import tensorflow as tf
+
+
+def checked(value: tf.Tensor, condition: tf.Tensor, *parts: str | tf.Tensor) -> tf.Tensor:
+    """Passes a value on if a condition holds.
+
+    Args:
+      value: any tensor; what is computed from the result runs only after the check.
+      condition: bool [].
+      parts: of the sentence that says what is wrong; those that are not text are scalars.
+
+    Returns:
+      `value`.
+
+    Raises:
+      InvalidArgumentError: when the graph runs and the condition does not hold. The sentence is in
+        the error's brackets, `assertion failed: [...]`; `sentence` takes it out.
+    """
+    texts = [part if isinstance(part, str) or part.dtype == tf.string else tf.strings.as_string(part)
+             for part in parts]
+    done = tf.raw_ops.Assert(condition=condition, data=[tf.strings.join(texts)])
+    with tf.control_dependencies([] if done is None else [done]):  # Eagerly it has been made.
+        return tf.identity(value)
+
+
+def sentence(error: tf.errors.OpError) -> str:
+    """Returns what an error says, without the names of operations and without a full stop."""
+    message = re.sub(r'\{\{.*?\}\} ?| ?\[Op:.*', '', error.message.strip())
+    own = re.search(r'assertion failed: \[(.*)\]\s*$', message, re.MULTILINE)
+    return (own.group(1) if own else message.splitlines()[0]).rstrip('. ')

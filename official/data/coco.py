@@ -113,7 +113,8 @@ def load(annotation_file: str, image_dir: str, problems: problems_lib.Problems |
                           _SOURCES.get(image.get('source'), detection_table.UNKNOWN),
                           [item for item in items if item is not None], file)
     faults.check()
-    _count_others(image_dir, [image['file_name'] for image in images.values()], own)
+    if check_images:
+        _count_others(image_dir, [image['file_name'] for image in images.values()], own)
     table = builder.build()
     if problems is None:
         own.print_summary()

@@ -39,6 +39,7 @@ BAD_MASK = 'segmentation that cannot be right (skipped)'
 BAD_LANDMARKS = 'landmarks that cannot be right (skipped)'
 BAD_CATEGORY = 'category that cannot be right (skipped)'
 BAD_FIELD = 'field that cannot be right (skipped)'
+_SKIPPED = '(skipped)'
 _NAMED = 20  # Of each kind, in an error.
 _IN_A_LINE = 3  # Files of a kind, in a summary.
 
@@ -66,11 +67,13 @@ class Problems:
     Args:
       name: of the data; the lines of a summary begin with it.
       kept: how many different file names are kept of a kind.
+      kept_skipped: the same of kinds that were skipped; None: `kept`.
     """
 
-    def __init__(self, name: str = '', kept: int = _IN_A_LINE):
+    def __init__(self, name: str = '', kept: int = _IN_A_LINE, kept_skipped: int | None = None):
         self.name = name
         self.kept = kept
+        self._kept_skipped = kept if kept_skipped is None else kept_skipped
         self._lock = threading.Lock()
         self._counts: collections.Counter[str] = collections.Counter()
         self._files: dict[str, dict[str, None]] = {}  # Dictionaries for their order.
@@ -85,8 +88,9 @@ class Problems:
             return
         self._counts[kind] += count
         known = self._files.setdefault(kind, {})
+        kept = self._kept_skipped if kind.endswith(_SKIPPED) else self.kept
         for file in files:
-            if len(known) < self.kept:
+            if len(known) < kept:
                 known.setdefault(file)
 
     @property
@@ -157,7 +161,7 @@ class Faults:
             lines = [f'{self._found.name}: {total} values cannot be right; skip_malformed = True '
                      'leaves their entries out:']
             for kind, one in found.items():
-                lines.append(f'{one["count"]} x {kind.removesuffix(" (skipped)")}:')
+                lines.append(f'{one["count"]} x {kind.removesuffix(f" {_SKIPPED}")}:')
                 lines += [f'  {sentence}' for sentence in one['files']]
                 lines += ['  ...'] * (one['count'] > len(one['files']))
             raise ValueError('\n'.join(lines))

@@ -5,33 +5,58 @@ Lin et al. 2014, Microsoft COCO: Common Objects in Context.
 
 from __future__ import annotations
 
+import collections
 import json
 import os
-import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from official.data import detection_items
 from official.data import detection_table
 from official.data import image_files
+from official.data import landmark_names
 from official.data import problems as problems_lib
 
 _NEEDED = {'images': ('id', 'file_name', 'height', 'width'),
-           'annotations': ('id', 'image_id', 'category_id', 'bbox'),
-           'categories': ('id', 'name')}
-_SIDE = re.compile(r'left|right', re.IGNORECASE)
-_OTHER = {'left': 'right', 'right': 'left'}
+           'annotations': ('id', 'image_id', 'category_id', 'bbox')}
+_CODES = ('pair_id', 'style', 'scale', 'occlusion', 'zoom_in', 'viewpoint')
+_SOURCES = {'user': detection_table.USER, 'shop': detection_table.SHOP}
+_INT64 = 2 ** 63 - 1
+
+
+class EndToEnd(NamedTuple):
+    """Landmarks of all classes laid end to end in every annotation, as DeepFashion2's converter
+    writes them.
+
+    Attributes:
+      names: of the classes.
+      counts: landmarks of each class.
+      flip: see `detection_table.DetectionTable.landmark_flip`.
+    """
+
+    names: Sequence[str]
+    counts: Sequence[int]
+    flip: np.ndarray
 
 
 def load(annotation_file: str, image_dir: str, problems: problems_lib.Problems | None = None,
-         check_images: bool = True, mask_size: int = detection_table.MASK_SIZE
+         check_images: bool = True, mask_size: int = detection_table.MASK_SIZE,
+         skip_malformed: bool = False, end_to_end: EndToEnd | None = None
          ) -> detection_table.DetectionTable:
     """Reads a set.
 
-    Categories become classes 1..C in the order of their ids. Images are in the order of the file.
-    Boxes of no area, which the original COCO has, are skipped and counted; the other faults that
-    `detection_items.checked` names are errors.
+    Categories become classes 1..C in the order of their ids; of equal names the id is added.
+    Images are in the order of the file. Boxes of no area, which the original COCO has, are skipped
+    and counted; the other faults that `detection_items.checked` names are errors, told together.
+
+    - Landmarks of a category without a list of `keypoints` are numbered, as many as most of its
+      annotations have.
+    - A category's landmarks are mirrored as its keypoints' names say: left and right anywhere in
+      them, l and r at either end. A category without such a pair is counted.
+    - `pair_id` and `style` of annotations and `source` ('user' or 'shop') of images, which are
+      DeepFashion2's, are kept.
 
     Args:
       annotation_file: JSON, with images, annotations and categories.
@@ -42,32 +67,36 @@ def load(annotation_file: str, image_dir: str, problems: problems_lib.Problems |
         an image and the file has its size as it is stored, its annotations are turned as well.
         Without it, every image is taken for one as the file says, upright.
       mask_size: height and width of mini masks.
+      skip_malformed: skip and count images and annotations that cannot be right, by kind, in place
+        of an error.
+      end_to_end: how landmarks are laid out where the file has as many categories, each with the
+        landmarks of all; its names are those of the classes there.
 
     Returns:
-      The table. A category's landmarks are mirrored as its keypoints' names say, left to right.
+      The table.
 
     Raises:
       FileNotFoundError: the file or folder is missing.
-      ValueError: the file is no such JSON; an annotation cannot be right.
+      ValueError: the file is no such JSON, or its categories are none; entries cannot be right, all
+        of them with file, entry and value.
     """
     content = _read(annotation_file)
     if not os.path.isdir(image_dir):
         raise FileNotFoundError(f'{image_dir}: no such folder of images.')
     name = os.path.basename(annotation_file)
     own = problems_lib.Problems(name) if problems is None else problems
-    categories = _by_id(content['categories'], annotation_file, 'category')
-    classes = {identity: number for number, identity in enumerate(sorted(categories), 1)}
-    keypoints = [categories[identity].get('keypoints', []) for identity in classes]
+    faults = problems_lib.Faults(own, skip_malformed)
+    categories = _categories(content['categories'], annotation_file)
+    images = _images(content['images'], annotation_file, faults)
+    annotations = _by_image(content['annotations'], images, annotation_file, own, faults)
+    classes = _Classes(categories, annotations, annotation_file, own, end_to_end)
     builder = detection_table.TableBuilder(
-        name, [str(categories[identity]['name']) for identity in classes],
-        [len(names) for names in keypoints], _flips(keypoints, annotation_file), own, mask_size,
-        tuple(classes))
-    images = list(_by_id(content['images'], annotation_file, 'image').values())
-    annotations = _by_image(content, annotation_file, own)
-    paths = [os.path.join(image_dir, image['file_name']) for image in images]
-    headers = image_files.headers(paths) if check_images else [None] * len(images)
-    for image, path, header in zip(images, paths, headers):
-        stored, orientation = _size(image, annotation_file), 1
+        name, classes.names, classes.counts, classes.flip, own, mask_size, tuple(categories),
+        faults)
+    paths = [os.path.join(image_dir, image['file_name']) for image in images.values()]
+    headers = image_files.headers(paths) if check_images else [None] * len(paths)
+    for image, path, header in zip(images.values(), paths, headers):
+        stored, orientation = (image['height'], image['width']), 1
         if check_images:
             if not image_files.note(header, path, annotation_file, own):
                 continue
@@ -76,12 +105,16 @@ def load(annotation_file: str, image_dir: str, problems: problems_lib.Problems |
             # A square may be either; what annotators are shown is upright.
             if not _same_shape(stored, header.upright):
                 orientation = header.orientation
-        items = [_item(annotation, classes, annotation_file, orientation, stored)
+        file = f'{annotation_file}, image {image["file_name"]}'
+        items = [faults.call(classes.item, annotation, orientation, stored)
                  for annotation in annotations[image['id']]
                  if _has_area(annotation, annotation_file, own)]
         builder.add_image(path, image['id'], stored[::-1] if orientation >= 5 else stored,
-                          items=items, file=f'{annotation_file}, image {image["file_name"]}')
-    _count_others(image_dir, [image['file_name'] for image in images], own)
+                          _SOURCES.get(image.get('source'), detection_table.UNKNOWN),
+                          [item for item in items if item is not None], file)
+    faults.check()
+    if check_images:
+        _count_others(image_dir, [image['file_name'] for image in images.values()], own)
     table = builder.build()
     if problems is None:
         own.print_summary()
@@ -102,7 +135,8 @@ def to_coco(table: detection_table.DetectionTable, landmarks: bool = False,
     Returns:
       {'images', 'annotations', 'categories'} of plain Python numbers; boxes (x, y, width, height);
       file names without their folders.
-      Images and annotations have the table's ids, categories those of `category_ids`.
+      Images and annotations have the table's ids, categories those of `category_ids`. Where there
+      are pairs, annotations have `pair_id` and `style`.
     """
     offsets = table.landmark_offsets
     categories = []
@@ -112,7 +146,7 @@ def to_coco(table: detection_table.DetectionTable, landmarks: bool = False,
             count = offsets[-1] if all_landmarks else table.landmark_counts[number]
             category['keypoints'] = [str(k) for k in range(1, count + 1)]
         categories.append(category)
-    annotations = []
+    annotations, in_pairs = [], bool(table.pair_ids.any())
     for item, image in enumerate(table.images_of_items().tolist()):
         x1, y1, x2, y2 = table.boxes[item].astype(np.float64).tolist()
         number = int(table.classes[item])
@@ -121,6 +155,8 @@ def to_coco(table: detection_table.DetectionTable, landmarks: bool = False,
             'category_id': table.category_ids[number - 1], 'bbox': [x1, y1, x2 - x1, y2 - y1],
             'area': float(table.areas[item]), 'iscrowd': int(table.crowd[item]),
             'segmentation': _plain(table.segmentations[item])}
+        if in_pairs:
+            annotation |= {'pair_id': int(table.pair_ids[item]), 'style': int(table.styles[item])}
         if landmarks:
             own = table.landmarks[item, :table.landmark_counts[number - 1]].astype(np.float64)
             values = own.reshape(-1).tolist()
@@ -144,61 +180,112 @@ def _plain(segmentation):
 
 def _read(path) -> dict:
     try:
-        with open(path, encoding='utf-8') as file:
+        with open(path, encoding='utf-8-sig') as file:
             content = json.load(file)
     except FileNotFoundError:
         raise FileNotFoundError(f'{path}: no such annotation file.') from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ValueError(f'{path}: cannot be read ({error.strerror}).') from None
+    except (ValueError, RecursionError) as error:  # Includes what is not Unicode.
         raise ValueError(f'{path}: damaged, no JSON ({error}).') from None
     if not isinstance(content, dict):
         raise ValueError(f'{path}: no COCO annotations: {type(content).__name__} at the top.')
-    for part, fields in _NEEDED.items():
+    for part in (*_NEEDED, 'categories'):
         if not isinstance(content.get(part), list):
             raise ValueError(f'{path}: no COCO annotations: there is no list {part!r}.')
-        for number, entry in enumerate(content[part]):
-            for field in fields:
-                if not isinstance(entry, dict) or field not in entry:
-                    raise ValueError(f'{path}: {part}[{number}] has no {field!r}.')
     return content
 
 
-def _by_id(entries, file, what) -> dict:
+def _is_id(value) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _INT64
+
+
+def _categories(entries, file) -> dict[int, dict]:
+    """The categories by id, in the order of their ids."""
     found = {}
-    for entry in entries:
-        if not isinstance(entry['id'], int) or entry['id'] in found:
-            raise ValueError(f'{file}: {what} id {entry["id"]!r} is no whole number or is there '
+    for number, entry in enumerate(entries):
+        for field in 'id', 'name':
+            if not isinstance(entry, dict) or field not in entry:
+                raise ValueError(f'{file}: categories[{number}] has no {field!r}.')
+        if not _is_id(entry['id']) or entry['id'] in found:
+            raise ValueError(f'{file}: category id {entry["id"]!r} is no whole number or is there '
                              'twice.')
+        if not isinstance(entry['name'], (str, int)):
+            raise ValueError(f'{file}: category {entry["id"]} has the name {entry["name"]!r}.')
+        names = entry.get('keypoints') or []
+        if not isinstance(names, list) or not all(isinstance(one, (str, int)) for one in names):
+            raise ValueError(f'{file}: category {entry["id"]} has keypoints '
+                             f'{str(entry["keypoints"])[:60]}, which is no list of names.')
+        names = [str(one) for one in names]
+        if len(set(names)) < len(names):
+            raise ValueError(f'{file}: two keypoints of one category have one name: {names}.')
+        found[entry['id']] = {'name': str(entry['name']), 'keypoints': names}
+    if not found:
+        raise ValueError(f'{file}: there are no categories.')
+    return dict(sorted(found.items()))
+
+
+def _entry(entry, part, number, file) -> None:
+    """Raises `Malformed` unless an image or annotation has its fields and an id."""
+    def malformed(what):
+        return problems_lib.Malformed((problems_lib.BAD_ENTRY, f'{file}: {part}[{number}] {what}.'))
+    for field in _NEEDED[part]:
+        if not isinstance(entry, dict) or field not in entry:
+            raise malformed(f'has no {field!r}')
+    if not _is_id(entry['id']):
+        raise malformed(f'has id {str(entry["id"])[:40]!r}, which is no whole number of 64 bits')
+    if part == 'images':
+        if not isinstance(entry['file_name'], str) or not entry['file_name']:
+            raise malformed(f'has file_name {entry["file_name"]!r}')
+        size = entry['height'], entry['width']
+        if not all(_is_id(length) and 0 < length <= detection_table.MAX_EDGE for length in size):
+            raise problems_lib.Malformed((
+                problems_lib.BAD_ENTRY, f'{file}: image {entry["file_name"]} has height '
+                f'{size[0]!r} and width {size[1]!r}; there are 1 to {detection_table.MAX_EDGE}.'))
+
+
+def _images(entries, file, faults) -> dict[int, dict]:
+    """The images by id, in the order of the file."""
+    found = {}
+    for number, entry in enumerate(entries):
+        try:
+            _entry(entry, 'images', number, file)
+            if entry['id'] in found:
+                raise problems_lib.Malformed((
+                    problems_lib.BAD_ENTRY,
+                    f'{file}: image id {entry["id"]!r} is there twice.'))
+        except problems_lib.Malformed as error:
+            faults.add(error)
+            continue
         found[entry['id']] = entry
     return found
 
 
-def _by_image(content, file, problems) -> dict:
-    found = {image['id']: [] for image in content['images']}
-    for annotation in content['annotations']:
+def _by_image(entries, images, file, problems, faults) -> dict[int, list]:
+    """The annotations of each image."""
+    found = {image: [] for image in images}
+    for number, annotation in enumerate(entries):
+        try:
+            _entry(annotation, 'annotations', number, file)
+        except problems_lib.Malformed as error:
+            faults.add(error)
+            continue
         image = annotation['image_id']
-        if isinstance(image, int) and image in found:
+        if _is_id(image) and image in found:
             found[image].append(annotation)
         else:
             problems.add(problems_lib.NO_IMAGE,
-                         f'{file}, annotation {annotation["id"]} of image {image!r}')
+                         f'{file}, annotation {annotation["id"]} of image {str(image)[:40]}')
     return found
 
 
-def _size(image, file) -> tuple[int, int]:
-    size = image['height'], image['width']
-    if not all(isinstance(length, int) and length > 0 for length in size):
-        raise ValueError(f'{file}: image {image["file_name"]} has height {size[0]!r} and width '
-                         f'{size[1]!r}.')
-    return size
-
-
 def _same_shape(one, other) -> bool:
-    """Whether one is the other made smaller or larger, but for the rounding of sizes."""
+    """Returns True if one is the other made smaller or larger, but for the rounding of sizes."""
     return abs(one[0] * other[1] - one[1] * other[0]) <= max(*one, *other)
 
 
 def _fits(size, header, path, problems) -> bool:
-    """Whether an image file can be the one whose size was annotated, upright or as stored."""
+    """Returns True if an image file can be the one whose size was annotated, upright or as stored."""
     if size in (header.upright, header.stored):
         return True
     if _same_shape(size, header.upright) or (
@@ -210,50 +297,113 @@ def _fits(size, header, path, problems) -> bool:
 
 
 def _has_area(annotation, file, problems) -> bool:
+    """False, counted, of the boxes of no area that the original COCO has."""
     box = annotation['bbox']
-    if not isinstance(box, list) or len(box) != 4 or not all(
-            isinstance(number, (int, float)) for number in box):
-        raise ValueError(f'{file}: annotation {annotation["id"]} has box {box!r}, not x, y, width '
-                         'and height.')
-    if min(box[2:]) == 0:
+    numbers = isinstance(box, list) and len(box) == 4 and all(
+        isinstance(number, (int, float)) for number in box)
+    if numbers and min(box[2:]) == 0:
         problems.add(problems_lib.NO_AREA, f'{file}, annotation {annotation["id"]}')
         return False
     return True
 
 
-def _item(annotation, classes, file, orientation, stored) -> detection_table.Item:
-    category = annotation['category_id']
-    if not isinstance(category, int) or category not in classes:
-        raise ValueError(f'{file}: annotation {annotation["id"]} has unknown category {category!r};'
-                         f' there is {_some(classes)}.')
-    x, y, width, height = annotation['bbox']
-    box, landmarks = [x, y, x + width, y + height], annotation.get('keypoints')
-    segmentation = annotation.get('segmentation')
-    if orientation != 1:
-        box, segmentation, landmarks = image_files.turned_item_arrays(
-            box, segmentation, landmarks, orientation, stored)
-    return detection_table.Item(
-        box, classes[category], segmentation, landmarks, bool(annotation.get('iscrowd', 0)),
-        item_id=annotation['id'], area=annotation.get('area'))
+class _Classes:
+    """The classes 1..C of a set, and its annotations as their items."""
+
+    def __init__(self, categories, annotations, file, problems, end_to_end):
+        self._file = file
+        self._numbers = {identity: number for number, identity in enumerate(categories, 1)}
+        keypoints = {identity: one['keypoints'] for identity, one in categories.items()}
+        self._offsets, self.flip = None, None
+        if end_to_end is not None and [len(names) for names in keypoints.values()] == (
+                [sum(end_to_end.counts)] * len(end_to_end.counts)):
+            self._offsets = np.concatenate([[0], np.cumsum(end_to_end.counts)]).tolist()
+            self.names, self.counts = tuple(end_to_end.names), tuple(end_to_end.counts)
+            self.flip = end_to_end.flip
+            return
+        for identity, count in _counts(annotations).items():
+            # Some tools leave the list empty while annotations have landmarks.
+            if identity in keypoints and not keypoints[identity]:
+                keypoints[identity] = [str(number) for number in range(1, count + 1)]
+        self.names = tuple(unique_names(
+            {identity: one['name'] for identity, one in categories.items()}).values())
+        self.counts = tuple(map(len, keypoints.values()))
+        self.flip = landmark_names.flips(list(keypoints.values()))
+        for name, count, row in zip(self.names, self.counts, self.flip[1:]):
+            if count > 1 and (row == self.flip[0]).all():
+                problems.add(problems_lib.NO_MIRROR, f'{file}, category {name}')
+
+    def item(self, annotation, orientation, stored) -> detection_table.Item:
+        """An annotation as an item of the upright image.
+
+        Raises:
+          problems_lib.Malformed: the category is unknown, or the box is none; where the image is
+            turned, all that `detection_items.checked` says.
+        """
+        where, category = f'{self._file}: annotation {annotation["id"]}', annotation['category_id']
+        if not _is_id(category) or category not in self._numbers:
+            raise problems_lib.Malformed((
+                problems_lib.BAD_CATEGORY, f'{where} has unknown category {str(category)[:40]}; '
+                f'there is {_some(self._numbers)}.'))
+        box = annotation['bbox']
+        if not isinstance(box, list) or len(box) != 4 or not all(
+                isinstance(number, (int, float)) for number in box):
+            raise problems_lib.Malformed((
+                problems_lib.BAD_BOX,
+                f'{where} has box {str(box)[:60]}, not x, y, width and height.'))
+        x, y, width, height = box
+        try:
+            box = [x, y, float(x) + float(width), float(y) + float(height)]
+        except OverflowError:
+            box = [np.inf] * 4
+        number = self._numbers[category]
+        landmarks = annotation.get('keypoints')
+        if self._offsets and isinstance(landmarks, list) and len(landmarks) == (
+                3 * self._offsets[-1]):
+            landmarks = landmarks[3 * self._offsets[number - 1]:3 * self._offsets[number]]
+        if not self.counts[number - 1]:
+            landmarks = None  # Where no landmark is known of the class.
+        item = detection_table.Item(
+            box, number, annotation.get('segmentation'), landmarks, annotation.get('iscrowd', 0),
+            item_id=annotation['id'], area=annotation.get('area'), **self._codes(annotation))
+        if orientation == 1:
+            return item
+        # What is turned has to be right before.
+        item = detection_items.checked(
+            item, stored, self.counts, where, self._file, problems_lib.Problems())
+        item.box, item.segmentation, item.landmarks = image_files.turned_item_arrays(
+            item.box, item.segmentation, item.landmarks, orientation, stored)
+        return item
+
+    def _codes(self, annotation) -> dict:
+        """DeepFashion2's codes. Other sets may mean something else by these names."""
+        if self._offsets:
+            return {name: annotation[name] for name in _CODES if name in annotation}
+        both = {name: annotation.get(name) for name in ('pair_id', 'style')}
+        return both if all(map(detection_items.is_count, both.values())) else {}
+
+
+def unique_names(names: Mapping[int, str]) -> dict[int, str]:
+    """Names by id, where several have one with the id in brackets."""
+    counts = collections.Counter(names.values())
+    return {identity: f'{name} ({identity})' if counts[name] > 1 else name
+            for identity, name in names.items()}
+
+
+def _counts(annotations) -> dict:
+    """How many landmarks most annotations of a category have, where they have some."""
+    found = collections.defaultdict(collections.Counter)
+    for of_image in annotations.values():
+        for annotation in of_image:
+            landmarks = annotation.get('keypoints')
+            if isinstance(landmarks, list) and landmarks and _is_id(annotation['category_id']):
+                found[annotation['category_id']][len(landmarks) // 3] += 1
+    return {identity: counts.most_common(1)[0][0] for identity, counts in found.items()}
 
 
 def _some(values: Sequence) -> str:
     values = list(values)
     return ', '.join(map(str, values[:10])) + (', ...' if len(values) > 10 else '')
-
-
-def _flips(keypoints, file) -> np.ndarray:
-    """Pairs landmarks whose names differ in left and right alone."""
-    flips = np.tile(np.arange(max(map(len, keypoints)), dtype=np.int32), (len(keypoints) + 1, 1))
-    for row, names in enumerate(keypoints, 1):
-        if len(set(names)) < len(names):
-            raise ValueError(f'{file}: two keypoints of one category have one name: {names}.')
-        for place, name in enumerate(names):
-            other = _SIDE.sub(lambda side: _OTHER[side[0].lower()], name.lower())
-            lower = [name.lower() for name in names]
-            if other in lower:
-                flips[row, place] = lower.index(other)
-    return flips
 
 
 def _count_others(image_dir, names, problems) -> None:

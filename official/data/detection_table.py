@@ -15,6 +15,7 @@ from official.vision import masks
 Item = detection_items.Item
 UNKNOWN, USER, SHOP = 0, 1, 2
 MASK_SIZE = 112
+MAX_EDGE = masks.MAX_EDGE
 
 _PER_ITEM = ('boxes', 'classes', 'crowd', 'landmarks', 'mini_masks', 'pair_ids', 'styles', 'scales',
              'occlusions', 'zoom_ins', 'viewpoints', 'item_ids', 'areas')
@@ -191,6 +192,7 @@ class TableBuilder:
       problems: counts what is handled; None: an own one.
       mask_size: S, a multiple of 4; height and width of mini masks.
       category_ids: the files' numbers of classes 1..C; None: the same.
+      faults: takes items that cannot be right, which are left out; None: they are errors.
 
     Raises:
       ValueError: the arguments do not fit each other.
@@ -199,7 +201,8 @@ class TableBuilder:
     def __init__(self, name: str, class_names: Sequence[str], landmark_counts: Sequence[int],
                  landmark_flip: np.ndarray | None = None,
                  problems: problems_lib.Problems | None = None, mask_size: int = MASK_SIZE,
-                 category_ids: Sequence[int] | None = None):
+                 category_ids: Sequence[int] | None = None,
+                 faults: problems_lib.Faults | None = None):
         if len(landmark_counts) != len(class_names) or not class_names:
             raise ValueError(f'{name}: {len(class_names)} class names and {len(landmark_counts)} '
                              'landmark counts; there must be one of each a class.')
@@ -208,6 +211,7 @@ class TableBuilder:
         self.name, self.class_names = name, tuple(class_names)
         self.landmark_counts = tuple(map(int, landmark_counts))
         self.problems = problems_lib.Problems(name) if problems is None else problems
+        self._faults = faults
         self.mask_size, self.category_ids = mask_size, tuple(category_ids or ())
         self.landmark_flip = _checked_flip(landmark_flip, self.landmark_counts, name)
         self._paths, self._segmentations, self._files = [], [], []
@@ -232,15 +236,19 @@ class TableBuilder:
           file: of the annotations, which messages name; None: `path`.
 
         Raises:
-          ValueError: see `detection_items.checked`; the size or source makes no sense.
+          problems_lib.Malformed: see `detection_items.checked`, with all faults of all items; the
+            size or source makes no sense.
         """
         file = file or path
-        if len(size) != 2 or min(size) < 1:
-            raise ValueError(f'{file}: an image of size {tuple(size)} (height, width).')
+        if len(size) != 2 or not 1 <= min(size) <= max(size) <= MAX_EDGE:
+            raise problems_lib.Malformed((
+                problems_lib.BAD_ENTRY, f'{file}: an image of size {tuple(size)} (height, width); '
+                f'an edge has 1 to {MAX_EDGE} pixels.'))
         if source not in (UNKNOWN, USER, SHOP):
-            raise ValueError(f'{file}: source {source!r} is none of 0 (unknown), 1 (user) and 2 '
-                             '(shop).')
-        items = [self._checked(item, number, size, file) for number, item in enumerate(items, 1)]
+            raise problems_lib.Malformed((
+                problems_lib.BAD_ENTRY, f'{file}: source {source!r} is none of 0 (unknown), 1 '
+                '(user) and 2 (shop).'))
+        items = self._all_checked(items, size, file)
         if not items:
             self.problems.add(problems_lib.NO_ITEM, file)
         self._paths.append(path)
@@ -251,10 +259,20 @@ class TableBuilder:
         if items:
             self._add_items(items)
 
-    def _checked(self, item, number, size, file):
-        where = f'{file}: item {number}' + (f' (id {item.item_id})' if item.item_id else '')
-        return detection_items.checked(
-            item, size, self.landmark_counts, where, file, self.problems)
+    def _all_checked(self, items, size, file):
+        good, errors = [], []
+        for number, item in enumerate(items, 1):
+            where = f'{file}: item {number}' + (f' (id {item.item_id})' if item.item_id else '')
+            try:
+                good.append(detection_items.checked(
+                    item, size, self.landmark_counts, where, file, self.problems))
+            except problems_lib.Malformed as error:
+                errors.append(error)
+        if errors and self._faults is None:
+            raise problems_lib.Malformed.of(errors)
+        for error in errors:
+            self._faults.add(error)
+        return good
 
     def _add_items(self, items):
         landmarks = np.zeros([len(items), self.landmark_flip.shape[1], 3], np.float32)

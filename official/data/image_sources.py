@@ -279,10 +279,11 @@ def check_fits(source: ImageSource, image_size: int, channels: int) -> None:
     """Raises ValueError unless images of a source are what a network of these sizes takes."""
     have = (source.image_size, source.channels)
     if have != (image_size, channels):
-        kinds = {1: 'grey', 3: 'RGB'}
+        theirs, ours = ({1: 'grey', 3: 'RGB'}.get(number, f'{number} channels')
+                        for number in (have[1], channels))
         raise ValueError(
-            f'{source.name}: images of {have[0]} pixels, {kinds[have[1]]}; the networks are for '
-            f'image_size = {image_size}, {kinds[channels]}.')
+            f'{source.name}: images of {have[0]} pixels, {theirs}; the networks are for '
+            f'image_size = {image_size}, {ours}.')
 
 
 def in_order(source: ImageSource, split: str, batch_size: int,

@@ -3,9 +3,6 @@
 Matching, precision and recall are those of pycocotools; around them are landmarks that differ from
 category to category, subsets of the objects, and readable errors.
 
-- Of an image the `max_detections` most certain detections count, of all categories together;
-  pycocotools has that limit in every category.
-
 A subset's objects are those that count. The others are ignored as COCO ignores objects outside a
 range of areas: not finding one is no miss, and a detection of one is neither right nor wrong. A
 detection that fits no object at all belongs to no subset, so it is wrong in every one.
@@ -15,13 +12,15 @@ from __future__ import annotations
 
 import contextlib
 import io
+import numbers
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from pycocotools import mask as rle
 from pycocotools import cocoeval
 
+from official.data import coco
 from official.evaluation import oks
+from official.vision import masks
 
 KINDS = {'bbox': 'bbox', 'segm': 'segmentation', 'keypoints': 'keypoints'}  # And their fields.
 
@@ -35,23 +34,25 @@ def average_precision(ground_truth: Mapping, detections: Sequence[Mapping], kind
     Args:
       ground_truth: COCO's dictionary with 'images', 'categories' and 'annotations'. Annotations
         with `iscrowd`, and those without labelled landmarks if `kind` is 'keypoints', are ignored.
+        Only 'keypoints' need 'area'.
       detections: COCO's results: dictionaries with 'image_id', 'category_id', 'score' and the
         field of `kind`: 'bbox' (x, y, width, height), 'segmentation' (run lengths) or 'keypoints'
         (x, y, v of each).
       kind: 'bbox', 'segm' or 'keypoints'.
       sigmas: of 'keypoints', for each landmark; if categories have landmarks of their own, by id
         of the category, and 'keypoints' hold a category's own alone. None: COCO's 17 of people.
-      max_detections: of an image, those with the highest scores over all its categories.
+      max_detections: of each category in an image, those with the highest scores; pycocotools has
+        100 for boxes and masks, and 20 for keypoints.
       ignore: of each annotation, whether it is ignored.
 
     Returns:
       'AP', the mean over thresholds and categories, 'AP50' and 'AP75' at the thresholds .5 and
-      .75, 'AR', the recall, and 'per_class': AP by name of the category. What has no objects that
-      count is None.
+      .75, 'AR', the recall, and 'per_class': AP by name of the category, with its id where
+      several have one name. What has no objects that count is None.
 
     Raises:
       ValueError: if `kind` is none, a detection is of an unknown image or category, a score is
-        not a number, or landmarks or masks do not fit.
+        not a number, a field is missing, or boxes, landmarks or masks do not fit.
     """
     counts = np.ones(len(ground_truth['annotations']), bool) if ignore is None else ~np.asarray(
         ignore, bool)
@@ -92,13 +93,14 @@ def subset_average_precision(ground_truth: Mapping, detections: Sequence[Mapping
     counted = np.array([np.asarray(counts, bool) for counts in subsets.values()])
     for index, annotation in enumerate(annotations):
         cells.add_truth(index, annotation, counted[:, index])
-    for index in _highest(detections, max_detections):
-        cells.add_detection(index, detections[index])
+    for index, detection in enumerate(detections):
+        cells.add_detection(index, detection)
     evaluation = _Evaluation(cells, ground_truth, kind, len(subsets), max_detections)
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation.evaluate()
         evaluation.accumulate()
-    names = {category['id']: category['name'] for category in ground_truth['categories']}
+    names = coco.unique_names({
+        category['id']: category['name'] for category in ground_truth['categories']})
     names = [names[identity] for identity in evaluation.params.catIds]
     precision, recall = evaluation.eval['precision'][..., 0], evaluation.eval['recall'][..., 0]
     return {name: _summary(precision[..., index], recall[..., index], names)
@@ -115,21 +117,6 @@ def _summary(precision, recall, names) -> dict:
 def _mean(values) -> float | None:
     known = values[values > -1]  # pycocotools' mark of what has no objects.
     return float(known.mean()) if known.size else None
-
-
-def _highest(detections, most) -> list[int]:
-    """Indices of each image's detections with the highest scores, the earlier of equal ones."""
-    of_image = {}
-    for index, detection in enumerate(detections):
-        if not np.isfinite(detection['score']):
-            raise ValueError(f'detection {index}: score {detection["score"]!r} is not a number.')
-        of_image.setdefault(detection['image_id'], []).append(index)
-    kept = []
-    for indices in of_image.values():
-        if len(indices) > most:
-            indices = sorted(indices, key=lambda index: -detections[index]['score'])[:most]
-        kept += indices
-    return kept
 
 
 class _Empty(dict):
@@ -154,35 +141,35 @@ class _Cells:
         return np.asarray(of_all, np.float64)
 
     def add_truth(self, index, annotation, counted):
-        cell = self._add(self.truths, 'annotation', index, annotation)
+        cell, what = self._add(self.truths, 'annotation', index, annotation)
         crowd = int(annotation.get('iscrowd', 0))
-        cell.update(iscrowd=crowd, area=annotation['area'])
+        cell.update(iscrowd=crowd, area=0.)
         if self._kind == 'keypoints':
-            x, y, width, height = annotation['bbox']
+            cell['area'] = _number(annotation, 'area', what)
+            x, y, width, height = _box(annotation, what)
             cell['box'] = (x, y, x + width, y + height)
             crowd = crowd or not (cell['keypoints'][:, 2] > 0).any()
         cell['ignored'] = [bool(crowd or not counts) for counts in counted]
 
     def add_detection(self, index, detection):
-        cell = self._add(self.found, 'detection', index, detection)
-        cell.update(score=float(detection['score']), area=0.)
+        cell, what = self._add(self.found, 'detection', index, detection)
+        cell.update(score=_number(detection, 'score', what), area=0.)
 
-    def _add(self, cells, word, index, one) -> dict:
-        what, image, category = f'{word} {index}', one['image_id'], one['category_id']
+    def _add(self, cells, word, index, one) -> tuple[dict, str]:
+        what = f'{word} {index}'
+        image, category = _field(one, 'image_id', what), _field(one, 'category_id', what)
         if image not in self._sizes:
             raise ValueError(f'{what}: image_id {image!r} is not in the ground truth.')
         if category not in self._categories:
             raise ValueError(f'{what}: category_id {category!r} is not in the ground truth.')
         field = KINDS[self._kind]
-        value = one[field]
+        value = _field(one, field, what)
         if self._kind == 'segm':
             value = _run_lengths(what, value, self._sizes[image])
         elif self._kind == 'bbox':
-            value = np.asarray(value, np.float64)
-            if value.shape != (4,) or not np.isfinite(value).all():
-                raise ValueError(f'{what}: bbox {one[field]!r} is not four numbers.')
+            value = _box(one, what)
         else:
-            value = np.asarray(value, np.float64)
+            value = _floats(value, field, what)
             if value.size != 3 * len(self.sigmas(category)):
                 raise ValueError(f'{what}: keypoints has {value.size} numbers; category '
                                  f'{category} has {len(self.sigmas(category))} landmarks.')
@@ -190,22 +177,48 @@ class _Cells:
         cell = cells.setdefault((image, category), [])
         # pycocotools takes an id of 0 for "not matched", so its ids are not the file's.
         cell.append({'id': index + 1, field: value})
-        return cell[-1]
+        return cell[-1], what
+
+
+def _field(one, name, what):
+    if name not in one:
+        raise ValueError(f'{what}: {name} is missing.')
+    return one[name]
+
+
+def _number(one, name, what) -> float:
+    value = _field(one, name, what)
+    if not isinstance(value, numbers.Real) or not np.isfinite(value):
+        raise ValueError(f'{what}: {name} {value!r} is not a number.')
+    return float(value)
+
+
+def _floats(value, name, what) -> np.ndarray:
+    try:
+        array = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        array = np.full(1, np.nan)
+    if not np.isfinite(array).all():
+        raise ValueError(f'{what}: {name} {str(value)[:60]} is not made of finite numbers.')
+    return array
+
+
+def _box(one, what) -> np.ndarray:
+    box = _floats(_field(one, 'bbox', what), 'bbox', what)
+    if box.shape != (4,):
+        raise ValueError(f'{what}: bbox {one["bbox"]!r} is not four numbers.')
+    return box
 
 
 def _run_lengths(what, segmentation, image) -> dict:
     """Compressed run lengths of polygons (none: no pixel) or of run lengths of either kind."""
-    size = [image['height'], image['width']]
-    if isinstance(segmentation, list):
-        if not segmentation:
-            return rle.encode(np.zeros(size, np.uint8, order='F'))
-        return rle.merge(rle.frPyObjects(segmentation, *size))
-    if list(segmentation['size']) != size:
-        raise ValueError(f'{what}: segmentation of size {segmentation["size"]} does not fit the '
-                         f'image of {size}.')
-    if isinstance(segmentation['counts'], list):
-        return rle.frPyObjects(segmentation, *size)
-    return segmentation
+    if not isinstance(segmentation, (list, dict)):
+        raise ValueError(f'{what}: segmentation {str(segmentation)[:60]} is neither polygons nor '
+                         'an RLE.')
+    try:
+        return masks.run_lengths(segmentation, (image['height'], image['width']))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'{what}: {error}') from None
 
 
 class _Evaluation(cocoeval.COCOeval):
@@ -230,7 +243,7 @@ class _Evaluation(cocoeval.COCOeval):
         truths, found = self._gts[imgId, catId], self._dts[imgId, catId]
         if not truths or not found:
             return []
-        found = sorted(found, key=lambda one: -one['score'])
+        found = sorted(found, key=lambda one: -one['score'])[:self.params.maxDets[-1]]
         points = np.stack([one['keypoints'][:, :2] for one in found])
         sigmas = self._cells.sigmas(catId)
         return np.stack([oks.oks(points, truth['keypoints'], sigmas, truth['area'], truth['box'])

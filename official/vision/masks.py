@@ -12,6 +12,7 @@ import tensorflow as tf
 
 # What is half a cell must not depend on how a sum is rounded.
 _HALF = 0.5 - 1e-4
+MAX_EDGE = 65535  # Pixels of an image: JPEG's limit, and the areas fit 32 bits as run lengths need.
 
 
 def mask_targets(mini_masks: tf.Tensor, boxes: tf.Tensor, rois: tf.Tensor, size: int) -> tf.Tensor:
@@ -79,10 +80,17 @@ def paste(masks: np.ndarray, boxes: np.ndarray, height: int, width: int,
 
     Returns:
       bool [n, height, width].
+
+    Raises:
+      ValueError: a coordinate is not finite; there are not as many masks as boxes.
     """
+    boxes = np.asarray(boxes, np.float64)
+    odd = np.flatnonzero(~np.isfinite(boxes).all(-1))
+    if len(odd):
+        raise ValueError(f'paste: box {odd[0]}, {boxes[odd[0]].tolist()} (x1, y1, x2, y2), has a '
+                         'coordinate that is not finite.')
     pasted = np.zeros([len(masks), height, width], bool)
-    for mask, box, image in zip(np.asarray(masks, np.float32), np.asarray(boxes, np.float64),
-                                pasted, strict=True):
+    for mask, box, image in zip(np.asarray(masks, np.float32), boxes, pasted, strict=True):
         # Pixel i belongs to the box where start <= i + 0.5 < end.
         (left, right), (top, bottom) = (
             np.clip(np.ceil([box[axis] - 0.5, box[axis + 2] - 0.5]), 0, limit).astype(int)
@@ -116,28 +124,150 @@ def rasterize(segmentation: list[np.ndarray] | dict, box: np.ndarray, size: int)
       uint8 [S, S] of 0 and 1.
 
     Raises:
-      ValueError: if a polygon has fewer than three points.
+      ValueError: the box has no area; see `run_lengths`.
     """
     from pycocotools import mask as coco  # Takes its time to load, and models do without.
 
     x1, y1, x2, y2 = np.asarray(box, np.float64)
+    if not (x2 > x1 and y2 > y1):
+        raise ValueError(f'rasterize: box {[x1, y1, x2, y2]} (x1, y1, x2, y2) has no area.')
     if isinstance(segmentation, dict):
-        runs = segmentation
-        if isinstance(runs['counts'], list):
-            runs = coco.frPyObjects(runs, *runs['size'])
-        pixels = coco.decode(runs)
+        pixels = coco.decode(run_lengths(segmentation, segmentation['size']))
         places = (np.arange(size) + 0.5) / size
         down = _sampling(y1 + (y2 - y1) * places, 0, pixels.shape[0], pixels.shape[0])
         across = _sampling(x1 + (x2 - x1) * places, 0, pixels.shape[1], pixels.shape[1])
         return (down @ pixels.astype(np.float32) @ across.T > _HALF).astype(np.uint8)
-    for number, polygon in enumerate(segmentation):
-        if len(polygon) < 3:
-            raise ValueError(f'rasterize: polygon {number} has {len(polygon)} points, which enclose'
-                             ' nothing; there must be at least 3.')
     scale = size / np.array([x2 - x1, y2 - y1])
-    polygons = [((np.asarray(polygon, np.float64) - (x1, y1)) * scale).ravel()
-                for polygon in segmentation]
-    return coco.decode(coco.merge(coco.frPyObjects(polygons, size, size)))
+    polygons = [(_points(polygon, number) - (x1, y1)) * scale
+                for number, polygon in enumerate(segmentation, 1)]
+    return coco.decode(run_lengths(polygons, (size, size)))
+
+
+def run_lengths(segmentation: list | dict, size: tuple[int, int]) -> dict:
+    """Compressed run lengths of polygons or of run lengths of either kind, checked.
+
+    pycocotools' C code trusts its input: with a far polygon it asks for the memory of all pixels on
+    the way, and run lengths that are too short leave its memory as it was. So polygons are clipped
+    around the image, and run lengths have to fill it.
+
+    Args:
+      segmentation: polygons, flat or [n, 2], in pixels, whose union it is; none: no pixel. Or a
+        dict of `size` and `counts`, a list of numbers or compressed text.
+      size: (height, width) of the image.
+
+    Returns:
+      {'size': [height, width], 'counts': bytes}.
+
+    Raises:
+      ValueError: a polygon has fewer than 3 points, or a number that is not finite; run lengths are
+        of another size, negative, or do not fill the image.
+    """
+    from pycocotools import mask as coco
+
+    size = [int(length) for length in size]
+    if not 1 <= min(size) <= max(size) <= MAX_EDGE:
+        raise ValueError(f'an image of size {size} (height, width); an edge has 1 to {MAX_EDGE} '
+                         'pixels.')
+    if isinstance(segmentation, dict):
+        counts = segmentation.get('counts')
+        if not isinstance(segmentation.get('size'), (list, tuple)) or (
+                list(segmentation['size']) != size):
+            raise ValueError(f'an RLE of size {segmentation.get("size")!r} does not fit the image '
+                             f'of {size} (height, width).')
+        runs = _runs(counts)
+        if runs is None:
+            raise ValueError('an RLE whose counts are neither whole numbers from 0 nor their '
+                             f'compressed text: {str(counts)[:40]}.')
+        if runs.sum() != size[0] * size[1]:
+            raise ValueError(f'an RLE whose counts sum to {runs.sum()}, not {size[0] * size[1]}, '
+                             f'the pixels of {size[0]} x {size[1]}.')
+        if isinstance(counts, (list, tuple)):
+            return coco.frPyObjects({'size': size, 'counts': runs.tolist()}, *size)
+        return {'size': size, 'counts': counts if isinstance(counts, bytes) else counts.encode()}
+    polygons = [clip_polygon(_points(polygon, number), size[::-1])
+                for number, polygon in enumerate(segmentation, 1)]
+    flat = [polygon.ravel() for polygon in polygons if len(polygon) >= 3]
+    if not flat:
+        return coco.encode(np.zeros(size, np.uint8, order='F'))
+    return coco.merge(coco.frPyObjects(flat, *size))
+
+
+def _points(polygon, number) -> np.ndarray:
+    """float64 [n, 2] of a polygon."""
+    points = np.asarray(polygon, np.float64)
+    if points.size % 2 or not np.isfinite(points).all():
+        raise ValueError(f'polygon {number} is not made of finite x and y.')
+    points = points.reshape(-1, 2)
+    if len(points) < 3:
+        raise ValueError(f'polygon {number} has {len(points)} points, which enclose nothing; there '
+                         'must be at least 3.')
+    return points
+
+
+def clip_polygon(points: np.ndarray, size: tuple[float, float]) -> np.ndarray:
+    """Cuts off what is further from an image than the image is large (Sutherland and Hodgman 1974).
+
+    What is inside the image stays as it is, and a polygon near it stays bit for bit.
+
+    Args:
+      points: float [n, 2], (x, y), of a closed polygon.
+      size: (width, height) of the image.
+
+    Returns:
+      float [m, 2]; of a polygon far from the image none.
+    """
+    for axis, length in enumerate(size):
+        for sign, limit in (1, 2 * length), (-1, length):
+            inside = sign * points[:, axis] <= limit
+            if inside.all():
+                continue
+            cut, before = [], len(points) - 1
+            for now in range(len(points)):
+                if inside[now] != inside[before]:
+                    a, b = points[before], points[now]
+                    share = (sign * limit - a[axis]) / (b[axis] - a[axis])
+                    crossing = a + share * (b - a)
+                    crossing[axis] = sign * limit
+                    cut.append(crossing)
+                if inside[now]:
+                    cut.append(points[now])
+                before = now
+            points = np.array(cut, points.dtype).reshape(-1, 2)
+    return points
+
+
+def _runs(counts) -> np.ndarray | None:
+    """int64 [n], of the counts of run lengths; None where they are none.
+
+    Compressed, a number is written in characters of 5 bits from the lowest on, 32 added to all but
+    its last, and from the fourth number on it is the difference to the number two before.
+    """
+    if isinstance(counts, (list, tuple)):
+        if not all(type(run) is int and 0 <= run < 2 ** 32 for run in counts):
+            return None
+        return np.array(counts, np.int64)
+    try:
+        text = np.frombuffer(counts.encode('ascii') if isinstance(counts, str) else counts,
+                             np.uint8).astype(np.int64) - 48
+    except (TypeError, ValueError):
+        return None
+    if not len(text):
+        return np.zeros(0, np.int64)
+    last = (text & 32) == 0
+    if text.min() < 0 or text.max() > 63 or not last[-1]:
+        return None
+    ends = np.flatnonzero(last)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    lengths = ends - starts + 1
+    if lengths.max() > 7:  # More than 32 bits.
+        return None
+    places = np.arange(len(text)) - np.repeat(starts, lengths)
+    runs = np.add.reduceat((text & 31) << 5 * places, starts)
+    runs -= np.where(text[ends] & 16, np.int64(1) << 5 * lengths, 0)
+    # The differences are of every second number, from the second and the third on.
+    runs[1::2] = np.cumsum(runs[1::2])
+    runs[2::2] = np.cumsum(runs[2::2])
+    return runs if runs.min() >= 0 else None
 
 
 def pack(mini_masks: np.ndarray) -> np.ndarray:

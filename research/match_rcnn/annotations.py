@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from official.data import detection_table
+from official.data import problems as problems_lib
 from research.match_rcnn import categories
 
 SOURCES = {'user': detection_table.USER, 'shop': detection_table.SHOP}
@@ -56,13 +57,16 @@ def read(path: str | os.PathLike) -> Annotation:
 
     Raises:
       FileNotFoundError: there is no such file.
-      ValueError: as `parse`.
+      problems_lib.Malformed: as `parse`; or it cannot be read.
     """
     try:
         with open(path, 'rb') as file:
             content = file.read()
     except FileNotFoundError:
         raise FileNotFoundError(f'{path}: no such annotation file.') from None
+    except OSError as error:
+        raise problems_lib.Malformed((
+            problems_lib.BAD_ENTRY, f'{path}: cannot be read ({error.strerror}).')) from None
     return parse(content, os.fspath(path))
 
 
@@ -74,115 +78,158 @@ def parse(content: str | bytes, file: str) -> Annotation:
       file: its name, for messages.
 
     Raises:
-      ValueError: the text is no JSON, a key is missing, or a value cannot be right; the message
-        names the file, the item, the field and the value.
+      problems_lib.Malformed: the text is not valid JSON, a key is missing, or a value cannot be
+        right; a sentence for each names the file, the item, the field and the value.
     """
     try:
         fields = json.loads(content)
     except (ValueError, RecursionError) as error:  # Includes what is no Unicode.
-        raise ValueError(f'{file}: damaged, no JSON ({error}).') from None
+        raise _malformed(f'{file}: damaged, no JSON ({error}).') from None
     if not isinstance(fields, dict):
-        raise ValueError(f'{file}: {_short(fields)} is no annotation: source, pair_id, item1, ... '
+        raise _malformed(f'{file}: {_short(fields)} is no annotation: source, pair_id, item1, ... '
                          'are missing.')
-    source = _field(fields, 'source', file)
-    if not isinstance(source, str) or source not in SOURCES:
-        raise ValueError(f'{file}: source {_short(source)} is neither "user" nor "shop".')
-    pair_id = _whole(fields, 'pair_id', file, 0)
-    items = []
-    for key in sorted(filter(_is_item, fields), key=lambda key: int(key[4:])):
-        items.append(_item(fields[key], pair_id, f'{file}, {key}'))
+    errors = []
+    source = _or_fault(errors, _source, fields, file)
+    pair_id = _or_fault(errors, _whole, fields, 'pair_id', file, 0)
+    items = [_or_fault(errors, _item, fields[key], pair_id, f'{file}, {key}')
+             for key in sorted(filter(_is_item, fields), key=lambda key: int(key[4:]))]
     odd = [key for key in fields if key.startswith('item') and not _is_item(key)]
     if odd:
-        raise ValueError(f'{file}: {_short(odd[0])} is no name of an item: item1, item2, ...')
+        errors.append(_malformed(
+            f'{file}: {_short(odd[0])} is no name of an item: item1, item2, ...'))
+    if errors:
+        raise problems_lib.Malformed.of(errors)
     return Annotation(SOURCES[source], pair_id, items)
+
+
+def _malformed(sentence, kind=problems_lib.BAD_ENTRY):
+    return problems_lib.Malformed((kind, sentence))
+
+
+def _or_fault(errors, function, *args):
+    """What a function returns; None where it raises, and the error is kept."""
+    try:
+        return function(*args)
+    except problems_lib.Malformed as error:
+        errors.append(error)
+        return None
 
 
 def _is_item(key):
     return _ITEM.fullmatch(key) is not None
 
 
+def _source(fields, file):
+    source = _field(fields, 'source', file)
+    if not isinstance(source, str) or source not in SOURCES:
+        raise _malformed(f'{file}: source {_short(source)} is neither "user" nor "shop".',
+                         problems_lib.BAD_FIELD)
+    return source
+
+
 def _item(fields, pair_id, where):
     if not isinstance(fields, dict):
-        raise ValueError(f'{where}: {_short(fields)} is no item: it has no fields.')
+        raise _malformed(f'{where}: {_short(fields)} is no item: it has no fields.')
+    errors = []
     for field in _FIELDS:
-        _field(fields, field, where)
-    category_id = _whole(fields, 'category_id', where, 1, len(categories.CATEGORIES))
-    category = categories.CATEGORIES[category_id - 1]
-    if fields['category_name'] != category.name:
-        raise ValueError(f'{where}: category_name {_short(fields["category_name"])} does not fit '
-                         f'category_id {category_id}, which is {category.name!r}.')
-    return detection_table.Item(
-        _box(fields['bounding_box'], where), category_id, _polygons(fields['segmentation'], where),
-        _landmarks(fields['landmarks'], category, where), pair_id=pair_id,
-        style=_whole(fields, 'style', where, 0),
-        **{field: _whole(fields, field, where, 1, len(names)) for field, names in LEVELS.items()})
+        _or_fault(errors, _field, fields, field, where)
+    if errors:
+        raise problems_lib.Malformed.of(errors)
+    category = _or_fault(errors, _category, fields, where)
+    box = _or_fault(errors, _box, fields['bounding_box'], where)
+    polygons = _or_fault(errors, _polygons, fields['segmentation'], where)
+    landmarks = None
+    if category is not None:
+        landmarks = _or_fault(errors, _landmarks, fields['landmarks'], category, where)
+    style = _or_fault(errors, _whole, fields, 'style', where, 0)
+    codes = {field: _or_fault(errors, _whole, fields, field, where, 1, len(names))
+             for field, names in LEVELS.items()}
+    if errors:
+        raise problems_lib.Malformed.of(errors)
+    return detection_table.Item(box, categories.CATEGORIES.index(category) + 1, polygons, landmarks,
+                                pair_id=pair_id, style=style, **codes)
 
 
 def _field(fields, name, where):
     if name not in fields:
-        raise ValueError(f'{where}: {name} is missing.')
+        raise _malformed(f'{where}: {name} is missing.', problems_lib.BAD_FIELD)
     return fields[name]
 
 
-def _whole(fields, name, where, low, high=_MOST):
+def _category(fields, where):
+    kind = problems_lib.BAD_CATEGORY
+    category_id = _whole(fields, 'category_id', where, 1, len(categories.CATEGORIES), kind)
+    category = categories.CATEGORIES[category_id - 1]
+    if fields['category_name'] != category.name:
+        raise _malformed(
+            f'{where}: category_name {_short(fields["category_name"])} does not fit category_id '
+            f'{category_id}, which is {category.name!r}.', kind)
+    return category
+
+
+def _whole(fields, name, where, low, high=_MOST, kind=problems_lib.BAD_FIELD):
     value = _field(fields, name, where)
     # JSON's true is no number, though Python's True is 1.
     if type(value) is not int or not low <= value <= high:  # pylint: disable=unidiomatic-typecheck
         wanted = f'of {low} to {high}' if high < _MOST else f'from {low} on'
-        raise ValueError(f'{where}: {name} {_short(value)} is no whole number {wanted}.')
+        raise _malformed(f'{where}: {name} {_short(value)} is no whole number {wanted}.', kind)
     return value
 
 
-def _numbers(values, name, where):
+def _numbers(values, name, where, kind):
     if not isinstance(values, list) or not set(map(type, values)) <= {int, float}:
-        raise ValueError(f'{where}: {name} {_short(values)} is no list of numbers.')
+        raise _malformed(f'{where}: {name} {_short(values)} is no list of numbers.', kind)
     try:
         array = np.array(values, np.float64)
     except OverflowError:
         array = np.full(1, np.inf)
     # Tables have float32, for which what is finite here may be too much.
     if not (np.abs(array) <= np.finfo(np.float32).max).all():
-        raise ValueError(f'{where}: {name} {_short(values)} has a number that is not finite.')
+        raise _malformed(f'{where}: {name} {_short(values)} has a number that is not finite.', kind)
     return array
 
 
 def _box(values, where):
-    box = _numbers(values, 'bounding_box', where)
+    kind = problems_lib.BAD_BOX
+    box = _numbers(values, 'bounding_box', where, kind)
     if box.size != 4:
-        raise ValueError(f'{where}: bounding_box {_short(values)} does not have 4 numbers: x1, y1, '
-                         'x2, y2.')
+        raise _malformed(f'{where}: bounding_box {_short(values)} does not have 4 numbers: x1, y1, '
+                         'x2, y2.', kind)
     if box[2] <= box[0] or box[3] <= box[1]:
-        raise ValueError(f'{where}: bounding_box {_short(values)} (x1, y1, x2, y2) has no area.')
+        raise _malformed(
+            f'{where}: bounding_box {_short(values)} (x1, y1, x2, y2) has no area.', kind)
     return box
 
 
 def _polygons(values, where):
-    if not isinstance(values, list) or not values:
-        raise ValueError(f'{where}: segmentation {_short(values)} has no polygon.')
+    """Of any number of points: the table leaves out those that enclose nothing, and counts them."""
+    kind = problems_lib.BAD_MASK
+    if not isinstance(values, list):
+        raise _malformed(f'{where}: segmentation {_short(values)} is no list of polygons.', kind)
     polygons = []
     for number, points in enumerate(values, 1):
         name = f'segmentation, polygon {number},'
-        polygon = _numbers(points, name, where)
+        polygon = _numbers(points, name, where, kind)
         if polygon.size % 2:
-            raise ValueError(f'{where}: {name} {_short(points)} has an odd number of coordinates.')
-        if polygon.size < 6:
-            raise ValueError(f'{where}: {name} {_short(points)} has {polygon.size // 2} points '
-                             'instead of 3 or more.')
+            raise _malformed(
+                f'{where}: {name} {_short(points)} has an odd number of coordinates.', kind)
         polygons.append(polygon.reshape(-1, 2))
     return polygons
 
 
 def _landmarks(values, category, where):
-    landmarks = _numbers(values, 'landmarks', where)
+    kind = problems_lib.BAD_LANDMARKS
+    landmarks = _numbers(values, 'landmarks', where, kind)
     if landmarks.size != 3 * category.landmarks:
-        raise ValueError(f'{where}: landmarks has {landmarks.size} numbers instead of the '
-                         f'{category.landmarks} times x, y, v of {category.name!r}.')
+        raise _malformed(f'{where}: landmarks has {landmarks.size} numbers instead of the '
+                         f'{category.landmarks} times x, y, v of {category.name!r}.', kind)
     landmarks = landmarks.reshape(-1, 3)
     modes = landmarks[:, 2]
     odd = np.flatnonzero((modes != 0) & (modes != 1) & (modes != 2))
     if odd.size:
-        raise ValueError(f'{where}: landmarks, number {odd[0] + 1}, '
-                         f'{values[3 * odd[0]:3 * odd[0] + 3]} (x, y, v): v is none of 0, 1 and 2.')
+        raise _malformed(
+            f'{where}: landmarks, number {odd[0] + 1}, {values[3 * odd[0]:3 * odd[0] + 3]} (x, y, '
+            'v): v is none of 0, 1 and 2.', kind)
     return landmarks
 
 

@@ -82,8 +82,9 @@ class Deepfashion2(tfds.core.GeneratorBasedBuilder):
         found = {}
         for split in splits:
             problems = problems_lib.Problems(f'{NAME}, {split}')
-            entries = _entries(folder, split, problems)
-            _check(entries)  # Before hours are spent on images.
+            entries = deepfashion2.find(
+                os.path.join(folder, split), problems, annotated=split != 'test')
+            _check(entries, problems.name)  # Before hours are spent on images.
             found[split] = entries, problems
         return {split: self._generate_examples(folder, split, *found[split]) for split in splits}
 
@@ -100,25 +101,19 @@ class Deepfashion2(tfds.core.GeneratorBasedBuilder):
         metadata['problems'] = {**metadata.get('problems', {}), split: problems.as_dict()}
 
 
-def _entries(folder, split, problems):
-    path = os.path.join(folder, split)
-    if os.path.isdir(os.path.join(path, deepfashion2.ANNOTATIONS)) or split != 'test':
-        return deepfashion2.find(path, problems)
-    images = deepfashion2.files(os.path.join(path, deepfashion2.IMAGES), image_files.SUFFIXES)
-    return [deepfashion2.Entry(number, images[number], None) for number in sorted(images)]
-
-
-def _check(entries):
-    """Raises ValueError if an annotation cannot be right, also with regard to its image's size."""
-    ignored = problems_lib.Problems()
+def _check(entries, name):
+    """Raises ValueError with all annotations that cannot be right, for their images' sizes too."""
+    ignored = problems_lib.Problems(name)
+    faults = problems_lib.Faults(ignored)
     for entry, header, annotation in deepfashion2.look(entries):
-        if isinstance(annotation, ValueError):
-            raise annotation
-        if isinstance(header, image_files.Header):
+        if isinstance(annotation, problems_lib.Malformed):
+            faults.add(annotation)
+        elif header is not None:
             for number, item in enumerate(annotation.items, 1):
-                detection_items.checked(
-                    item, header.upright, categories.LANDMARK_COUNTS,
+                faults.call(
+                    detection_items.checked, item, header.upright, categories.LANDMARK_COUNTS,
                     f'{entry.annotation}: item {number}', entry.annotation, ignored)
+    faults.check()
 
 
 def _readable(entries, problems) -> Iterator:
@@ -128,7 +123,7 @@ def _readable(entries, problems) -> Iterator:
 
     def examine(found):
         entry, header, annotation = found
-        if header is None or isinstance(header, FileNotFoundError):
+        if header is None:
             return found, None
         with open(entry.image, 'rb') as file:
             encoded = file.read()
@@ -142,7 +137,7 @@ def _readable(entries, problems) -> Iterator:
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as threads:
         for block in _blocks(deepfashion2.look(entries), _AT_ONCE):
             for (entry, header, annotation), encoded in threads.map(examine, block):
-                if isinstance(annotation, ValueError):
+                if isinstance(annotation, problems_lib.Malformed):
                     raise annotation
                 if image_files.note(header, entry.image, entry.image, problems):
                     yield entry, encoded, header.upright, annotation

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
+
+from official.core import checks
+from official.data import coco
 from official.data import detection_table
 from official.data import image_files
 from official.data import problems as problems_lib
@@ -15,7 +20,7 @@ from research.match_rcnn import categories
 
 IMAGES, ANNOTATIONS = 'image', 'annos'
 SPLITS = ('train', 'validation', 'test')
-MALFORMED = 'annotation that cannot be right (skipped)'
+NO_ANNOTATIONS = 'image of a split without annotations (kept)'
 _THREADS = 16
 _AT_ONCE = 4096
 
@@ -29,7 +34,8 @@ class Entry(NamedTuple):
 
 
 def load(folder: str | os.PathLike, problems: problems_lib.Problems | None = None,
-         skip_malformed: bool = False) -> detection_table.DetectionTable:
+         skip_malformed: bool = False, consumer_images: int | None = None,
+         annotated: bool = False) -> detection_table.DetectionTable:
     """Reads the annotations of a split, and the headers of its images.
 
     Annotations are taken to be of the upright images: one that is stored turned, by its EXIF
@@ -37,38 +43,68 @@ def load(folder: str | os.PathLike, problems: problems_lib.Problems | None = Non
     items in that of theirs. What is handled is counted in the table's `problems` and not printed.
 
     Args:
-      folder: of the split, with the folders image and annos.
+      folder: of the split, with the folders image and annos; or, as the test split is handed out,
+        with image only.
       problems: counts what is handled; None: an own one.
       skip_malformed: skip and count images whose annotation cannot be right, instead of an error.
+      consumer_images: see `with_sources`; for images without annotations.
+      annotated: see `find`.
 
     Raises:
       FileNotFoundError: a folder is missing.
-      ValueError: what `annotations.parse` and `detection_items.checked` say of a file; nothing in
-        the folders fits together.
+      ValueError: what `annotations.parse` and `detection_items.checked` say of all files; nothing
+        in the folders fits together.
     """
     folder = os.path.normpath(folder)
     problems = problems_lib.Problems(folder) if problems is None else problems
-    entries = find(folder, problems)
+    faults = problems_lib.Faults(problems, skip_malformed)
+    entries = find(folder, problems, annotated)
     builder = table_builder(folder, problems)
     for entry, header, found in look(entries):
         if not image_files.note(header, entry.image, entry.image, problems):
             continue
-        try:
-            if isinstance(found, ValueError):
-                raise found
-            builder.add_image(entry.image, entry.image_id, header.upright, found.source,
-                              found.items, entry.annotation)
-        except ValueError as error:
-            if not skip_malformed:
-                raise
-            problems.add(MALFORMED, str(error))
-    return builder.build()
+        if isinstance(found, problems_lib.Malformed):
+            faults.add(found)
+        else:
+            faults.call(builder.add_image, entry.image, entry.image_id, header.upright,
+                        found.source, found.items, entry.annotation)
+    faults.check()
+    return with_sources(builder.build(), consumer_images)
+
+
+def with_sources(table: detection_table.DetectionTable,
+                 consumer_images: int | None) -> detection_table.DetectionTable:
+    """A table whose images of unknown source are consumers' or shops' by their number.
+
+    In the released validation split the first 10 844 images are consumers', and the others shops';
+    in the test split the first 20 681 (README of the release, "Data Description").
+
+    Args:
+      table: of images.
+      consumer_images: images with a number up to that are consumers'; None: the table as it is.
+
+    Raises:
+      ValueError: consumer_images is below 1.
+    """
+    if consumer_images is None:
+        return table
+    checks.positive('with_sources', consumer_images=consumer_images)
+    by_number = np.where(table.image_ids <= consumer_images, detection_table.USER,
+                         detection_table.SHOP)
+    unknown = table.sources == detection_table.UNKNOWN
+    return dataclasses.replace(
+        table, sources=np.where(unknown, by_number, table.sources).astype(np.int32))
 
 
 def table_builder(name: str, problems: problems_lib.Problems) -> detection_table.TableBuilder:
     """A builder of tables with the classes and landmarks of DeepFashion2."""
     return detection_table.TableBuilder(
         name, categories.NAMES, categories.LANDMARK_COUNTS, categories.landmark_flip(), problems)
+
+
+def end_to_end() -> coco.EndToEnd:
+    """The landmarks of DeepFashion2 as its converter to COCO's format lays them out."""
+    return coco.EndToEnd(categories.NAMES, categories.LANDMARK_COUNTS, categories.landmark_flip())
 
 
 def splits_of(folder: str) -> list[str]:
@@ -83,14 +119,23 @@ def splits_of(folder: str) -> list[str]:
     return splits
 
 
-def find(folder: str, problems: problems_lib.Problems) -> list[Entry]:
+def find(folder: str, problems: problems_lib.Problems, annotated: bool = False) -> list[Entry]:
     """The images of a split that have an annotation, by number; counts what lacks the other.
+
+    Args:
+      folder: of the split.
+      problems: where it is counted.
+      annotated: a split without the folder of annotations is an error; else it has all its images,
+        without annotations.
 
     Raises:
       FileNotFoundError: a folder is missing.
       ValueError: no image has an annotation; a name is no number, or two files are of one number.
     """
     images = files(os.path.join(folder, IMAGES), image_files.SUFFIXES)
+    if images and not annotated and not os.path.exists(os.path.join(folder, ANNOTATIONS)):
+        problems.add(NO_ANNOTATIONS, folder, len(images))
+        return [Entry(number, images[number], None) for number in sorted(images)]
     annotated = files(os.path.join(folder, ANNOTATIONS), ('.json',))
     for number in sorted(annotated.keys() - images.keys()):
         problems.add(problems_lib.NO_IMAGE, annotated[number])
@@ -128,8 +173,8 @@ def files(folder: str, suffixes: tuple[str, ...]) -> dict[int, str]:
 
 
 def look(entries: list[Entry]) -> Iterator[tuple[
-        Entry, image_files.Header | FileNotFoundError | None,
-        annotations.Annotation | ValueError]]:
+        Entry, image_files.Header | None,
+        annotations.Annotation | problems_lib.Malformed]]:
     """Each entry with the header of its image, see `image_files.note`, and its annotation.
 
     An annotation that cannot be right is given as the error. Files are read by threads, since
@@ -137,19 +182,18 @@ def look(entries: list[Entry]) -> Iterator[tuple[
     """
 
     def read(entry):
-        header = _or_error(image_files.header, entry.image, FileNotFoundError)
+        header = image_files.header(entry.image)
         if entry.annotation is None:
             return entry, header, annotations.Annotation(detection_table.UNKNOWN, 0, [])
-        return entry, header, _or_error(annotations.read, entry.annotation, ValueError)
+        try:
+            return entry, header, annotations.read(entry.annotation)
+        except problems_lib.Malformed as error:
+            return entry, header, error
+        except FileNotFoundError:  # It is listed, so it is a link to nothing.
+            return entry, header, problems_lib.Malformed((
+                problems_lib.BAD_ENTRY, f'{entry.annotation}: a link to a file that is not there.'))
 
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as threads:
         # In blocks: what is read ahead stays in memory.
         for start in range(0, len(entries), _AT_ONCE):
             yield from threads.map(read, entries[start:start + _AT_ONCE])
-
-
-def _or_error(function, argument, kind):
-    try:
-        return function(argument)
-    except kind as error:
-        return error

@@ -32,15 +32,16 @@ class MatchExperiment(keras_experiment.KerasExperiment):
             self.model, self.data, self.strategy, split,
             raw_pixels=evaluator.raw_pixels and bool(self.model.matching_network))
         table = self.data.table(split)
-        retrieved = None
+        retrieved = searched = None
         if self.model.matching_network:
+            covered = evaluation.covered(table, found)
+            weight = self.model.matching_network.distance_weights.numpy()
+            searched = evaluation.search(covered, found, weight, evaluator.min_gallery_score)
             retrieved = evaluation.retrieve(
-                evaluation.covered(table, found), found,
-                self.model.matching_network.distance_weights.numpy(),
-                evaluator.min_gallery_score)
+                covered, found, weight, evaluator.min_gallery_score, evaluator.must_overlap,
+                searched)
         if self.is_chief:
-            result_files.write(os.path.join(self.run_dir, 'results'), table, found,
-                               retrieved['detected'][0] if retrieved else None)
+            result_files.write(os.path.join(self.run_dir, 'results'), table, found, searched)
         logs = evaluator.measure(self.model, table, found, retrieved=retrieved)
         problems = {part: self.data.problems(part) for part in ('train', split)}
         features = '+'.join(self.model.match_features)

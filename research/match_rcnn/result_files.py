@@ -82,7 +82,7 @@ def retrieval(table: detection_table.DetectionTable,
 
     Args:
       table: see `boxes`.
-      retrieved: what was found for each box of users' images.
+      retrieved: what was found for each detection in users' images, see `evaluation.search`.
     """
     return [{
         'query_image_id': int(retrieved.image_ids[row]),
@@ -136,24 +136,73 @@ def read(path: str, kind: str) -> list[dict]:
 
     Raises:
       FileNotFoundError: there is no such file.
-      ValueError: it is no JSON list, or an entry lacks a field or has others.
+      ValueError: it is not a JSON list, or an entry lacks a field.
     """
     if not os.path.exists(path):
         raise FileNotFoundError(f'There is no result file {path}.')
-    with open(path, encoding='utf-8') as file:
-        try:
-            rows = json.load(file)
-        except ValueError as error:
-            raise ValueError(f'{path} is no JSON: {error}.') from None
-    if not isinstance(rows, list):
-        raise ValueError(f'{path} holds no list of results.')
+    rows = read_list(path)
     fields = set(_FIELDS[kind])
     for number, row in enumerate(rows):
-        if not isinstance(row, dict) or set(row) != fields:
+        if not isinstance(row, dict) or not fields <= set(row):
             found = ', '.join(sorted(row)) if isinstance(row, dict) else repr(row)
             raise ValueError(f'{path}: entry {number} has {found} instead of '
                              f'{", ".join(sorted(fields))}.')
     return rows
+
+
+def read_list(path: str) -> list:
+    """The list of a JSON file.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: it cannot be read, or is not a JSON list.
+    """
+    try:
+        with open(path, encoding='utf-8-sig') as file:
+            rows = json.load(file)
+    except FileNotFoundError:
+        raise FileNotFoundError(f'{path}: there is no such file.') from None
+    except OSError as error:
+        raise ValueError(f'{path} cannot be read ({error.strerror}).') from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f'{path} is no JSON: {error}.') from None
+    if not isinstance(rows, list):
+        raise ValueError(f'{path} holds no list of results.')
+    return rows
+
+
+def own_landmarks(path: str, table: detection_table.DetectionTable) -> list[dict]:
+    """Reads a result file of landmarks, of each row those of its own class.
+
+    Args:
+      path: the file, with the landmarks of all classes end to end or with a class's own.
+      table: of the images.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: see `read`; or a row has another number of landmarks, or an unknown class.
+    """
+    offsets, rows = table.landmark_offsets, []
+    numbers = {identity: number for number, identity in enumerate(table.category_ids)}
+    for index, row in enumerate(read(path, LANDMARKS)):
+        number, keypoints = _known(numbers, row, 'category_id', path, index), row['keypoints']
+        begin, end = offsets[number:number + 2]
+        if not isinstance(keypoints, list) or len(keypoints) not in (
+                3 * offsets[-1], 3 * (end - begin)):
+            raise ValueError(f'{path}: entry {index} has keypoints {str(keypoints)[:40]}, not 3 '
+                             f'times {offsets[-1]} or {end - begin} numbers.')
+        if len(keypoints) == 3 * offsets[-1]:
+            keypoints = keypoints[3 * begin:3 * end]
+        if keypoints:
+            rows.append({**row, 'keypoints': keypoints})
+    return rows
+
+
+def _known(numbers, row, field, path, index) -> int:
+    category = row[field]
+    if not isinstance(category, int) or category not in numbers:
+        raise ValueError(f'{path}: entry {index} has the unknown {field} {category!r}.')
+    return numbers[category]
 
 
 def read_retrieval(path: str, table: detection_table.DetectionTable
@@ -167,25 +216,39 @@ def read_retrieval(path: str, table: detection_table.DetectionTable
     Raises:
       FileNotFoundError: there is no such file.
       ValueError: see `read`; or entries have not all as many gallery items, each with an image and
-        a box, or a class is unknown.
+        a box, a class is unknown, or a value is not made of numbers.
     """
     rows = read(path, RETRIEVAL)
     classes = {category: number for number, category in enumerate(table.category_ids, 1)}
-    most = len(rows[0]['gallery_image_id']) if rows else 0
+    numbers = [_known(classes, row, 'query_cls', path, index) for index, row in enumerate(rows)]
+    most = 0
     for number, row in enumerate(rows):
-        if row['query_cls'] not in classes:
-            raise ValueError(f'{path}: entry {number} has the unknown query_cls '
-                             f'{row["query_cls"]!r}.')
-        if not len(row['gallery_image_id']) == len(row['gallery_bbox']) == most:
-            raise ValueError(f'{path}: entry {number} has {len(row["gallery_image_id"])} '
-                             f'gallery_image_id and {len(row["gallery_bbox"])} gallery_bbox; the '
-                             f'first has {most}.')
+        ids, found = row['gallery_image_id'], row['gallery_bbox']
+        if not isinstance(ids, list) or not isinstance(found, list):
+            raise ValueError(f'{path}: entry {number} has gallery_image_id {str(ids)[:40]} and '
+                             f'gallery_bbox {str(found)[:40]}, which are no lists.')
+        most = len(ids) if not number else most
+        if not len(ids) == len(found) == most:
+            raise ValueError(f'{path}: entry {number} has {len(ids)} gallery_image_id and '
+                             f'{len(found)} gallery_bbox; the first has {most}.')
 
     def column(name, dtype, *shape):
-        return np.array([row[name] for row in rows], dtype).reshape(len(rows), *shape)
+        values = np.zeros((len(rows), *shape), dtype)
+        for number, row in enumerate(rows):
+            try:
+                given = np.asarray(row[name], np.float64 if dtype is np.float32 else None)
+                if given.size and not np.can_cast(given.dtype, dtype, 'same_kind'):
+                    raise ValueError
+                if not np.isfinite(given).all() or given.size != values[number].size:
+                    raise ValueError
+            except (TypeError, ValueError, OverflowError):
+                raise ValueError(f'{path}: entry {number} has {name} {str(row[name])[:60]}.'
+                                 ) from None
+            values[number] = given.reshape(shape)
+        return values
     return retrieval_protocol.Retrieved(
         column('query_image_id', np.int64), column('query_bbox', np.float32, 4),
-        np.array([classes[row['query_cls']] for row in rows], np.int32),
+        np.array(numbers, np.int32),
         column('query_score', np.float32), column('gallery_image_id', np.int64, most),
         column('gallery_bbox', np.float32, most, 4))
 

@@ -49,27 +49,39 @@ class Source(abc.ABC):
 class FolderSource(Source):
     """Folders of DeepFashion2: <data_dir>/<train>/image and .../annos, the same for validation.
 
+    The folder of the validation images may be without annotations, as `test` is handed out: nothing
+    is measured of it then, but result files are written.
+
     Args:
       data_dir: folder of the data set.
       train: folder of the training images below it.
       validation: folder of the validation images.
       skip_malformed: leave out images whose annotation cannot be right, and count them, in place
         of an error.
+      consumer_images: validation images with a number up to that are consumers', the others shops',
+        where no annotation says it; None: unknown, and nothing is retrieved.
     """
 
     def __init__(self, data_dir: str | None, train: str = 'train',
-                 validation: str = 'validation', skip_malformed: bool = False):
+                 validation: str = 'validation', skip_malformed: bool = False,
+                 consumer_images: int | None = None):
         super().__init__()
         if data_dir is None:
             raise FileNotFoundError(
                 f'--data_dir is needed: the folder of DeepFashion2 that holds {train}/image and '
                 f'{train}/annos.')
+        if consumer_images is not None:
+            checks.positive('FolderSource', consumer_images=consumer_images)
         self._skip_malformed = skip_malformed
+        self._consumer_images = consumer_images
         self._folders = {'train': os.path.join(data_dir, train),
                          'validation': os.path.join(data_dir, validation)}
 
     def _load(self, split):
-        return deepfashion2.load(self._folders[split], skip_malformed=self._skip_malformed)
+        training = split == 'train'
+        return deepfashion2.load(
+            self._folders[split], skip_malformed=self._skip_malformed, annotated=training,
+            consumer_images=None if training else self._consumer_images)
 
 
 class TfdsSource(Source):
@@ -116,6 +128,9 @@ class GarmentSource(FolderSource):
 class CocoSource(Source):
     """A set in COCO's format, with or without keypoints.
 
+    A file of DeepFashion2's own converter, 13 categories with 294 keypoints each, has the classes
+    and landmarks that its folders have.
+
     Args:
       data_dir: folder that the following are below.
       train_annotations: JSON file of the training images.
@@ -123,16 +138,22 @@ class CocoSource(Source):
       validation_annotations: the same for validation; None: the training images.
       validation_images: the same.
       num_images: of each split, the first ones of its file; None: all.
+      skip_malformed: leave out images and annotations that cannot be right, and count them, in
+        place of an error.
+      consumer_images: see `FolderSource`; of both splits.
     """
 
     def __init__(self, data_dir: str | None,
                  train_annotations: str = 'annotations/instances_train2017.json',
                  train_images: str = 'train2017',
                  validation_annotations: str | None = 'annotations/instances_val2017.json',
-                 validation_images: str = 'val2017', num_images: int | None = None):
+                 validation_images: str = 'val2017', num_images: int | None = None,
+                 skip_malformed: bool = False, consumer_images: int | None = None):
         super().__init__()
         if num_images is not None:
             checks.positive('CocoSource', num_images=num_images)
+        if consumer_images is not None:
+            checks.positive('CocoSource', consumer_images=consumer_images)
         if data_dir is None:
             raise FileNotFoundError(
                 f'--data_dir is needed: the folder that holds {train_annotations}.')
@@ -140,6 +161,8 @@ class CocoSource(Source):
                        'validation': (validation_annotations, validation_images)}
         self._data_dir = data_dir
         self._num_images = num_images
+        self._skip_malformed = skip_malformed
+        self._consumer_images = consumer_images
 
     def _load(self, split):
         annotations, images = self._files[split]
@@ -147,7 +170,10 @@ class CocoSource(Source):
             return self.table('train')
         problems = problems_lib.Problems(os.path.basename(annotations))
         table = coco.load(os.path.join(self._data_dir, annotations),
-                          os.path.join(self._data_dir, images), problems)
+                          os.path.join(self._data_dir, images), problems,
+                          skip_malformed=self._skip_malformed,
+                          end_to_end=deepfashion2.end_to_end())
+        table = deepfashion2.with_sources(table, self._consumer_images)
         if self._num_images is not None and self._num_images < table.num_images:
             table = dataclasses.replace(
                 table.subset(range(self._num_images)), problems=problems)

@@ -3,8 +3,8 @@
     ./garden python -m research.match_rcnn.stats FOLDER [--json] [--plot FILE.png]
 
 FOLDER is that of DeepFashion2, with train/ and validation/, or one of these, with image/ and
-annos/; or it is a file in COCO's format, with --images=FOLDER. Annotations that cannot be right
-are left out, counted and named.
+annos/; or it is a file in COCO's format, with --images=FOLDER. What cannot be right is left out,
+counted by kind and named, all of it.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ import numpy as np
 from official.core import figures
 from official.data import coco
 from official.data import detection_table
+from official.data import problems as problems_lib
 from research.match_rcnn import annotations
 from research.match_rcnn import categories
 from research.match_rcnn import deepfashion2
 from research.match_rcnn import levels
 
 _UNKNOWN = 'unknown'
+_ALL = sys.maxsize  # Files that are named.
 _SOURCES = {detection_table.USER: 'user', detection_table.SHOP: 'shop',
             detection_table.UNKNOWN: _UNKNOWN}
 _COLUMNS = {'scale': 'scales', 'occlusion': 'occlusions', 'zoom_in': 'zoom_ins',
@@ -234,7 +236,11 @@ def load(path: str, images: str | None = None) -> dict[str, detection_table.Dete
         if images is None:
             raise ValueError(f'{path}: a file in COCO\'s format needs --images, the folder of its '
                              'images.')
-        return {os.path.basename(path): coco.load(path, images, check_images=False)}
+        table = coco.load(path, images, problems_lib.Problems(path, kept_skipped=_ALL),
+                          check_images=False, skip_malformed=True,
+                          end_to_end=deepfashion2.end_to_end())
+        table.problems.print_summary()
+        return {os.path.basename(path): table}
     folders = {split: os.path.join(path, split) for split in deepfashion2.SPLITS
                if os.path.isdir(os.path.join(path, split, deepfashion2.ANNOTATIONS))}
     if os.path.isdir(os.path.join(path, deepfashion2.ANNOTATIONS)):
@@ -244,7 +250,8 @@ def load(path: str, images: str | None = None) -> dict[str, detection_table.Dete
                                 'and annos/ nor train/ or validation/ with them.')
     tables = {}
     for split, folder in folders.items():
-        tables[split] = deepfashion2.load(folder, skip_malformed=True)
+        tables[split] = deepfashion2.load(
+            folder, problems_lib.Problems(folder, kept_skipped=_ALL), skip_malformed=True)
         tables[split].problems.print_summary()
     return tables
 

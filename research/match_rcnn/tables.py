@@ -35,14 +35,14 @@ class Table:
 
     def html(self) -> str:
         """As a piece of a page."""
-        rows = [(name, *(page.Numeral(_shown(value)) for value in values))
+        rows = [(name, *(page.Numeral(shown(value)) for value in values))
                 for name, *values in self.rows]
         note = page.paragraph(self.note, note=True) if self.note else ''
         return page.table(rows, self.header) + note
 
     def text(self) -> str:
         """As lines of plain text, columns below each other."""
-        cells = [self.header] + [(name, *map(_shown, values)) for name, *values in self.rows]
+        cells = [self.header] + [(name, *map(shown, values)) for name, *values in self.rows]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         lines = ['  '.join([row[0].ljust(widths[0]),
                             *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))])
@@ -111,8 +111,20 @@ def retrieval_table(of_features: Mapping[str, Mapping]) -> Table | None:
         ('', *subsets.COLUMNS[:-1], *_TOP_NAMES.values()), tuple(rows),
         f'Levels: top-{retrieval_protocol.LEVELS_K} accuracy of the {few} queries with at least '
         f'{least} shop item{"s" * (least > 1)} of their identity. The last '
-        f'columns: of all {every} queries. A query that is not detected is not found. Published '
-        f'with the data set, top-20 of all: {_listed(published.RELEASE_TOP20)}.')
+        f'columns: of all {every} queries. A query that is not detected is not found.' + _release(
+            of_features))
+
+
+def _release(of_features) -> str:
+    """What was published with the data set for these features."""
+    known = {features: published.RELEASE_RETRIEVAL[features] for features in of_features
+             if features in published.RELEASE_RETRIEVAL}
+    if not known:
+        return ''
+    return ' Published with the data set, detected boxes, top-' + ', '.join(
+        str(k) for k in retrieval_protocol.KS) + ': ' + '; '.join(
+            f'{features} {", ".join(map(shown, row.values()))}' for features, row in known.items(
+                )) + '.'
 
 
 def accuracy_curve(metrics: Mapping, features: str = 'pose+class') -> str:
@@ -154,9 +166,6 @@ def html(tables: Sequence[Table]) -> str:
     return ''.join(f'<h3>{html_lib.escape(table.title)}</h3>{table.html()}' for table in tables)
 
 
-def _listed(values: Mapping[str, float]) -> str:
-    return ', '.join(f'{name} {value:.3f}' for name, value in values.items())
-
-
-def _shown(value: float | None) -> str:
+def shown(value: float | None) -> str:
+    """A share with three decimals; nothing for None."""
     return '' if value is None else f'{value:.3f}'

@@ -189,7 +189,28 @@ def without(part, number, field):
     ({'images': []}, "x.json: no COCO annotations: there is no list 'annotations'"),
     (without('images', 1, 'height'), r"x.json: images\[1\] has no 'height'"),
     (without('annotations', 2, 'bbox'), r"x.json: annotations\[2\] has no 'bbox'"),
-    (changed('images', 0, id=2), 'x.json: image id 2 is no whole number or is there twice'),
+    (changed('images', 0, id=2), 'x.json: image id 2 is there twice'),
+    (changed('images', 0, id=2 ** 63), r"x.json: images\[0\] has id '9223372036854775808', which is "
+     'no whole number of 64 bits'),
+    (changed('images', 0, file_name=None), r'x.json: images\[0\] has file_name None'),
+    (changed('images', 0, height=10 ** 6), 'x.json: image b.jpg has height 1000000 and width 30'),
+    ({**content(), 'categories': []}, 'x.json: there are no categories'),
+    (changed('categories', 1, keypoints=5), 'x.json: category 7 has keypoints 5, which is no list'),
+    (changed('categories', 1, keypoints=[None]), r'x.json: category 7 has keypoints \[None\]'),
+    (changed('categories', 1, name=None), 'x.json: category 7 has the name None'),
+    ('[' * 10_000, 'x.json: damaged, no JSON'),
+    (changed('annotations', 0, id=2 ** 63), r'x.json: annotations\[0\] has id .* of 64 bits'),
+    (changed('annotations', 0, iscrowd='0'), r"sub/a.jpg: item 1 \(id 5\): crowd '0' is neither"),
+    (changed('annotations', 0, category_id=[7]), r'annotation 5 has unknown category \[7\]'),
+    (changed('annotations', 0, bbox=None), 'x.json: annotation 5 has box None'),
+    (changed('annotations', 0, bbox=[1, 2, 10 ** 400, 3]), r'\(id 5\): box .* not finite'),
+    (changed('annotations', 0, segmentation=True), r'\(id 5\): segmentation True is neither'),
+    (changed('annotations', 2, segmentation={'size': None, 'counts': [400]}),
+     r'\(id 7\): an RLE of size None'),
+    (changed('annotations', 2, segmentation={'size': [40, 10], 'counts': None}),
+     r'\(id 7\): an RLE whose counts are neither'),
+    (changed('annotations', 2, segmentation={'size': [40, 10], 'counts': []}),
+     r'\(id 7\): an RLE whose counts sum to 0, not 400'),
     (changed('images', 0, width='wide'), "x.json: image b.jpg has height 20 and width 'wide'"),
     (changed('categories', 0, id=None), 'x.json: category id None'),
     (changed('categories', 1, keypoints=['a', 'b', 'a']), 'x.json: two keypoints .* one name'),
@@ -200,12 +221,118 @@ def without(part, number, field):
      r'x.json, image sub/a.jpg: item 1 \(id 5\): box .* has no area'),
     (changed('annotations', 0, bbox=[1, 2, float('nan'), 4]), r'\(id 5\): box .* not finite'),
     (changed('annotations', 0, bbox=[11, 2, 3, 4]), r'\(id 5\): box .* is outside the image'),
-    (changed('annotations', 0, segmentation=[[1, 2, 3, 4]]), r'\(id 5\): polygon 1 .* 2 points'),
     (changed('annotations', 1, keypoints=[1, 2, 2]), r'\(id 6\): 1 landmarks; category 1 has 6'),
 ])
 def test_bad_files(folder, written, message):
     with pytest.raises(ValueError, match=message):
         load(folder, written)
+
+
+def faulty():
+    """Three annotations that cannot be right, and three that only look so."""
+    written = content()
+    written['annotations'] += [
+        annotation(20, 9, segmentation=[[]]), annotation(21, 9, 7, keypoints=[]),
+        annotation(22, 9, segmentation=[[1, 2], [1, 2, 4, 2, 4, 6], [1, 2, 3, 4]]),
+        annotation(30, 9, bbox=[40, 2, 3, 4]), annotation(31, 9, 5),
+        annotation(32, 2, bbox=[1, 2, 'x', 4])]
+    written['images'].append({'id': 3, 'file_name': None, 'height': 1, 'width': 1})
+    return written
+
+
+def test_all_faults_are_named_at_once(folder):
+    with pytest.raises(ValueError) as error:
+        load(folder, faulty())
+    lines = str(error.value).splitlines()
+    assert lines[0] == ('x.json: 4 values cannot be right; skip_malformed = True leaves their '
+                        'entries out:')
+    assert [line for line in lines if not line.startswith('  ')][1:] == [
+        '1 x entry that cannot be right:', '1 x category that cannot be right:',
+        '2 x box that cannot be right:']
+    for text in ('images[2] has file_name None', 'annotation 31 has unknown category 5',
+                 "annotation 32 has box [1, 2, 'x', 4]", 'item 5 (id 30): box [40.0, 2.0'):
+        assert text in str(error.value)
+
+
+def test_faults_can_be_skipped_and_are_counted(folder):
+    table = load(folder, faulty(), skip_malformed=True)
+    assert sorted(table.item_ids.tolist()) == [5, 6, 7, 20, 21, 22]
+    assert table.problems.counts == {
+        problems.BAD_ENTRY: 1, problems.BAD_CATEGORY: 1, problems.BAD_BOX: 2, problems.NO_MASK: 2,
+        problems.SHORT_POLYGON: 2}
+    assert table.problems.files(problems.BAD_CATEGORY) == [
+        f'{folder}/x.json: annotation 31 has unknown category 5; there is 7, 20.']
+    item = table.item_ids.tolist().index(22)
+    np.testing.assert_array_equal(table.segmentations[item], [[[1, 2], [4, 2], [4, 6]]])
+
+
+@pytest.mark.parametrize('names, flip', [
+    (['L_Eye', 'R_Eye', 'Nose'], [1, 0, 2]), (['eye_r', 'eye_l'], [1, 0]),
+    (['lwrist', 'nose', 'rwrist'], [2, 1, 0]), (['LEye', 'REye'], [1, 0]),
+    (['upper left corner', 'tip', 'upper right corner'], [2, 1, 0]),
+    (['fl', 'fr', 'rl', 'rr'], [1, 0, 3, 2]), (['hip.L', 'hip.R', 'left'], [1, 0, 2]),
+    ([1, 2, 3], None), (['ear', 'tail'], None), (['centre'], False)])
+def test_mirror_pairs_by_names(folder, names, flip):
+    """None: there is no pair among several, which is said."""
+    table = load(folder, {**content(), 'annotations': [], 'categories': [
+        {'id': 7, 'name': 'doll', 'keypoints': names}]})
+    np.testing.assert_array_equal(table.landmark_flip[1], flip or range(len(names)))
+    assert table.problems.files(problems.NO_MIRROR) == (
+        [f'{folder}/x.json, category doll'] if flip is None else [])
+
+
+@pytest.mark.parametrize('listed', [{}, {'keypoints': []}, {'keypoints': None}])
+def test_landmarks_that_no_category_lists(folder, listed):
+    """As many as most annotations have; sets of faces write an empty list."""
+    points = [value for number in range(68) for value in (number % 30, number % 20, 2)]
+    table = load(folder, {
+        'images': content()['images'], 'categories': [{'id': 7, 'name': 'face', **listed}],
+        'annotations': [annotation(1, 9, 7, keypoints=points), annotation(2, 2, 7, keypoints=[]),
+                        annotation(3, 9, 7, keypoints=points),
+                        annotation(4, 2, 7, keypoints=points[:9])]}, skip_malformed=True)
+    assert table.landmark_counts == (68,) and table.item_ids.tolist() == [1, 3, 2]
+    np.testing.assert_array_equal(table.landmarks[0].reshape(-1), points)
+    assert not table.landmarks[2].any()
+    assert table.problems.counts[problems.NO_MIRROR] == 1
+    assert table.problems.counts[problems.BAD_LANDMARKS] == 1
+
+
+def test_landmarks_end_to_end(folder):
+    """As DeepFashion2's converter writes them: those of all classes in every annotation."""
+    layout = coco.EndToEnd(('top', 'skirt'), (3, 2), np.array([[0, 1, 2], [1, 0, 2], [1, 0, 2]]))
+    names = [str(number) for number in range(1, 6)]
+    top, skirt = [1, 2, 2, 3, 4, 1, 5, 6, 2, *[0] * 6], [*[0] * 9, 7, 8, 2, 9, 10, 1]
+    written = {
+        'images': [{**image, 'source': source} for image, source in zip(
+            content()['images'], ('shop', 'user'))],
+        'categories': [{'id': 1, 'name': 'a', 'keypoints': names},
+                       {'id': 2, 'name': 'b', 'keypoints': names}],
+        'annotations': [annotation(1, 9, 1, keypoints=top, pair_id=4, style=2, scale=3),
+                        annotation(2, 2, 2, keypoints=skirt, pair_id=4, style=0)]}
+    table = load(folder, written, end_to_end=layout)
+    assert table.class_names == ('top', 'skirt') and table.landmark_counts == (3, 2)
+    np.testing.assert_array_equal(table.landmark_flip, layout.flip)
+    assert table.landmarks.shape == (2, 3, 3)
+    np.testing.assert_array_equal(table.landmarks[0].reshape(-1), top[:9])
+    np.testing.assert_array_equal(table.landmarks[1, :2].reshape(-1), skirt[9:])
+    assert (table.pair_ids.tolist(), table.styles.tolist()) == ([4, 4], [2, 0])
+    assert table.scales.tolist() == [3, 0] and table.sources.tolist() == [2, 1]
+    back = coco.to_coco(table, landmarks=True, all_landmarks=True)
+    assert [one['keypoints'] for one in back['annotations']] == [top, skirt]
+    assert [(one['pair_id'], one['style']) for one in back['annotations']] == [(4, 2), (4, 0)]
+    # Another number of categories is another set; its pair and style are kept, too.
+    apart = load(folder, written)
+    assert apart.landmark_counts == (5, 5) and apart.class_names == ('a', 'b')
+    assert apart.styles.tolist() == [2, 0] and apart.scales.tolist() == [0, 0]
+    with pytest.raises(ValueError, match='style .* is no whole number'):
+        written['annotations'][0]['style'] = 'red'
+        load(folder, written, end_to_end=layout)
+    assert not load(folder, written).styles.any()
+
+
+def test_categories_of_one_name_stay_apart(folder):
+    assert load(folder, changed('categories', 0, name='doll')).class_names == (
+        'doll (7)', 'doll (20)')
 
 
 def test_missing_files(folder):
@@ -214,6 +341,8 @@ def test_missing_files(folder):
     load(folder, content())
     with pytest.raises(FileNotFoundError, match='/none: no such folder of images'):
         coco.load(f'{folder}/x.json', f'{folder}/none')
+    with pytest.raises(ValueError, match='images: cannot be read .Is a directory.'):
+        coco.load(f'{folder}/images', folder)
 
 
 @pytest.mark.parametrize('name, kind, images, items, crowds, seen', [

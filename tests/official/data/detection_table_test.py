@@ -126,8 +126,14 @@ def test_boxes_are_cut_at_the_image():
     ({'box': [1, 2, np.nan, 5]}, r'box \[1, 2, nan, 5\] has a number that is not finite'),
     ({'box': [1, 2, 3]}, r'box \[1, 2, 3\] does not have 4 numbers'),
     ({'box': [1, 2, 3, 'x']}, r"box \[1, 2, 3, 'x'\] is not made of numbers"),
-    ({'segmentation': [TRIANGLE, [[1, 1], [2, 2]]]}, 'polygon 2 .* has 2 points; .* at least 3'),
-    ({'segmentation': [[1, 1, 2, 2]]}, 'polygon 1 .* has 2 points'),
+    ({'box': [1, 2, 1 + 1e-5, 5]}, r'has a side of 1e-05 pixels in the image; the least is 0.01'),
+    ({'box': [1, 2, 10 ** 400, 5]}, 'is not made of numbers'),
+    ({'segmentation': True}, 'segmentation True is neither polygons nor an RLE'),
+    ({'segmentation': [7]}, 'polygon 1 7 is no list of x, y'),
+    ({'segmentation': {'size': [20, 30], 'counts': None}}, 'RLE whose counts are neither'),
+    ({'segmentation': {'size': [20, 30], 'counts': []}}, 'RLE whose counts sum to 0, not 600'),
+    ({'crowd': '0'}, "crowd '0' is neither 0 nor 1"),
+    ({'crowd': None}, 'crowd None is neither'),
     ({'segmentation': [[1, 1, 2, 2, 3]]}, 'polygon 1 .* is no list of x, y'),
     ({'segmentation': [[1, 1, 2, 2, 3, np.inf]]}, 'polygon 1 .* not finite'),
     ({'segmentation': {'size': [30, 20], 'counts': [600]}},
@@ -152,10 +158,52 @@ def test_what_cannot_be_right_is_an_error(options, message):
             Item([1, 1, 5, 5], 1), Item(**given, item_id=9)])
 
 
+def test_all_that_cannot_be_right_is_named_at_once():
+    bad = [Item([3, 1, 3, 5], 1, landmarks=[1, 1, 1], style=-1), Item([1, 1, 5, 5], 1),
+           Item([1, 1, 5, 5], 7)]
+    with pytest.raises(problems.Malformed) as error:
+        make().add_image('a.jpg', 1, (20, 30), items=bad)
+    assert [kind for kind, _ in error.value.faults] == [
+        problems.BAD_FIELD, problems.BAD_BOX, problems.BAD_LANDMARKS, problems.BAD_CATEGORY]
+    assert [sentence.split(':')[1] for _, sentence in error.value.faults] == [
+        ' item 1', ' item 1', ' item 1', ' item 3']
+    # Or they are left out and counted.
+    mine = problems.Problems('set')
+    builder = make(problems=mine, faults=problems.Faults(mine, skip=True))
+    builder.add_image('a.jpg', 1, (20, 30), items=bad)
+    assert builder.build().num_items == 1
+    assert {kind: count for kind, count in mine.counts.items() if kind != problems.NO_MASK} == {
+        problems.BAD_FIELD: 1, problems.BAD_BOX: 1, problems.BAD_LANDMARKS: 1,
+        problems.BAD_CATEGORY: 1}
+
+
+@pytest.mark.parametrize('segmentation, counted, polygons', [
+    ([], [problems.NO_MASK], None), ([[]], [problems.NO_MASK], None),
+    ([[1, 1, 2, 2]], [problems.SHORT_POLYGON, problems.NO_MASK], None),
+    ([TRIANGLE, [[1, 1], [2, 2]], []], [problems.SHORT_POLYGON], [TRIANGLE]),
+    ([[1, 1, 3, 3, 5, 5]], [problems.MASK_FLAT], None),
+    ([[2, 2, 2, 2, 2, 2]], [problems.MASK_FLAT], None),
+    ([[[0, 0], [1e9, 0], [0, 10]]], [problems.MASK_CLIPPED],
+     [[[0, 0], [60, 0], [60, 10 - 6e-7], [0, 10]]]),
+])
+def test_segmentations_that_enclose_little(segmentation, counted, polygons):
+    builder = make()
+    builder.add_image('a.png', 1, (20, 30), items=[
+        Item([1, 1, 10, 17], 1, segmentation, landmarks=[])])
+    table = builder.build()
+    assert list(table.problems.counts) == counted
+    if polygons is None:
+        assert table.segmentations == [None] and not table.mini_masks.any()
+    else:
+        assert len(table.segmentations[0]) == 1 and table.mini_masks.any()
+        np.testing.assert_allclose(table.segmentations[0], polygons, rtol=1e-6)
+
+
 def test_what_cannot_be_right_of_images_and_sets():
     builder = make()
-    with pytest.raises(ValueError, match=r'a.jpg: an image of size \(0, 3\)'):
-        builder.add_image('a.jpg', 1, (0, 3))
+    for size in (0, 3), (70000, 3):
+        with pytest.raises(ValueError, match=rf'a.jpg: an image of size \({size[0]}, 3\)'):
+            builder.add_image('a.jpg', 1, size)
     with pytest.raises(ValueError, match='a.jpg: source 3 is none of'):
         builder.add_image('a.jpg', 1, (2, 3), source=3)
     builder.add_image('a.jpg', 5, (2, 3), file='a.json')

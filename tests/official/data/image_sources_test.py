@@ -147,6 +147,9 @@ def test_check_fits():
         'arrays: images of 28 pixels, grey; the networks are for image_size = 32, grey.')
     with pytest.raises(ValueError, match='28 pixels, grey; the networks are for .* = 28, RGB.'):
         image_sources.check_fits(source, 28, 3)
+    for channels in 2, 4:
+        with pytest.raises(ValueError, match=f'28 pixels, grey; .* = 28, {channels} channels.'):
+            image_sources.check_fits(source, 28, channels)
 
 
 # Folders.

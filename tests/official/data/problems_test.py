@@ -43,6 +43,46 @@ def test_one_line_a_kind(capsys):
     assert capsys.readouterr().err == '1 x k: f\n'
 
 
+def test_a_line_a_file_where_more_are_kept(capsys):
+    found = problems.Problems('set', kept=4)
+    for number in range(5):
+        found.add('bad', f'{number}.json')
+    found.print_summary()
+    assert capsys.readouterr().err.splitlines() == [
+        'set: 5 x bad', *(f'  {number}.json' for number in range(4)), '  ...']
+
+
+def test_what_is_malformed_is_named_together_or_counted():
+    def fault(kind, place):
+        return problems.Malformed((kind, f'{place} is bad.'))
+
+    def refuse(*errors):
+        faults = problems.Faults(problems.Problems('set'))
+        for error in errors:
+            faults.add(error)
+        with pytest.raises(ValueError) as raised:
+            faults.check()
+        return str(raised.value).splitlines()
+    problems.Faults(problems.Problems('set')).check()
+    assert refuse(fault('box', 'a')) == ['a is bad.']
+    both = problems.Malformed.of([fault('box (skipped)', 'a'), fault('mask', 'b')])
+    assert str(both) == 'a is bad.\nb is bad.'
+    assert refuse(both, *(fault('mask', number) for number in range(20))) == [
+        'set: 22 values cannot be right; skip_malformed = True leaves their entries out:',
+        '1 x box:', '  a is bad.', '21 x mask:', '  b is bad.',
+        *(f'  {number} is bad.' for number in range(19)), '  ...']
+    mine = problems.Problems('set')
+    faults = problems.Faults(mine, skip=True)
+
+    def work(value):
+        if value < 0:
+            raise fault('box', value)
+        return value
+    assert [faults.call(work, value) for value in (1, -1, 2)] == [1, None, 2]
+    faults.check()
+    assert mine.as_dict() == {'box': {'count': 1, 'files': ['-1 is bad.']}}
+
+
 def test_what_goes_into_json():
     found = problems.Problems('set')
     found.add('a', 'x.jpg')

@@ -95,14 +95,40 @@ def test_crowds_are_ignored():
     assert coco_ap.average_precision(truth, found, 'bbox')['AP'] == pytest.approx(1)
 
 
-def test_the_most_certain_detections_of_an_image():
-    truth = truth_of([(1, 1, A), (1, 2, B), (2, 2, B)])
-    found = found_of([(1, 1, A, .2), (1, 2, B, .9), (1, 1, FAR, .8), (2, 2, B, .1)])
-    # Two of image 1 are better than that of A, though one is of another class.
+def test_the_most_certain_detections_of_a_category():
+    """Of each category in an image, as pycocotools has it."""
+    truth = truth_of([(1, 1, A), (1, 2, B)])
+    found = found_of([(1, 1, A, .2), (1, 2, B, .9), (1, 1, FAR, .8), (1, 2, FAR, .95)])
     assert coco_ap.average_precision(
-        truth, found, 'bbox', max_detections=2)['per_class'] == {'c1': 0, 'c2': pytest.approx(1)}
-    assert coco_ap.average_precision(
-        truth, found, 'bbox', max_detections=3)['per_class']['c1'] == pytest.approx(.5)
+        truth, found, 'bbox', max_detections=1)['per_class'] == {'c1': 0, 'c2': 0}
+    # With two both are found, each behind a wrong one.
+    assert coco_ap.average_precision(truth, found, 'bbox', max_detections=2)['per_class'] == {
+        'c1': pytest.approx(.5), 'c2': pytest.approx(.5)}
+
+
+def test_spurious_detections_of_other_categories_push_nothing_out():
+    """20 of each image: where all categories shared one limit, what is right would fall out."""
+    truth, found = random_case('bbox')
+    rng = np.random.default_rng(8)
+    spurious = [(image, 3, (*rng.uniform(0, 40, 2), *rng.uniform(15, 55, 2)), .99)
+                for image in range(1, 41) for _ in range(20)]
+    found += found_of(spurious)
+    expected = stock(truth, found, 'bbox', most=100)
+    assert overall(coco_ap.average_precision(truth, found, 'bbox')) == pytest.approx(
+        expected, abs=1e-12)
+    # A smaller limit is another number, and pycocotools' again.
+    fewer = stock(truth, found, 'bbox', most=20)
+    assert fewer != pytest.approx(expected, abs=1e-12)
+    assert overall(coco_ap.average_precision(
+        truth, found, 'bbox', max_detections=20)) == pytest.approx(fewer, abs=1e-12)
+
+
+def test_categories_of_one_name_stay_apart():
+    truth = truth_of([(1, 1, A), (1, 2, B)])
+    for category in truth['categories']:
+        category['name'] = 'c'
+    assert coco_ap.average_precision(truth, found_of([(1, 1, A, .9)]), 'bbox')['per_class'] == {
+        'c (1)': pytest.approx(1), 'c (2)': 0}
 
 
 def test_ignored_objects_are_neither_missed_nor_found():
@@ -176,7 +202,7 @@ class Stock(cocoeval.COCOeval):
                 annotation['ignore'] = annotation['ignore'] or self.ignore[annotation['id'] - 1]
 
 
-def stock(truth, found, kind, sigmas=None, ignore=None):
+def stock(truth, found, kind, sigmas=None, ignore=None, most=20):
     """AP, AP50, AP75 and AR."""
     truth = copy.deepcopy(truth)
     for annotation in truth['annotations']:
@@ -189,7 +215,7 @@ def stock(truth, found, kind, sigmas=None, ignore=None):
         of_truth.createIndex()
         evaluation = Stock(of_truth, of_truth.loadRes(copy.deepcopy(found)), kind)
         evaluation.ignore = [False] * len(truth['annotations']) if ignore is None else ignore
-        evaluation.params.maxDets = [20]
+        evaluation.params.maxDets = [most]
         evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ['all']
         if sigmas is not None:
             evaluation.params.kpt_oks_sigmas = np.asarray(sigmas)
@@ -322,14 +348,37 @@ def test_bad_input_is_named():
         run(image_id=9)
     with pytest.raises(ValueError, match='detection 1: category_id 0 is not in the ground truth'):
         run(category_id=0)
-    with pytest.raises(ValueError, match='detection 1: score nan is not a number'):
-        run(score=math.nan)
+    for score in math.nan, None, '1':
+        with pytest.raises(ValueError, match=f'detection 1: score {score!r} is not a number'):
+            run(score=score)
+    for kind, field in coco_ap.KINDS.items():
+        for missing in field, 'score', 'image_id', 'category_id':
+            found = {name: value for name, value in good.items() if name != missing}
+            with pytest.raises(ValueError, match=f'detection 0: {missing} is missing'):
+                coco_ap.average_precision(truth, [found], kind, [.1])
+    annotation = truth['annotations'][0]
+    area = annotation.pop('area')
+    for kind in 'bbox', 'segm':
+        run(kind)
+    with pytest.raises(ValueError, match='annotation 0: area is missing'):
+        run('keypoints')
+    annotation['area'] = area
+    with pytest.raises(ValueError, match='detection 1: keypoints .* is not made of finite numbers'):
+        run('keypoints', keypoints=[1, None, 1])
     with pytest.raises(ValueError, match=r'detection 1: bbox \[1, 2, 3\] is not four numbers'):
         run(bbox=[1, 2, 3])
     with pytest.raises(ValueError, match='detection 1: keypoints has 6 numbers; category 1 has 1'):
         run('keypoints', keypoints=[1, 2, 1, 1, 2, 1])
     with pytest.raises(ValueError, match=r'size \[5, 6\] does not fit the image of \[100, 100\]'):
         run('segm', segmentation={'size': [5, 6], 'counts': [30]})
+    for segmentation, message in (
+            ({'size': [100, 100], 'counts': [9]}, 'RLE whose counts sum to 9, not 10000'),
+            (None, 'segmentation None is neither'), ([[0, 0, 5, 5]], 'polygon 1 has 2 points'),
+            ([['a'] * 6], 'could not convert')):
+        with pytest.raises(ValueError, match=f'detection 1: .*{message}'):
+            run('segm', segmentation=segmentation)
+    # A far corner is no reason to die.
+    run('segm', segmentation=[[0, 0, 1e9, 0, 0, 50]])
     with pytest.raises(ValueError, match="subset 'all' is of 2 annotations; there are 1"):
         coco_ap.average_precision(truth, [], 'bbox', ignore=[True, False])
 

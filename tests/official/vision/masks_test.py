@@ -164,8 +164,83 @@ def test_rasterizing_by_hand():
     pixels[24:, 16:] = 1
     runs = coco.encode(np.asfortranarray(pixels))
     np.testing.assert_array_equal(masks.rasterize(runs, box, 8), expected)
-    with pytest.raises(ValueError, match='polygon 1 has 2 points'):
+    with pytest.raises(ValueError, match='polygon 2 has 2 points'):
         masks.rasterize([polygons[0], polygons[1][:2]], box, 8)
+
+
+def test_far_polygons_are_clipped_before_they_are_drawn():
+    """pycocotools alone would ask for the memory of all pixels on the way, and die."""
+    box = [10., 20, 18, 28]
+    quarter = np.zeros([8, 8], np.uint8)
+    quarter[4:, 4:] = 1
+    for far in (1e3, 1e9, 3e38):
+        polygon = np.array([[14, 24], [far, 24], [far, far], [14, far]])
+        np.testing.assert_array_equal(masks.rasterize([polygon], box, 8), quarter)
+        # On the image the same, by its run lengths.
+        drawn = coco.decode(masks.run_lengths([polygon], (30, 20)))
+        assert drawn[24:, 14:].all() and drawn.sum() == 6 * 6
+    # A box of next to no width inside a polygon is all polygon.
+    around = np.array([[0, 0], [30, 0], [30, 40], [0, 40.]])
+    assert masks.rasterize([around], [10, 20, 10 + 1e-7, 28], 8).all()
+    assert not masks.rasterize([around + 1e8], box, 8).any()
+    with pytest.raises(ValueError, match=r'box \[10.0, 20.0, 10.0, 28.0\] .* has no area'):
+        masks.rasterize([around], [10, 20, 10, 28], 8)
+    with pytest.raises(ValueError, match='polygon 1 is not made of finite x and y'):
+        masks.rasterize([around * [np.nan, 1]], box, 8)
+
+
+def test_clipping():
+    square = np.array([[0., 0], [4, 0], [4, 4], [0, 4]])
+    assert masks.clip_polygon(square, (4, 4)) is square
+    # A triangle whose tip, at (100, 0), is cut at 2 * 10: its edges are at y = -4 and 4 there.
+    tip = np.array([[0., -5], [100, 0], [0, 5]])
+    np.testing.assert_allclose(
+        masks.clip_polygon(tip, (10, 10)), [[0, -5], [20, -4], [20, 4], [0, 5]])
+    assert masks.clip_polygon(tip + 1000, (10, 10)).shape == (0, 2)
+
+
+@pytest.mark.parametrize('segmentation, message', [
+    ({'size': [80, 100], 'counts': []}, 'counts sum to 0, not 8000'),
+    ({'size': [80, 100], 'counts': [7999]}, 'counts sum to 7999, not 8000'),
+    ({'size': [80, 100], 'counts': [8001]}, 'counts sum to 8001, not 8000'),
+    ({'size': [80, 100], 'counts': [8001, -1]}, 'neither whole numbers from 0 nor'),
+    ({'size': [80, 100], 'counts': [7999.5, .5]}, 'neither whole numbers'),
+    ({'size': [80, 100], 'counts': [True, 7999]}, 'neither whole numbers'),
+    ({'size': [80, 100], 'counts': None}, 'neither whole numbers'),
+    ({'size': [80, 100], 'counts': ''}, 'counts sum to 0, not 8000'),
+    ({'size': [80, 100], 'counts': 'PPPPPPPPPPPPPPPPPPPP'}, 'neither whole numbers'),
+    ({'size': [80, 100], 'counts': '\u00e9'}, 'neither whole numbers'),
+    ({'size': None, 'counts': [8000]}, 'RLE of size None does not fit'),
+    ({'size': [100, 80], 'counts': [8000]}, r'RLE of size \[100, 80\] does not fit .*\[80, 100\]'),
+    ({}, 'RLE of size None'),
+    ([[0, 0, 5, 5]], 'polygon 1 has 2 points'), ([[0, 0, 5, 5, 1]], 'polygon 1 is not made of')])
+def test_run_lengths_that_are_none(segmentation, message):
+    with pytest.raises(ValueError, match=message):
+        masks.run_lengths(segmentation, (80, 100))
+
+
+def test_run_lengths():
+    """Of random masks of all densities, the counts by definition and pycocotools' text."""
+    generator = np.random.default_rng(4)
+    for _ in range(60):
+        height, width = generator.integers(1, 90, 2).tolist()
+        pixels = (generator.random((height, width)) < generator.choice([0, .01, .5, .99, 1]))
+        column_by_column = pixels.ravel('F').astype(int)
+        changes = np.flatnonzero(np.diff(column_by_column, prepend=0))
+        counts = np.diff([0, *changes, pixels.size]).tolist()
+        compressed = coco.encode(np.asfortranarray(pixels, np.uint8))
+        assert masks._runs(compressed['counts']).tolist() == counts
+        for given in compressed['counts'], compressed['counts'].decode(), counts:
+            assert masks.run_lengths(
+                {'size': [height, width], 'counts': given}, (height, width)) == compressed
+    assert not coco.decode(masks.run_lengths([], (3, 4))).any()
+    with pytest.raises(ValueError, match=r'an image of size \[3, 70000\]'):
+        masks.run_lengths([], (3, 70000))
+
+
+def test_pasting_nothing_that_is_a_number():
+    with pytest.raises(ValueError, match=r'paste: box 1, \[0.0, nan, 4.0, 4.0\] .* not finite'):
+        masks.paste(np.ones([2, 4, 4]), [[0, 0, 4, 4], [0, np.nan, 4, 4]], 8, 8)
 
 
 def test_packing():

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import pathlib
 import sys
 
 import numpy as np
 import pytest
 
+from official.data import problems
 from research.match_rcnn import annotations
-
-GENUINE = (pathlib.Path(__file__).resolve().parents[3].parent / 'shared' / 'data' / 'deepfashion2'
-           / 'train_000001.json')
+from tests.research.match_rcnn import genuine
 
 
 def _skirt(**changes):
@@ -52,9 +50,7 @@ def test_items_are_in_the_order_of_their_numbers_whatever_that_of_the_keys():
 
 
 def test_a_genuine_file():
-    if not GENUINE.exists():
-        pytest.skip(f'{GENUINE}: not there')
-    found = annotations.read(GENUINE)
+    found = annotations.parse(json.dumps(genuine.ANNOTATION), '000001.json')
     assert (found.source, found.pair_id) == (1, 1)
     top, trousers = found.items
     assert (top.category, top.style, top.scale, top.occlusion, top.zoom_in, top.viewpoint) == (
@@ -64,7 +60,7 @@ def test_a_genuine_file():
     assert top.landmarks[0].tolist() == [182, 54, 1] and top.landmarks.shape == (25, 3)
     assert [len(polygon) for polygon in top.segmentation] == [25, 7, 7]
     # Written and read as plain JSON it has the file's values, and no others.
-    assert json.loads(annotations.to_json(found)) == json.loads(GENUINE.read_text('utf8'))
+    assert json.loads(annotations.to_json(found)) == genuine.ANNOTATION
 
 
 def test_written_annotations_are_read_back_bit_for_bit():
@@ -131,11 +127,9 @@ def test_malformed_files(text, message):
      'bounding_box [5, 5, nan, 9] has a number that is not finite.'),
     ({'bounding_box': [5, 5, 1e300, 9]},
      'bounding_box [5, 5, 1e+300, 9] has a number that is not finite.'),
-    ({'segmentation': [[1, 2, 3, 4, 5, 6], [1, 2, 3, 4]]},
-     'segmentation, polygon 2, [1, 2, 3, 4] has 2 points instead of 3 or more.'),
     ({'segmentation': [[1, 2, 3, 4, 5, 6, 7]]},
      'segmentation, polygon 1, [1, 2, 3, 4, 5, 6, 7] has an odd number of coordinates.'),
-    ({'segmentation': []}, 'segmentation [] has no polygon.'),
+    ({'segmentation': True}, 'segmentation True is no list of polygons.'),
     ({'segmentation': [7]}, 'segmentation, polygon 1, 7 is no list of numbers.'),
     ({'scale': 4}, 'scale 4 is no whole number of 1 to 3.'),
     ({'occlusion': 0}, 'occlusion 0 is no whole number of 1 to 3.'),
@@ -147,6 +141,27 @@ def test_malformed_items(changes, message):
     with pytest.raises(ValueError) as error:
         annotations.parse(_text(item12=_skirt(**changes)), 'annos/5.json')
     assert str(error.value) == f'annos/5.json, item12: {message}'
+
+
+def test_all_faults_of_a_file_are_named():
+    text = _text(source='seller', item1=_skirt(scale=4, style=-1), item2=7, item3=_skirt(
+        bounding_box=[5, 5, 5, 9]))
+    with pytest.raises(problems.Malformed) as error:
+        annotations.parse(text, 'a.json')
+    assert str(error.value).splitlines() == [
+        'a.json: source \'seller\' is neither "user" nor "shop".',
+        'a.json, item1: style -1 is no whole number from 0 on.',
+        'a.json, item1: scale 4 is no whole number of 1 to 3.',
+        'a.json, item2: 7 is no item: it has no fields.',
+        'a.json, item3: bounding_box [5, 5, 5, 9] (x1, y1, x2, y2) has no area.']
+    assert [kind for kind, _ in error.value.faults] == [
+        problems.BAD_FIELD] * 3 + [problems.BAD_ENTRY, problems.BAD_BOX]
+
+
+@pytest.mark.parametrize('segmentation', [[], [[]], [[1, 2, 3, 4], [1, 2, 3, 4, 5, 1]]])
+def test_polygons_that_enclose_nothing_are_the_tables_business(segmentation):
+    item, = annotations.parse(_text(item1=_skirt(segmentation=segmentation)), 'a.json').items
+    assert [polygon.ravel().tolist() for polygon in item.segmentation] == segmentation
 
 
 @pytest.mark.parametrize('digits, message', [
@@ -170,6 +185,8 @@ def test_missing_fields(field):
 def test_no_such_file(tmp_path):
     with pytest.raises(FileNotFoundError, match='1.json: no such annotation file.$'):
         annotations.read(tmp_path / '1.json')
+    with pytest.raises(problems.Malformed, match='cannot be read .Is a directory.'):
+        annotations.read(tmp_path)
 
 
 if __name__ == '__main__':

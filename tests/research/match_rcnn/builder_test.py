@@ -27,7 +27,8 @@ def folder(tmp_path_factory):
     train = folder / 'train'
     skirt = tiny.item(9, [0.1, 5, 20, 25.7], '01221222', style=3, scale=1, occlusion=3, zoom_in=2,
                       viewpoint=3, segmentation=[[1, 2, 3, 4, 5.5, 1], [0, 0, 9, 0, 9, 9, 0, 9]])
-    tiny.write(train, 3, [skirt, tiny.item(4, [0, 0, 40, 30])], 'user', pair_id=8)
+    outwear = tiny.item(4, [0, 0, 40, 30], segmentation=[[], [0, 0, 9, 0, 9, 9]])
+    tiny.write(train, 3, [skirt, outwear], 'user', pair_id=8)
     tiny.write(train, 5, [], 'shop', pair_id=8)
     tiny.write(train, 20, [tiny.item(9, [-3, 5, 20, 25], style=3)], 'shop', pair_id=8)
     exif = Image.Exif()

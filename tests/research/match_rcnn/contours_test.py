@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pathlib
+import json
 import sys
 
 import numpy as np
@@ -12,9 +12,7 @@ import pytest
 from research.match_rcnn import annotations
 from research.match_rcnn import categories
 from research.match_rcnn import contours
-
-GENUINE = (pathlib.Path(__file__).resolve().parents[3].parent / 'shared' / 'data' / 'deepfashion2'
-           / 'train_000001.json')
+from tests.research.match_rcnn import genuine
 
 # A vest (category 5), its neck a notch: the numbers are those of its landmarks, from 0.
 #
@@ -117,9 +115,7 @@ def test_outwear_is_both_of_its_fronts():
 def test_the_first_stage_of_a_genuine_item(number, least):
     """Of a top, and of trousers that the edge of the image and the top hide the half of: there
     people drew what no landmark tells."""
-    if not GENUINE.exists():
-        pytest.skip(f'{GENUINE}: not there')
-    item = annotations.read(GENUINE).items[number]
+    item = annotations.parse(json.dumps(genuine.ANNOTATION), '000001.json').items[number]
     mask = contours.first_stage_mask(item.landmarks, item.category, 624, 468)
     refined = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(
         [polygon.reshape(-1).tolist() for polygon in item.segmentation], 624, 468)))

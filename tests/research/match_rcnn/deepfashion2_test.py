@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 import numpy as np
@@ -109,18 +110,59 @@ def test_boxes_at_the_border(tmp_path):
         deepfashion2.load(tmp_path)
 
 
-@pytest.mark.parametrize('text, message', [
-    ('{', 'annos/000005.json: damaged, no JSON '), ('{"pair_id": 1}', 'source is missing.$'),
-    ({'source': 'user', 'pair_id': 1, 'item1': tiny.item(9, [45, 0, 50, 9])}, 'outside the image')])
-def test_malformed_annotations(folder, text, message):
+@pytest.mark.parametrize('text, message, kind', [
+    ('{', 'annos/000005.json: damaged, no JSON ', problems_lib.BAD_ENTRY),
+    ('{"pair_id": 1}', 'source is missing.$', problems_lib.BAD_FIELD),
+    ({'source': 'user', 'pair_id': 1, 'item1': tiny.item(9, [45, 0, 50, 9])}, 'outside the image',
+     problems_lib.BAD_BOX)])
+def test_malformed_annotations(folder, text, message, kind):
     tiny.write(folder, 5, [])
     path = tiny.write_annotation(folder, 5, text)
     with pytest.raises(ValueError, match=message):
         deepfashion2.load(folder)
     table = deepfashion2.load(folder, skip_malformed=True)
     assert table.image_ids.tolist() == [3, 12, 100] and table.num_items == 3
-    assert table.problems.counts[deepfashion2.MALFORMED] == 1
-    assert table.problems.files(deepfashion2.MALFORMED)[0].startswith(f'{path}: ')
+    assert table.problems.counts[kind] == 1
+    assert table.problems.files(kind)[0].startswith(f'{path}: ')
+
+
+def test_all_malformed_files_are_named_at_once(folder):
+    for number in 5, 6, 7:
+        tiny.write(folder, number, [])
+    tiny.write_annotation(folder, 5, '{"source": 1, "pair_id": -1}')
+    (folder / 'annos' / '000006.json').unlink()
+    (folder / 'annos' / '000006.json').mkdir()
+    (folder / 'annos' / '000007.json').unlink()
+    (folder / 'annos' / '000007.json').symlink_to('nowhere')
+    with pytest.raises(ValueError) as error:
+        deepfashion2.load(folder)
+    for text in (': 4 values cannot be right; skip_malformed = True', '000005.json: source 1 is',
+                 '000005.json: pair_id -1', '000006.json: cannot be read (Is a directory)',
+                 '000007.json: a link to a file that is not there'):
+        assert text in str(error.value), text
+    table = deepfashion2.load(folder, skip_malformed=True)
+    assert table.image_ids.tolist() == [3, 12, 100]
+    assert table.problems.counts[problems_lib.BAD_ENTRY] == 2
+    assert table.problems.counts[problems_lib.BAD_FIELD] == 2
+
+
+def test_a_split_without_annotations(folder):
+    shutil.rmtree(folder / 'annos')
+    with pytest.raises(FileNotFoundError, match='annos: no such folder; a split of DeepFashion2'):
+        deepfashion2.load(folder, annotated=True)
+    table = deepfashion2.load(folder)
+    assert (table.image_ids.tolist(), table.num_items) == ([3, 12, 100], 0)
+    assert table.sources.tolist() == [0, 0, 0]
+    assert table.problems.counts == {
+        deepfashion2.NO_ANNOTATIONS: 3, problems_lib.NO_ITEM: 3}
+    # The first images are consumers', by their number.
+    assert deepfashion2.load(folder, consumer_images=12).sources.tolist() == [1, 1, 2]
+    with pytest.raises(ValueError, match='consumer_images = 0 must be'):
+        deepfashion2.load(folder, consumer_images=0)
+
+
+def test_what_annotations_say_of_sources_stays(folder):
+    assert deepfashion2.load(folder, consumer_images=100).sources.tolist() == [1, 2, 2]
 
 
 def test_folders_that_are_none(tmp_path):

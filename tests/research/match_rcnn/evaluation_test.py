@@ -124,6 +124,54 @@ def test_parts_that_are_missing():
     assert overall(metrics, 'box')['per_class']['skirt'] is None
 
 
+def test_detections_of_one_class_push_out_none_of_another():
+    """COCO's limits are of each class: 100 boxes and masks, 20 landmarks; or others."""
+    detections = perfect()
+    junk = [(HAT, (60, 60, 61 + n % 30, 62), .95) for n in range(30)]
+    more = hand_made.found(1, *junk)
+    first = detections[0]
+    for name in 'boxes', 'classes', 'scores', 'embeddings':
+        first[name] = np.concatenate([more[name], first[name]])
+    first['masks'] = more['masks'] + first['masks']
+    first['landmarks'] = np.concatenate([np.zeros([30, 3, 3], np.float32), first['landmarks']])
+    metrics = evaluation.evaluate(table(), detections, hand_made.SIGMAS)
+    for kind in 'box', 'mask':
+        assert overall(metrics, kind)['per_class']['top'] == pytest.approx(1)
+        assert overall(metrics, kind)['per_class']['hat'] < .1  # One of 31 is right.
+    assert overall(metrics, 'landmarks')['per_class']['top'] == pytest.approx(1)
+    # A limit of one leaves the most certain of each class.
+    one = evaluation.evaluate(table(), detections, hand_made.SIGMAS, max_detections=1)
+    assert overall(one, 'box')['per_class']['top'] == pytest.approx(1)
+    assert overall(one, 'box')['per_class']['hat'] == pytest.approx(.5)
+
+
+def test_every_detection_is_searched_for_without_labels():
+    """As for the test split: nothing is asked of the ground truth but whose images they are."""
+    detections = [{**image, 'truth_embeddings': np.zeros([0, 2], np.float32)}
+                  for image in perfect()]
+    bare = hand_made.table((1, USER, []), (2, SHOP, []), (3, SHOP, []))
+    found = evaluation.search(bare, detections)
+    assert found.image_ids.tolist() == [1, 1] and found.classes.tolist() == [TOP, SKIRT]
+    # (0, 0) is nearest to (1, 1) of image 2, (9, 9) to (7, 7) of image 3.
+    assert found.gallery_image_ids[:, 0].tolist() == [2, 3]
+    assert found.gallery_image_ids.shape == (2, 3)
+    assert evaluation.retrieve(bare, detections) == {}
+    metrics = evaluation.evaluate(bare, detections, hand_made.SIGMAS)
+    assert evaluation.summary(metrics) == {}
+    for images in ((1, 0, []), (2, 0, []), (3, 0, [])), ((1, USER, []), (2, USER, []), (3, 0, [])):
+        assert evaluation.search(hand_made.table(*images), detections) is None
+
+
+def test_what_was_searched_for_all_is_judged_alike():
+    searched = evaluation.search(table(), perfect())
+    assert len(searched.image_ids) == 2  # With the skirt, which is no query.
+    (few, judgement), (every, again) = (
+        evaluation.retrieve(table(), perfect(), searched=one)['detected']
+        for one in (None, searched))
+    assert few.image_ids.tolist() == [1] and every is searched
+    np.testing.assert_array_equal(judgement.hits, again.hits)
+
+
 def test_an_item_without_a_mask_is_no_miss_of_masks():
     images = (1, USER, [hand_made.item(TOP, LEFT, segmentation=None), hand_made.item(TOP, RIGHT)])
     for detections in [(TOP, RIGHT, .9)], [(TOP, LEFT, .9), (TOP, RIGHT, .5)]:

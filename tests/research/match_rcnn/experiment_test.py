@@ -1,5 +1,6 @@
 """From training to the report, on a few drawn garments; a model that knows the answers."""
 
+import dataclasses
 import json
 import os
 import sys
@@ -18,6 +19,8 @@ from research.match_rcnn import measurement
 from research.match_rcnn import pictures
 from research.match_rcnn import report
 from research.match_rcnn import result_files
+from research.match_rcnn import score
+from research.match_rcnn import sources
 from tests.research.match_rcnn import tiny
 
 
@@ -78,7 +81,6 @@ def test_who_knows_the_answers_has_full_marks(eager):
         assert result[name] == pytest.approx(1), name
     # Masks of 28 x 28 cells are not exact at the edges.
     assert result['mask_ap50'] == pytest.approx(1) and result['mask_ap'] > 0.8
-    assert 0 <= result['pixels_truth_top1'] < 1
     assert result['tables']['box']['overall']['AP'] == pytest.approx(1)
 
 
@@ -87,6 +89,33 @@ def test_the_right_place_with_the_wrong_class_has_none(eager):
     result = _measured(_Oracle(data, wrong_class=True), data)
     assert result['box_ap'] == 0 and result['mask_ap'] == 0
     assert result['retrieval_detected_top20'] == 0 and result['retrieval_truth_top1'] == 1
+
+
+@pytest.mark.parametrize('knows', [True, False])
+def test_retrieval_by_raw_pixels_goes_by_the_pixels(eager, monkeypatch, knows):
+    """Crops that tell the garment find all; crops that are all alike find the gallery's first."""
+    data = tiny.make_data()
+    oracle = _Oracle(data)
+
+    def crops(images, boxes):
+        of_images = [oracle.batches[image.numpy().tobytes()] for image in images]
+        codes = tf.stack([tf.stack([one['pair_ids'], one['styles']], -1) for one in of_images])
+        np.testing.assert_array_equal(boxes, tf.stack([one['boxes'] for one in of_images]))
+        return tf.cast(codes, tf.float32) * float(knows)
+    monkeypatch.setattr(inference, '_crops', crops)
+    result = _measured(oracle, data)
+    expected = 1
+    if not knows:
+        table = data.table('validation')
+        identities = np.stack([table.pair_ids, table.styles], 1).tolist()
+        sources = table.sources[table.images_of_items()]
+        first, = identities[int(np.argmax(sources == 2))],
+        queries = [identity for identity, source in zip(identities, sources)
+                   if source == 1 and identity[1] > 0]
+        expected = queries.count(first) / len(queries)
+        assert 0 < expected < .5
+    for boxes in 'truth', 'detected':
+        assert result[f'pixels_{boxes}_top1'] == pytest.approx(expected)
 
 
 def test_uncertain_boxes_of_shops_can_be_left_out_of_the_gallery(eager):
@@ -109,7 +138,41 @@ def test_some_rows():
 
 def test_sigmas_fit_the_landmarks():
     table = tiny.make_data().table('validation')
-    assert len(measurement.sigmas_of(table)) == 294
+    sigmas, whose = measurement.sigmas_of(table)
+    assert (len(sigmas), whose, sigmas[0]) == (294, "DeepFashion2's", .012)
+
+    def of(*counts, given=None):
+        return measurement.sigmas_of(dataclasses.replace(table, landmark_counts=counts), given)
+    sigmas, whose = of(17)
+    assert (len(sigmas), whose, sigmas[0]) == (17, "COCO's of people", .026)
+    # Of landmarks of which nothing is known each has a stated one.
+    sigmas, whose = of(4, 0)
+    assert (sigmas.tolist(), whose) == ([.05] * 4, '0.05 for each landmark, as none are given')
+    assert of(4, given=.1)[0].tolist() == [.1] * 4 and of(2, 1, given=(1, 2, 3))[1] == 'as given'
+    assert of(2, 1, given=(1, 2, 3))[0].tolist() == [1, 2, 3]
+    assert of(0, 0) == (None, 'no landmarks')
+    with pytest.raises(ValueError, match='MatchEvaluation.sigmas has 2 numbers; .* has 4 landmark'):
+        of(4, given=(1, 2))
+    with pytest.raises(ValueError, match=r'MatchEvaluation.sigmas = \(0.1, 0\) must be above 0'):
+        measurement.MatchEvaluation(sigmas=(.1, 0))
+
+
+def test_landmarks_of_another_set_are_measured(eager, tmp_path):
+    """4 landmarks of one class, of COCO's format: by which sigmas is in the result."""
+    Image.new('RGB', (48, 64), (200, 30, 30)).save(tmp_path / 'a.png')
+    points = [10, 20, 2, 30, 20, 2, 10, 50, 1, 30, 50, 2]
+    (tmp_path / 'four.json').write_text(json.dumps({
+        'images': [{'id': 1, 'file_name': 'a.png', 'height': 64, 'width': 48}],
+        'categories': [{'id': 3, 'name': 'sign', 'keypoints': list('abcd')}],
+        'annotations': [{'id': 1, 'image_id': 1, 'category_id': 3, 'bbox': [8, 16, 26, 40],
+                         'keypoints': points, 'segmentation': [[8, 16, 34, 16, 34, 56, 8, 56]]}]}))
+    data = tiny.make_data(pairs=False, source=lambda _: sources.CocoSource(
+        str(tmp_path), 'four.json', '.', None))
+    oracle = _Oracle(data)
+    oracle.matching_network = None
+    result = _measured(oracle, data)
+    assert result['landmark_sigmas'] == '0.05 for each landmark, as none are given'
+    assert result['landmarks_ap'] == pytest.approx(1)
 
 
 def test_crops_are_what_is_in_the_boxes():
@@ -138,7 +201,19 @@ def test_a_run_from_training_to_the_report(tmp_path):
     folder = os.path.join(run_dir, 'results')
     boxes = result_files.read(os.path.join(folder, result_files.BOXES), result_files.BOXES)
     assert {row['image_id'] for row in boxes} <= set(table.image_ids.tolist()) and len(boxes) > 9
-    result_files.read_retrieval(os.path.join(folder, result_files.RETRIEVAL), table)
+    retrieved = result_files.read_retrieval(os.path.join(folder, result_files.RETRIEVAL), table)
+    # Every detection in a consumer's image is searched for, whatever the ground truth says of it.
+    users = set(table.image_ids[table.sources == 1].tolist())
+    assert retrieved.image_ids.tolist() == [
+        row['image_id'] for row in boxes if row['image_id'] in users]
+    # What the files say is what was measured.
+    scored = score.score(folder, table)
+    for kind in 'box', 'mask', 'landmarks', 'landmarks_visible':
+        assert scored[kind]['overall']['AP50'] == pytest.approx(
+            result['tables'][kind]['overall']['AP50'], abs=1e-6)
+    assert scored['retrieval_detected']['overall'] == pytest.approx(
+        result['tables']['retrieval_detected']['overall'])
+    assert result['landmark_sigmas'] == "DeepFashion2's"
     with open(experiment.report(), encoding='utf-8') as file:
         page = file.read()
     for text in ('Table 2', 'Table 3', 'Table 4', 'Table 5', 'Figure 6 (a)', 'raw pixels',

@@ -170,13 +170,19 @@ def test_with_an_exported_match_rcnn(tmp_path):
     with experiment.reported_model() as model:
         batch = next(iter(experiment.data.evaluation('validation')))
         found = model.detect(batch['images'][:3], batch['sizes'][:3])
-        similar = model.similarity(found['embeddings'][1, 0], found['embeddings'])
+        kernel, bias = (weight.numpy().astype(np.float64)
+                        for weight in model.matching_network.similarity.weights)
+    # Softmax of a dense layer of the squared difference; its second output is a match.
+    vectors = found['embeddings'].numpy().astype(np.float64)
+    logits = np.square(vectors[1, 0] - vectors) @ kernel + bias
+    similar = np.exp(logits[..., 1]) / np.exp(logits).sum(-1)
     # Of each image the best item, and of the images the best two.
     best = np.where(found['scores'] > 0, similar, 0).max(1)
     expected = np.argsort(-best)[:2]
     assert [match['file'] for match in result['matches']] == [f'{row}.jpg' for row in expected]
     np.testing.assert_allclose(
         [match['similarity'] for match in result['matches']], best[expected], rtol=1e-3)
+    assert 0.01 < best[expected].min() and best[expected][1] < best[expected][0]
     np.testing.assert_allclose(
         index['embeddings'], np.concatenate(found['embeddings'].numpy()), atol=1e-3)
 

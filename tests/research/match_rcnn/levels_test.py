@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pathlib
+import json
 import sys
 
 import numpy as np
@@ -10,9 +10,7 @@ import pytest
 
 from research.match_rcnn import annotations
 from research.match_rcnn import levels
-
-GENUINE = (pathlib.Path(__file__).resolve().parents[3].parent / 'shared' / 'data' / 'deepfashion2'
-           / 'train_000001.json')
+from tests.research.match_rcnn import genuine
 
 
 def test_scale():
@@ -65,9 +63,7 @@ def test_many_items_at_once():
 
 def test_codes_of_a_genuine_file():
     """Of all six, on an image of a usual size; the sizes of the images are not in the file."""
-    if not GENUINE.exists():
-        pytest.skip(f'{GENUINE}: not there')
-    for item in annotations.read(GENUINE).items:
+    for item in annotations.parse(json.dumps(genuine.ANNOTATION), '000001.json').items:
         size, count = (624, 468), len(item.landmarks)
         assert levels.scale(item.box, size) == item.scale
         assert levels.occlusion(item.landmarks, count) == item.occlusion

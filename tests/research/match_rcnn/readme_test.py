@@ -11,6 +11,7 @@ import tensorflow as tf
 
 import research.match_rcnn
 from research.match_rcnn import sources
+from tests.research.match_rcnn import paper_tables
 from tests.research.match_rcnn import tiny
 
 CARD = pathlib.Path(research.match_rcnn.__file__).with_name('README.md')
@@ -26,7 +27,15 @@ def test_the_example_runs(monkeypatch):
     exec(compile(code, str(CARD), 'exec'), names)  # pylint: disable=exec-used
     assert set(names['found']) == {
         'boxes', 'classes', 'scores', 'masks', 'landmarks', 'embeddings'}
-    assert np.isfinite(names['model'].history.history['loss'][0]) and 0 < names['same'] < 1
+    assert np.isfinite(names['model'].history.history['loss'][0])
+    # What the card calls `same` is the probability of a match, by the formula of Sec. 3: softmax of
+    # a dense layer of the squared difference, second output.
+    kernel, bias = (weight.numpy().astype(np.float64)
+                    for weight in names['model'].matching_network.similarity.weights)
+    first, second = names['found']['embeddings'][0, :2].numpy().astype(np.float64)
+    no, yes = np.exp(np.square(first - second) @ kernel + bias)
+    assert np.abs(first - second).max() > 0
+    np.testing.assert_allclose(names['same'], yes / (no + yes), rtol=1e-4)
 
 
 def test_files_that_are_named_exist():
@@ -39,6 +48,16 @@ def test_files_that_are_named_exist():
     # And every file is named.
     for path in folder.glob('[!_]*.py'):
         assert f'`{path.name}`' in CARD.read_text(), path.name
+
+
+def test_cells_of_the_paper_are_counted_right():
+    counts = {}
+    for number in '2345':
+        counts[number] = sum(map(len, paper_tables.rows(
+            getattr(paper_tables, f'TABLE_{number}')).values()))
+    told = re.findall(r'^\| Table ([2-5]), [a-z]+ \| (\d+)', CARD.read_text(), re.M)
+    assert {number: int(cells) for number, cells in told} == counts
+    assert f'None of the {sum(counts.values())} cells was measured' in CARD.read_text()
 
 
 def test_the_example_does_not_draw_into_the_folder_of_the_gin_files():

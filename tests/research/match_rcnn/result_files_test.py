@@ -13,9 +13,10 @@ from research.match_rcnn import categories
 from research.match_rcnn import evaluation
 from research.match_rcnn import result_files
 from research.match_rcnn import retrieval_protocol
+from research.match_rcnn import retrieval_truth
+from tests.research.match_rcnn import genuine
 from tests.research.match_rcnn import hand_made
 
-EXAMPLES = pathlib.Path(__file__).resolve().parents[4] / 'shared' / 'data' / 'deepfashion2'
 TOP, SKIRT, HAT = 1, 2, 3
 LEFT, RIGHT = (0, 0, 40, 80), (50, 10.5, 90, 80)
 
@@ -147,16 +148,13 @@ def test_parts_that_are_missing(tmp_path):
     assert retrieval_protocol.judge(table(), found).missed == 2
 
 
-@pytest.mark.skipif(not EXAMPLES.exists(), reason='the examples are not here')
 @pytest.mark.parametrize('kind, example', [
-    (result_files.BOXES, 'example_bbox_results.json'),
-    (result_files.LANDMARKS, 'example_keys_results.json'),
-    (result_files.MASKS, 'example_segm_results.json'),
-    (result_files.RETRIEVAL, 'example_retrieval_results.json')])
+    (result_files.BOXES, genuine.BOX_RESULT), (result_files.LANDMARKS, genuine.LANDMARKS_RESULT),
+    (result_files.MASKS, genuine.MASK_RESULT), (result_files.RETRIEVAL, genuine.RETRIEVAL_RESULT)])
 def test_the_benchmarks_own_examples(kind, example, tmp_path):
     """They are read, and what is written has their fields of their types."""
-    examples = result_files.read(EXAMPLES / example, kind)
-    assert len(examples) == 5
+    (tmp_path / 'example.json').write_text(json.dumps([example]), 'utf8')
+    assert result_files.read(tmp_path / 'example.json', kind) == [example]
     result_files.write(tmp_path, table(), detections(), retrieved())
 
     def shape(value):
@@ -166,10 +164,39 @@ def test_the_benchmarks_own_examples(kind, example, tmp_path):
             return [shape(value[0])]
         return type(value)
     ours = result_files.read(tmp_path / kind, kind)
-    assert shape(ours[0]) == shape(examples[0])
+    assert shape(ours[0]) == shape(example)
     if kind == result_files.LANDMARKS:
-        assert len(examples[0]['keypoints']) == 3 * categories.NUM_LANDMARKS
-        assert {type(v) for v in examples[0]['keypoints'][2::3]} == {int}
+        assert len(example['keypoints']) == 3 * categories.NUM_LANDMARKS
+        assert {type(v) for v in example['keypoints'][2::3]} == {int}
+
+
+def test_a_genuine_row_of_retrieval_is_judged(tmp_path):
+    """Its query is the vest of image 1, which it calls a top: no query is found by it."""
+    files = {'query': genuine.QUERIES, 'gallery': genuine.GALLERY,
+             'results': [genuine.RETRIEVAL_RESULT]}
+    for name, rows in files.items():
+        (tmp_path / f'{name}.json').write_text(json.dumps(rows), 'utf8')
+    truth = retrieval_truth.load(str(tmp_path / 'query.json'), str(tmp_path / 'gallery.json'))
+    found = result_files.read_retrieval(str(tmp_path / 'results.json'), truth)
+    assert found.gallery_image_ids[0, :4].tolist() == [22403, 3, 8, 4]
+    assert retrieval_protocol.judge(truth, found, all_images=False).missed == 7
+    # As a vest it would be right at its second and fourth, with the vests of images 3 and 4.
+    (tmp_path / 'results.json').write_text(
+        json.dumps([{**genuine.RETRIEVAL_RESULT, 'query_cls': 5}]), 'utf8')
+    found = result_files.read_retrieval(str(tmp_path / 'results.json'), truth)
+    judged = retrieval_protocol.judge(truth, found, all_images=False)
+    assert judged.rows.tolist() == [-1, 0, *[-1] * 5]
+    assert np.flatnonzero(judged.hits[1])[:2].tolist() == [1, 3]
+
+
+def test_landmarks_of_a_rows_own_class(tmp_path):
+    """From the layout of the benchmark, or as they are."""
+    result_files.write(tmp_path, table(), detections())
+    path = str(tmp_path / result_files.LANDMARKS)
+    own = result_files.landmarks(table(), detections(), all_landmarks=False)
+    assert result_files.own_landmarks(path, table()) == own
+    (tmp_path / result_files.LANDMARKS).write_text(json.dumps(own), 'utf8')
+    assert result_files.own_landmarks(path, table()) == own
 
 
 def test_bad_files_are_named(tmp_path):
@@ -194,6 +221,15 @@ def test_bad_files_are_named(tmp_path):
            'gallery_image_id': [2, 2], 'gallery_bbox': [[0, 0, 1, 1], [0, 0, 1, 1]]}
     with pytest.raises(ValueError, match='entry 0 has the unknown query_cls 5'):
         read(json.dumps([row | {'query_cls': 5}]), result_files.RETRIEVAL)
+    for field, value in (('query_image_id', 'one'), ('query_bbox', [1, 2, 3]), ('query_score', None),
+                         ('gallery_image_id', [1.5, 2]), ('gallery_bbox', [[0, 0, 1], [1]]),
+                         ('query_bbox', [0, 0, 1, float('nan')])):
+        with pytest.raises(ValueError, match=f'file.json: entry 1 has {field} '):
+            read(json.dumps([row, row | {field: value}]), result_files.RETRIEVAL)
+    with pytest.raises(ValueError, match='entry 0 has gallery_image_id None'):
+        read(json.dumps([row | {'gallery_image_id': None}]), result_files.RETRIEVAL)
+    with pytest.raises(ValueError, match='cannot be read'):
+        result_files.read(tmp_path, result_files.BOXES)
     with pytest.raises(ValueError, match='entry 1 has 1 gallery_image_id and 2 gallery_bbox; the '
                                          'first has 2'):
         read(json.dumps([row, row | {'gallery_image_id': [2]}]), result_files.RETRIEVAL)

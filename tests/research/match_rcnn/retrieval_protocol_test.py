@@ -96,11 +96,40 @@ def test_which_detection_stands_for_a_query():
     assert row((1, TOP, LEFT, .5), (1, TOP, (5, 0, 45, 70), .6), (1, TOP, LEFT, .4)) == 1
     # What covers the other item more is that one's, of the query's class or not.
     assert row((1, TOP, (30, 0, 90, 80), .9)) == -1
-    # What overlaps nothing is no one's, and another image's neither.
-    assert row((1, TOP, (92, 90, 99, 99), .9)) == -1
+    # Another image's is not.
     assert row((2, TOP, LEFT, .9), (3, TOP, LEFT, .9), (11, TOP, LEFT, .9)) == -1
     # A poor box does, if it overlaps no other item more.
     assert row((1, TOP, (0, 70, 10, 80), .9)) == 0
+
+
+NOWHERE = (92, 90, 99, 99)
+
+
+def test_what_overlaps_no_item_stands_for_the_first():
+    """As the largest of a row of zeros does in the benchmark's script; or for none."""
+    table = small_table()
+    # An unlabelled top of score .9, with a wrong item first, and the labelled one of .8.
+    found = retrieved((1, TOP, NOWHERE, .9, WRONG[:1]), (1, TOP, LEFT, .8, [RIGHT_FOR_1]))
+    judged = protocol.judge(table, found)
+    assert judged.rows.tolist() == [0, -1, -1] and not judged.hits.any()
+    judged = protocol.judge(table, found, must_overlap=True)
+    assert judged.rows.tolist() == [1, -1, -1] and judged.hits[0, 0]
+    # It has to have the first item's class, and stands for no other item.
+    wrong = retrieved((1, SKIRT, NOWHERE, .9, WRONG[:1]), (2, TOP, NOWHERE, .9, WRONG[:1]),
+                      (2, TOP, RIGHT, .1, WRONG[:1]))
+    assert protocol.judge(table, wrong).rows.tolist() == [-1, 1, 2]
+    assert protocol.judge(table, wrong, must_overlap=True).rows.tolist() == [-1, -1, 2]
+
+
+def test_images_without_items_may_be_unknown():
+    """Ground truth files of the benchmark list no image of which nothing is wanted."""
+    table = small_table()
+    for unknown in 5, 99:
+        found = retrieved((1, TOP, LEFT, .9, [(unknown, WHOLE), RIGHT_FOR_1]))
+        with pytest.raises(ValueError, match=f'gallery_image_id {unknown} is of no image'):
+            protocol.judge(table, found)
+        judged = protocol.judge(table, found, all_images=False)
+        assert judged.hits[0].tolist() == [False, True]
 
 
 def test_a_missed_query_counts_and_a_lucky_detection_does_not():
@@ -190,7 +219,7 @@ def iou(a, b):
     return shared / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared)
 
 
-def by_the_rules(table, found):
+def by_the_rules(table, found, must_overlap):
     """First right place of each query, or None: the benchmark's rules, one by one."""
     items = [[(tuple(table.boxes[i].tolist()), table.classes[i], table.pair_ids[i],
                table.styles[i]) for i in table.items_of(row)] for row in range(table.num_images)]
@@ -208,8 +237,8 @@ def by_the_rules(table, found):
                 if image_id != image or found_class != category or score <= best:
                     continue
                 overlaps = [iou(box, other) for other, _, _, _ in of_id[image]]
-                if overlaps[query] == max(overlaps) > 0 and overlaps.index(
-                        max(overlaps)) == query:
+                if overlaps.index(max(overlaps)) == query and (
+                        max(overlaps) > 0 or not must_overlap):
                     best, place = score, next(
                         (k for k, (other, shop_box) in enumerate(zip(
                             found.gallery_image_ids[n].tolist(), found.gallery_boxes[n].tolist()))
@@ -242,15 +271,21 @@ def test_against_the_rules_one_by_one():
     rows = []
     for image_id in rng.permutation(np.repeat(np.arange(1, 31), 2)).tolist():
         box, category = near(image_id)
+        if rng.uniform() < .2:
+            box = (300, 300, 320, 320)  # Where nothing is.
         gallery = [(shop, near(shop)[0]) for shop in rng.integers(31, 61, 20).tolist()]
         rows.append((image_id, category if rng.uniform() < .9 else 3 - category, box,
                      float(rng.integers(1, 4)), gallery))
     found = retrieved(*rows)
-    judged = protocol.judge(table, found)
-    got = [int(np.argmax(hits)) if hits.any() else None for hits in judged.hits]
-    expected = by_the_rules(table, found)
-    assert got == expected
-    assert len(set(expected)) > 6 and judged.missed > 3
+    missed = []
+    for must_overlap in False, True:
+        judged = protocol.judge(table, found, must_overlap=must_overlap)
+        got = [int(np.argmax(hits)) if hits.any() else None for hits in judged.hits]
+        expected = by_the_rules(table, found, must_overlap)
+        assert got == expected
+        assert len(set(expected)) > 6
+        missed.append(judged.missed)
+    assert 3 < missed[0] < missed[1]
 
 
 def test_bad_input_is_named():

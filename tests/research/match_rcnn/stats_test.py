@@ -121,6 +121,33 @@ def test_a_malformed_annotation_is_left_out(tmp_path, capsys):
     assert '000002.json, item1: scale 7 is no whole number of 1 to 3.' in captured.err
 
 
+def test_all_that_is_malformed_is_named(tmp_path, capsys):
+    for number in range(1, 8):
+        tiny.write(tmp_path / 'train', number, [tiny.item(9, [0, 0, 9, 9], scale=6 + number)])
+    tiny.write(tmp_path / 'train', 9, [tiny.item(9, [0, 0, 50, 9])])
+    stats.main([str(tmp_path), '--json'])
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)['train']['sources']['user']['images'] == 1
+    lines = captured.err.splitlines()
+    assert f'{tmp_path}/train: 7 x field that cannot be right (skipped)' in lines
+    for number in range(1, 8):
+        assert (f'  {tmp_path}/train/annos/{number:06d}.json, item1: scale {6 + number} is no '
+                'whole number of 1 to 3.') in lines
+    # And in COCO's format.
+    (tmp_path / 'coco.json').write_text(json.dumps({
+        'images': [{'id': 1, 'file_name': 'a.jpg', 'height': 30, 'width': 40}],
+        'categories': [{'id': 3, 'name': 'car'}, {'id': 4, 'name': 'car'}],
+        'annotations': [{'id': number, 'image_id': 1, 'category_id': 3, 'iscrowd': 0,
+                         'bbox': [number, 0, 10, 10 * (number < 3)], 'area': 1 - 2 * (number > 1)}
+                        for number in range(1, 8)]}), 'utf8')
+    stats.main([str(tmp_path / 'coco.json'), '--images', str(tmp_path), '--json'])
+    captured = capsys.readouterr()
+    categories = json.loads(captured.out)['coco.json']['sources']['unknown']['categories']
+    assert categories == {'car (3)': 1, 'car (4)': 0}
+    assert '1 x field that cannot be right (skipped): ' in captured.err
+    assert len([line for line in captured.err.splitlines() if line.startswith('  ')]) == 5
+
+
 def test_coco_format(tmp_path, capsys):
     content = {
         'images': [{'id': 1, 'file_name': 'a.jpg', 'height': 30, 'width': 40}],

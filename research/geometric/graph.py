@@ -16,7 +16,7 @@ class Graph:
 
     Messages go from `edge_index[0]`, the sources j, to `edge_index[1]`, the targets i, so an
     undirected edge is there twice. Self loops and duplicate edges may be there; a node may have no
-    edge and a graph no edges, but a graph has at least one node.
+    edge and a graph no edges. A graph without nodes is one whose `num_nodes` is given as 0.
 
     Args:
       edge_index: I, integers [2, E] of nodes 0 to N - 1; kept as int32.
@@ -26,7 +26,7 @@ class Graph:
         or None.
       y: labels: of the nodes, integers [N]; or of the graph, a scalar, or targets float32 [T].
       pos: positions of the nodes, float32 [N, 2 or 3], or None.
-      num_nodes: N; may be left out where `x` or `pos` is there.
+      num_nodes: N; may be omitted where `x` or `pos` is there, of at least one node.
       splits: name of a split ('train', 'validation', 'test') to its nodes, int64 [n], or to a mask,
         bool [N].
       class_names: names of the classes, where the data name them.
@@ -34,7 +34,8 @@ class Graph:
 
     Raises:
       ValueError: counts that differ, an edge outside the graph, features that are not finite, a
-        label that is no class, a split of nodes that are not there, or no nodes.
+        label that is no class, an integer outside int32, a split of nodes that are not there, or
+        no nodes.
     """
 
     edge_index: np.ndarray
@@ -49,12 +50,14 @@ class Graph:
 
     def __post_init__(self):
         keep = lambda field, value: object.__setattr__(self, field, value)
+        least = 0  # Nobody gives 0 by mistake; features of no nodes may be one.
         if self.num_nodes is None:
             counted = next((value for value in (self.x, self.pos) if value is not None), None)
             if counted is None:
                 raise ValueError(f'{self.name}: num_nodes must be given where x and pos are not.')
             keep('num_nodes', int(counted.shape[0]))
-        if self.num_nodes < 1:
+            least = 1
+        if self.num_nodes < least:
             raise ValueError(f'{self.name}: the graph is empty, it has {self.num_nodes} nodes.')
         keep('edge_index', self._checked_edges())
         if self.x is not None:
@@ -134,14 +137,14 @@ class Graph:
                 raise ValueError(f'{self.name}: edge_attr of integers are the types of the edges, '
                                  f'[edges] and not negative; got shape {values.shape}, least value '
                                  f'{values.min(initial=0)}.')
-            return values.astype(np.int32)
+            return narrowed(values, f'{self.name}: edge_attr')
         return self._rows('edge_attr', values.astype(np.float32), self.num_edges, 'edges')
 
     def _checked_labels(self) -> np.ndarray:
         y = np.asarray(self.y)
         if not np.issubdtype(y.dtype, np.integer):
             return y.astype(np.float32)
-        y = y.astype(np.int32)
+        y = narrowed(y, f'{self.name}: y')
         if y.ndim > 1:
             raise ValueError(f'{self.name}: y of integers are labels, [nodes] or one of the graph; '
                              f'got shape {y.shape}.')
@@ -188,3 +191,21 @@ class Graph:
         if got != wanted:
             raise ValueError(
                 f'{self.name}: {field} has {got} rows, but the graph has {wanted} {what}.')
+
+
+def narrowed(values: np.ndarray, what: str) -> np.ndarray:
+    """Integers as int32.
+
+    Args:
+      values: integers of any shape.
+      what: what an error message calls them.
+
+    Raises:
+      ValueError: if one does not fit.
+    """
+    limits = np.iinfo(np.int32)
+    wrong = np.flatnonzero((values < limits.min) | (values > limits.max))
+    if wrong.size:
+        raise ValueError(f'{what}, row {wrong[0]} is {values.flat[wrong[0]]}, outside int32, '
+                         f'{limits.min} to {limits.max}.')
+    return values.astype(np.int32)

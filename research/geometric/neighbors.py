@@ -18,7 +18,8 @@ def squared_distances(points, queries) -> tf.Tensor:
     """|q - p|^2 of each query and each point of the same cloud.
 
     Of positions the differences are squared, so equal points are exactly 0 apart. Of features with
-    more than 4 channels it is |q|^2 - 2 q.p + |p|^2, one matrix product, about the points' mean.
+    more than 4 channels it is |q|^2 - 2 q.p + |p|^2, one matrix product, about the points' mean and
+    in float64: far from the mean the terms are large and the distance their small difference.
 
     Args:
       points: [B, P, D].
@@ -32,13 +33,13 @@ def squared_distances(points, queries) -> tf.Tensor:
         return _sum_of_squares(
             [p[:, tf.newaxis, :] for p in tf.unstack(points, axis=-1)],
             [q[:, :, tf.newaxis] for q in tf.unstack(queries, axis=-1)])
-    # Far from the origin the three terms would be large and their sum a small rest.
+    points, queries = tf.cast(points, tf.float64), tf.cast(queries, tf.float64)
     center = tf.reduce_mean(points, axis=1, keepdims=True)
     points, queries = points - center, queries - center
     products = tf.matmul(queries, points, transpose_b=True)
     squares = tf.reduce_sum(tf.square(points), -1)[:, tf.newaxis, :]
     squares += tf.reduce_sum(tf.square(queries), -1)[:, :, tf.newaxis]
-    return tf.maximum(squares - 2 * products, 0)
+    return tf.cast(tf.maximum(squares - 2 * products, 0), tf.float32)
 
 
 def knn(points, queries, k: int, loops: bool = True) -> tf.Tensor:

@@ -83,7 +83,7 @@ def _cloud(points: np.ndarray, true: str, answer: str) -> str:
     x = np.cos(turn) * points[:, 0] - np.sin(turn) * points[:, 1]
     depth = np.sin(turn) * points[:, 0] + np.cos(turn) * points[:, 1]
     up = np.cos(tilt) * points[:, 2] + np.sin(tilt) * depth
-    order = np.argsort(-depth)  # What is near is drawn last.
+    order = np.argsort(-depth, kind='stable')  # What is near is drawn last.
     title = true if true == answer else f'{true}, taken for {answer}'
     with figures.figure(2.4, 2.4) as drawing:
         axes = drawing.add_subplot()

@@ -19,8 +19,8 @@ from tensorflow_gnn.experimental import sampler
 
 from official.data import pipeline
 from research.geometric import batching
+from research.geometric import graph as graph_lib
 from research.geometric import graph_tensor
-from research.geometric.graph import Graph
 
 SEED, ID = 'seed', '#id'
 _READOUT = '_readout'
@@ -38,7 +38,7 @@ class NeighbourSampler:
       ValueError: if the graph has no features, or a fan-out is not positive.
     """
 
-    def __init__(self, graph: Graph, fan_outs: Sequence[int]):
+    def __init__(self, graph: graph_lib.Graph, fan_outs: Sequence[int]):
         if graph.x is None:
             raise ValueError(f'{graph.name}: has no features to sample, x is None.')
         if not fan_outs or min(fan_outs) < 1:
@@ -66,7 +66,7 @@ class NeighbourSampler:
         """One subgraph around all seeds.
 
         Args:
-          seeds: nodes, int64 [B], B a number that is known; one may be there twice.
+          seeds: nodes, integers [B], B a number that is known; one may be there twice.
           key: integers [2], the only randomness.
 
         Returns:
@@ -74,6 +74,7 @@ class NeighbourSampler:
           whole graph; the node set '_readout' has a row for each seed, which the edge set
           '_readout/seed' connects with its node.
         """
+        seeds = tf.cast(seeds, tf.int64)
         reached, pieces, frontier = [seeds], [], tf.unique(seeds).y
         for hop, fan_out in enumerate(self.fan_outs):
             drawn = self._draw(frontier, fan_out, tf.random.fold_in(key, hop, alg='philox'))
@@ -155,7 +156,7 @@ def neighbour_batches(sampler_: NeighbourSampler, nodes, labels, batch_size: int
 
 
 def _sampled(sampler_, labels, batches, seed, padded):
-    labels = pipeline.on_host(np.asarray(labels, np.int32))
+    labels = pipeline.on_host(graph_lib.narrowed(np.asarray(labels), 'labels'))
     num_seeds = batches.element_spec[0].shape[0]
     sizes = sampler_.sizes(num_seeds) if padded else None
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from official.modeling import random
+
 
 def matmul(a, b: tf.Tensor) -> tf.Tensor:
     """a @ b for a dense or sparse `a` [n, m] and a dense `b` [m, k].
@@ -18,6 +20,18 @@ def matmul(a, b: tf.Tensor) -> tf.Tensor:
     if isinstance(a, tf.SparseTensor):
         return tf.sparse.sparse_dense_matmul(a, b)
     return tf.matmul(a, b)
+
+
+def dropout(key: tf.Tensor | None, x, rate: float):
+    """`random.dropout` of a dense or sparse `x`; without a key, `x` itself.
+
+    Zeros of a sparse `x` stay zeros, so it is drawn for the others only.
+    """
+    if key is None or not rate:
+        return x
+    if isinstance(x, tf.SparseTensor):
+        return x.with_values(random.dropout(key, x.values, rate))
+    return random.dropout(key, x, rate)
 
 
 def adjacency(edge_index, num_targets: int, edge_weight=None,

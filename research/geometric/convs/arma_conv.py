@@ -25,6 +25,8 @@ class ARMAConv(smoothing.NormalizedPropagation):
     - The paper has no b.
     - Dropout of the skip is dropout of X, drawn anew for each layer, before its product with V; all
       stacks see the same. Of a sparse X the zeros stay zeros, so only the others are drawn for.
+    - Dropout of X^(t) W^(t) is not in the paper of Bianchi et al.; PyTorch Geometric had it, with
+      the rate of the skip, until April 2019, and so when Table 1 of Fey & Lenssen 2019 was made.
     - W^(0), [F, F'], cannot be shared with the later W, [F', F']; `shared_weights` shares W^(t) for
       t >= 1 and V^(t) and b^(t) for all t.
 
@@ -35,6 +37,7 @@ class ARMAConv(smoothing.NormalizedPropagation):
       shared_weights: whether the layers of a stack share their weights, as above.
       activation: act, of each layer, a name or function as Keras takes it; None for none.
       dropout: share of X that is dropped on the skip in training.
+      product_dropout: share of X^(t) W^(t) that is dropped in training, before L^ is applied.
       normalize: False where the edges already carry the coefficients of D^(-1/2) A D^(-1/2)
         (`normalization.gcn_normalized` without self loops), which saves work on a graph that does
         not change.
@@ -53,25 +56,27 @@ class ARMAConv(smoothing.NormalizedPropagation):
       [N, F'].
 
     Raises:
-      ValueError: if there are no stacks or layers, or `dropout` is outside [0, 1).
+      ValueError: if there are no stacks or layers, or a dropout is outside [0, 1).
     """
 
     def __init__(self, channels: int, *, num_stacks: int = 1, num_layers: int = 1,
                  shared_weights: bool = False, activation: str | Callable | None = 'relu',
-                 dropout: float = 0.0, normalize: bool = True, use_bias: bool = True,
-                 kernel_initializer='glorot_uniform', name: str | None = None):
+                 dropout: float = 0.0, product_dropout: float = 0.0, normalize: bool = True,
+                 use_bias: bool = True, kernel_initializer='glorot_uniform', name: str | None = None):
         super().__init__(normalize, self_loops=False, name=name)
         if num_stacks < 1 or num_layers < 1:
             raise ValueError(
                 f'num_stacks = {num_stacks} and num_layers = {num_layers} must be at least 1.')
-        if not 0 <= dropout < 1:
-            raise ValueError(f'dropout = {dropout} is outside [0, 1).')
+        for argument, rate in (('dropout', dropout), ('product_dropout', product_dropout)):
+            if not 0 <= rate < 1:
+                raise ValueError(f'{argument} = {rate} is outside [0, 1).')
         self.channels = channels
         self.num_stacks = num_stacks
         self.num_layers = num_layers
         self.shared_weights = shared_weights
         self.activation = tf.keras.activations.get(activation)
         self.dropout = dropout
+        self.product_dropout = product_dropout
         self.use_bias = use_bias
         self.kernel_initializer = tf.keras.initializers.get(kernel_initializer)
 
@@ -106,7 +111,11 @@ class ARMAConv(smoothing.NormalizedPropagation):
             shared = 0 if self.shared_weights else t
             if t:
                 state = self._each_stack(state, self.kernels[0 if self.shared_weights else t - 1])
-            skipped = self._dropped(x, None if key is None else random.fold_in(key, t))
+            skipped = x
+            if key is not None:
+                skipped = sparse.dropout(random.fold_in(key, t), x, self.dropout)
+                state = sparse.dropout(
+                    random.fold_in(key, self.num_layers + t), state, self.product_dropout)
             state = smooth(state) + sparse.matmul(
                 skipped, kernels.side_by_side(self.skip_kernels[shared]))
             if self.biases is not None:
@@ -123,18 +132,12 @@ class ARMAConv(smoothing.NormalizedPropagation):
         product = tf.einsum('nsf,sfc->nsc', self._stacks(state), kernel)
         return tf.reshape(product, [-1, self.num_stacks * self.channels])
 
-    def _dropped(self, x, key):
-        if key is None or not self.dropout:
-            return x
-        if isinstance(x, tf.SparseTensor):
-            return x.with_values(random.dropout(key, x.values, self.dropout))
-        return random.dropout(key, x, self.dropout)
-
     def get_config(self):
         return {
             'channels': self.channels, 'num_stacks': self.num_stacks,
             'num_layers': self.num_layers, 'shared_weights': self.shared_weights,
             'activation': tf.keras.activations.serialize(self.activation),
-            'dropout': self.dropout, 'normalize': self.normalize, 'use_bias': self.use_bias,
+            'dropout': self.dropout, 'product_dropout': self.product_dropout,
+            'normalize': self.normalize, 'use_bias': self.use_bias,
             'kernel_initializer': tf.keras.initializers.serialize(self.kernel_initializer),
             'name': self.name}

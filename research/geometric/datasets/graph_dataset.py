@@ -127,6 +127,8 @@ class Statistics(NamedTuple):
       features: F, 0 where the paper has a dash.
       classes: their number.
       label_rate: share of the nodes, or of the graphs, to train on; None without such a split.
+      repeated: mean edges a graph that are there before, from the same node to the same other
+        one; not a column of the table. Half of all edges where a file lists each twice.
     """
 
     graphs: int
@@ -135,6 +137,7 @@ class Statistics(NamedTuple):
     features: int
     classes: int
     label_rate: float | None
+    repeated: float
 
 
 def statistics(dataset: GraphDataset, train: str = 'train') -> Statistics:
@@ -157,7 +160,8 @@ def statistics(dataset: GraphDataset, train: str = 'train') -> Statistics:
         edges=sum(num_undirected_edges(graph) for graph in dataset.graphs) / len(dataset),
         features=dataset.num_features,
         classes=dataset.num_classes,
-        label_rate=rate)
+        label_rate=rate,
+        repeated=sum(map(num_repeated_edges, dataset.graphs)) / len(dataset))
 
 
 def num_undirected_edges(graph: Graph) -> int:
@@ -165,3 +169,9 @@ def num_undirected_edges(graph: Graph) -> int:
     low = graph.edge_index.min(axis=0).astype(np.int64)
     high = graph.edge_index.max(axis=0).astype(np.int64)
     return len(np.unique((low * graph.num_nodes + high)[low != high]))
+
+
+def num_repeated_edges(graph: Graph) -> int:
+    """Edges, self loops too, that are there before with the same source and target."""
+    source, target = graph.edge_index.astype(np.int64)
+    return graph.num_edges - len(np.unique(source * graph.num_nodes + target))

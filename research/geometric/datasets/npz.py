@@ -5,7 +5,8 @@ is of Bojchevski & Günnemann 2018. A file holds a sparse adjacency matrix, spar
 features, labels, and names that vary from file to file:
 
   adj_data, adj_indices, adj_indptr, adj_shape       the adjacency matrix
-  attr_data, attr_indices, attr_indptr, attr_shape   the features; or attr_matrix, where dense
+  attr_data, attr_indices, attr_indptr, attr_shape   the features; or attr_matrix, where dense;
+                                                     absent in graphs without, such as polblogs
   labels                                             a number a node
   class_names                                        may be there
 """
@@ -69,7 +70,7 @@ def read(path: str | os.PathLike, largest_component: bool = False) -> Graph:
       largest_component: keep only the nodes of the largest connected component, in their order.
 
     Returns:
-      The graph, `x` sparse.
+      The graph, `x` sparse, or None of a file without features.
 
     Raises:
       FileNotFoundError: no such file.
@@ -82,17 +83,22 @@ def read(path: str | os.PathLike, largest_component: bool = False) -> Graph:
     num_nodes = adjacency.shape[0]
     if adjacency.shape[1] != num_nodes:
         raise ValueError(f'{path}: adj_shape is {list(adjacency.shape)}, not square.')
-    x = arrays.matrix('attr')
+    x = arrays.matrix('attr') if arrays.has_any('attr_') else None
     labels, class_names = _labels(arrays)
-    for field, count in (('attr', x.shape[0]), ('labels', len(labels))):
+    if not num_nodes:
+        raise ValueError(f'{path}: the graph is empty, it has 0 nodes.')
+    for field, rows in (('attr', x), ('labels', labels)):
+        count = num_nodes if rows is None else rows.shape[0]
         if count != num_nodes:
             raise ValueError(f'{path}: {field} has {count} rows, but adj {num_nodes} nodes.')
     adjacency.eliminate_zeros()
-    x.data = (x.data > 0).astype(np.float32)
-    x.eliminate_zeros()
-    if largest_component and num_nodes:
+    if x is not None:
+        x.data = (x.data > 0).astype(np.float32)
+        x.eliminate_zeros()
+    if largest_component:
         keep = _largest_component(adjacency)
-        adjacency, x, labels, num_nodes = adjacency[keep][:, keep], x[keep], labels[keep], len(keep)
+        adjacency, labels, num_nodes = adjacency[keep][:, keep], labels[keep], len(keep)
+        x = None if x is None else x[keep]
     entries = adjacency.tocoo()
     return Graph(edges.undirected(entries.row, entries.col, num_nodes), x=x, y=labels,
                  num_nodes=num_nodes, class_names=class_names, name=path)
@@ -115,6 +121,9 @@ class _Arrays:
 
     def has(self, name: str) -> bool:
         return name in self._contents
+
+    def has_any(self, start: str) -> bool:
+        return any(name.startswith(start) for name in self._contents)
 
     def array(self, name: str) -> np.ndarray:
         if name not in self._contents:

@@ -74,7 +74,7 @@ def read(path: str | os.PathLike, name: str | None = None, node_attributes: bool
     if not self_loops:
         loops = int(adjacency.diagonal().sum())
         if loops:
-            logging.info('%s: %d self loops are left out.', where, loops)
+            logging.info('%s: %d self loops are omitted.', where, loops)
     sources = np.repeat(np.arange(len(nodes), dtype=np.int32), np.diff(adjacency.indptr))
     targets = adjacency.indices
     ends = np.append(0, np.cumsum(sizes))

@@ -15,8 +15,9 @@ from research.geometric.graph import Graph
 
 
 def read(path: str | os.PathLike, name: str | None = None, node_attributes: bool = False,
-         edge_attributes: bool = False, one_hot_edge_labels: bool = False,
-         self_loops: bool = False, class_names: Sequence[str] | None = None) -> GraphDataset:
+         node_labels: bool = True, edge_attributes: bool = False,
+         one_hot_edge_labels: bool = False, self_loops: bool = False, empty_graphs: bool = True,
+         class_names: Sequence[str] | None = None) -> GraphDataset:
     """Graphs from NAME_A.txt and its neighbours (Morris et al. 2020, "TUDataset").
 
     One table of numbers a file, with commas: NAME_A an edge a line, from node to node;
@@ -25,18 +26,24 @@ def read(path: str | os.PathLike, name: str | None = None, node_attributes: bool
     NAME_edge_attributes may be there. Nodes and graphs count from 1 in the files, from 0 here.
     Labels become 0, 1, ... in ascending order.
 
-    - Edges keep the file's order; an edge that is there twice stays so.
-    - Self loops are left out, as the paper's Table 5 counts COLLAB; the log says how many.
+    - An edge that is listed several times in one direction is one, in the place and with the
+      attributes of the first: IMDB-BINARY and COLLAB list every edge twice. The log says how many,
+      and how many of them have other attributes.
+    - Self loops are omitted, as the paper's Table 5 counts COLLAB; the log says how many.
+    - A graph that no node names has no nodes, as 651 of Fingerprint's; the log says how many.
 
     Args:
       path: the folder, or its zip.
       name: NAME; may be left out where only one data set is there.
       node_attributes: whether `x` has the node attributes too, before the labels; Table 5 counts
         PROTEINS without.
+      node_labels: whether `x` has the node labels; without, their file is not read. The temporal
+        sets have rows of varying width there.
       edge_attributes: whether `edge_attr` are the edge attributes, and the one-hot labels of the
         edges after them, where there are.
       one_hot_edge_labels: whether the labels of edges are one-hot, [E, D], not types, [E].
       self_loops: whether to keep self loops.
+      empty_graphs: whether to keep graphs without nodes.
       class_names: the labels of graphs that may be there, as the file writes them; by default
         those that are there.
 
@@ -46,43 +53,68 @@ def read(path: str | os.PathLike, name: str | None = None, node_attributes: bool
 
     Raises:
       FileNotFoundError: no such folder, or a file of the format is missing.
-      ValueError: what is no number, counts that differ, an indicator that skips a graph, an edge
-        that leaves its graph, an unknown label, or no edge labels where they are asked for.
+      ValueError: what is no number, counts that differ, an indicator that goes back, an edge that
+        leaves its graph, an unknown label, no edge labels where they are asked for, or no graph
+        with nodes.
     """
     files = _Files(path, name)
     indicator, labels = _indicator(files), _graph_labels(files, class_names)
     num_graphs = len(labels.values)
-    if indicator[-1] != num_graphs - 1:
+    if indicator[-1] >= num_graphs:
         raise ValueError(f'{files.where("graph_indicator")}: the last graph is '
                          f'{indicator[-1] + 1}, but {labels.where} has {num_graphs} lines.')
     edges = _edges(files, indicator)
-    x = _columns(files, 'node', len(indicator), node_attributes, one_hot=True)
+    x = _columns(files, 'node', len(indicator), node_attributes, node_labels, one_hot=True)
     edge_attr = _columns(
-        files, 'edge', edges.shape[1], edge_attributes, edge_attributes or one_hot_edge_labels)
+        files, 'edge', edges.shape[1], edge_attributes, True,
+        edge_attributes or one_hot_edge_labels)
 
-    keep = np.ones(edges.shape[1], bool) if self_loops else edges[0] != edges[1]
-    if not keep.all():
-        logging.info('%s: %d self loops of %d edges are left out.', files.where('A'),
-                     np.sum(~keep), keep.size)
-    order = np.flatnonzero(keep)
+    order = _kept(edges, edge_attr, len(indicator), self_loops, files.where('A'))
     owners = indicator[edges[0, order]]
     if (owners[1:] < owners[:-1]).any():  # Some file has not one graph after the other.
         by_graph = np.argsort(owners, kind='stable')
         order, owners = order[by_graph], owners[by_graph]
     edges = edges[:, order]
     edge_attr = None if edge_attr is None else edge_attr[order]
+    # Nodes and edges of a graph lie between two neighbouring ends.
     node_ends = np.searchsorted(indicator, np.arange(num_graphs + 1))
     edge_ends = np.searchsorted(owners, np.arange(num_graphs + 1))
+    empty = np.flatnonzero(node_ends[1:] == node_ends[:-1])
+    if empty.size:
+        logging.info('%s: %d of %d graphs have no nodes, the first is graph %d; they are %s.',
+                     files.where('graph_indicator'), empty.size, num_graphs, empty[0] + 1,
+                     'kept' if empty_graphs else 'omitted')
     graphs = []
-    for graph in range(num_graphs):
+    for graph in range(num_graphs) if empty_graphs else np.setdiff1d(range(num_graphs), empty):
         nodes = slice(*node_ends[graph:graph + 2])
         some = slice(*edge_ends[graph:graph + 2])
         graphs.append(Graph(
             edges[:, some] - nodes.start, None if x is None else x[nodes],
             None if edge_attr is None else edge_attr[some], labels.values[graph],
-            num_nodes=nodes.stop - nodes.start, class_names=labels.names,
+            num_nodes=int(nodes.stop - nodes.start), class_names=labels.names,
             name=f'{files.name}, graph {graph}'))
     return GraphDataset(graphs, labels.names, f'{files.name} in {os.fspath(path)}')
+
+
+def _kept(edges: np.ndarray, edge_attr: np.ndarray | None, num_nodes: int, self_loops: bool,
+          where: str) -> np.ndarray:
+    """The edges that the graphs get, as places in the file, ascending."""
+    different = edges[0] != edges[1]
+    places = np.arange(edges.shape[1]) if self_loops else np.flatnonzero(different)
+    if not self_loops and not different.all():
+        logging.info('%s: %d self loops of %d edges are omitted.', where, np.sum(~different),
+                     different.size)
+    _, first, same = np.unique(
+        edges[0, places] * num_nodes + edges[1, places], return_index=True, return_inverse=True)
+    repeated = len(places) - len(first)
+    if repeated:
+        others = 0
+        if edge_attr is not None:
+            attr = edge_attr[places].reshape(len(places), -1)
+            others = np.sum((attr != attr[first[same]]).any(axis=1))
+        logging.info('%s: %d of %d edges are listed before, %d of them with other attributes; the '
+                     'first of each counts.', where, repeated, len(places), others)
+    return places[np.sort(first)]
 
 
 class _Files:
@@ -132,16 +164,13 @@ class _Labels(NamedTuple):
 def _indicator(files: _Files) -> np.ndarray:
     """The graph of each node, from 0."""
     indicator = files.table('graph_indicator', np.int64, 1)[:, 0]
-    before = np.append(0, indicator[:-1])
-    stays = indicator == before
-    stays[0] = False
-    wrong = np.flatnonzero(~stays & (indicator != before + 1))
+    before = np.append(1, indicator[:-1])
+    wrong = np.flatnonzero(indicator < before)
     if wrong.size:
         line = wrong[0]
-        what = (f'graph {before[line] + 1} would be empty' if indicator[line] > before[line]
-                else 'graphs are numbered from 1, one after the other')
-        raise ValueError(f'{files.where("graph_indicator")}: line {line + 1} goes from graph '
-                         f'{before[line]} to graph {indicator[line]}; {what}.')
+        what = f'goes from graph {before[line]} to' if line else 'is'
+        raise ValueError(f'{files.where("graph_indicator")}: line {line + 1} {what} graph '
+                         f'{indicator[line]}; graphs are numbered from 1, in ascending order.')
     return indicator - 1
 
 
@@ -180,14 +209,20 @@ def _edges(files: _Files, indicator: np.ndarray) -> np.ndarray:
     return edges
 
 
-def _columns(files: _Files, of: str, count: int, attributes: bool, one_hot: bool):
+def _columns(files: _Files, of: str, count: int, attributes: bool, with_labels: bool,
+             one_hot: bool):
     """Attributes, then one-hot labels, float32 [count, F]; or labels, [count]; or None."""
     other = files.where('graph_indicator' if of == 'node' else 'A')
     rows, parts = (count, f'{of}s are in {other}'), []
     if attributes:
         parts.append(files.table(f'{of}_attributes', np.float64, rows=rows).astype(np.float32))
-    if files.has(f'{of}_labels'):
-        labels = files.table(f'{of}_labels', np.int64, rows=rows)
+    if with_labels and files.has(f'{of}_labels'):
+        try:
+            labels = files.table(f'{of}_labels', np.int64, rows=rows)
+        except ValueError as error:
+            if of == 'edge':
+                raise
+            raise ValueError(f'{error} node_labels=False leaves this file unread.') from None
         if not one_hot and labels.shape[1] > 1:
             raise ValueError(f'{files.where(of + "_labels")}: {labels.shape[1]} labels an edge '
                              'cannot be types; ask for one-hot labels.')

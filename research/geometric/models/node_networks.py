@@ -11,15 +11,6 @@ from official.modeling import random
 from research.geometric import sparse
 
 
-def dropout(key, x, rate: float):
-    """`random.dropout` of a dense or sparse `x`; what is zero of a sparse one stays so."""
-    if key is None or not rate:
-        return x
-    if isinstance(x, tf.SparseTensor):
-        return x.with_values(random.dropout(key, x.values, rate))
-    return random.dropout(key, x, rate)
-
-
 class GraphNetwork(tf.keras.layers.Layer):
     """Graph operators one after another, with an activation and dropout in between.
 
@@ -70,7 +61,7 @@ class GraphNetwork(tf.keras.layers.Layer):
     def _before_last(self, x, edge_index, edge_attr, key):
         for index, operator in enumerate(self.operators):
             rate = self.dropout if index else self.input_dropout
-            x = dropout(None if key is None else random.fold_in(key, 2 * index), x, rate)
+            x = sparse.dropout(None if key is None else random.fold_in(key, 2 * index), x, rate)
             if index < len(self.operators) - 1:
                 x = self.activation(
                     operator(x, edge_index, edge_attr, **self._key(index, key)))
@@ -118,7 +109,7 @@ class PredictThenPropagate(tf.keras.layers.Layer):
     def call(self, x, edge_index, edge_attr=None, key=None, training=None):
         key = random.key_in_training(key, training)
         x = self.embed(x, edge_index, edge_attr, key)
-        x = dropout(None if key is None else random.fold_in(key, 1), x, self.dropout)
+        x = sparse.dropout(None if key is None else random.fold_in(key, 1), x, self.dropout)
         drop = key is not None and _takes_key(self.propagation)
         return self.propagation(
             x @ self.out_kernel + self.out_bias, edge_index, edge_attr,
@@ -127,7 +118,7 @@ class PredictThenPropagate(tf.keras.layers.Layer):
     def embed(self, x, edge_index, edge_attr=None, key=None):
         """The hidden layer, [N, channels], before any propagation."""
         del edge_index, edge_attr
-        x = dropout(None if key is None else random.fold_in(key, 0), x, self.dropout)
+        x = sparse.dropout(None if key is None else random.fold_in(key, 0), x, self.dropout)
         return tf.nn.relu(sparse.matmul(x, self.kernel) + self.bias)
 
 

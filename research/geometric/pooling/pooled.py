@@ -58,15 +58,16 @@ def pool_clusters(x, edge_index, batch, cluster, edge_attr=None, pos=None,
       edge_index: integers [2, E].
       batch: graph of each node, integers [N], -1 for none.
       cluster: cluster of each node, integers [N], 0 to num_clusters - 1; nodes with another number,
-        such as -1, are dropped. All of a cluster are of one graph. A number that no node has is a
-        slot without a node.
+        such as -1, are dropped. All of a cluster are of one graph, which is checked eagerly only.
+        A number that no node has is a slot without a node.
       edge_attr: [E] or [E, D], or None.
       pos: positions [N, D], or None; those of a cluster give their mean.
       aggregation: of the features, as in `MessagePassing`.
       num_clusters: S; N by default.
 
     Raises:
-      ValueError: if `edge_attr` is of integers, the types of edges, which have no sum.
+      ValueError: if `edge_attr` is of integers, the types of edges, which have no sum, or a cluster
+        has nodes of several graphs.
     """
     if edge_attr is not None:
         edge_attr = tf.convert_to_tensor(edge_attr)
@@ -78,6 +79,8 @@ def pool_clusters(x, edge_index, batch, cluster, edge_attr=None, pos=None,
     cluster = tf.cast(cluster, tf.int32)
     # Number S would be the sink.
     assignment = tf.where((batch < 0) | (cluster < 0) | (cluster >= slots), -1, cluster)
+    if tf.executing_eagerly():
+        _check_one_graph_each(batch, assignment, slots)
     function = aggregation if callable(aggregation) else message_passing.AGGREGATIONS[aggregation]
     edge_index, edge_attr = pool_edges(edge_index, assignment, slots, edge_attr)
     source, target = edge_index[0], edge_index[1]
@@ -87,6 +90,16 @@ def pool_clusters(x, edge_index, batch, cluster, edge_attr=None, pos=None,
         function(x, assignment, slots + 1), edge_index, edge_attr,
         pool_batch(batch, assignment, slots), assignment,
         None if pos is None else segments.segment_mean(pos, assignment, slots + 1))
+
+
+def _check_one_graph_each(batch, assignment, slots):
+    first = tf.math.unsorted_segment_min(batch, assignment, slots)
+    last = tf.math.unsorted_segment_max(batch, assignment, slots)
+    wrong = tf.where(first < last).numpy()[:, 0]  # A slot without a node has first > last.
+    if wrong.size:
+        cluster = int(wrong[0])
+        raise ValueError(f'cluster {cluster} has nodes of graph {int(first[cluster])} and of graph '
+                         f'{int(last[cluster])}; all nodes of a cluster must be of one graph.')
 
 
 def pool_batch(batch, assignment, slots) -> tf.Tensor:

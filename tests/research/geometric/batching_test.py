@@ -1,3 +1,4 @@
+import itertools
 import sys
 
 import numpy as np
@@ -105,17 +106,36 @@ def sorted_edges(graph):
 
 
 def test_largest_sizes_fit_and_no_smaller_ones():
+    """Every choice of the largest graphs among those of equal size, as a sort may give any."""
     concatenated = batching.Concatenated(DATASET)
-    nodes = np.argsort(concatenated.node_counts)
-    sizes = batching.largest(concatenated.node_counts, concatenated.edge_counts, 6)
-    most = int(sum(GRAPHS[i].num_nodes for i in nodes[-6:]))
+    counts = concatenated.node_counts
+    sizes = batching.largest(counts, concatenated.edge_counts, 6)
+    most = int(np.sort(counts)[-6:].sum())
     assert sizes.total_num_components == 7 and sizes.total_num_nodes == {'nodes': most + 1}
-    batches = batching.evaluation_batches(concatenated, nodes[-6:], 6)
-    arrays = graph_tensor.arrays(next(iter(batches))[0])
-    assert arrays.batch.shape == [most + 1] and arrays.batch.numpy().tolist().count(6) == 1
-    too_small = lambda *_: sizes._replace(total_num_nodes={'nodes': most})
-    with pytest.raises(tf.errors.InvalidArgumentError, match='nodes'):
-        next(iter(batching.evaluation_batches(concatenated, nodes[-6:], 6, padding=too_small)))
+    choices = [chosen for chosen in itertools.combinations(np.flatnonzero(counts >= 8), 6)
+               if counts[list(chosen)].sum() == most]
+    assert len(choices) == 4
+
+    def batch(chosen, nodes):
+        padded = lambda *_: sizes._replace(total_num_nodes={'nodes': nodes})
+        batches = batching.evaluation_batches(concatenated, chosen, 6, padding=padded)
+        return graph_tensor.arrays(next(iter(batches))[0])
+
+    full = 0
+    for chosen in choices:
+        arrays = batch(chosen, most + 1)
+        assert arrays.batch.shape == [most + 1] and arrays.batch.numpy().tolist().count(6) == 1
+        with pytest.raises(tf.errors.InvalidArgumentError, match='nodes'):
+            batch(chosen, most - 1)
+        # Without a place for padding it fits only where no edge needs a padding node.
+        if concatenated.edge_counts[list(chosen)].sum() == sizes.total_num_edges['edges']:
+            full += 1
+            real = np.repeat(np.arange(6), counts[list(chosen)])
+            np.testing.assert_array_equal(batch(chosen, most).batch, real)
+        else:
+            with pytest.raises(tf.errors.InvalidArgumentError, match='nodes'):
+                batch(chosen, most)
+    assert full == 2
 
 
 def ids(batch):

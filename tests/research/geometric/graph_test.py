@@ -81,10 +81,30 @@ def test_a_graph_without_edges_and_without_features():
     ({'splits': {'test': [1.9]}}, "split 'test' is of float64"),
     ({'y': np.eye(3, dtype=int)}, r'y of integers are labels, .* got shape \(3, 3\).'),
     ({'x': np.ones((0, 2)), 'edge_index': np.zeros((2, 0), int)}, 'the graph is empty'),
+    ({'x': None, 'num_nodes': -1}, 'the graph is empty, it has -1 nodes.'),
+    ({'edge_attr': np.array([0, 3_000_000_000])},
+     'edge_attr, row 1 is 3000000000, outside int32, -2147483648 to 2147483647.'),
+    ({'edge_attr': np.array([2**32, 1])}, 'edge_attr, row 0 is 4294967296, outside int32'),
+    ({'edge_attr': np.array([2**63, 1], np.uint64)}, 'edge_attr, row 0 is 9223372036854775808'),
+    ({'y': np.array([1, 2**32, 0])}, 'y, row 1 is 4294967296, outside int32'),
+    ({'y': np.array(2**32 + 1), 'class_names': ('a', 'b')}, 'y, row 0 is 4294967297'),
+    ({'edge_index': np.array([[0, 2**32], [1, 2]])}, 'edge 1, from node 4294967296 to node 2'),
+    ({'splits': {'train': np.array([2**32])}}, "split 'train' has node 4294967296"),
 ])
 def test_bad_input_in_one_sentence(fields, message):
     with pytest.raises(ValueError, match='^file.txt, graph 4: .*' + message):
         make(**fields)
+
+
+def test_the_ends_of_int32_are_kept():
+    graph = make(edge_attr=np.array([0, 2**31 - 1]))
+    assert graph.edge_attr.dtype == np.int32 and graph.edge_attr[1] == 2**31 - 1
+
+
+def test_a_graph_without_nodes():
+    graph = graph_lib.Graph(np.zeros((2, 0), int), np.zeros((0, 4)), y=1, num_nodes=0)
+    assert (graph.num_nodes, graph.num_edges, graph.num_features, int(graph.y)) == (0, 0, 4, 1)
+    assert graph.replace(y=0).num_nodes == 0
 
 
 def test_no_number_of_nodes():

@@ -97,6 +97,21 @@ def test_knn_of_features_far_from_the_origin():
     np.testing.assert_array_equal(neighbors.knn(points, points, 5), brute_knn(points, points, 5))
 
 
+@pytest.mark.parametrize('channels', [5, 16])
+def test_knn_of_features_in_two_clusters_far_apart(channels):
+    """About their common mean both clusters are as far as from the origin."""
+    points = .1 * normal(1, 160, channels)
+    points += np.where(np.arange(160) % 2, 1000, -1000).astype(np.float32)[:, np.newaxis]
+    itself = both(lambda p: neighbors.knn(p, p, 1), points)
+    np.testing.assert_array_equal(itself[0, :, 0], np.arange(160))
+    for loops in (True, False):
+        np.testing.assert_array_equal(
+            neighbors.knn(points, None, 9, loops), brute_knn(points, points, 9, loops))
+    np.testing.assert_allclose(
+        neighbors.squared_distances(points, points), brute_distances(points, points),
+        rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize('k', [4, 8, 40])
 def test_ball_query(k):
     points, queries = normal(3, 30, 3), normal(3, 20, 3, seed=1)

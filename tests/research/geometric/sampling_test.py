@@ -65,6 +65,20 @@ def test_a_subgraph_holds_what_the_graph_has(sparse):
     np.testing.assert_array_equal(rows, SEEDS)
 
 
+@pytest.mark.parametrize('dtype', [tf.int32, tf.uint8])
+def test_seeds_of_other_integers(dtype):
+    sampler = sampling.NeighbourSampler(GRAPH, (4, 3))
+    one, other = sampler.sample(SEEDS, KEY), sampler.sample(tf.cast(SEEDS, dtype), KEY)
+    np.testing.assert_array_equal(ids(one), ids(other))
+    np.testing.assert_array_equal(edges_of(one), edges_of(other))
+
+
+def test_labels_outside_int32_are_refused():
+    labels = np.where(np.arange(60) == 4, 2**32, 0)
+    with pytest.raises(ValueError, match='^labels, row 4 is 4294967296, outside int32'):
+        sampling.neighbour_batches(sampling.NeighbourSampler(GRAPH, (2,)), [1, 2], labels, 2)
+
+
 def test_no_more_neighbours_than_asked():
     degrees = np.bincount(GRAPH.edge_index[1], minlength=60)
     assert degrees.max() > 8

@@ -132,8 +132,37 @@ def test_dropout_is_drawn_anew_in_each_layer():
     np.testing.assert_allclose(parts, [.25, .5, .25], atol=.011)
 
 
+@pytest.mark.parametrize('layers', [1, 2])
+def test_dropout_of_the_products(layers):
+    """In PyTorch Geometric until April 2019: dropout between W and L^, of each stack by itself."""
+    count, stacks, channels = 400, 2, 25
+    layer = arma_conv.ARMAConv(channels, num_stacks=stacks, num_layers=layers, activation=None,
+                               product_dropout=.75, normalize=False, use_bias=False)
+    x = np.ones([count, channels], np.float32)
+    # Each node has one neighbour, the next one, so that L^ moves the rows and changes nothing.
+    nodes = np.arange(count, dtype=np.int32)
+    edges = np.stack([nodes, np.roll(nodes, 1)])
+    layer(x, edges)
+    for kernel in layer.skip_kernels:
+        kernel.assign(tf.zeros_like(kernel))
+    for kernel in (layer.initial_kernel, *layer.kernels):
+        kernel.assign(np.tile(np.eye(channels), (stacks, 1, 1)))
+    key = random.make_key(1)
+    out = layer(x, edges, key=key).numpy() / 4 ** layers
+    # The mean of two independent draws, each 1 where all of its layers keep the element.
+    kept = .25 ** layers
+    parts = [np.mean(out == value) for value in (0, .5, 1)]
+    np.testing.assert_allclose(
+        parts, [(1 - kept) ** 2, 2 * kept * (1 - kept), kept ** 2], atol=.013)
+    if layers == 1:  # What node 1 lost is missing at node 0: dropped before L^, not after.
+        alone = layer(x, np.stack([nodes, nodes]), key=key).numpy() / 4
+        np.testing.assert_array_equal(out, np.roll(alone, -1, axis=0))
+    routes.alike(layer(x, edges), x)  # Without a key no dropout.
+
+
 def test_dropout_under_xla():
-    layer = routes.built(arma_conv.ARMAConv(4, num_stacks=2, num_layers=2, dropout=.5))
+    layer = routes.built(arma_conv.ARMAConv(
+        4, num_stacks=2, num_layers=2, dropout=.5, product_dropout=.25))
     x, edges = tf.constant(checks.features()), tf.constant(checks.EDGES)
     compiled = tf.function(lambda key: layer(x, edges, key=key), jit_compile=True)
     key = random.make_key(4)
@@ -142,7 +171,7 @@ def test_dropout_under_xla():
 
 @pytest.mark.parametrize('arguments, message', [
     ({'num_stacks': 0}, 'num_stacks = 0'), ({'num_layers': 0}, 'num_layers = 0'),
-    ({'dropout': 1.}, 'dropout = 1.0')])
+    ({'dropout': 1.}, '^dropout = 1.0'), ({'product_dropout': -.5}, '^product_dropout = -0.5')])
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         arma_conv.ARMAConv(4, **arguments)

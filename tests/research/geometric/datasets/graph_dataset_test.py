@@ -25,7 +25,7 @@ def test_statistics_of_graphs():
         _graph([], 3, 1),
     ]
     dataset = GraphDataset(graphs, ('no', 'yes'), splits={'train': [2, 0], 'test': [1]})
-    assert graph_dataset.statistics(dataset) == (3, 3, 4 / 3, 3, 2, 2 / 3)
+    assert graph_dataset.statistics(dataset) == (3, 3, 4 / 3, 3, 2, 2 / 3, 1 / 3)
     assert graph_dataset.statistics(dataset, 'test').label_rate == 1 / 3
     assert graph_dataset.statistics(dataset, 'other').label_rate is None
 
@@ -33,7 +33,7 @@ def test_statistics_of_graphs():
 def test_statistics_of_nodes():
     graph = Graph(np.array([[0, 1], [1, 0]]), x=scipy.sparse.eye(5, 7), y=np.zeros(5, int),
                   class_names=('a', 'b'), splits={'train': [4, 0, 3]})
-    assert graph_dataset.statistics(GraphDataset.of(graph)) == (1, 5, 1, 7, 2, .6)
+    assert graph_dataset.statistics(GraphDataset.of(graph)) == (1, 5, 1, 7, 2, .6, 0)
 
 
 def test_part():

@@ -61,6 +61,18 @@ def test_class_names(tmp_path):
     assert npz.read(path).class_names == ('red', 'green', 'blue')
 
 
+def test_a_graph_without_features(tmp_path):
+    """As polblogs of nettack: a directed graph, labels, and no array attr_*."""
+    path = _write(tmp_path, **{f'attr_{part}': None
+                               for part in ('data', 'indices', 'indptr', 'shape')})
+    graph = npz.read(path)
+    assert graph.x is None and graph.num_features == 0 and graph.num_nodes == 5
+    np.testing.assert_array_equal(graph.y, LABELS)
+    np.testing.assert_array_equal(graph.edge_index, npz.read(_write(tmp_path, 'b.npz')).edge_index)
+    graph = npz.read(path, largest_component=True)
+    assert graph.x is None and graph.y.tolist() == [0, 2, 1]
+
+
 def test_stored_zeros_are_no_edges(tmp_path):
     graph = npz.read(_write(tmp_path, adj_data=np.array([0., 0, .5, 1, 1])))
     assert sorted(zip(*graph.edge_index.tolist())) == [(0, 2), (2, 0), (3, 4), (4, 3)]
@@ -132,6 +144,7 @@ def test_through_tfds(tmp_path):
     ({'class_names': ['a', 'b']}, ': label 2 of row 1 is unknown; labels are 0 to 1.'),
     ({'labels': [.5] * 5}, ': labels is float64 of shape (5,), not one integer a node.'),
     ({'labels': None}, ': has no array labels; there is adj_data, adj_indices, adj_indptr, '),
+    ({'attr_data': None}, ': has no array attr_data; did you mean a'),
     ({'adj_indptr': None}, ': has no array adj_indptr; did you mean a'),
     ({'labels': [], 'adj_data': [], 'adj_shape': [0, 0], 'adj_indices': np.zeros(0, int),
       'adj_indptr': [0], 'attr_matrix': np.ones((0, 3)), 'attr_data': None},

@@ -21,6 +21,13 @@ BODY = '''0 0 0
 '''
 
 
+
+def more(numbers):
+    """The body with more numbers after those of each vertex."""
+    lines = BODY.splitlines()
+    return '\n'.join([f'{line} {numbers}' for line in lines[:5]] + lines[5:]) + '\n'
+
+
 @pytest.mark.parametrize('text', [
     'OFF\n5 2 0\n' + BODY,
     'OFF5 2 0\n' + BODY,
@@ -28,6 +35,25 @@ BODY = '''0 0 0
     '# made by hand\nOFF\n\n5 2\n' + BODY.replace('1 1 0', '1  1 0 # a corner\n'),
     'OFF\r\n5 2 0\r\n' + BODY.replace('\n', '\r\n'),
     'OFF\n5 2 0\n' + BODY.replace('3 0 1 4', '3 0 1 4 255 0 0').replace('.5 0 1', '.5 0 1 7'),
+    'off\n5 2 0\n' + BODY,
+    '\ufeffOFF\n5 2 0\n' + BODY,
+    # Colours of three or four numbers, normals, texture coordinates after the vertices.
+    'COFF\n5 2 0\n' + more('255 0 0 255'),
+    'coff5 2 0\n' + more('.1 .2 .3'),
+    'NOFF\n5 2 0\n' + more('0 0 1'),
+    'STCNOFF\n5 2 0\n' + more('0 0 1 255 0 0 255 .5 .5'),
+    # Edges, or anything else, after the last face.
+    'OFF\n5 2 7\n' + BODY + '2 0 1\n2 1 2\n',
+    'OFF\n5 2 0\n' + BODY + 'made by hand\n',
+    # Lines that break elsewhere: counts, vertices and faces; with colours as well.
+    'OFF\n5\n2 0\n' + BODY,
+    'OFF 5 2 0 0 0 0\n' + BODY.partition('\n')[2],
+    'OFF\n5 2 0\n0 0 0 1 0 0\n1 1\n0 0 1 0\n.5\n0 1\n4 0 1\n2 3\n3 0 1 4\n',
+    'OFF\n5 2 0\n0 0 0 1 0 0 1 1 0 0 1 0 .5 0 1\n4 0 1 2 3 3 0 1 4\n',
+    'OFF\n5 2 0\n0 0 0 1 0 0\n1 1 0 0 1 0\n.5 0 1\n4 0 1 2 3 9 9 9\n3 0 1 4 8 8 8\n',
+    'COFF\n5 2 0\n' + more('9 9\n9 9'),
+    'COFF\n5 2 0\n' + more('9\n9 9'),
+    'OFF\n5 2 7\n0 0 0 1 0 0\n1 1 0 0 1 0\n.5 0 1\n4 0 1 2 3 3 0 1 4\n2 0 1\n',
 ])
 def test_ways_to_write_one_mesh(tmp_path, text):
     path = tmp_path / 'a.off'
@@ -49,12 +75,21 @@ def test_a_pentagon_is_a_fan_and_a_line_is_left_out(tmp_path):
 
 @pytest.mark.parametrize('text, message', [
     ('', "line 1 is '', not OFF."),
-    ('COFF\n5 2 0\n' + BODY, "line 1 is 'COFF', not OFF."),
+    ('PLY\n5 2 0\n' + BODY, "line 1 is 'PLY', not OFF."),
+    ('4OFF\n5 2 0\n' + BODY,
+     "line 1 is '4OFF'; only text files of vertices with three coordinates are read."),
+    ('nOFF 2\n5 2 0\n' + BODY,
+     "line 1 is 'nOFF 2'; only text files of vertices with three coordinates are read."),
+    ('OFF BINARY\n5 2 0\n' + BODY,
+     "line 1 is 'OFF BINARY'; only text files of vertices with three coordinates are read."),
     ('OFF\n', "line 2 is '', not the numbers of vertices, faces and edges."),
     ('OFF\n5 x 0\n', "line 2 is '5 x 0', not the numbers of vertices, faces and edges."),
     ('OFF\n5 3 0\n' + BODY,
      'truncated: 5 vertices and 3 faces are promised, 7 lines follow.'),
-    ('OFF\n5 1 0\n' + BODY, 'too long: 5 vertices and 1 faces are promised, 7 lines follow.'),
+    # Free line breaks must not turn a missing or a surplus number into another mesh.
+    ('OFF\n5 2 0\n' + BODY.replace('1 1 0', '1 1') + '2 0 1\n', "line 5 is '1 1', not 3 numbers."),
+    ('OFF\n5 2 0\n0 0 0 1 0\n0 1 1 0 0 1 0\n.5 0\n4 0 1 2 3 3 0 1 4\n',
+     'truncated: 5 vertices and 2 faces are promised, 4 lines follow.'),
     ('OFF\n5 2 0\n' + BODY.replace('1 1 0', '1 1'), "line 5 is '1 1', not 3 numbers."),
     ('OFF\n3 1 0\n0 0\n1 0\n1 1\n3 0 1 2\n', "line 3 is '0 0', not 3 numbers."),
     ('OFF\n5 2 0\n' + BODY.replace('1 1 0', '1 b 0'), "line 5 is '1 b 0', not 3 numbers."),

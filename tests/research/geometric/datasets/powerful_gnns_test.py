@@ -45,7 +45,7 @@ def test_hand_made_graphs(tmp_path, monkeypatch):
     np.testing.assert_array_equal(one.x, [[0, 1], [1, 0], [1, 0]])
     np.testing.assert_array_equal(two.x, [[1, 0]])
     assert two.edge_index.shape == (2, 0) and not dataset.splits
-    assert said == [f'{path}: 1 self loops are left out.']
+    assert said == [f'{path}: 1 self loops are omitted.']
     kept = powerful_gnns.read(path, self_loops=True).graphs[0]
     np.testing.assert_array_equal(kept.edge_index, [[0, 1, 1, 1, 2], [1, 0, 1, 2, 1]])
     assert len(said) == 1

@@ -6,7 +6,9 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from research.geometric import batching
 from research.geometric.datasets import graph_dataset
 from research.geometric.datasets import tu
 from tests.research.geometric.datasets import alike
@@ -55,21 +57,76 @@ def test_hand_made_graphs(folder):
 
 
 def test_options(folder, monkeypatch):
-    said = []
-    monkeypatch.setattr(tu.logging, 'info', lambda text, *values: said.append(text % values))
+    said = heard(monkeypatch)
     graph = tu.read(folder, node_attributes=True).graphs[2]
     np.testing.assert_array_equal(graph.x, [[5.5, 6, 0, 1, 0], [6.5, 7, 0, 0, 1]])
     graph = tu.read(folder, one_hot_edge_labels=True).graphs[2]
     np.testing.assert_array_equal(graph.edge_attr, [[0, 1, 0], [0, 1, 0]])
     graph = tu.read(folder, edge_attributes=True).graphs[2]
     np.testing.assert_array_equal(graph.edge_attr, [[9.25, 0, 1, 0], [10.25, 0, 1, 0]])
-    assert said == [f'{folder}/DS_A.txt: 1 self loops of 11 edges are left out.'] * 3
+    assert said == [f'{folder}/DS_A.txt: 1 self loops of 11 edges are omitted.'] * 3
     graph = tu.read(folder, self_loops=True).graphs[0]
     np.testing.assert_array_equal(graph.edge_index[:, 6], [1, 1])
     assert graph.num_edges == 9 and len(said) == 3
     dataset = tu.read(folder, class_names=['-1', '0', '1'])
     assert dataset.class_names == ('-1', '0', '1')
     assert [int(graph.y) for graph in dataset.graphs] == [2, 0, 2]
+
+
+def heard(monkeypatch):
+    said = []
+    monkeypatch.setattr(tu.logging, 'info', lambda text, *values: said.append(text % values))
+    return said
+
+
+def test_an_edge_listed_again_is_one(tmp_path, monkeypatch):
+    said = heard(monkeypatch)
+    files = {'A': '1, 2\n2, 1\n2, 1\n1, 2\n', 'graph_indicator': '1\n1\n', 'graph_labels': '7\n'}
+    graph, = tu.read(_write(tmp_path, files)).graphs
+    np.testing.assert_array_equal(graph.edge_index, [[0, 1], [1, 0]])
+    assert said == [f'{tmp_path}/DS_A.txt: 2 of 4 edges are listed before, 0 of them with other '
+                    'attributes; the first of each counts.']
+    # Of several in one direction, between others of the graph, the first; self loops as well.
+    files = {'A': '2, 3\n2, 2\n3, 1\n2, 3\n3, 2\n2, 2\n1, 3\n2, 3\n',
+             'graph_indicator': '1\n1\n1\n', 'graph_labels': '7\n',
+             'edge_labels': '5\n8\n5\n6\n7\n8\n5\n5\n'}
+    graph, = tu.read(_write(tmp_path, files), self_loops=True).graphs
+    np.testing.assert_array_equal(graph.edge_index, [[1, 1, 2, 2, 0], [2, 1, 0, 1, 2]])
+    np.testing.assert_array_equal(graph.edge_attr, [0, 3, 0, 2, 0])
+    assert '3 of 8 edges are listed before, 1 of them with other attributes' in said[-1]
+    graph, = tu.read(tmp_path).graphs
+    np.testing.assert_array_equal(graph.edge_index, [[1, 2, 2, 0], [2, 0, 1, 2]])
+    np.testing.assert_array_equal(graph.edge_attr, [0, 0, 2, 0])
+
+
+def test_graphs_without_nodes(tmp_path, monkeypatch):
+    said = heard(monkeypatch)
+    files = {'A': '1, 2\n2, 1\n', 'graph_indicator': '2\n2\n4\n',
+             'graph_labels': '0\n0\n1\n0\n1\n', 'node_labels': '4\n6\n4\n',
+             'edge_labels': '1\n0\n'}
+    dataset = tu.read(_write(tmp_path, files))
+    assert [graph.num_nodes for graph in dataset.graphs] == [0, 2, 0, 1, 0]
+    assert [graph.num_edges for graph in dataset.graphs] == [0, 2, 0, 0, 0]
+    assert [int(graph.y) for graph in dataset.graphs] == [0, 0, 1, 0, 1]
+    np.testing.assert_array_equal(dataset.graphs[1].x, [[1, 0], [0, 1]])
+    np.testing.assert_array_equal(dataset.graphs[3].x, [[1, 0]])
+    assert dataset.graphs[0].x.shape == (0, 2)
+    assert said == [f'{tmp_path}/DS_graph_indicator.txt: 3 of 5 graphs have no nodes, the first is '
+                    'graph 1; they are kept.']
+    # They go through a batch as graphs without nodes, and a readout of one is 0.
+    batch = batching.Concatenated(dataset).batch(tf.constant([0, 3, 2, 1], tf.int64))
+    assert batch.node_sets['nodes'].sizes.numpy().tolist() == [0, 1, 0, 2]
+    dataset = tu.read(tmp_path, empty_graphs=False)
+    assert [graph.name for graph in dataset.graphs] == ['DS, graph 1', 'DS, graph 3']
+    assert [int(graph.y) for graph in dataset.graphs] == [0, 0]
+    assert said[-1].endswith('they are omitted.')
+
+
+def test_node_labels_left_unread(folder):
+    (folder / 'DS_node_labels.txt').write_text('0, 0\n0, 0, 22, 1\n', 'utf8')
+    assert tu.read(folder, node_labels=False).num_features == 0
+    graph = tu.read(folder, node_labels=False, node_attributes=True).graphs[2]
+    np.testing.assert_array_equal(graph.x, [[5.5, 6], [6.5, 7]])
 
 
 def test_edges_in_any_order_of_graphs(folder):
@@ -118,18 +175,20 @@ def test_several_labels_a_node(tmp_path):
     ('A', '1, 2\n-3, 1\n', 'line 2 has node -3, but nodes are 1 to 7.'),
     ('A', '1, 2\n4, 5\n', 'line 2 is an edge from node 4 of graph 1 to node 5 of graph 2.'),
     ('A', '1, 2\n4\n', "line 2 has 1 values, not 2: '4'."),
-    ('graph_indicator', '1\n1\n1\n1\n3\n3\n3\n',
-     'line 5 goes from graph 1 to graph 3; graph 2 would be empty.'),
     ('graph_indicator', '1\n1\n1\n1\n2\n1\n3\n',
-     'line 6 goes from graph 2 to graph 1; graphs are numbered from 1, one after the other.'),
-    ('graph_indicator', '2\n2\n2\n2\n2\n3\n3\n',
-     'line 1 goes from graph 0 to graph 2; graph 1 would be empty.'),
+     'line 6 goes from graph 2 to graph 1; graphs are numbered from 1, in ascending order.'),
     ('graph_indicator', '0\n0\n0\n0\n1\n2\n2\n',
-     'line 1 goes from graph 0 to graph 0; graphs are numbered from 1, one after the other.'),
+     'line 1 is graph 0; graphs are numbered from 1, in ascending order.'),
+    ('graph_indicator', '1\n1\n1\n1\n2\n3\n4\n',
+     'the last graph is 4, but {folder}/DS_graph_labels.txt has 3 lines.'),
     ('graph_indicator', '', 'truncated: the file is empty.'),
     ('graph_labels', '1\nb\n1\n', "line 2 is 'b', not whole numbers."),
-    ('node_labels', '1\n1\n', '2 lines, but 7 nodes are in {folder}/DS_graph_indicator.txt.'),
-    ('node_labels', '1\n1\n1\n1\n1\n1.5\n1', "line 6 is '1.5', not whole numbers."),
+    ('node_labels', '1\n1\n', '2 lines, but 7 nodes are in {folder}/DS_graph_indicator.txt. '
+     'node_labels=False leaves this file unread.'),
+    ('node_labels', '1\n1\n1\n1\n1\n1.5\n1',
+     "line 6 is '1.5', not whole numbers. node_labels=False leaves this file unread."),
+    ('node_labels', '0, 0\n0, 0, 22, 1\n',
+     "line 2 has 4 values, not 2: '0, 0, 22, 1'. node_labels=False leaves this file unread."),
     ('node_attributes', '1\n2\n3\n4\n5\ninf\n6', "line 6 is 'inf', not finite numbers."),
     ('edge_labels', '1\n' * 12, '12 lines, but 11 edges are in {folder}/DS_A.txt.'),
     ('edge_attributes', '1\n' * 10, '10 lines, but 11 edges are in {folder}/DS_A.txt.'),

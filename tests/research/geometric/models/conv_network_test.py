@@ -85,7 +85,7 @@ def test_top_k():
         for number, layer in enumerate(network.convs):
             if number == 2:
                 score = x @ direction / np.linalg.norm(direction)
-                kept = np.sort(np.argsort(-score)[:-(-4 * len(x) // 5)])
+                kept = np.sort(np.argsort(-score, kind='stable')[:-(-4 * len(x) // 5)])
                 place = np.full(len(x), -1)
                 place[kept] = np.arange(len(kept))
                 x = (x * np.tanh(score)[:, np.newaxis])[kept]

@@ -17,7 +17,7 @@ def test_formula():
     for graph in range(3):
         nodes = x[batch == graph]
         rows = np.zeros([4, 2])
-        nodes = nodes[np.argsort(-nodes[:, 1])][:4]
+        nodes = nodes[np.argsort(-nodes[:, 1], kind='stable')][:4]
         rows[:len(nodes)] = nodes
         expected.append([
             max(0, sum(rows[start + i] @ kernel[i, :, f] for i in range(2)) + bias[f])

@@ -140,6 +140,21 @@ def test_clusters_beyond_the_last_are_dropped():
             reference(whole(x, ATTR), np.where(CLUSTER < 5, CLUSTER, -1)))
 
 
+def test_clusters_that_cross_graphs():
+    x, cluster = pooling_checks.features(), CLUSTER.copy()
+    last = int(np.flatnonzero(BATCH > 0)[-1])
+    cluster[last] = 0
+    with pytest.raises(ValueError) as error:
+        pooled.pool_clusters(x, EDGES, BATCH, cluster)
+    assert str(error.value) == (
+        f'cluster 0 has nodes of graph 0 and of graph {BATCH[last]}; all nodes of a cluster must '
+        'be of one graph.')
+    # A node of no graph is in no cluster, whatever its number.
+    batch = BATCH.copy()
+    batch[last] = -1
+    assert pooled.pool_clusters(x, EDGES, batch, cluster).assignment[last] == -1
+
+
 def test_types_of_edges_do_not_add_up():
     with pytest.raises(ValueError, match='edge_attr is of int32'):
         pooled.pool_clusters(pooling_checks.features(), EDGES, BATCH, CLUSTER, EDGES[0])

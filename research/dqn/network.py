@@ -48,6 +48,8 @@ class NatureQNetwork(tf.keras.Model):
         self._convolutions = [
             FanInConvolution(filters, kernel, stride, seeds, f'convolution_{number}')
             for number, (filters, kernel, stride) in enumerate(self.convolutions, 1)]
+        # A generator in `fit` says nothing of its shapes, which this layer bears.
+        self._flat = tf.keras.layers.Flatten(name='flat')
         self._hidden = FanInDense(hidden_units, seeds, 'hidden', 'relu')
         self._output = FanInDense(num_actions, seeds, 'values', dtype='float32')
         if dueling:
@@ -66,7 +68,7 @@ class NatureQNetwork(tf.keras.Model):
         x = tf.cast(frames, self.compute_dtype) / 255
         for layer in self._convolutions:
             x = layer(x)
-        return tf.reshape(x, [-1, math.prod(x.shape[1:])])
+        return self._flat(x)
 
     def hidden(self, frames: tf.Tensor) -> tf.Tensor:
         """The last hidden layer (Fig. 4): float32 [batch, hidden_units].
@@ -119,11 +121,12 @@ class LinearQNetwork(tf.keras.Model):
         self.num_actions = num_actions
         self.seed = seed
         seeds = iter(range(1000 * seed, 1000 * seed + 1000))
+        self._flat = tf.keras.layers.Flatten(name='flat')
         self._output = FanInDense(num_actions, seeds, 'values')
 
     def hidden(self, frames: tf.Tensor) -> tf.Tensor:
         """The pixels, there being no hidden layer: float32 [batch, pixels]."""
-        return tf.reshape(tf.cast(frames, tf.float32) / 255, [-1, math.prod(frames.shape[1:])])
+        return self._flat(tf.cast(frames, tf.float32) / 255)
 
     def call(self, frames: tf.Tensor, training: bool = False) -> tf.Tensor:
         """As `NatureQNetwork.call`."""

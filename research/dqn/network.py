@@ -48,8 +48,6 @@ class NatureQNetwork(tf.keras.Model):
         self._convolutions = [
             FanInConvolution(filters, kernel, stride, seeds, f'convolution_{number}')
             for number, (filters, kernel, stride) in enumerate(self.convolutions, 1)]
-        # A generator in `fit` says nothing of its shapes, which this layer bears.
-        self._flat = tf.keras.layers.Flatten(name='flat')
         self._hidden = FanInDense(hidden_units, seeds, 'hidden', 'relu')
         self._output = FanInDense(num_actions, seeds, 'values', dtype='float32')
         if dueling:
@@ -68,7 +66,7 @@ class NatureQNetwork(tf.keras.Model):
         x = tf.cast(frames, self.compute_dtype) / 255
         for layer in self._convolutions:
             x = layer(x)
-        return self._flat(x)
+        return _flat(x)
 
     def hidden(self, frames: tf.Tensor) -> tf.Tensor:
         """The last hidden layer (Fig. 4): float32 [batch, hidden_units].
@@ -121,12 +119,11 @@ class LinearQNetwork(tf.keras.Model):
         self.num_actions = num_actions
         self.seed = seed
         seeds = iter(range(1000 * seed, 1000 * seed + 1000))
-        self._flat = tf.keras.layers.Flatten(name='flat')
         self._output = FanInDense(num_actions, seeds, 'values')
 
     def hidden(self, frames: tf.Tensor) -> tf.Tensor:
         """The pixels, there being no hidden layer: float32 [batch, pixels]."""
-        return self._flat(tf.cast(frames, tf.float32) / 255)
+        return _flat(tf.cast(frames, tf.float32) / 255)
 
     def call(self, frames: tf.Tensor, training: bool = False) -> tf.Tensor:
         """As `NatureQNetwork.call`."""
@@ -135,6 +132,13 @@ class LinearQNetwork(tf.keras.Model):
 
     def get_config(self):
         return {'num_actions': self.num_actions, 'seed': self.seed}
+
+
+def _flat(x):
+    """[batch, features]; a generator in `fit` says nothing of its shapes, so they may be unknown."""
+    features = x.shape[1:]
+    known = features.is_fully_defined()
+    return tf.reshape(x, [-1, math.prod(features)] if known else [tf.shape(x)[0], -1])
 
 
 class _Uniform(tf.keras.initializers.Initializer):

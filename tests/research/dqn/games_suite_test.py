@@ -15,6 +15,7 @@ FILES = [f'gin_configs/dqn/{game}_nature.gin' for game in ('pong', 'breakout', '
 def made(run_dir, results):
     """A suite whose experiments have these results."""
     suite = games_suite.GamesSuite(str(run_dir), files=FILES, title='Three games')
+    os.makedirs(run_dir, exist_ok=True)
     for name, result in results.items():
         os.makedirs(run_dir / name)
         (run_dir / name / 'result.json').write_text(json.dumps(result))

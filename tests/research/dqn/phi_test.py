@@ -54,7 +54,7 @@ def test_phi_of_real_frames(game):
         assert np.abs(error).max() <= 1
         assert np.abs(error).mean() < 0.3
         # Rounded to the nearest both times: a weight of 1/256 changes few of the whole numbers.
-        assert np.mean(encoded != numpy_algorithm_1.encode(frame, previous, 84)) < 0.01
+        assert np.mean(encoded != numpy_algorithm_1.encode(frame, previous, 84)) < 0.03
 
 
 def test_the_maximum_is_of_each_colour():

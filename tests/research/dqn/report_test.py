@@ -1,13 +1,10 @@
 """The sections of the report, and what the recording behind them shows."""
 
-import functools
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from official.modeling import random
-from research.dqn import network
 from research.dqn import pictures
 from research.dqn import recording
 from research.dqn import report
@@ -117,15 +114,6 @@ def test_a_game_of_the_paper_has_figure_3(run, monkeypatch):
     made, drawn = sections(run, monkeypatch)
     assert made[-1].title == 'Against a human tester (Figure 3)' and '<svg' not in made[-1].html
     assert drawn['learning_curves'][1]['paper_score'] == 18.9
-
-
-def test_a_linear_network_has_a_report_too(tmp_path, monkeypatch):
-    run = tiny.make(tmp_path, train_agent_steps=200, q_network=functools.partial(
-        network.LinearQNetwork))
-    run.train()
-    run.evaluate()
-    _, drawn = sections(run, monkeypatch)
-    assert drawn['embedding'][0][0].shape == (150, 20 * 20 * 2)
 
 
 def test_in_parts():

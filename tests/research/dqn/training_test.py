@@ -79,14 +79,6 @@ def test_resume_is_identical(tmp_path, variant, stop_at):
     assert int(whole.agent.train_step_counter) == (whole._training.agent_step - 100) // 4
 
 
-def test_seeds_differ(tmp_path):
-    runs = [tiny.make(tmp_path / str(seed), seed=seed, train_agent_steps=200) for seed in (1, 2)]
-    for run in runs:
-        run.train()
-    one, other = map(weights, runs)
-    assert any(np.any(one[name] != other[name]) for name in one if 'q_network' in name)
-
-
 _RUN = '''
 import sys
 import tensorflow as tf
@@ -246,8 +238,12 @@ def test_a_damaged_replay_memory_is_named(tmp_path):
 
 
 def test_the_replay_memory_of_another_seed_is_refused(tmp_path):
-    for seed in (3, 4):
-        tiny.make(tmp_path / str(seed), seed=seed, train_agent_steps=200).train()
+    runs = {seed: tiny.make(tmp_path / str(seed), seed=seed, train_agent_steps=200)
+            for seed in (3, 4)}
+    for run in runs.values():
+        run.train()
+    one, other = map(weights, runs.values())
+    assert any(np.any(one[name] != other[name]) for name in one if 'q_network' in name)
     shutil.rmtree(tmp_path / '3' / 'replay')
     shutil.copytree(tmp_path / '4' / 'replay', tmp_path / '3' / 'replay')
     with pytest.raises(storage.DamagedReplay, match='has the replay memory of another run'):

@@ -188,7 +188,17 @@ class Suite(experiment.Experiment):
         if result['missing']:
             text += page.paragraph('Not run: ' + ', '.join(result['missing']) + '.')
         return page.write_report(
-            os.path.join(self.run_dir, 'report.html'), self.title, text, [])
+            os.path.join(self.run_dir, 'report.html'), self.title, text,
+            self.sections(result['experiments']))
+
+    def sections(self, found: dict[str, dict]) -> list[page.Section]:
+        """Sections below the report's table; a subclass has some.
+
+        Args:
+          found: the results of the experiments that are done, by name.
+        """
+        del found
+        return []
 
 
 HEADER = ('experiment', 'cell', 'runs', 'measured', 'paper', 'difference')

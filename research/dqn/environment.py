@@ -38,7 +38,7 @@ class GameEnvironment(py_environment.PyEnvironment):
       game: called as game(seed=), gives a `game.Game`.
       num_games: how many play.
       frame_skip: frames an action is repeated for, the paper's k; an agent step is so many emulator
-        frames. The last two of them are encoded.
+        frames. The last two that were played are encoded, also where the game ends before.
       frame_size: height and width of an encoded frame.
       history: frames in an observation, the paper's m.
       max_noop_frames: most "do nothing" frames at the start of an episode.
@@ -176,6 +176,7 @@ class _Player:
             self.episode_frames += 1
             if self.game.is_over():
                 self.game.reset()
+                self._screens[:] = 0  # Of an episode that nobody has seen.
             self._shoot()
         self._stack = [np.zeros_like(frame) for frame in self._stack]
         self._encode()
@@ -185,12 +186,12 @@ class _Player:
     def step(self, action):
         """Repeats an action: step type, reward, life lost, game over."""
         reward = 0.0
-        for left in range(self._frame_skip, 0, -1):
+        for _ in range(self._frame_skip):
             reward += self.game.act(action)
             self.episode_frames += 1
             over = self.game.is_over()
-            if left <= 2 or over:
-                self._shoot()
+            # Every frame: any may be the one before the end.
+            self._shoot()
             if over:
                 break
         self._encode()

@@ -39,13 +39,26 @@ class Evaluation:
     """The protocol of an evaluation; the defaults are the paper's of Extended Data Table 2.
 
     Several games are played at once. With `episodes`, each plays its share of them to the end, so
-    that short episodes are not seen more often than long ones; with `agent_steps`, as in Fig. 2 and
-    Extended Data Tables 3 and 4, each plays its share of the steps, and the episodes that were
-    whole by then count (if none was, those that were not).
+    that short episodes are not seen more often than long ones. With `agent_steps`, as in Fig. 2 and
+    Extended Data Tables 3 and 4, one stream of so many steps is evaluated: its whole episodes
+    count. Several games play it together, as follows.
+
+    Episodes are numbered in the order in which they begin, in whichever game. They count up to the
+    last one at whose end the steps of all so far are at most `agent_steps`. A game goes on until
+    that is decided. The numbers are given before anything is known of an episode, so the sequence
+    has the distribution of one game's, for any number of games.
+
+    The mean is without bias if every episode is shorter than `agent_steps`. Given that n episodes
+    were whole, the n are exchangeable (they fit together, in any order), so the expectation of
+    their mean is that of the first: E[score | its length <= agent_steps]. Shares of the steps for
+    each game would have the same with a share in place of `agent_steps`, and longer episodes would
+    never count. To count the episode in progress, too, favours long ones.
+
+    - If no episode is whole, the first one counts as far as it came.
 
     Args:
       episodes: whole episodes; None to go by `agent_steps`.
-      agent_steps: steps in all, over the games.
+      agent_steps: steps of the stream, over the games.
       max_episode_frames: emulator frames after which an episode is cut off: 5 minutes at 60 Hz;
         None never does.
       epsilon: of the policy.
@@ -128,43 +141,103 @@ class Actor:
 
 def play(env: dqn_environment.GameEnvironment, act: Callable, episodes: int | None = None,
          agent_steps: int | None = None, observer: Callable | None = None) -> Scores:
-    """Plays whole episodes, or for some steps; see `Evaluation`.
+    """Plays whole episodes, or a stream of some steps; see `Evaluation`.
 
     Args:
       env: the games.
       act: takes a time step, gives actions int [num_games].
       episodes: how many, over the games.
-      agent_steps: how many, over the games.
+      agent_steps: length of the stream, over the games.
       observer: called as observer(time_step, action, next_time_step).
     """
-    games_count = env.batch_size
-    # What each game has left to play.
-    total = episodes if episodes is not None else agent_steps
-    left = np.array([total // games_count + (index < total % games_count)
-                     for index in range(games_count)])
-    running = np.zeros(games_count)
-    steps = np.zeros(games_count, int)
-    done: list[tuple[int, float, int]] = []
+    count = (_Shares(episodes, env.batch_size) if episodes is not None
+             else _Stream(agent_steps, env.batch_size))
     step = env.reset()
-    while np.any(left > 0):
+    while not count.is_done():
         action = act(step)
         following = env.step(action)
         if observer is not None:
             observer(step, action, following)
         step = following
-        acted = ~step.is_first()
-        running += np.where(acted, step.reward, 0)
-        steps += acted
-        ended = step.is_last()
-        for index in np.flatnonzero(ended & (left > 0)):
-            done.append((index, float(running[index]), int(steps[index])))
-        left -= (ended if episodes is not None else acted)
-        running[ended] = 0
-        steps[ended] = 0
-    if not done:
-        done = [(index, float(running[index]), int(steps[index])) for index in range(games_count)]
-    done.sort(key=lambda entry: entry[0])  # By game, whichever finished first.
-    return Scores([score for _, score, _ in done], [count for _, _, count in done])
+        count.add(~step.is_first(), step.reward, step.is_last())
+    return count.scores()
+
+
+class _Shares:
+    """A fixed number of episodes, a share for each game."""
+
+    def __init__(self, episodes: int, num_games: int):
+        # What each game has left to play.
+        self._left = np.array([episodes // num_games + (index < episodes % num_games)
+                               for index in range(num_games)])
+        self._score = np.zeros(num_games)
+        self._steps = np.zeros(num_games, int)
+        self._done: list[list[tuple[float, int]]] = [[] for _ in range(num_games)]
+
+    def add(self, acted, reward, ended) -> None:
+        """Takes a step of every game into account: bool, float and bool [num_games]."""
+        self._score += np.where(acted, reward, 0)
+        self._steps += acted
+        for game in np.flatnonzero(ended):
+            if self._left[game] > 0:
+                self._done[game].append((float(self._score[game]), int(self._steps[game])))
+        self._left -= ended
+        self._score[ended] = 0
+        self._steps[ended] = 0
+
+    def is_done(self) -> bool:
+        """Returns True if every game has played its share."""
+        return not np.any(self._left > 0)
+
+    def scores(self) -> Scores:
+        """The episodes by game, whichever finished first."""
+        done = [episode for game in self._done for episode in game]
+        return Scores([score for score, _ in done], [steps for _, steps in done])
+
+
+class _Stream:
+    """The whole episodes of one stream of steps, played by several games; see `Evaluation`."""
+
+    def __init__(self, agent_steps: int, num_games: int):
+        self._left = agent_steps  # After the episodes at the head that are whole.
+        # Episodes in the order of their beginning: score, steps and whether it has ended.
+        self._episodes: list[list] = [[0.0, 0, False] for _ in range(num_games)]
+        self._current = list(range(num_games))  # Each game's episode.
+        self._whole = 0  # Episodes at the head that count.
+        self._is_done = False
+
+    def add(self, acted, reward, ended) -> None:
+        """Takes a step of every game into account: bool, float and bool [num_games]."""
+        for game, begins in enumerate(~acted):
+            if begins:
+                self._current[game] = len(self._episodes)
+                self._episodes.append([0.0, 0, False])
+                continue
+            episode = self._episodes[self._current[game]]
+            episode[0] += float(reward[game])
+            episode[1] += 1
+            episode[2] = bool(ended[game])
+        self._advance()
+
+    def _advance(self) -> None:
+        while not self._is_done and self._whole < len(self._episodes):
+            _, steps, ended = self._episodes[self._whole]
+            if ended and steps <= self._left:
+                self._left -= steps
+                self._whole += 1
+                continue
+            # Not whole within the steps, whatever comes.
+            self._is_done = steps >= self._left
+            break
+
+    def is_done(self) -> bool:
+        """Returns True if nothing that comes can change the episodes that count."""
+        return self._is_done
+
+    def scores(self) -> Scores:
+        """The episodes in the order of their beginning."""
+        counted = self._episodes[:max(self._whole, 1)]
+        return Scores([score for score, _, _ in counted], [steps for _, steps, _ in counted])
 
 
 def random_play(environment: Callable, hertz: int, seed: int, episodes: int = 30,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Callable
 
 import tensorflow as tf
@@ -12,6 +13,7 @@ from research.dqn import agent as dqn_agent
 from research.dqn import evaluation as dqn_evaluation
 from research.dqn import play
 from research.dqn import policy
+from research.dqn import stages
 from research.dqn import training
 
 
@@ -55,6 +57,8 @@ class DqnExperiment(play.AgentExperiment):
       replay_dir: local folder in which the replay memory gets a folder of its own; by default it is
         `replay` in the run folder.
       keep_replay: leave it there when the training has ended, to look into.
+      film_at_agent_steps: moments of the training at which the agent's play is filmed for the
+        report (Supplementary Video 2), each at the first checkpoint from then on.
       reporter: see `ModelExperiment`.
       title: see `ModelExperiment`.
 
@@ -95,6 +99,7 @@ class DqnExperiment(play.AgentExperiment):
             jit_compile: bool = False,
             replay_dir: str | None = None,
             keep_replay: bool = False,
+            film_at_agent_steps: tuple[int, ...] = (),
             reporter: Callable | None = None,
             title: str = ''):
         checks.positive(
@@ -104,6 +109,8 @@ class DqnExperiment(play.AgentExperiment):
         checks.at_least('DqnExperiment', 0, replay_start_agent_steps=replay_start_agent_steps)
         if evaluate_every_agent_steps is not None:
             checks.positive('DqnExperiment', evaluate_every_agent_steps=evaluate_every_agent_steps)
+        for at in film_at_agent_steps:
+            checks.positive('DqnExperiment', film_at_agent_steps=at)
         if not callable(epsilon):
             raise ValueError(f'DqnExperiment.epsilon = {epsilon!r} must be a function of the agent '
                              'step, such as LinearEpsilon.')
@@ -144,13 +151,30 @@ class DqnExperiment(play.AgentExperiment):
             evaluate_every_agent_steps=evaluate_every_agent_steps, keep_replay=keep_replay,
             evaluate=lambda step: self._evaluate_periodically(periodic_evaluation, step),
             held_out=lambda: dqn_evaluation.held_out_states(
-                environment, num_held_out_states, play.seed_of(seed, 1)))
+                environment, num_held_out_states, play.seed_of(seed, 1)),
+            at_checkpoint=lambda step: self._film(film_at_agent_steps, step))
+        self._values = tf.function(self.model)
 
     def train(self) -> None:
         self._training.run()
 
     def _evaluate_periodically(self, protocol, agent_step):
         return self.play(protocol, play.seed_of(self.seed, 2 + agent_step))
+
+    def _film(self, moments, agent_step):
+        # Of several moments that have passed the weights are those of the last.
+        at = max((at for at in moments if at <= agent_step), default=None)
+        if at is None or stages.is_filmed(self.run_dir, at):
+            return
+        seed = play.seed_of(self.seed, 1)
+        try:
+            stages.film(
+                self.run_dir, at, agent_step, self.data.make(seed),
+                self.actor(self.final_evaluation.epsilon, 1).start(seed), self._values)
+        except Exception as error:
+            # No film is worth a training.
+            print(f'The film at agent step {agent_step} could not be made: '
+                  f'{type(error).__name__}: {error}', file=sys.stderr, flush=True)
 
     @property
     def step(self) -> int:

@@ -17,6 +17,8 @@ def signatures(model, data) -> export.Signatures:
       game's screen in RGB on the frame before it and on the frame itself; zeros from before the
       episode.
 
+    Frames and screens of another size are refused: the network would take some of them.
+
     Each gives q_values float32 [batch, actions], action int64 [batch], the index of the largest,
     and action_name string [batch].
 
@@ -26,18 +28,22 @@ def signatures(model, data) -> export.Signatures:
     """
     names = tf.constant(data.action_names)
     size, _, history = data.observation_shape
+    screens_shape = (history, 2, *data.screen_shape)
 
     def predict(frames):
+        return values(tf.ensure_shape(frames, [None, *data.observation_shape]))
+
+    def values(frames):
         q_values = model(frames)
         action = tf.argmax(q_values, axis=1)
         return {'q_values': q_values, 'action': action, 'action_name': tf.gather(names, action)}
 
     def screens(screens):
-        return predict(phi.tensor(screens, size))
+        return values(phi.tensor(tf.ensure_shape(screens, [None, *screens_shape]), size))
 
     return {
         'predict': (predict, [
             tf.TensorSpec([None, *data.observation_shape], tf.uint8, 'frames')]),
         'screens': (screens, [
-            tf.TensorSpec([None, history, 2, *data.screen_shape], tf.uint8, 'screens')]),
+            tf.TensorSpec([None, *screens_shape], tf.uint8, 'screens')]),
     }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
+import math
+import numbers
 import os
 from typing import Callable, Sequence
 
@@ -11,6 +13,7 @@ import tensorflow as tf
 
 from official.core import experiment
 from official.core import history
+from official.core import page
 from official.core import run_folder
 
 
@@ -34,7 +37,7 @@ class LearningRates(experiment.Experiment):
       reference: {'cell': ..., 'score': the paper's}.
 
     Raises:
-      ValueError: there is no rate, or one twice.
+      ValueError: there is no rate, one twice, or one that is not a number above 0.
     """
 
     def __init__(self, run_dir: str, seed: int = 0, data_dir: str | None = None,
@@ -43,6 +46,9 @@ class LearningRates(experiment.Experiment):
         super().__init__(run_dir, seed, data_dir, strategy or tf.distribute.get_strategy())
         if not rates or len(set(rates)) < len(rates):
             raise ValueError(f'LearningRates.rates = {tuple(rates)} must be different numbers.')
+        for rate in rates:
+            if not isinstance(rate, numbers.Real) or not 0 < rate < math.inf:
+                raise ValueError(f'LearningRates.rates has {rate!r}, which is not a number above 0.')
         self._experiment = experiment
         self._optimizer = optimizer
         self.rates = tuple(rates)
@@ -91,15 +97,25 @@ class LearningRates(experiment.Experiment):
             os.path.join(self.run_dir, run_folder.RESULT), json.dumps(result, indent=2) + '\n')
         return result
 
-    def _best(self):
-        scores = self._scores()
-        return self._agent(max(scores, key=scores.get))
-
     def export(self) -> str:
-        return self._best().export()
+        """The SavedModel of the best learning rate, in its folder."""
+        scores = self._scores()
+        return self._agent(max(scores, key=scores.get)).export()
 
     def report(self) -> str:
-        """The report of the best learning rate, in its folder."""
-        best = self._best()
-        best.evaluate()
-        return best.report()
+        """Writes a page with the scores of all rates and the report of the best one beside it."""
+        scores = self._scores()
+        best = max(scores, key=scores.get)
+        agent = self._agent(best)
+        agent.evaluate()
+        page_of_best = os.path.relpath(agent.report(), self.run_dir)
+        rows = [(page.Link(page_of_best, f'{rate:g}') if rate == best else f'{rate:g}',
+                 score) for rate, score in scores.items()]
+        text = page.table(rows, ('learning rate', 'highest average score')) + page.paragraph(
+            'The highest average score of all evaluations during the training with each rate; the '
+            'report of the best rate is linked.', note=True)
+        if self.reference:
+            text += page.paragraph(
+                f'{self.reference["cell"]}: {self.reference["score"]:g}; here {scores[best]:g}.')
+        return page.write_report(
+            os.path.join(self.run_dir, 'report.html'), agent.title, text, [])

@@ -66,7 +66,7 @@ class NatureQNetwork(tf.keras.Model):
         x = tf.cast(frames, self.compute_dtype) / 255
         for layer in self._convolutions:
             x = layer(x)
-        return tf.reshape(x, [-1, math.prod(x.shape[1:])])
+        return _flat(x)
 
     def hidden(self, frames: tf.Tensor) -> tf.Tensor:
         """The last hidden layer (Fig. 4): float32 [batch, hidden_units].
@@ -123,7 +123,7 @@ class LinearQNetwork(tf.keras.Model):
 
     def hidden(self, frames: tf.Tensor) -> tf.Tensor:
         """The pixels, there being no hidden layer: float32 [batch, pixels]."""
-        return tf.reshape(tf.cast(frames, tf.float32) / 255, [-1, math.prod(frames.shape[1:])])
+        return _flat(tf.cast(frames, tf.float32) / 255)
 
     def call(self, frames: tf.Tensor, training: bool = False) -> tf.Tensor:
         """As `NatureQNetwork.call`."""
@@ -132,6 +132,13 @@ class LinearQNetwork(tf.keras.Model):
 
     def get_config(self):
         return {'num_actions': self.num_actions, 'seed': self.seed}
+
+
+def _flat(x):
+    """[batch, features]; a generator in `fit` says nothing of its shapes, so they may be unknown."""
+    features = x.shape[1:]
+    known = features.is_fully_defined()
+    return tf.reshape(x, [-1, math.prod(features)] if known else [tf.shape(x)[0], -1])
 
 
 class _Uniform(tf.keras.initializers.Initializer):

@@ -97,10 +97,14 @@ class AgentExperiment(model_experiment.ModelExperiment):
     def play(self, protocol: dqn_evaluation.Evaluation, seed: int) -> dqn_evaluation.Scores:
         """Plays with the agent's present weights by an evaluation's protocol."""
         env = protocol.make_environment(self.environment, seed)
-        key = protocol.epsilon, env.batch_size
+        return protocol(env, self.actor(protocol.epsilon, env.batch_size).start(seed))
+
+    def actor(self, epsilon: float, num_games: int) -> dqn_evaluation.Actor:
+        """Plays with the agent's present weights."""
+        key = epsilon, num_games
         if key not in self._actors:  # TensorFlow keeps 5 MB of every one for ever.
-            self._actors[key] = dqn_evaluation.Actor(self.agent.act(protocol.epsilon, self.seed))
-        return protocol(env, self._actors[key].start(seed))
+            self._actors[key] = dqn_evaluation.Actor(self.agent.act(epsilon, self.seed))
+        return self._actors[key]
 
     @contextlib.contextmanager
     def reported_model(self):

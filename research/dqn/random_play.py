@@ -81,7 +81,9 @@ class RandomPlay(experiment.Experiment):
         Returns:
           For each rate '<hertz>hz': {game: score}; with 10 Hz, 'games_within_5_points', how many
           of the 'games_in_the_table' have a human-normalised score within 5 points of 0, the
-          paper's random player.
+          paper's random player. With 10 and 60 Hz, 'dqn_changes_60hz': by how many points the
+          human-normalised score of the paper's DQN is another one with the random player of 60 Hz,
+          of the games where these are more than 5 (in the paper `games.CHANGED_BY_60_HZ`).
         """
         scores = self._scores()
         result: dict = {'seed': self.seed}
@@ -94,6 +96,11 @@ class RandomPlay(experiment.Experiment):
                        for name in known]
             result['games_within_5_points'] = sum(abs(value) <= 5 for value in percent)
             result['games_in_the_table'] = len(known)
+            if 60 in self.hertz:
+                changes = {name: _change(name, result['10hz'][name], result['60hz'][name])
+                           for name in known}
+                result['dqn_changes_60hz'] = {
+                    name: change for name, change in changes.items() if abs(change) > 5}
         run_folder.write_text(
             os.path.join(self.run_dir, run_folder.RESULT), json.dumps(result, indent=2) + '\n')
         return result
@@ -114,8 +121,28 @@ class RandomPlay(experiment.Experiment):
                 if row else ''))
         head = ('game', 'paper, 10 Hz', *(f'here, {hertz} Hz' for hertz in self.hertz),
                 f'{self.hertz[0]} Hz, human-normalised')
-        section = page.Section('Random players', page.table(rows, head) + page.paragraph(
+        text = ''
+        if {10, 60} <= set(self.hertz):
+            known = [name for name in self.games if name in games_lib.table()]
+            changed = {name: _change(name, *(scores[name][hertz]['score'] for hertz in ('10', '60')))
+                       for name in known}
+            text = page.paragraph(
+                'With the random player of 60 Hz in place of that of 10 Hz, the human-normalised '
+                'score of the paper\'s DQN changes by more than 5 points in ' + (', '.join(
+                    f'{games_lib.table()[name].name} ({change:+.1f})'
+                    for name, change in changed.items() if abs(change) > 5) or 'no game')
+                + '; in the paper in ' + ', '.join(
+                    games_lib.table()[name].name for name in games_lib.CHANGED_BY_60_HZ) + '.')
+        section = page.Section('Random players', page.table(rows, head) + text + page.paragraph(
             f'Mean and standard deviation of {self.episodes} episodes of up to 5 minutes; 0 % is '
             'the paper\'s random player, 100 % its human tester.', note=True))
         return page.write_report(
             os.path.join(self.run_dir, 'report.html'), 'Random players', '', [section])
+
+
+def _change(game: str, random_10hz: float, random_60hz: float) -> float:
+    """Points by which the normalised score of the paper's DQN changes with the random player."""
+    row = games_lib.table()[game]
+    slow, fast = (100 * (row.dqn - random) / (row.human - random)
+                  for random in (random_10hz, random_60hz))
+    return fast - slow

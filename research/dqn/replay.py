@@ -23,7 +23,8 @@ class Transitions(NamedTuple):
         discount * max_a Q(next observation, a) is multiplied by in the target.
       next_observation: as observation.
       weight: float32 [batch], importance weights; ones without prioritization.
-      index: int64 [batch], for `FrameReplay.update_priorities`.
+      index: int64 [batch], number of each transition among all that were ever appended, for
+        `FrameReplay.update_priorities`.
     """
 
     observation: np.ndarray
@@ -156,6 +157,7 @@ class FrameReplay:
         return oldest + (self.history - 1 if oldest else 0), self._ring.count - 1 - self.n_step
 
     def _flat(self, number, stream) -> np.ndarray:
+        """Leaf of the transition in the tree of priorities."""
         return self._ring.place(number) * self.num_streams + stream
 
     def sample(self, batch_size: int, key: int) -> Transitions:
@@ -182,7 +184,8 @@ class FrameReplay:
         action, (reward, discount), _ = self._steps(state, stream)
         return Transitions(
             self._stacks(state, stream), action, reward, discount,
-            self._stacks(state + self.n_step, stream), weight, self._flat(state, stream))
+            self._stacks(state + self.n_step, stream), weight,
+            state * self.num_streams + stream)
 
     def _uniform(self, batch_size, random, low, high):
         chosen = np.empty((2, 0), np.int64)
@@ -264,6 +267,9 @@ class FrameReplay:
     def update_priorities(self, index: np.ndarray, td_error: np.ndarray) -> None:
         """Sets the priorities of transitions by their TD errors; see `Transitions.index`.
 
+        A transition that was overwritten since it was drawn is passed over, and so is one whose
+        first frames were: the one that is in its place keeps its own priority.
+
         Raises:
           ValueError: a TD error is not finite.
         """
@@ -272,10 +278,10 @@ class FrameReplay:
         if not np.all(np.isfinite(td_error)):
             raise ValueError('TD errors of a replay memory must be finite.')
         priority = self.prioritization.priority(td_error)
-        # A transition that was overwritten since it was drawn stays out.
-        kept = self._tree.values[index] > 0
+        number, stream = np.divmod(index, self.num_streams)
+        kept = number >= self._range()[0]
         if kept.any():
-            self._tree.set(index[kept], priority[kept])
+            self._tree.set(self._flat(number, stream)[kept], priority[kept])
         self._max_priority = max(self._max_priority, float(priority.max()))
 
     # Checkpoints.
@@ -287,7 +293,7 @@ class FrameReplay:
 
     def state(self) -> dict[str, np.ndarray]:
         """What a checkpoint holds of the memory; the frames are in the folder."""
-        state = {'count': np.array(self._ring.count)}
+        state = {'count': np.array(self._ring.count), 'ring': np.array(self._ring.name)}
         if self.prioritization is not None:
             state |= {'priorities': self._tree.values.copy(),
                       'max_priority': np.array(self._max_priority)}
@@ -297,9 +303,10 @@ class FrameReplay:
         """Goes back to the moment of `state`.
 
         Raises:
-          storage.DamagedReplay: a frame is not what was written.
+          storage.DamagedReplay: a frame is not what was written, or the folder has the memory of
+            another run.
         """
-        self._ring.restore(int(state['count']))
+        self._ring.restore(int(state['count']), str(state.get('ring', '')))
         if self.prioritization is not None:
             self._tree.set_all(state['priorities'])
             self._max_priority = float(state['max_priority'])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
+from typing import Callable
 
 import numpy as np
 import tensorflow as tf
 
+from official.core import checks
 from official.core import history
 from official.core import page
 from official.core import report
@@ -16,6 +19,7 @@ from research.dqn import figure_3
 from research.dqn import games
 from research.dqn import pictures
 from research.dqn import recording
+from research.dqn import stages
 from research.dqn import video
 
 
@@ -25,6 +29,7 @@ class DqnReport:
     The agent plays with the epsilon of evaluation and is recorded; the recording stays in the run
     folder as `recording.npz`, the film as `play.gif`.
 
+    - A picture that cannot be made is named in its place; the others are there.
     - Extended Data Figure 1 has a human's play beside the agent's. Here it is that of a recording,
       such as another agent's `recording.npz`; without one, of the random player.
 
@@ -33,14 +38,31 @@ class DqnReport:
       other_recording: path of a recording of another player of the same game.
       film_agent_steps: steps in the film, from the first episode's beginning.
       epsilon: of the agent's play.
+      agent_steps_per_epoch: unit of the horizontal axis of Figure 2; None counts agent steps. The
+        paper has epochs of 250 000.
+
+    Raises:
+      ValueError: a number is out of range.
+      FileNotFoundError: there is no such recording.
     """
 
     def __init__(self, agent_steps: int = 2000, other_recording: str | None = None,
-                 film_agent_steps: int = 900, epsilon: float = 0.05):
+                 film_agent_steps: int = 900, epsilon: float = 0.05,
+                 agent_steps_per_epoch: int | None = None):
+        checks.positive('DqnReport', agent_steps=agent_steps, film_agent_steps=film_agent_steps)
+        if agent_steps_per_epoch is not None:
+            checks.positive('DqnReport', agent_steps_per_epoch=agent_steps_per_epoch)
+        checks.within('DqnReport', 0, 1, epsilon=epsilon)
+        if other_recording is not None:
+            path = os.path.expanduser(other_recording)
+            if not os.path.isfile(path):  # Before hours are spent.
+                raise FileNotFoundError(
+                    f'DqnReport.other_recording: the recording {path} does not exist.')
         self.agent_steps = agent_steps
         self.other_recording = other_recording
         self.film_agent_steps = film_agent_steps
         self.epsilon = epsilon
+        self.agent_steps_per_epoch = agent_steps_per_epoch
 
     def __call__(self, *, model, data, key) -> list[Section]:
         """The sections.
@@ -53,23 +75,27 @@ class DqnReport:
         seed = int(key[0, 0])
         values = tf.function(model)
         own = recording.record(data.make(seed), self._agent(values, seed), self.agent_steps)
-        recording.save(own, os.path.join(data.run_dir, 'recording.npz'))
         q_values = in_parts(values, own.observations)
         hidden = in_parts(tf.function(model.hidden), own.observations)
         sections = [
-            Section('The agent plays', self._film(own, data)),
-            Section('Learning (Figure 2)', self._curves(data)),
-            Section('Last hidden layer (Figure 4)', pictures.embedding(
+            _section('The agent plays', lambda: self._film(own, data)),
+            _section('Learning (Figure 2)', lambda: self._curves(data)),
+            _section('Stages of the training (Supplementary Video 2)',
+                     lambda: stages.html(data.run_dir)),
+            _section('Last hidden layer (Figure 4)', lambda: pictures.embedding(
                 hidden, q_values.max(axis=1), own.screens, seed)),
-            Section('Two players (Extended Data Figure 1)', self._two_players(
+            _section('Two players (Extended Data Figure 1)', lambda: self._two_players(
                 model, data, hidden, own, seed)),
-            Section('Values along an episode (Extended Data Figure 2)', self._values(
+            _section('Values along an episode (Extended Data Figure 2)', lambda: self._values(
                 q_values, own, data))]
         if data.name in games.table():
-            result = report.read_result(os.path.join(data.run_dir, 'result.json'))
-            sections.append(Section('Against a human tester (Figure 3)', figure_3.figure_3(
-                {data.name: (result['score'], result['score_std'])})))
-        return sections
+            sections.append(_section(
+                'Against a human tester (Figure 3)', lambda: self._figure_3(data)))
+        return [section for section in sections if section.html]
+
+    def _figure_3(self, data) -> str:
+        result = report.read_result(os.path.join(data.run_dir, 'result.json'))
+        return figure_3.figure_3({data.name: (result['score'], result['score_std'])})
 
     def _agent(self, values, seed):
         random = np.random.Generator(np.random.Philox(key=[seed, 2]))
@@ -81,15 +107,20 @@ class DqnReport:
         return act
 
     def _film(self, own, data) -> str:
+        recording.save(own, os.path.join(data.run_dir, 'recording.npz'))
         steps = own.first_episode
         steps = slice(0, min(steps.stop, self.film_agent_steps))
         path = os.path.join(data.run_dir, 'play.gif')
-        video.write_gif(own.screens[steps], path, evaluation.FRAMES_PER_SECOND / data.frame_skip)
+        speed = video.speed(data.frame_skip)
+        video.write_gif(own.screens[steps], path, speed)
+        slower = evaluation.FRAMES_PER_SECOND / data.frame_skip / speed
         score = own.rewards[own.first_episode].sum()
         return video.html(
             path, f'{data.name} played by the agent',
             f'Agent steps 1 to {steps.stop} of an episode of {own.first_episode.stop} that scores '
-            f'{score:g}, at the speed of the game (epsilon {self.epsilon:g}).')
+            f'{score:g}, ' + ('at the speed of the game' if slower == 1 else
+                              f'{slower:g} times slower than the game')
+            + f' (epsilon {self.epsilon:g}).')
 
     def _curves(self, data) -> str:
         rows = [row for row in history.read(data.run_dir) if 'score' in row]
@@ -99,7 +130,8 @@ class DqnReport:
         row = games.table().get(data.name)
         return pictures.learning_curves(
             rows, random_score=result.get('random_10hz_score'),
-            paper_score=row.dqn if row else None)
+            paper_score=row.dqn if row else None,
+            agent_steps_per_epoch=self.agent_steps_per_epoch)
 
     def _two_players(self, model, data, hidden, own, seed) -> str:
         if self.other_recording:
@@ -122,6 +154,16 @@ class DqnReport:
         steps = slice(0, min(steps.stop, self.film_agent_steps))
         return pictures.values_along(
             q_values[steps], own.rewards[steps], own.screens[steps], data.action_names)
+
+
+def _section(title: str, make: Callable[[], str]) -> Section:
+    """A section, or one that names what could not be drawn: no picture is worth a training."""
+    try:
+        return Section(title, make())
+    except Exception as error:
+        said = f'This picture could not be made: {type(error).__name__}: {error}'
+        print(f'{title}: {said}', file=sys.stderr, flush=True)
+        return Section(title, page.paragraph(said))
 
 
 def in_parts(function, observations: np.ndarray, size: int = 100) -> np.ndarray:

@@ -8,9 +8,11 @@ the next one; a checkpoint needs to hold no frame, only how many had been append
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
+import uuid
 import zlib
 
 import numpy as np
@@ -35,7 +37,9 @@ class Ring:
         overwritten.
       num_streams: frames in a slot.
       frame_shape: height and width of a frame.
-      directory: folder of the files, made if missing; None keeps everything in memory.
+      directory: folder of the files, made if missing; None keeps everything in memory. Their room
+        on the disk is reserved at once: to write to a file that is mapped ends the process where
+        the disk is full.
 
     Raises:
       ValueError: the ring does not fit into the memory that is free, or the folder has the files of
@@ -44,6 +48,7 @@ class Ring:
 
     Attributes:
       is_new: whether there were no files of a ring in the folder.
+      name: of the folder's ring, another one for every ring that is made; '' without a folder.
     """
 
     def __init__(self, slots: int, slack: int, num_streams: int, frame_shape: tuple[int, int],
@@ -61,16 +66,28 @@ class Ring:
         self.nbytes = sum(dtype.itemsize * int(np.prod(shape)) for dtype, shape in shapes.values())
         _check_room(self.nbytes, directory)
         self.is_new = True
+        self.name = ''
         if directory is None:
             # Zeros that are not touched take no memory yet.
             arrays = {name: np.zeros(shape, dtype) for name, (dtype, shape) in shapes.items()}
         else:
             layout = {name: list(shape) for name, (_, shape) in shapes.items()}
-            self.is_new = is_new = _is_new(directory, layout)
-            arrays = {name: _file(os.path.join(directory, name + '.bin'), dtype, shape, is_new)
-                      for name, (dtype, shape) in shapes.items()}
-            if is_new:  # Last: a folder with a layout has all its files.
-                _write_layout(directory, layout)
+            there = _read_layout(directory, layout)
+            self.is_new = there is None
+            try:
+                arrays = {
+                    name: _file(os.path.join(directory, name + '.bin'), dtype, shape, self.is_new)
+                    for name, (dtype, shape) in shapes.items()}
+            except OSError:
+                if self.is_new:  # What was reserved of it is no use.
+                    for name in shapes:
+                        with contextlib.suppress(OSError):
+                            os.remove(os.path.join(directory, name + '.bin'))
+                raise
+            if self.is_new:  # Last: a folder with a layout has all its files.
+                there = {**layout, 'ring': uuid.uuid4().hex}
+                _write_layout(directory, there)
+            self.name = there.get('ring', '')
         self._paths = [os.path.join(directory or '', name)
                        for name in (*(f'{name}.bin' for name in shapes), _LAYOUT)]
         self._files = [array for array in arrays.values() if isinstance(array, np.memmap)]
@@ -133,17 +150,25 @@ class Ring:
         """Says that a checkpoint relies on the slots there are now and no older one counts."""
         self._committed = self.count
 
-    def restore(self, count: int) -> None:
+    def restore(self, count: int, name: str = '') -> None:
         """Goes back to the moment when `count` slots had been appended and committed.
+
+        Args:
+          count: slots.
+          name: of the ring that had them, to refuse those of another run; '' takes any.
 
         Raises:
           ValueError: the ring has no folder.
-          DamagedReplay: a slot is not what was written then.
+          DamagedReplay: a slot is not what was written then, or the ring is another one.
         """
         if not self.directory:
             raise ValueError('A replay memory without a directory cannot be restored.')
         if self.is_new and count:
             raise DamagedReplay(f'{self.directory} has no replay memory: it was removed.')
+        if name and name != self.name:
+            raise DamagedReplay(
+                f'{self.directory} has the replay memory of another run than the checkpoint. Bring '
+                'back the one that the run wrote, or remove the folder to go on with an empty one.')
         self.count = self._committed = count
         for number in range(self.oldest, count):
             place = self.place(number)
@@ -158,30 +183,53 @@ def _file(path: str, dtype: np.dtype, shape: tuple[int, ...], is_new: bool) -> n
     size = dtype.itemsize * int(np.prod(shape))
     if is_new:
         with open(path, 'wb') as file:
-            file.truncate(size)  # A hole, which takes no room.
+            _reserve(file, size)
     elif not os.path.exists(path):
         raise DamagedReplay(f'{path} is missing. {_remedy(os.path.dirname(path))}')
     elif os.path.getsize(path) != size:
         raise DamagedReplay(
             f'{path} has {os.path.getsize(path)} bytes, not {size}: it was cut short or changed. '
             f'{_remedy(os.path.dirname(path))}')
+    else:
+        with open(path, 'r+b') as file:
+            _reserve(file, size)  # A copy may have holes.
     return np.memmap(path, dtype, 'r+', shape=shape)
 
 
-def _is_new(directory: str, layout: dict) -> bool:
-    """Whether the folder has no memory yet; raises if it has one of another layout."""
+def _reserve(file, size: int) -> None:
+    """Gives a file its room on the disk; what it holds stays.
+
+    Raises:
+      OSError: there is no room.
+    """
+    try:
+        os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        free = shutil.disk_usage(os.path.dirname(file.name)).free
+        raise OSError(
+            error.errno, f'the replay memory needs {size / 1e9:.2f} GB here and {free / 1e9:.2f} GB '
+            'of disk are free; make room, or name another folder with DqnExperiment.replay_dir',
+            file.name) from error
+
+
+def _read_layout(directory: str, layout: dict) -> dict | None:
+    """What the folder says of its memory, None if it has none; raises if it is of another layout."""
     path = os.path.join(directory, _LAYOUT)
     if not os.path.exists(path):
         os.makedirs(directory, exist_ok=True)
-        return True
+        return None
     with open(path, encoding='utf-8') as file:
         try:
             there = json.load(file)
         except ValueError as error:
-            raise DamagedReplay(f'{path} is no JSON: {error}. {_remedy(directory)}') from error
-    if there != layout:
-        raise DamagedReplay(f'{path} is of another replay memory: {there} there, {layout} here.')
-    return False
+            raise DamagedReplay(
+                f'{path} is not valid JSON: {error}. {_remedy(directory)}') from error
+    shapes = {name: there.get(name) for name in layout} if isinstance(there, dict) else there
+    if shapes != layout:
+        raise DamagedReplay(f'{path} is of another replay memory: {shapes} there, {layout} here.')
+    return there
 
 
 def _remedy(directory: str) -> str:

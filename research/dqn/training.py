@@ -61,6 +61,7 @@ class Training:
       epsilon: gives epsilon of an agent step.
       evaluate: called with the agent step, gives `evaluation.Scores`.
       held_out: gives the held-out states.
+      at_checkpoint: called with the agent step after every checkpoint that has a row of the history.
       Others: see `DqnExperiment`.
     """
 
@@ -70,7 +71,7 @@ class Training:
                  update_period_agent_steps: int, minibatch_size: int, clip_rewards: bool,
                  overlap: bool, jit_compile: bool, save_every_agent_steps: int,
                  evaluate_every_agent_steps: int | None, keep_replay: bool, evaluate: Callable,
-                 held_out: Callable):
+                 held_out: Callable, at_checkpoint: Callable = lambda step: None):
         self._run_dir = run_dir
         self._agent = agent
         self._env = env
@@ -88,6 +89,7 @@ class Training:
         self._keep_replay = keep_replay
         self._evaluate = evaluate
         self._held_out = held_out
+        self._at_checkpoint = at_checkpoint
         self._is_chief = distribution.is_chief(strategy)
         self._learner = learner.Learner(agent, strategy, jit_compile)
         self._values = tf.function(agent.model)
@@ -281,6 +283,8 @@ class Training:
             self._best.note(self._step, scores['score'])
         rows.add(self._step, values)
         self._save()
+        if self._is_chief:
+            self._at_checkpoint(self._step)
         progress.show({name: values[name] for name in ('train_score', 'score', 'epsilon')
                        if name in values})
 

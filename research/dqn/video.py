@@ -48,6 +48,15 @@ def write_gif(frames: np.ndarray, path: str, frames_per_second: float) -> None:
     _write(path, file.getvalue())
 
 
+def speed(frame_skip: int) -> float:
+    """Frames per second of a film at the speed of the game, or the fastest that a GIF has.
+
+    Args:
+      frame_skip: emulator frames, 60 of which are a second, from one frame of the film to the next.
+    """
+    return min(60 / frame_skip, _FASTEST)
+
+
 def html(path: str, alt: str, caption: str = '') -> str:
     """A GIF as an HTML figure that holds it.
 

@@ -38,6 +38,7 @@ def names(pattern):
     return {os.path.basename(path)[:-4] for path in glob.glob(os.path.join(FOLDER, pattern))}
 
 
+# What a file of the paper's setting binds, all of it.
 # Extended Data Table 1, row by row, in the table's order.
 TABLE_1 = {
     'DqnExperiment.minibatch_size': 32,
@@ -48,28 +49,94 @@ TABLE_1 = {
     'GameEnvironment.frame_skip': 4,
     'DqnExperiment.update_period_agent_steps': 4,
     'CentredRMSProp.learning_rate': 0.00025,
-    'CentredRMSProp.rho': 0.95,
-    'CentredRMSProp.epsilon': 0.01 / 32 ** 2,
+    'CentredRMSProp.rho': 0.95,  # Of both gradient and squared gradient.
+    'CentredRMSProp.epsilon': 0.01 / 32 ** 2,  # The gradient is a mean of 32, no sum.
     'LinearEpsilon.initial': 1.0,
     'LinearEpsilon.final': 0.1,
     'LinearEpsilon.final_agent_steps': 1_000_000,
     'DqnExperiment.replay_start_agent_steps': 50_000,
     'GameEnvironment.max_noop_frames': 30,
 }
+METHODS = {
+    # "Preprocessing", "Model architecture".
+    'GameEnvironment.frame_size': 84,
+    'DqnExperiment.q_network': '@network.NatureQNetwork',
+    'NatureQNetwork.convolutions': ((32, 8, 4), (64, 4, 2), (64, 3, 1)),
+    'NatureQNetwork.hidden_units': 512,
+    # "Training details".
+    'DqnExperiment.clip_rewards': True,
+    'GameEnvironment.life_loss_is_terminal': True,
+    'DqnExperiment.optimizer': '@optimizers.CentredRMSProp',
+    'DqnExperiment.train_agent_steps': 50_000_000,
+    'DqnExperiment.epsilon': '@policy.LinearEpsilon()',
+    # "over the first million frames".
+    'LinearEpsilon.start_agent_steps': 0,
+    # "Training algorithm": clipped to [-1, 1]; one game; an update sees the step before it.
+    'DqnAgent.error_clip': 1.0,
+    'DqnExperiment.num_games': 1,
+    'DqnExperiment.overlap': False,
+    # "Evaluation procedure": 30 times for up to 5 minutes at 60 Hz, epsilon = 0.05.
+    'DqnExperiment.final_evaluation': '@final/evaluation.Evaluation()',
+    'final/Evaluation.episodes': 30,
+    'final/Evaluation.agent_steps': None,
+    'final/Evaluation.max_episode_frames': 5 * 60 * 60,
+    'final/Evaluation.epsilon': 0.05,
+    # Extended Data Tables 3 and 4: every 250 000 frames for 135 000, the highest counts.
+    'DqnExperiment.evaluate_every_agent_steps': 250_000,
+    'DqnExperiment.periodic_evaluation': '@periodic/evaluation.Evaluation()',
+    'periodic/Evaluation.episodes': None,
+    'periodic/Evaluation.agent_steps': 135_000,
+    'periodic/Evaluation.epsilon': 0.05,
+    'DqnExperiment.report_best': True,
+}
+NOT_IN_THE_PAPER = {
+    'DqnAgent.double': False,
+    'NatureQNetwork.dueling': False,
+    'FrameReplay.n_step': 1,
+    'FrameReplay.newest_only': False,
+    'FrameReplay.prioritization': None,
+    'AtariGame.repeat_action_probability': 0.0,
+    'DqnExperiment.bfloat16': False,
+}
+OURS = {
+    'Run.experiment': '@experiment.DqnExperiment',
+    'Run.num_seeds': 1,
+    'DqnExperiment.environment': '@environment.GameEnvironment',
+    'GameEnvironment.game': '@atari.AtariGame',
+    'DqnExperiment.agent': '@agent.DqnAgent',
+    'DqnExperiment.replay': '@replay.FrameReplay',
+    'DqnExperiment.save_every_agent_steps': 50_000,
+    'DqnExperiment.num_held_out_states': 500,
+    'DqnExperiment.film_at_agent_steps': (1_000_000, 5_000_000, 20_000_000, 50_000_000),
+    'periodic/Evaluation.max_episode_frames': 5 * 60 * 60,
+    'DqnExperiment.reporter': '@report.DqnReport()',
+    'DqnReport.agent_steps_per_epoch': 250_000,
+}
+NATURE = {**TABLE_1, **METHODS, **NOT_IN_THE_PAPER, **OURS}
+
+
+def check(name, game, title, **overrides):
+    """Every binding of a file, neither more nor fewer, is what the paper's tables have."""
+    bound = {key: str(value) if isinstance(value, gin_source.Reference) else value
+             for key, value in values(name).items()}
+    expected = {**NATURE, 'AtariGame.rom': game, 'DqnExperiment.title': title,
+                **{key.replace('__', '.').replace('_of_', '/'): value
+                   for key, value in overrides.items()}}
+    assert {key: repr(bound.get(key, 'missing')) for key in {**bound, **expected}} == {
+        key: repr(expected.get(key, 'should not be there')) for key in {**bound, **expected}}
 
 
 @pytest.mark.parametrize('game', games.GAMES)
-def test_the_papers_hyperparameters_are_in_every_nature_file(game):
-    bound = values(f'{game}_nature')
-    for name, value in TABLE_1.items():
-        assert bound[name] == value, name
-    assert bound['AtariGame.rom'] == game
-    assert bound['DqnExperiment.train_agent_steps'] == 50_000_000
-    assert bound['DqnExperiment.num_games'] == 1 and not bound['DqnExperiment.overlap']
-    # What the paper has not.
-    assert not bound['DqnAgent.double'] and not bound['NatureQNetwork.dueling']
-    assert bound['FrameReplay.n_step'] == 1 and bound['FrameReplay.prioritization'] is None
-    assert bound['AtariGame.repeat_action_probability'] == 0
+def test_nature_files_are_the_papers_setting(game):
+    check(f'{game}_nature', game, games.table()[game].name)
+
+
+def test_figure_2():
+    """Space Invaders and Seaquest, epsilon = 0.05 for 520 000 frames."""
+    for game in ('space_invaders', 'seaquest'):
+        check(f'figure2_{game}', game, f'{games.table()[game].name}, Figure 2', **{
+            'periodic_of_Evaluation__agent_steps': 520_000,
+            'periodic_of_Evaluation__max_episode_frames': None})
 
 
 def test_every_game_has_both_files():
@@ -91,30 +158,43 @@ def test_heads_have_the_papers_figures(kind):
 
 @pytest.mark.parametrize('game', TABLES_3_AND_4)
 def test_extended_data_tables_3_and_4(game):
-    variants = [f'table3_{game}_{replay}_{target}' for replay in ('replay', 'no_replay')
-                for target in ('target', 'no_target')] + [f'table4_{game}_linear']
-    for name, score in zip(variants, TABLES_3_AND_4[game], strict=True):
-        bound = values(name)
-        assert bound['LearningRates.reference']['score'] == score
-        assert bound['AtariGame.rom'] == game
-        assert bound['FrameReplay.newest_only'] == ('no_replay' in name)
-        assert bound['DqnAgent.target_update_period_updates'] == (
-            1 if 'no_target' in name else 10_000)
-        # 10 million frames, every 250 000 for 135 000, three rates, no 5 minutes.
-        assert bound['DqnExperiment.train_agent_steps'] == 10_000_000
-        assert bound['DqnExperiment.evaluate_every_agent_steps'] == 250_000
-        assert bound['periodic/Evaluation.agent_steps'] == 135_000
-        assert bound['periodic/Evaluation.max_episode_frames'] is None
-        assert len(bound['LearningRates.rates']) == 3
-        assert 0.00025 in bound['LearningRates.rates']
-        with open(os.path.join(FOLDER, f'{name}.gin'), encoding='utf-8') as file:
-            assert ('@network.LinearQNetwork' in file.read()) == name.endswith('linear')
+    """10 million frames, three learning rates, episodes that are not cut at 5 minutes."""
+    variants = [(f'table3_{game}_{replay}_{target}', {
+        'replay': 'with replay', 'no_replay': 'without replay'}[replay] + ', ' + {
+            'target': 'with target Q', 'no_target': 'without target Q'}[target])
+        for replay in ('replay', 'no_replay') for target in ('target', 'no_target')]
+    variants.append((f'table4_{game}_linear', 'linear'))
+    title = games.table()[game].name
+    for (name, cell), score in zip(variants, TABLES_3_AND_4[game], strict=True):
+        table = name[5]
+        overrides = {
+            'Run__experiment': '@learning_rates.LearningRates',
+            'LearningRates__experiment': '@experiment.DqnExperiment',
+            'LearningRates__optimizer': '@optimizers.CentredRMSProp',
+            # "three different learning rates": which, the paper does not say.
+            'LearningRates__rates': (0.000125, 0.00025, 0.0005),
+            'LearningRates__reference': {
+                'cell': f'Extended Data Table {table}, {title}, {cell}', 'score': score},
+            'DqnExperiment__train_agent_steps': 10_000_000,
+            'periodic_of_Evaluation__max_episode_frames': None,
+            'final_of_Evaluation__max_episode_frames': None}
+        if 'no_replay' in name:
+            overrides['FrameReplay__newest_only'] = True
+        if 'no_target' in name:
+            overrides['DqnAgent__target_update_period_updates'] = 1
+        if cell == 'linear':
+            overrides['DqnExperiment__q_network'] = '@network.LinearQNetwork'
+        check(name, game, f'{title}, {"linear network" if cell == "linear" else cell}', **overrides)
 
 
 @pytest.mark.parametrize('suite, pattern', [
-    ('table2', '[!_]*_nature.gin'), ('table3', 'table3_*.gin'), ('table4', 'table4_*.gin')])
+    ('table2', '[!_]*_nature.gin'), ('table3', 'table3_*.gin'), ('table4', 'table4_*.gin'),
+    ('figure2', 'figure2_*.gin')])
 def test_suites_run_every_file_of_their_table(suite, pattern):
-    files = [os.path.basename(path)[:-4] for path in values(suite)['Suite.files']]
+    bound = values(suite)
+    kind = 'GamesSuite' if suite == 'table2' else 'Suite'  # Figure 3 is in its report.
+    assert bound['Run.experiment'].selector.endswith(f'.{kind}')
+    files = [os.path.basename(path)[:-4] for path in bound[f'{kind}.files']]
     assert set(files) == names(pattern) and len(files) == len(set(files))
 
 

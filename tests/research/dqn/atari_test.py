@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from research.dqn import atari
+from research.dqn import games
 
 
 def play(game, actions):
@@ -20,9 +21,12 @@ def play(game, actions):
 
 
 def test_minimal_action_sets():
-    """'Between 4 and 18' valid actions (Methods, "Model architecture")."""
-    for rom, number in (('breakout', 4), ('space_invaders', 6), ('seaquest', 18), ('freeway', 3)):
+    """'Between 4 and 18' valid actions (Methods, "Model architecture"); Freeway has 3."""
+    for rom, number in (('breakout', 4), ('space_invaders', 6), ('seaquest', 18)):
         assert len(atari.AtariGame(rom).action_names) == number
+    sizes = {rom: len(atari.AtariGame(rom).action_names) for rom in games.GAMES}
+    assert {rom for rom, size in sizes.items() if not 4 <= size <= 18} == {'freeway'}
+    assert sizes['freeway'] == 3 and min(set(sizes.values()) - {3}) == 4
     assert atari.AtariGame('breakout').action_names == ('NOOP', 'FIRE', 'RIGHT', 'LEFT')
 
 

@@ -55,6 +55,43 @@ def test_the_maximum_is_over_the_last_two_frames():
         assert np.all(env.step(np.array([0])).observation[..., -1] == seen)
 
 
+class Columns(ScriptedGame):
+    """Lights column f of the screen in frame f."""
+
+    def screen(self, out):
+        out[:] = 0
+        out[:, self.frame] = 255
+
+
+@pytest.mark.parametrize('frames', [5, 6, 7])
+def test_the_frame_before_the_end_is_the_one_that_was_played_before_it(frames):
+    """Also where the game is over on the second or third frame of an action."""
+    env = make(functools.partial(Columns, frames=frames), frame_size=8)
+    env.reset()
+    env.step(np.array([0]))
+    step = env.step(np.array([0]))
+    assert step.is_last()
+    np.testing.assert_array_equal(
+        np.flatnonzero(step.observation[0, 0, :, -1]), [frames - 1, frames])
+    assert [np.flatnonzero(screen[0, :, 0]) for screen in env.screens[0]] == [
+        [frames - 1], [frames]]
+
+
+def test_an_episode_that_ends_in_the_noop_starts_is_not_seen():
+    env = make(functools.partial(Columns, frames=3), num_games=50, frame_size=8, max_noop_frames=7)
+    env.reset()
+    for before, now in env.screens[..., 0, :, 0]:
+        lit = [int(np.flatnonzero(screen)[0]) if screen.any() else None for screen in (before, now)]
+        assert lit[1] == 0 and lit[0] is None or lit[0] == lit[1] - 1
+
+
+class Extra(ScriptedGame):
+    """Gives a life from frame 10 on."""
+
+    def lives(self):
+        return super().lives() + (self.frame >= 10)
+
+
 def test_a_lost_life_is_terminal_for_the_target_and_the_game_goes_on():
     env = make(functools.partial(ScriptedGame, losses=(6, 15)))
     step = env.reset()
@@ -63,6 +100,10 @@ def test_a_lost_life_is_terminal_for_the_target_and_the_game_goes_on():
     assert [bool(step.is_last()[0]) for step in steps] == [False] * 5 + [True]
     # The stack reaches over it.
     np.testing.assert_array_equal(steps[2].observation, stack(0, 4, 8, 12))
+    # Lives that are won, as in games with extra lives, end nothing.
+    env = make(functools.partial(Extra, losses=(6,)))
+    env.reset()
+    assert [float(env.step(np.array([1])).discount[0]) for _ in range(4)] == [1, 0, 1, 1]
     env = make(functools.partial(ScriptedGame, losses=(6, 15)), life_loss_is_terminal=False)
     env.reset()
     assert [float(env.step(np.array([1])).discount[0]) for _ in range(6)] == [1, 1, 1, 1, 1, 0]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
+from tf_agents.trajectories import time_step as ts
 
 from research.dqn import atari
 from research.dqn import catch
@@ -44,6 +45,77 @@ def test_a_number_of_steps_counts_whole_episodes():
     env = environment.GameEnvironment(lengths, frame_size=4, max_noop_frames=0)
     scores = evaluation.play(env, lambda step: np.zeros(1, int), agent_steps=2)
     assert scores.scores == [36.0]  # None was over: what there is.
+
+
+class Clock:
+    """Games whose episodes have one of two lengths by chance, and a score by their length."""
+
+    def __init__(self, num_games, kinds, seed):
+        self.batch_size = num_games
+        self._kinds = kinds
+        self._random = np.random.default_rng(seed)
+
+    def _begin(self):
+        kind = self._random.integers(len(self._kinds))
+        return list(self._kinds[kind])
+
+    def reset(self):
+        self._left = [self._begin() for _ in range(self.batch_size)]
+        self._over = [False] * self.batch_size
+        return self._step(np.ones(self.batch_size, bool), np.zeros(self.batch_size))
+
+    def _step(self, first, reward):
+        step_type = np.where(first, ts.StepType.FIRST, np.where(
+            self._over, ts.StepType.LAST, ts.StepType.MID))
+        return ts.TimeStep(step_type, reward, None, None)
+
+    def step(self, _):
+        first, reward = np.array(self._over), np.zeros(self.batch_size)
+        for index in range(self.batch_size):
+            if first[index]:
+                self._left[index], self._over[index] = self._begin(), False
+                continue
+            self._left[index][0] -= 1
+            self._over[index] = self._left[index][0] == 0
+            reward[index] = self._left[index][1] * self._over[index]
+        return self._step(first, reward)
+
+
+def streams(num_games, kinds, agent_steps, seeds):
+    """The mean score and the number of episodes of some evaluations by steps."""
+    played = [evaluation.play(Clock(num_games, kinds, seed), lambda step: None,
+                              agent_steps=agent_steps).scores for seed in range(seeds)]
+    return np.array([[np.mean(scores), len(scores)] for scores in played]).T
+
+
+@pytest.mark.parametrize('num_games', [1, 3, 10, 20])
+@pytest.mark.parametrize('kinds, agent_steps, mean, episodes, seeds', [
+    # Enduro by days of 3 328 agent steps: half of the episodes end with the fourth day and 900
+    # points, half with the fifth and 1 200; 135 000 agent steps are 40.56 days. A day is 4 here.
+    (((16, 900.0), (20, 1200.0)), 162, 1050.0, 8.5, 250),
+    # The last episode weighs most among few: with the one in progress the mean would be .58.
+    (((1, 0.0), (3, 1.0)), 4, 0.5, 1.9, 3000)])
+def test_long_episodes_count_as_often_as_they_are(
+        num_games, kinds, agent_steps, mean, episodes, seeds):
+    scores, counts = streams(num_games, kinds, agent_steps, seeds)
+    assert scores.mean() == pytest.approx(mean, abs=4 * scores.std() / np.sqrt(seeds))
+    # As many as one stream has, within a tenth.
+    assert counts.mean() == pytest.approx(episodes, rel=.1)
+
+
+def test_more_games_take_no_other_episodes_than_one():
+    """An episode counts by its place in the order of beginnings, not by when it ends."""
+    class InOrder(Clock):
+        def _begin(self):
+            self._number = getattr(self, '_number', -1) + 1
+            return [(30, 2, 5, 9, 40, 3)[self._number % 6], float(self._number)]
+
+    for num_games in (1, 2, 5):
+        scores = evaluation.play(
+            InOrder(num_games, (), 0), lambda step: None, agent_steps=30 + 2 + 5 + 9)
+        assert scores == ([0.0, 1.0, 2.0, 3.0], [30, 2, 5, 9])
+        scores = evaluation.play(InOrder(num_games, (), 0), lambda step: None, agent_steps=45)
+        assert scores == ([0.0, 1.0, 2.0], [30, 2, 5])
 
 
 def test_the_papers_protocol():

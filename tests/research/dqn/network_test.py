@@ -57,6 +57,28 @@ def test_values_by_hand(dueling):
     np.testing.assert_allclose(model(FRAMES), by_hand(model, FRAMES), atol=1e-5)
 
 
+@pytest.mark.parametrize('make', [
+    lambda: network.NatureQNetwork(3, ((4, 4, 2),), 5),
+    lambda: network.NatureQNetwork(3, ((4, 4, 2),), 5, dueling=True),
+    lambda: network.LinearQNetwork(3)])
+def test_fit_from_a_generator(make):
+    """Keras knows no shape of what a generator gives; the weights are those of arrays."""
+    frames = np.random.default_rng(1).integers(0, 256, (8, 12, 12, 2), dtype=np.uint8)
+    targets = np.random.default_rng(2).normal(size=(8, 3)).astype(np.float32)
+    weights = []
+    for data in ((frames, targets), (((frames[i:i + 4], targets[i:i + 4]) for i in (0, 4)),)):
+        model = make()
+        model.compile(tf.keras.optimizers.SGD(0.1), 'mse')
+        model.fit(*data, batch_size=4 if len(data) == 2 else None, shuffle=False, verbose=0)
+        weights.append([weight.numpy() for weight in model.trainable_variables])
+        start = make()
+        start(frames)
+        assert all(np.any(a != b) for a, b in zip(
+            weights[-1], [weight.numpy() for weight in start.trainable_variables], strict=True))
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
 def test_the_output_is_linear_in_the_last_hidden_layer():
     model = network.NatureQNetwork(3)
     values = model(FRAMES).numpy()

@@ -7,6 +7,7 @@ import pytest
 from research.dqn import atari
 from research.dqn import environment
 from research.dqn import evaluation
+from research.dqn import games
 from research.dqn import random_play
 
 
@@ -32,6 +33,31 @@ def test_games_are_played_once_and_reported(tmp_path, monkeypatch):
         raise AssertionError('It was played again.')
     monkeypatch.setattr(evaluation, 'random_play', refuse)
     make(tmp_path).train()
+
+
+def test_the_sentence_of_the_six_games(tmp_path):
+    """DQN's normalised score with a random player of 60 Hz, where it differs by more than 5."""
+    run = make(tmp_path, games=('pong', 'breakout', 'krull'))
+    row = games.table()['breakout']
+    # Half of the human's lead over the paper's random player: DQN's percentage is another one.
+    half = (row.human + row.random) / 2
+    scores = {
+        'pong': (-20.7, -20.6), 'breakout': (row.random, half), 'krull': (1598, 1598)}
+    (tmp_path / 'scores.json').write_text(json.dumps({game: {
+        hertz: {'score': score, 'score_std': 0.0} for hertz, score in zip(('10', '60'), pair)}
+        for game, pair in scores.items()}))
+    changes = run.evaluate()['dqn_changes_60hz']
+    # Pong: 100 (18.9 + 20.6) / (9.3 + 20.6) is 0.1 more than with -20.7.
+    assert set(changes) == {'breakout'}
+    # 100 (401.2 - 16.75) / (31.8 - 16.75) - 100 (401.2 - 1.7) / (31.8 - 1.7).
+    assert changes['breakout'] == pytest.approx(2554.49 - 1327.24, abs=0.02)
+    text = open(run.report(), encoding='utf-8').read()
+    assert 'by more than 5 points in Breakout (+1227.2); in the paper in Boxing, Breakout,' in text
+    assert games.CHANGED_BY_60_HZ == (
+        'boxing', 'breakout', 'crazy_climber', 'demon_attack', 'krull', 'robotank')
+    # "in all these games DQN outperformed the expert human by a considerable margin".
+    assert all(games.table()[game].dqn > 1.1 * games.table()[game].human
+               for game in games.CHANGED_BY_60_HZ)
 
 
 def test_an_unknown_game_is_named_before_any_is_played(tmp_path):

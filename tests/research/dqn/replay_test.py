@@ -18,11 +18,15 @@ def memories(slots_kept=40, num_streams=3, history=4, n_step=1, **arguments):
 
 def expected(memory, plain):
     """The transitions that are in the memory, by their `index`."""
-    kept = memory._ring.slots
-    oldest = max(0, plain.slots - kept)
-    physical = len(memory._ring.steps)
-    return {(slot % physical) * memory.num_streams + stream: transition
+    oldest = max(0, plain.slots - memory._ring.slots)
+    return {slot * memory.num_streams + stream: transition
             for (slot, stream), transition in plain.transitions(oldest).items()}
+
+
+def leaves(memory, index):
+    """Where the transitions of an `index` are in the tree of priorities."""
+    number, stream = np.divmod(index, memory.num_streams)
+    return number % len(memory._ring.steps) * memory.num_streams + stream
 
 
 def check(batch, transitions):
@@ -89,8 +93,7 @@ def test_without_replay_the_newest_transitions_come():
     transitions = plain.transitions(90 - 40)
     newest = sorted(transitions, key=lambda key: (-key[0], key[1]))[:8]
     batch = memory.sample(8, key=0)
-    physical = len(memory._ring.steps)
-    assert list(batch.index) == [(slot % physical) * 2 + stream for slot, stream in newest]
+    assert list(batch.index) == [slot * 2 + stream for slot, stream in newest]
     check(batch, expected(memory, plain))
 
 
@@ -102,7 +105,8 @@ def test_priorities_are_of_the_transitions_that_there_are(n_step):
         memory, plain = memories(num_streams=2, n_step=n_step,
                                  prioritization=priorities.Prioritization())
         plain_replay.play([memory, plain], slots, 2, seed=1)
-        assert set(np.flatnonzero(memory._tree.values)) == set(expected(memory, plain))
+        there = leaves(memory, np.array(list(expected(memory, plain))))
+        assert set(np.flatnonzero(memory._tree.values)) == set(there)
         check(memory.sample(50, key=0), expected(memory, plain))
 
 
@@ -143,6 +147,27 @@ def test_a_new_transition_has_the_greatest_priority():
     greatest = memory._tree.values.max()
     memory.append(np.zeros((1, 3, 2), np.uint8), [0], [0], [1], [False])
     assert memory._tree.values[9] == greatest == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize('appended', [1, 12, 37, 40, 41, 100])
+def test_errors_reach_no_transition_that_was_not_drawn(appended):
+    """Whatever was appended since: a slot that was overwritten has a transition of its own."""
+    memory, _ = memories(num_streams=2, prioritization=priorities.Prioritization(exponent=1.0))
+    plain_replay.play([memory], 90, 2, seed=2, episode_length=1e9)
+    drawn = memory.sample(32, key=0).index
+    frames = np.zeros((2, plain_replay.HEIGHT, plain_replay.WIDTH), np.uint8)
+    for _ in range(appended):
+        memory.append(frames, [0, 0], [0, 0], [1, 1], [False, False])
+    before = memory._tree.values.copy()
+    assert before.max() == 1.0
+    memory.update_priorities(drawn, np.full(32, 7.0))
+    changed = np.flatnonzero(memory._tree.values != before)
+    # 40 slots are kept, the oldest three of which complete stacks.
+    there = drawn[drawn // 2 >= 90 + appended - 40 + 3]
+    assert set(changed) == set(leaves(memory, there))
+    assert (len(there) == 0) == (appended >= 37)
+    np.testing.assert_allclose(memory._tree.values[changed], 7.0, rtol=1e-5)
+    assert memory._tree.total == pytest.approx(memory._tree.values.sum())
 
 
 def test_a_million_frames_take_seven_gigabytes():

@@ -1,13 +1,10 @@
 """The sections of the report, and what the recording behind them shows."""
 
-import functools
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from official.modeling import random
-from research.dqn import network
 from research.dqn import pictures
 from research.dqn import recording
 from research.dqn import report
@@ -59,6 +56,50 @@ def test_pictures_show_the_agent(run, monkeypatch, tmp_path):
     assert 'data:image/gif' in made[0].html
 
 
+def test_a_picture_that_fails_is_named_and_the_others_are_there(run, monkeypatch, capfd):
+    def fail(*_, **__):
+        raise ValueError('no colours left')
+    drawn = {name: (lambda *_, name=name, **__: f'<p>{name}</p>') for name in (
+        'embedding', 'two_players', 'learning_curves')}
+    for name, draw in drawn.items():
+        monkeypatch.setattr(pictures, name, draw)
+    monkeypatch.setattr(pictures, 'values_along', fail)
+    made = report.DqnReport(agent_steps=50)(model=run.model, data=run.data, key=random.make_key(5))
+    by_title = {section.title: section.html for section in made}
+    said = 'This picture could not be made: ValueError: no colours left'
+    assert said in by_title['Values along an episode (Extended Data Figure 2)']
+    assert by_title['Last hidden layer (Figure 4)'] == '<p>embedding</p>'
+    assert sum('could not be made' in text for text in by_title.values()) == 1
+    assert said in capfd.readouterr().err
+
+
+@pytest.mark.parametrize('frame_skip, said', [
+    (1, '1.2 times slower than the game'), (4, 'at the speed of the game')])
+def test_a_film_of_every_frame_is_slowed(run, monkeypatch, frame_skip, said):
+    """At 60 frames a second no browser would play it."""
+    monkeypatch.setattr(run.data, 'frame_skip', frame_skip)
+    made, _ = sections(run, monkeypatch)
+    assert 'data:image/gif' in made[0].html and said in made[0].html
+
+
+def test_figure_2_counts_epochs(run, monkeypatch):
+    """Score and predicted value of every evaluation, by epochs of the paper's length."""
+    _, drawn = sections(run, monkeypatch, agent_steps_per_epoch=200)
+    (rows,), arguments = drawn['learning_curves']
+    assert arguments['agent_steps_per_epoch'] == 200
+    assert all(np.isfinite([row['score'], row['predicted_q']]).all() for row in rows)
+
+
+def test_bad_arguments():
+    with pytest.raises(FileNotFoundError, match='DqnReport.other_recording: the recording x.npz'):
+        report.DqnReport(other_recording='x.npz')
+    for name in ('agent_steps', 'film_agent_steps', 'agent_steps_per_epoch'):
+        with pytest.raises(ValueError, match=f'DqnReport.{name} = 0 must be a whole number'):
+            report.DqnReport(**{name: 0})
+    with pytest.raises(ValueError, match=r'DqnReport.epsilon = 3 is outside \[0, 1\]'):
+        report.DqnReport(epsilon=3)
+
+
 def test_another_players_recording(run, monkeypatch, tmp_path):
     path = tmp_path / 'human.npz'
     env = run.data.make(9)
@@ -73,15 +114,6 @@ def test_a_game_of_the_paper_has_figure_3(run, monkeypatch):
     made, drawn = sections(run, monkeypatch)
     assert made[-1].title == 'Against a human tester (Figure 3)' and '<svg' not in made[-1].html
     assert drawn['learning_curves'][1]['paper_score'] == 18.9
-
-
-def test_a_linear_network_has_a_report_too(tmp_path, monkeypatch):
-    run = tiny.make(tmp_path, train_agent_steps=200, q_network=functools.partial(
-        network.LinearQNetwork))
-    run.train()
-    run.evaluate()
-    _, drawn = sections(run, monkeypatch)
-    assert drawn['embedding'][0][0].shape == (150, 20 * 20 * 2)
 
 
 def test_in_parts():

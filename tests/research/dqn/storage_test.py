@@ -1,5 +1,6 @@
 """Rings of frames in files: what survives a kill, and what is told of damage."""
 
+import errno
 import os
 
 import numpy as np
@@ -148,10 +149,47 @@ def test_another_layout_is_refused(tmp_path):
         memory(tmp_path, slots=21)
 
 
-def test_files_take_no_room_before_they_are_written(tmp_path):
-    replay.FrameReplay(100_000, directory=str(tmp_path), slack_frames=500)
-    assert os.path.getsize(tmp_path / 'frames.bin') == 100_500 * 84 * 84
-    assert os.stat(tmp_path / 'frames.bin').st_blocks * 512 < 1e6
+def test_the_room_of_the_files_is_reserved_at_the_start(tmp_path):
+    """A hole in a mapped file ends the process when the disk has become full."""
+    size = 10_500 * 84 * 84
+    replay.FrameReplay(10_000, directory=str(tmp_path), slack_frames=500)
+    stat = os.stat(tmp_path / 'frames.bin')
+    assert stat.st_size == size <= stat.st_blocks * 512
+    # So is that of a copy with holes.
+    os.truncate(tmp_path / 'frames.bin', 0)
+    os.truncate(tmp_path / 'frames.bin', size)
+    assert os.stat(tmp_path / 'frames.bin').st_blocks == 0
+    replay.FrameReplay(10_000, directory=str(tmp_path), slack_frames=500)
+    assert os.stat(tmp_path / 'frames.bin').st_blocks * 512 >= size
+
+
+@pytest.mark.parametrize('number', [errno.ENOSPC, errno.EDQUOT])
+def test_no_room_for_the_files_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch, number):
+    def full(descriptor, start, size):
+        if size > 1000:
+            raise OSError(number, os.strerror(number))
+        reserve(descriptor, start, size)
+    reserve = os.posix_fallocate
+    monkeypatch.setattr(storage.os, 'posix_fallocate', full)
+    with pytest.raises(OSError, match=r'the replay memory needs 0\.00 GB here and .* of disk are '
+                                      r'free; make room.*frames.bin'):
+        replay.FrameReplay(100, directory=str(tmp_path / 'replay'), slack_frames=5)
+    assert not os.listdir(tmp_path / 'replay')
+
+
+def test_the_memory_of_another_run_is_refused(tmp_path):
+    """The same layout and as many frames: only its name tells it."""
+    _, state, saved = fill(tmp_path / 'one')
+    fill(tmp_path / 'other')
+    with pytest.raises(storage.DamagedReplay, match=f'{tmp_path}/other has the replay memory of '
+                                                    'another run than the checkpoint'):
+        memory(tmp_path / 'other').restore(state)
+    os.rename(tmp_path / 'one', tmp_path / 'moved')
+    again = memory(tmp_path / 'moved')
+    again.restore(state)
+    assert same(batch(again), saved)
+    del state['ring']  # Of a checkpoint that has no name yet.
+    memory(tmp_path / 'other').restore(state)
 
 
 def test_no_room_is_said_before_anything_is_made(tmp_path, monkeypatch):

@@ -156,6 +156,12 @@ def test_speeds_no_browser_plays(tmp_path, speed):
         video.write_gif(pictures(2), str(tmp_path / 'a.gif'), speed)
 
 
+@pytest.mark.parametrize('frame_skip, speed', [(6, 10), (4, 15), (2, 30), (1, 50)])
+def test_the_speed_of_a_game_is_one_a_browser_plays(tmp_path, frame_skip, speed):
+    assert video.speed(frame_skip) == speed
+    video.write_gif(pictures(3), str(tmp_path / 'a.gif'), video.speed(frame_skip))
+
+
 def test_html_holds_the_film(tmp_path):
     path = tmp_path / 'a.gif'
     video.write_gif(pictures(3), str(path), 10)

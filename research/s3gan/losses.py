@@ -62,25 +62,32 @@ def semi_supervised(rotation_logits: tf.Tensor, rotations: tf.Tensor, label_logi
 
 def co_training_discriminator(
         real: tf.Tensor, fake: tf.Tensor, label_logits: tf.Tensor, labels: tf.Tensor,
-        lambda_: float) -> tf.Tensor:
+        lambda_: float, separate_means: bool = False) -> tf.Tensor:
     """Eq. (3): L_D of S2GAN-CO.
 
-    The first and the third term are means over the labelled and over the unlabelled images of the
-    batch, so that together real images weigh twice what generated ones do, as printed. A batch
-    without images of either kind has no such term.
+    - Its first and third term, the hinge of labelled and of unlabelled real images, are one mean
+      over all real images, as in the authors' code. Every image, real or generated, weighs the
+      same. As printed (`separate_means`) they are two means: with 10 % of the labels a labelled
+      image weighs nine times an unlabelled one, and real images twice what generated ones do.
+    - A batch without labelled images has no cross-entropy; of separate means, a batch without
+      images of one kind has no such term.
 
     Args:
       real: D(x, y), float32 [n], y being the label or, where there is none, what c_CT predicts.
       fake: D of generated images, float32 [m].
       label_logits: c_CT of the representations of the real images, float32 [n, classes].
       labels: int [n], -1 for none.
-      lambda_: weight of the cross-entropy.
+      lambda_: Weight of the cross-entropy.
+      separate_means: Labelled and unlabelled images as two means, as printed.
     """
     labelled = tf.cast(labels >= 0, tf.float32)
     hinge = tf.nn.relu(1.0 - real)
     entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(labels, 0), label_logits)
-    return (_mean_where(labelled, hinge) + lambda_ * _mean_where(labelled, entropy)
-            + _mean_where(1.0 - labelled, hinge) + _mean(tf.nn.relu(1.0 + fake)))
+    if separate_means:
+        of_real = _mean_where(labelled, hinge) + _mean_where(1.0 - labelled, hinge)
+    else:
+        of_real = _mean(hinge)
+    return of_real + lambda_ * _mean_where(labelled, entropy) + _mean(tf.nn.relu(1.0 + fake))
 
 
 def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

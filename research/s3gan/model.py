@@ -56,6 +56,8 @@ class S3GAN(core_model.Model):
       beta: weight of Eq. (4), the discriminator's.
       rotated_share: share of the images that are rotated, 1 divided by a whole number.
       label_loss: lambda of Eq. (3); None: no co-training.
+      separate_means: Eq. (3) as printed, with labelled and unlabelled real images as two means;
+        by default one mean over all real images, as in the authors' code.
       noise_shards: see `official.core.model.Model`.
       name: name of the model.
 
@@ -74,6 +76,7 @@ class S3GAN(core_model.Model):
             beta: float = 0.5,
             rotated_share: float = 1 / 16,
             label_loss: float | None = None,
+            separate_means: bool = False,
             noise_shards: int | None = None,
             name: str | None = None):
         super().__init__(seed=seed, noise_shards=noise_shards, name=name)
@@ -96,6 +99,7 @@ class S3GAN(core_model.Model):
         self.alpha, self.beta = alpha, beta
         self.rotation_stride = round(1 / rotated_share)
         self.label_loss = label_loss
+        self.separate_means = separate_means
         self.discriminator_optimizer = None
         self.label_prior = self.add_weight(
             'label_prior', (self.generator.num_classes,), trainable=False,
@@ -327,7 +331,8 @@ class S3GAN(core_model.Model):
             loss = losses.hinge_discriminator(of_real_logits, of_fake_logits)
         else:
             loss = losses.co_training_discriminator(
-                of_real_logits, of_fake_logits, label_logits, labels, self.label_loss)
+                of_real_logits, of_fake_logits, label_logits, labels, self.label_loss,
+                self.separate_means)
             logs['label_error_percent'] = losses.labelled_error_percent(label_logits, labels)
         if self.rotation_losses:
             rotation_loss, error = self._rotation_loss(of_real, of_turned, training=True)

@@ -31,6 +31,14 @@ class Labelling:
     num_labels: int
     drawn_anew: bool = False
 
+    def __post_init__(self):
+        """Raises ValueError if a label is none of those there are."""
+        if self.labels.ndim == 1 and len(self.labels):
+            for label in (self.labels.min(), self.labels.max()):
+                if not -1 <= label < self.num_labels:
+                    raise ValueError(f'label {label} is outside -1, for none, to '
+                                     f'{self.num_labels - 1}.')
+
     def distribution(self) -> np.ndarray:
         """The empirical distribution of the labels, float64 [num_labels], of those there are.
 

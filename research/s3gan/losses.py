@@ -31,7 +31,8 @@ def hinge_generator(fake: tf.Tensor) -> tf.Tensor:
     return -_mean(fake)
 
 
-def rotation(logits: tf.Tensor, rotations: tf.Tensor) -> tf.Tensor:
+def rotation(logits: tf.Tensor, rotations: tf.Tensor,
+             counted: tf.Tensor | float = 1.0) -> tf.Tensor:
     """Eq. (1): -1/|R| sum_r E[log p(c_R(F(x^r)) = r)], with every rotation equally often.
 
     Times beta it is Eq. (4), of rotated real images, and times alpha Eq. (5), of rotated generated
@@ -42,8 +43,11 @@ def rotation(logits: tf.Tensor, rotations: tf.Tensor) -> tf.Tensor:
     Args:
       logits: c_R of the representations, float32 [n, 4].
       rotations: int [n], quarter turns.
+      counted: 1.0 for rows that count, 0.0 for others, float32 [n]; by default all count.
     """
-    return cross_entropy(logits, rotations)
+    return mean_where(
+        tf.broadcast_to(counted, rotations.shape),
+        tf.nn.sparse_softmax_cross_entropy_with_logits(rotations, logits))
 
 
 def semi_supervised(rotation_logits: tf.Tensor, rotations: tf.Tensor, label_logits: tf.Tensor,
@@ -84,10 +88,10 @@ def co_training_discriminator(
     hinge = tf.nn.relu(1.0 - real)
     entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(labels, 0), label_logits)
     if separate_means:
-        of_real = _mean_where(labelled, hinge) + _mean_where(1.0 - labelled, hinge)
+        of_real = mean_where(labelled, hinge) + mean_where(1.0 - labelled, hinge)
     else:
         of_real = _mean(hinge)
-    return of_real + lambda_ * _mean_where(labelled, entropy) + _mean(tf.nn.relu(1.0 + fake))
+    return of_real + lambda_ * mean_where(labelled, entropy) + _mean(tf.nn.relu(1.0 + fake))
 
 
 def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
@@ -99,7 +103,7 @@ def _mean(values: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(values)
 
 
-def _mean_where(chosen: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+def mean_where(chosen: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     """The mean of the chosen values of the global batch, 0 if there are none.
 
     The replicas' numbers of chosen values differ; each divides by their mean number, and the mean
@@ -112,4 +116,4 @@ def _mean_where(chosen: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
 def labelled_error_percent(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """Share of the labelled images whose highest logit is another label's, 0 if there are none."""
     wrong = tf.cast(tf.argmax(logits, 1, labels.dtype) != labels, tf.float32)
-    return 100 * _mean_where(tf.cast(labels >= 0, tf.float32), wrong)
+    return 100 * mean_where(tf.cast(labels >= 0, tf.float32), wrong)

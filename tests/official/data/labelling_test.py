@@ -92,6 +92,12 @@ def test_random_labels_are_uniform_and_say_nothing_of_the_class():
         labelling.random_labels(labels, 10, 3, num_labels=0)
 
 
+def test_labels_that_there_are_not_are_refused():
+    for labels, bad in (np.arange(1, 4), 3), (np.array([0, -2]), -2):
+        with pytest.raises(ValueError, match=f'^label {bad} is outside -1, for none, to 2.$'):
+            labelling.true_labels(labels, 3, 0)
+
+
 def test_labels_of_places_are_uniform_and_independent():
     first = np.arange(40_000)
     draw = lambda places, number=10, seed=3: labelling.uniform_labels(

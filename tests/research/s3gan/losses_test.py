@@ -132,5 +132,41 @@ def test_rotations_hold_what_they_say():
         np.testing.assert_array_equal(image, np.rot90(upright, quarter))
 
 
+@pytest.mark.parametrize('number, share, expected', [
+    (16, 1 / 16, [0]), (16, 1 / 8, [0, 8]), (10, 0.3, [0, 4, 7]), (4, 1.0, [0, 1, 2, 3]),
+    (12, 5 / 12, [0, 3, 5, 8, 10])])
+def test_which_images_are_rotated_does_not_depend_on_the_number_of_replicas(
+        number, share, expected):
+    for replicas in (count for count in (1, 2, 4) if number % count == 0):
+        chosen = rotations.chosen(number, share, replicas)
+        size = number // replicas
+        found = [index + replica * size for replica in range(replicas)
+                 for index, counted in zip(chosen.indices[replica], chosen.counted[replica])
+                 if counted]
+        assert found == expected
+        # No replica rotates more images than it must.
+        assert chosen.indices.shape == (replicas, max(
+            sum(index // size == replica for index in expected) for replica in range(replicas)))
+        for replica in range(replicas):
+            np.testing.assert_array_equal(
+                chosen.of(tf.range(size), replica), chosen.indices[replica])
+
+
+@pytest.mark.parametrize('number, share, images', [(16, 0.3, '4.8'), (8, 1 / 16, '0.5')])
+def test_a_share_that_is_no_whole_number_of_images_is_refused(number, share, images):
+    with pytest.raises(ValueError) as error:
+        rotations.chosen(number, share, 2)
+    assert str(error.value) == (
+        f'S3GAN.rotated_share = {share:g} of the {number} images of an update is {images} images; '
+        'it must be a whole number of at least 1.')
+
+
+def test_rows_that_do_not_count():
+    logits = tf.constant([[0.0, 0, 0, 0], [5, 0, 0, 0], [0, math.log(3), 0, 0]])
+    assert losses.rotation(
+        logits, tf.constant([2, 2, 1]), tf.constant([1.0, 0, 1])).numpy() == pytest.approx(
+            (math.log(4) + math.log(2)) / 2)
+
+
 if __name__ == '__main__':
     sys.exit(pytest.main([__file__, *sys.argv[1:]]))

@@ -192,9 +192,10 @@ def discriminator_products(config: Config, fused: bool = False) -> Products:
         if number < len(config.discriminator):
             size //= 2
             second = _resampled(outputs, outputs, size, fused)[0]
-            shortcut = _resampled(inputs, outputs, size, fused)[1]
         else:
-            second, shortcut = 9 * outputs ** 2 * size ** 2, 0
+            second = 9 * outputs ** 2 * size ** 2
+        # Where the number of channels changes, which that of the last block never does.
+        shortcut = _resampled(inputs, outputs, size, fused)[1] if inputs != outputs else 0
         total += Products(first + second + shortcut, first + shortcut if number == 1 else 0)
         if number == config.attention[1]:
             total += _attention(outputs, size)

@@ -57,7 +57,9 @@ def training(config: s3gan.Config, fused: bool = True) -> model_lib.S3GAN:
     model = model_lib.S3GAN(
         generator=functools.partial(generator.Generator, **common),
         discriminator=functools.partial(discriminator.Discriminator, **common),
-        discriminator_steps=2, rotation_losses=True)
+        discriminator_steps=2, rotation_losses=True,
+        # Every 16th image, one at least.
+        rotated_share=math.ceil(config.batch / s3gan.ROTATION_STRIDE) / config.batch)
     model.average_weights(AVERAGE_DECAY)
     return model
 

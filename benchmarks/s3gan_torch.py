@@ -169,7 +169,10 @@ class GeneratorBlock(nn.Module):
 
 
 class DiscriminatorBlock(nn.Module):
-    """Table 8 as Table 10 lists it: halves height and width, or the last, without shortcut."""
+    """Table 8 as Table 10 lists it: halves height and width, or the last, which does not.
+
+    The shortcut is there where the number of channels changes.
+    """
 
     def __init__(self, inputs: int, outputs: int, down: bool, kind: str):
         super().__init__()
@@ -178,16 +181,18 @@ class DiscriminatorBlock(nn.Module):
         second = conv(outputs, outputs, 3, kind)
         if down:
             self.down_conv2 = second
-            self.down_conv_shortcut = conv(inputs, outputs, 1, kind)
         else:
             self.same_conv2 = second
+        self.shortcut = inputs != outputs
+        if self.shortcut:
+            self.down_conv_shortcut = conv(inputs, outputs, 1, kind)
 
     def forward(self, x):
         y = functional.relu(self.same_conv1(functional.relu(x)))
         if not self.down:
             return self.same_conv2(y)
-        return functional.avg_pool2d(self.down_conv2(y), 2) + functional.avg_pool2d(
-            self.down_conv_shortcut(x), 2)
+        y = functional.avg_pool2d(self.down_conv2(y), 2)
+        return y + functional.avg_pool2d(self.down_conv_shortcut(x), 2) if self.shortcut else y
 
 
 class NonLocalBlock(nn.Module):

@@ -22,6 +22,8 @@ class FeatureStatistics:
           ValueError: if they are of another size than those before, or not finite.
         """
         features = np.asarray(features, np.float64)
+        if not len(features):
+            return
         if not np.isfinite(features).all():
             raise ValueError('features hold NaN or infinite values.')
         if self._shift is None:
@@ -39,7 +41,13 @@ class FeatureStatistics:
 
     @property
     def mean(self) -> np.ndarray:
-        """float64 [size]."""
+        """float64 [size].
+
+        Raises:
+          ValueError: if there are no features.
+        """
+        if not self.count:
+            raise ValueError('0 features have no mean.')
         return self._shift + self._sum / self.count
 
     @property
@@ -74,7 +82,8 @@ def frechet_distance(mean_1: np.ndarray, covariance_1: np.ndarray, mean_2: np.nd
     root = (vectors * _roots(values)) @ vectors.T
     product = _roots(np.linalg.eigvalsh(root @ covariance_2 @ root))
     trace = np.trace(covariance_1) + np.trace(covariance_2) - 2 * product.sum()
-    return float(np.sum((mean_1 - mean_2) ** 2) + trace)
+    # A distance, whatever the rounding.
+    return max(0.0, float(np.sum((mean_1 - mean_2) ** 2) + trace))
 
 
 def _roots(eigenvalues: np.ndarray) -> np.ndarray:

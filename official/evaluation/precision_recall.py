@@ -36,6 +36,8 @@ class Manifold:
       features: [n, size].
       k: neighbours.
 
+    A point counts as inside within the rounding of the distances, relative to the squared norms.
+
     Raises:
       ValueError: if there are no more than `k` features.
     """
@@ -48,8 +50,10 @@ class Manifold:
         # Of a point of the set itself the nearest is that point.
         distances, _ = neighbors.NearestNeighbors(
             n_neighbors=k + 1, algorithm='brute').fit(self._features).kneighbors(self._features)
-        # A point on the border counts as inside, whatever the rounding.
-        self._limits = distances[:, -1] ** 2 * (1 + 1e-9) + 1e-12
+        self._limits = distances[:, -1] ** 2
+        # A point on the border counts as inside: a squared distance, |a|^2 - 2 ab + |b|^2, is off
+        # by up to so much of |a|^2 + |b|^2.
+        self._slack = 4 * (self._features.shape[1] + 10) * np.finfo(np.float64).eps
 
     def share_inside(self, points: np.ndarray) -> float:
         """The share of points, [m, size], that lie in one of the balls."""
@@ -58,7 +62,7 @@ class Manifold:
             block = np.asarray(points[start:start + _BLOCK], np.float64)
             squares = block @ self._features.T
             squares *= -2
-            squares += np.square(block).sum(1)[:, np.newaxis]
-            squares += self._squares
+            squares += np.square(block).sum(1)[:, np.newaxis] * (1 - self._slack)
+            squares += self._squares * (1 - self._slack)
             inside += int(np.any(squares <= self._limits, axis=1).sum())
         return inside / len(points)

@@ -18,7 +18,8 @@ import tensorflow as tf
 
 from official.modeling import random
 
-_EPSILON = 1e-12
+# What is shorter counts as 0: the squares of its numbers leave float32.
+_SHORTEST = 1e-18
 NEAREST, ZEROS = 'nearest', 'zeros'
 # Pixels of an image, at the lower resolution, from which on 4 x 4 weights are made. A pixel saves
 # 20 multiplications a weight, and to make the weights moves some 60 numbers, which a CPU does in
@@ -32,6 +33,10 @@ def largest_singular_value(kernel: tf.Tensor, u: tf.Tensor) -> tuple[tf.Tensor, 
 
     The gradient passes through W, not through u and v (Eq. 12).
 
+    - A vector is divided by its length, however short. The authors' epsilon of 1e-12 under the root
+      leaves one shorter than 1e-6 as it is, and sigma of a small kernel far too small.
+    - Of a kernel of zeros sigma is 0, and u stays as it is.
+
     Args:
       kernel: W, float32 [..., outputs], all axes but the last being the inputs.
       u: float32 [1, outputs], of length 1.
@@ -40,11 +45,17 @@ def largest_singular_value(kernel: tf.Tensor, u: tf.Tensor) -> tuple[tf.Tensor, 
       sigma, float32 scalar, and the next u, of length 1 and without gradient.
     """
     matrix = tf.reshape(kernel, [-1, kernel.shape[-1]])
-    v = tf.nn.l2_normalize(
-        tf.matmul(u, tf.stop_gradient(matrix), transpose_b=True), epsilon=_EPSILON)
-    product = tf.matmul(tf.stop_gradient(v), matrix)
-    u = tf.nn.l2_normalize(tf.stop_gradient(product), epsilon=_EPSILON)
+    u = tf.stop_gradient(u)
+    v = tf.matmul(u, tf.stop_gradient(matrix), transpose_b=True)
+    product = tf.matmul(_unit(v, tf.zeros_like(v)), matrix)
+    u = _unit(tf.stop_gradient(product), u)
     return tf.reduce_sum(product * u), u
+
+
+def _unit(x: tf.Tensor, otherwise: tf.Tensor) -> tf.Tensor:
+    """A vector, [1, n], divided by its length; `otherwise` if it is 0."""
+    length = tf.norm(x)
+    return tf.where(length > _SHORTEST, x / tf.maximum(length, _SHORTEST), otherwise)
 
 
 class _SpectralLayer(tf.keras.layers.Layer):
@@ -89,7 +100,8 @@ class _SpectralLayer(tf.keras.layers.Layer):
         sigma, u = largest_singular_value(kernel, self.u)
         if training:
             self.u.assign(u)
-        return kernel, sigma
+        # A kernel of zeros is not normalized: it stays 0, and its gradient is that of a kernel.
+        return kernel, tf.where(sigma > _SHORTEST, sigma, 1.0)
 
     def add_bias(self, x: tf.Tensor) -> tf.Tensor:
         return x if self.bias is None else tf.nn.bias_add(x, tf.cast(self.bias, x.dtype))

@@ -19,7 +19,9 @@ class GanData:
     The method is in `labelling`:
 
     - BIGGAN: `labelling.true_labels`;
-    - SINGLE LABEL: `labelling.single_label`; RANDOM LABEL: `labelling.random_labels`;
+    - SINGLE LABEL: `labelling.single_label`;
+    - RANDOM LABEL: `labelling.random_labels`, a new label each time an image is read, as in the
+      authors' code;
     - BIGGAN-k%: `labelling.partial_labels` with drop_unlabelled = True;
     - S2GAN-CO, S3GAN-CO: `labelling.partial_labels`;
     - CLUSTERING, S2GAN, S3GAN: `label_file.inferred_labels`.
@@ -90,10 +92,15 @@ class GanData:
         total = self.batch_size * self.discriminator_steps
         positions = pipeline.batch_positions(total, start_step, input_context)
         numbers = pipeline.shuffled_indices(positions, len(self.labelling.indices), self.seed)
-        labels = pipeline.on_host(self.labelling.labels)
         images = self.source.images(tf.data.Dataset.zip((positions, numbers)), 'train',
                                     self.labelling.indices, self.seed)
-        batches = images.map(lambda image, number: (image, tf.gather(labels, number)))
+        if self.labelling.drawn_anew:
+            batches = tf.data.Dataset.zip((images, positions)).map(
+                lambda image, places: (image[0], labelling_lib.uniform_labels(
+                    places, self.num_labels, self.seed)))
+        else:
+            labels = pipeline.on_host(self.labelling.labels)
+            batches = images.map(lambda image, number: (image, tf.gather(labels, number)))
         # Said, since several workers keep static shapes only of a dataset they know to be endless.
         endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
         return pipeline.finish(batches.apply(endless), one_thread=self.source.in_memory)

@@ -12,9 +12,6 @@ from research.s3gan import layers
 _WIDTHS = {32: (2, 2, 2, 2), 64: (2, 4, 8, 16, 16), 128: (1, 2, 4, 8, 16, 16),
            256: (1, 2, 4, 8, 8, 16, 16)}
 _ATTENTION = {32: None, 64: None, 128: 1, 256: 2}
-# Blocks that halve without a shortcut: the published number of parameters at 256 pixels leaves no
-# room for that of the block from 8 ch to 8 ch.
-_WITHOUT_SHORTCUT = {256: (5,)}
 NUM_ROTATIONS = 4
 
 
@@ -26,8 +23,9 @@ class Discriminator(tf.keras.Model):
 
     - Heads for rotations (Sec. 3.3) and for labels (Sec. 3.2) are linear and spectrally
       normalized as all other layers; the paper does not list their tensors.
-    - At 256 pixels, of which the paper has no table, the block from 8 ch to 8 ch has no shortcut:
-      so the published number of parameters, 98 635 298. At 32 and 64 pixels see `Generator`.
+    - A block has a shortcut where the number of channels changes (`DiscriminatorBlock`): at 32
+      pixels only the first. The paper has no table of 256 pixels; the rule gives the number of
+      parameters that the authors' code states, 98 635 298. At 32 and 64 pixels see `Generator`.
 
     Args:
       image_size: height and width of an image: 32, 64, 128 or 256.
@@ -79,9 +77,8 @@ class Discriminator(tf.keras.Model):
             self.blocks = [
                 layers.DiscriminatorBlock(
                     channels if not block else widths[block - 1], widths[block], keys[block],
-                    down=block < blocks - 1,
-                    shortcut=block + 1 not in _WITHOUT_SHORTCUT.get(image_size, ()), fused=fused,
-                    normalize=spectral_norm, name=f'B{block + 1}')
+                    down=block < blocks - 1, fused=fused, normalize=spectral_norm,
+                    name=f'B{block + 1}')
                 for block in range(blocks)]
             self.non_local_block = layers.NonLocalBlock(
                 widths[attention_after - 1], keys[-1], spectral_norm) if attention_after else None

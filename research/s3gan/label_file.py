@@ -91,6 +91,10 @@ def inferred_labels(labels: np.ndarray, num_classes: int, seed: int, path: str,
     fit = hard.shape == labels.shape and np.all((0 <= hard) & (hard < number))
     if not fit or (soft and probabilities.shape != (len(labels), number)):
         raise ValueError(f'{path} is damaged: its labels are not {len(labels)} of {number}.')
+    if soft and not (np.isfinite(probabilities).all() and (probabilities >= 0).all()
+                     and np.allclose(probabilities.sum(1), 1, atol=1e-3)):
+        raise ValueError(f'{path} is damaged: some of its probabilities are negative or not finite, '
+                         'or do not sum to 1.')
     return labelling.Labelling(np.arange(len(hard)), probabilities if soft else hard, number)
 
 

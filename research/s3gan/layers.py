@@ -92,22 +92,21 @@ class DiscriminatorBlock(tf.keras.layers.Layer):
     """A residual block that halves height and width, or the last, which does not (Table 8).
 
     - No batch norm: Table 8 has it, Table 10, which lists every tensor, does not.
-    - A block that does not halve has no shortcut of any kind ("we simply drop the shortcut layer").
+    - A block has a shortcut where the number of channels changes, and no identity elsewhere, as in
+      the authors' code. The paper states it of the last block: "we simply drop the shortcut layer".
 
     Args:
       inputs: channels that come in.
       outputs: channels that go out.
       key: of the initial weights.
-      down: whether it halves.
-      shortcut: whether it has a shortcut, if it halves.
+      down: True for a block that halves.
       fused: see `SpectralConv2D`.
       normalize: spectral normalization.
       name: name of the block.
     """
 
     def __init__(self, inputs: int, outputs: int, key: tf.Tensor, down: bool = True,
-                 shortcut: bool = True, fused: bool = True, normalize: bool = True,
-                 name: str = 'block'):
+                 fused: bool = True, normalize: bool = True, name: str = 'block'):
         super().__init__(name=name, dtype='float32', autocast=False)
         keys = [random.fold_in(key, number) for number in range(3)]
         scale = 'down' if down else 'same'
@@ -118,8 +117,8 @@ class DiscriminatorBlock(tf.keras.layers.Layer):
             self.conv2 = spectral.SpectralConv2D(
                 outputs, outputs, keys[1], name=f'{scale}_conv2', **second)
             self.shortcut = spectral.SpectralConv2D(
-                inputs, outputs, keys[2], kernel_size=1, name='down_conv_shortcut', **second
-            ) if down and shortcut else None
+                inputs, outputs, keys[2], kernel_size=1, name=f'{scale}_conv_shortcut', **second
+            ) if inputs != outputs else None
         self.built = True
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:

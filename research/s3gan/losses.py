@@ -31,7 +31,8 @@ def hinge_generator(fake: tf.Tensor) -> tf.Tensor:
     return -_mean(fake)
 
 
-def rotation(logits: tf.Tensor, rotations: tf.Tensor) -> tf.Tensor:
+def rotation(logits: tf.Tensor, rotations: tf.Tensor,
+             counted: tf.Tensor | float = 1.0) -> tf.Tensor:
     """Eq. (1): -1/|R| sum_r E[log p(c_R(F(x^r)) = r)], with every rotation equally often.
 
     Times beta it is Eq. (4), of rotated real images, and times alpha Eq. (5), of rotated generated
@@ -42,8 +43,11 @@ def rotation(logits: tf.Tensor, rotations: tf.Tensor) -> tf.Tensor:
     Args:
       logits: c_R of the representations, float32 [n, 4].
       rotations: int [n], quarter turns.
+      counted: 1.0 for rows that count, 0.0 for others, float32 [n]; by default all count.
     """
-    return cross_entropy(logits, rotations)
+    return mean_where(
+        tf.broadcast_to(counted, rotations.shape),
+        tf.nn.sparse_softmax_cross_entropy_with_logits(rotations, logits))
 
 
 def semi_supervised(rotation_logits: tf.Tensor, rotations: tf.Tensor, label_logits: tf.Tensor,
@@ -62,25 +66,32 @@ def semi_supervised(rotation_logits: tf.Tensor, rotations: tf.Tensor, label_logi
 
 def co_training_discriminator(
         real: tf.Tensor, fake: tf.Tensor, label_logits: tf.Tensor, labels: tf.Tensor,
-        lambda_: float) -> tf.Tensor:
+        lambda_: float, separate_means: bool = False) -> tf.Tensor:
     """Eq. (3): L_D of S2GAN-CO.
 
-    The first and the third term are means over the labelled and over the unlabelled images of the
-    batch, so that together real images weigh twice what generated ones do, as printed. A batch
-    without images of either kind has no such term.
+    - Its first and third term, the hinge of labelled and of unlabelled real images, are one mean
+      over all real images, as in the authors' code. Every image, real or generated, weighs the
+      same. As printed (`separate_means`) they are two means: with 10 % of the labels a labelled
+      image weighs nine times an unlabelled one, and real images twice what generated ones do.
+    - A batch without labelled images has no cross-entropy; of separate means, a batch without
+      images of one kind has no such term.
 
     Args:
       real: D(x, y), float32 [n], y being the label or, where there is none, what c_CT predicts.
       fake: D of generated images, float32 [m].
       label_logits: c_CT of the representations of the real images, float32 [n, classes].
       labels: int [n], -1 for none.
-      lambda_: weight of the cross-entropy.
+      lambda_: Weight of the cross-entropy.
+      separate_means: Labelled and unlabelled images as two means, as printed.
     """
     labelled = tf.cast(labels >= 0, tf.float32)
     hinge = tf.nn.relu(1.0 - real)
     entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.maximum(labels, 0), label_logits)
-    return (_mean_where(labelled, hinge) + lambda_ * _mean_where(labelled, entropy)
-            + _mean_where(1.0 - labelled, hinge) + _mean(tf.nn.relu(1.0 + fake)))
+    if separate_means:
+        of_real = mean_where(labelled, hinge) + mean_where(1.0 - labelled, hinge)
+    else:
+        of_real = _mean(hinge)
+    return of_real + lambda_ * mean_where(labelled, entropy) + _mean(tf.nn.relu(1.0 + fake))
 
 
 def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
@@ -92,7 +103,7 @@ def _mean(values: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(values)
 
 
-def _mean_where(chosen: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+def mean_where(chosen: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     """The mean of the chosen values of the global batch, 0 if there are none.
 
     The replicas' numbers of chosen values differ; each divides by their mean number, and the mean
@@ -105,4 +116,4 @@ def _mean_where(chosen: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
 def labelled_error_percent(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """Share of the labelled images whose highest logit is another label's, 0 if there are none."""
     wrong = tf.cast(tf.argmax(logits, 1, labels.dtype) != labels, tf.float32)
-    return 100 * _mean_where(tf.cast(labels >= 0, tf.float32), wrong)
+    return 100 * mean_where(tf.cast(labels >= 0, tf.float32), wrong)

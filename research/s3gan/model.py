@@ -38,8 +38,8 @@ class S3GAN(core_model.Model):
 
     - An image that is rotated is rotated all four ways, so that Eqs. (4) and (5) are means over the
       rotations of the same images. The default share, 1/16, is that of Chen et al. 2019b, 16 images
-      in 64 being four images four ways. The upright one counts in the GAN loss, too; the others do
-      not.
+      in 64 being four images four ways. They lie at equal distances in the global batch. The
+      upright one counts in the GAN loss, too; the others do not.
     - One power iteration of a player's spectral norms is made with each of its updates, and only
       then; the same holds of the generator's moving statistics.
 
@@ -54,8 +54,11 @@ class S3GAN(core_model.Model):
       rotation_losses: whether there are the self-supervision losses (4) and (5).
       alpha: weight of Eq. (5), the generator's.
       beta: weight of Eq. (4), the discriminator's.
-      rotated_share: share of the images that are rotated, 1 divided by a whole number.
+      rotated_share: Share of the images of an update that are rotated, all replicas' together: a
+        whole number of images.
       label_loss: lambda of Eq. (3); None: no co-training.
+      separate_means: Eq. (3) as printed, with labelled and unlabelled real images as two means;
+        by default one mean over all real images, as in the authors' code.
       noise_shards: see `official.core.model.Model`.
       name: name of the model.
 
@@ -74,6 +77,7 @@ class S3GAN(core_model.Model):
             beta: float = 0.5,
             rotated_share: float = 1 / 16,
             label_loss: float | None = None,
+            separate_means: bool = False,
             noise_shards: int | None = None,
             name: str | None = None):
         super().__init__(seed=seed, noise_shards=noise_shards, name=name)
@@ -94,8 +98,9 @@ class S3GAN(core_model.Model):
         self.discriminator_steps = discriminator_steps
         self.rotation_losses = rotation_losses
         self.alpha, self.beta = alpha, beta
-        self.rotation_stride = round(1 / rotated_share)
+        self.rotated_share = rotated_share
         self.label_loss = label_loss
+        self.separate_means = separate_means
         self.discriminator_optimizer = None
         self.label_prior = self.add_weight(
             'label_prior', (self.generator.num_classes,), trainable=False,
@@ -181,6 +186,8 @@ class S3GAN(core_model.Model):
         if self.label_loss is None and (data.labelling.labels < 0).any():
             raise ValueError('The data have images without a label, which only co-training '
                              '(S3GAN.label_loss) can use.')
+        if self.rotation_losses:
+            rotations.chosen(data.batch_size, self.rotated_share)  # Raises what it would later.
         self.set_label_prior(data.label_prior())
 
     def sample(self, positions: tf.Tensor, calibrating: bool = False
@@ -285,6 +292,8 @@ class S3GAN(core_model.Model):
         if images.shape[0] % self.discriminator_steps:
             raise ValueError(f'A batch of {images.shape[0]} images cannot be divided among '
                              f'S3GAN.discriminator_steps = {self.discriminator_steps} updates.')
+        if self.rotation_losses:
+            self._chosen(images.shape[0] // self.discriminator_steps)
         if len(labels.shape) == 2 and labels.shape[1] != net.num_classes:
             raise ValueError(f'labels of {labels.shape[1]} probabilities; the networks have '
                              f'num_classes = {net.num_classes}.')
@@ -311,7 +320,7 @@ class S3GAN(core_model.Model):
           y: labels of `fake`, int [n].
         """
         net, number = self.discriminator, real.shape[0]
-        turned = self._turned(real) if self.rotation_losses else real[:0]
+        turned = self._turned(real)
         features = net.features(tf.concat([real, fake, turned], 0), training=True)
         of_real, of_fake, of_turned = tf.split(features, [number, number, turned.shape[0]])
         logs = {}
@@ -327,7 +336,8 @@ class S3GAN(core_model.Model):
             loss = losses.hinge_discriminator(of_real_logits, of_fake_logits)
         else:
             loss = losses.co_training_discriminator(
-                of_real_logits, of_fake_logits, label_logits, labels, self.label_loss)
+                of_real_logits, of_fake_logits, label_logits, labels, self.label_loss,
+                self.separate_means)
             logs['label_error_percent'] = losses.labelled_error_percent(label_logits, labels)
         if self.rotation_losses:
             rotation_loss, error = self._rotation_loss(of_real, of_turned, training=True)
@@ -353,7 +363,7 @@ class S3GAN(core_model.Model):
           y: its labels, int [n].
         """
         net, number = self.discriminator, fake.shape[0]
-        turned = self._turned(fake) if self.rotation_losses else fake[:0]
+        turned = self._turned(fake)
         features = net.features(tf.concat([fake, turned], 0))
         loss, logs = losses.hinge_generator(net.logits(features[:number], y)), {}
         if self.rotation_losses:
@@ -362,16 +372,30 @@ class S3GAN(core_model.Model):
             logs['fake_rotation_error_percent'] = error
         return loss, logs
 
+    def _chosen(self, number):
+        """Images that are rotated, and the number of this replica."""
+        context = tf.distribute.get_replica_context()
+        replicas = context.num_replicas_in_sync
+        return (rotations.chosen(number * replicas, self.rotated_share, replicas),
+                context.replica_id_in_sync_group)
+
     def _turned(self, images):
-        return rotations.turned(images[::self.rotation_stride])
+        if not self.rotation_losses:
+            return images[:0]
+        chosen, replica = self._chosen(images.shape[0])
+        return rotations.turned(chosen.of(images, replica))
 
     def _rotation_loss(self, upright, turned, training=False):
         """Eq. (1) of some images' features upright and turned, and the share of errors."""
-        upright = upright[::self.rotation_stride]
-        logits = self.discriminator.rotation(tf.concat([upright, turned], 0), training=training)
-        quarters = rotations.quarters(upright.shape[0])
-        wrong = tf.argmax(logits, 1, tf.int32) != quarters
-        return losses.rotation(logits, quarters), 100 * tf.reduce_mean(tf.cast(wrong, tf.float32))
+        chosen, replica = self._chosen(upright.shape[0])
+        logits = self.discriminator.rotation(
+            tf.concat([chosen.of(upright, replica), turned], 0), training=training)
+        counted = tf.tile(
+            tf.gather(tf.constant(chosen.counted), replica), [rotations.NUM_ROTATIONS])
+        quarters = rotations.quarters(chosen.indices.shape[1])
+        wrong = tf.cast(tf.argmax(logits, 1, tf.int32) != quarters, tf.float32)
+        return (losses.rotation(logits, quarters, counted),
+                100 * losses.mean_where(counted, wrong))
 
     @tf.__internal__.tracking.no_automatic_dependency_tracking
     def _create_metrics(self, names):

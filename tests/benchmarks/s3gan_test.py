@@ -24,7 +24,7 @@ from benchmarks import s3gan_tensorflow
 from official.modeling import optimizers
 
 SCRIPT = pathlib.Path(s3gan.__file__).parent / 's3gan_torch.py'
-SMALL = s3gan.CONFIGS['small']._replace(batch=17)  # Two images are rotated.
+SMALL = s3gan.CONFIGS['small']._replace(batch=32)  # Two images are rotated.
 LARGE = s3gan.CONFIGS['full']._replace(ch=8, classes=10)
 
 

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from official.data import labelling
 
@@ -76,6 +77,7 @@ def test_true_and_single_labels():
 def test_random_labels_are_uniform_and_say_nothing_of_the_class():
     labels = np.repeat(np.arange(10), 1000)
     drawn = labelling.random_labels(labels, 10, 3)
+    assert drawn.drawn_anew and not labelling.true_labels(labels, 10, 3).drawn_anew
     assert drawn.num_labels == 10 and drawn.labels.dtype == np.int32
     table = np.zeros([10, 10])
     np.add.at(table, (labels, drawn.labels), 1)
@@ -88,6 +90,29 @@ def test_random_labels_are_uniform_and_say_nothing_of_the_class():
     assert few.num_labels == 4 and set(few.labels) == {0, 1, 2, 3}
     with pytest.raises(ValueError, match='random_labels.num_labels = 0'):
         labelling.random_labels(labels, 10, 3, num_labels=0)
+
+
+def test_labels_that_there_are_not_are_refused():
+    for labels, bad in (np.arange(1, 4), 3), (np.array([0, -2]), -2):
+        with pytest.raises(ValueError, match=f'^label {bad} is outside -1, for none, to 2.$'):
+            labelling.true_labels(labels, 3, 0)
+
+
+def test_labels_of_places_are_uniform_and_independent():
+    first = np.arange(40_000)
+    draw = lambda places, number=10, seed=3: labelling.uniform_labels(
+        tf.constant(places, tf.int64), number, seed).numpy()
+    drawn = draw(first)
+    assert drawn.dtype == np.int32 and drawn.min() == 0 and drawn.max() == 9
+    # Pairs of neighbours, of places a power of two apart, of another seed, of another range.
+    for other in (draw(first + 1), draw(first + 2 ** 12), draw(first + 2 ** 40),
+                  draw(first, seed=4), draw(first, seed=2 ** 32 - 1)):
+        table = np.zeros([10, 10])
+        np.add.at(table, (drawn, other), 1)
+        chi_square = ((table - 400) ** 2 / 400).sum()
+        assert 50 < chi_square < 155  # 99 degrees of freedom: 0.0003 % to 99.97 %.
+    assert draw(first, 1).tolist() == [0] * 40_000
+    np.testing.assert_array_equal(draw(first[7:9]), drawn[7:9])
 
 
 def test_random_labels_are_not_drawn_like_the_labelled_images():

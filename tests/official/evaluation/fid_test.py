@@ -71,6 +71,31 @@ def test_samples_of_known_gaussians():
     assert fid.fid(real, fake) == pytest.approx(5, abs=0.25)
 
 
+def test_no_distance_is_negative():
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        features = 100 * rng.normal(size=(50, 20))
+        statistics = _statistics(features, [50])
+        # A permutation has the same statistics but for rounding.
+        shuffled = _statistics(rng.permutation(features), [50])
+        for other in statistics, shuffled:
+            assert 0 <= fid.fid(statistics, other) < 1e-6
+
+
+def test_batches_without_features():
+    statistics = fid.FeatureStatistics()
+    for read in (lambda: statistics.mean, lambda: fid.fid(statistics, statistics)):
+        with pytest.raises(ValueError, match='^0 features have no mean.$'):
+            read()
+    with pytest.raises(ValueError, match='^0 features have no covariance.$'):
+        statistics.covariance  # pylint: disable=pointless-statement
+    features = np.random.default_rng(0).normal(size=(7, 3))
+    for part in features[:0], features[:4], features[:0], features[4:]:
+        statistics.add(part)
+    np.testing.assert_allclose(statistics.mean, features.mean(0))
+    np.testing.assert_allclose(statistics.covariance, np.cov(features, rowvar=False))
+
+
 def test_bad_features():
     statistics = _statistics(np.zeros((1, 3)), [1])
     with pytest.raises(ValueError, match='1 features have no covariance'):

@@ -40,6 +40,17 @@ def test_sets_apart_and_sets_alike():
     assert precision_recall.precision_recall(points, points) == (1, 1)
 
 
+@pytest.mark.parametrize('scale', [1e-6, 10, 1e6])
+def test_a_set_of_repeated_features_is_inside_itself(scale):
+    """Each of 40 images five times: the radius is 0, and the distances are so but for rounding."""
+    rng = np.random.default_rng(0)
+    features = np.repeat(scale * rng.normal(size=(40, 2048)), 5, 0).astype(np.float32)
+    assert precision_recall.precision_recall(features, features) == (1, 1)
+    # The tolerance is no more than rounding: what is a millionth of a length away is outside.
+    other = features * (1 + 1e-5)
+    assert precision_recall.precision_recall(features, other) == (0, 0)
+
+
 def test_too_few():
     with pytest.raises(ValueError, match='3 features have no 3-th nearest neighbour'):
         precision_recall.precision_recall(np.zeros((3, 2)), np.zeros((5, 2)))

@@ -65,6 +65,36 @@ def test_the_gradient_is_equation_12_of_the_paper():
         tape.gradient(loss, layer.kernel), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize('scale', [1e-15, 1e-12, 1e-6, 1.0, 1e6])
+def test_kernels_of_any_size_are_normalized(scale):
+    layer = spectral.SpectralDense(5, 3, KEY)
+    kernel = np.random.default_rng(0).normal(size=(5, 3))
+    layer.kernel.assign(scale * kernel)
+    for _ in range(100):
+        normalized = layer.weights_of_step(True)
+    np.testing.assert_allclose(normalized, kernel / _sigma(kernel), rtol=1e-4)
+
+
+@pytest.mark.parametrize('layer', [
+    spectral.SpectralDense(5, 3, KEY), spectral.SpectralConv2D(5, 3, KEY, up=True),
+    spectral.SpectralConv2D(5, 3, KEY, down=True)])
+def test_a_kernel_of_zeros_may_leave_zero(layer):
+    """Neither NaN nor stuck: the gradient is that of a kernel that is not normalized."""
+    rng = np.random.default_rng(0)
+    shape = (2, 5) if layer.kernel.shape.rank == 2 else (2, 16, 16, 5)
+    x = tf.constant(rng.normal(size=shape), tf.float32)
+    kernel, u = layer.kernel.numpy(), layer.u.numpy()
+    layer.kernel.assign(np.zeros(kernel.shape))
+    with tf.GradientTape() as tape:
+        y = layer(x, training=True)
+    gradient = tape.gradient(y, layer.kernel).numpy()
+    assert not np.any(y) and np.isfinite(gradient).all() and np.abs(gradient).max() > 0.01
+    assert np.abs(gradient).max() < 1e4
+    np.testing.assert_array_equal(layer.u, u)
+    layer.kernel.assign(kernel)
+    assert np.any(layer(x, training=True))
+
+
 def test_only_training_moves_u():
     layer = spectral.SpectralDense(5, 3, KEY)
     layer.kernel.assign(np.random.default_rng(0).normal(size=(5, 3)))

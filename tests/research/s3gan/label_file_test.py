@@ -143,6 +143,10 @@ def npy(path):
     lambda path: repack(path, hard=np.array([0, 1, 2, -1, 0, 0], np.int32)),
     lambda path: repack(path, probabilities=SOFT[:, :2]),
     lambda path: repack(path, probabilities=SOFT[:5]),
+    lambda path: repack(path, probabilities=np.where(SOFT == 1, np.nan, SOFT)),
+    lambda path: repack(path, probabilities=np.where(SOFT == 1, np.inf, SOFT)),
+    lambda path: repack(path, probabilities=SOFT + np.array([[-.2, .1, .1]], np.float32)),
+    lambda path: repack(path, probabilities=SOFT * np.float32(.9)),
     lambda path: repack(path, hard=np.array([None] * 6, object)),
 ])
 def test_damaged_files(tmp_path, damage):

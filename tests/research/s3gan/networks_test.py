@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from official.modeling import random
+from official.modeling import spectral
 from research import s3gan
 from research.s3gan import layers
 from tests.research.s3gan import tables
@@ -16,7 +17,17 @@ KEY = np.array([[3, 0]], np.int32)
 
 @pytest.fixture(scope='module', name='paper')
 def fixture_paper():
-    return s3gan.Generator(), s3gan.Discriminator()
+    """The networks without arguments, of zeros: to draw 158 million weights takes a minute."""
+    original = spectral._SpectralLayer.__init__
+
+    def of_zeros(self, shape, key, use_bias, normalize, initializer, name):
+        del initializer
+        original(self, shape, key, use_bias, normalize,
+                 lambda key, shape: np.zeros(shape, np.float32), name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spectral._SpectralLayer, '__init__', of_zeros)
+        return s3gan.Generator(), s3gan.Discriminator()
 
 
 @pytest.mark.parametrize('which, table, total', [
@@ -65,50 +76,60 @@ def test_everything_but_the_embedding_is_spectrally_normalized(paper):
         assert kernels - _spectrally_normalized(net) == others
 
 
-def _parameters_of_256(ch=96, classes=1000):
-    """Sizes by the tables' pattern, for the widths of 256 pixels: generator, discriminator."""
+# Widths of the authors' code, in units of ch; widths of the non-local blocks; which blocks of the
+# discriminator have a shortcut, counted from 1.
+WIDTHS = {
+    32: ((4, 4, 4, 4), (2, 2, 2, 2), None, (1,)),
+    64: ((16, 16, 8, 4, 2), (2, 4, 8, 16, 16), None, (1, 2, 3, 4)),
+    128: ((16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), (2, 1), (1, 2, 3, 4, 5)),
+    256: ((16, 16, 8, 8, 4, 2, 1), (1, 2, 4, 8, 8, 16, 16), (2, 2), (1, 2, 3, 4, 6))}
+
+
+def _parameters(size, ch, classes, channels):
+    """Numbers of trainable parameters by the pattern of Tables 10 and 11."""
+    widths, seen, attention, shortcuts = WIDTHS[size]
     conv = lambda size, i, o: size * size * i * o + o
-    widths = [16, 16, 8, 8, 4, 2, 1]
-    condition = 20 + 128
-    generator = classes * 128 + 20 * 16 * 16 * ch + 16 * 16 * ch
+    non_local = lambda c: 2 * c * c // 8 + 2 * c * c // 2 + 1
+    first = 16 * widths[0] * ch
+    generator = classes * 128 + 20 * first + first
     for i, o in zip(widths, widths[1:]):
         i, o = i * ch, o * ch
-        generator += 2 * condition * (i + o) + conv(3, i, o) + conv(3, o, o) + conv(1, i, o)
-    attention = lambda c: 2 * c * c // 8 + 2 * c * c // 2 + 1
-    generator += attention(2 * ch) + 2 * ch + conv(3, ch, 3)
-    inputs, discriminator = 3, attention(2 * ch)
-    for number, width in enumerate([1, 2, 4, 8, 8, 16, 16]):
+        generator += 2 * (20 + 128) * (i + o) + conv(3, i, o) + conv(3, o, o) + conv(1, i, o)
+    generator += 2 * widths[-1] * ch + conv(3, widths[-1] * ch, channels)
+    inputs, discriminator = channels, 0
+    for block, width in enumerate(seen, 1):
         o = width * ch
-        discriminator += conv(3, inputs, o) + conv(3, o, o) + (
-            conv(1, inputs, o) if number not in (4, 6) else 0)
+        discriminator += conv(3, inputs, o) + conv(3, o, o)
+        discriminator += conv(1, inputs, o) if block in shortcuts else 0
         inputs = o
-    return generator, discriminator + inputs + 1 + classes * inputs
+    discriminator += inputs + 1 + classes * inputs
+    if attention:
+        generator += non_local(attention[0] * ch)
+        discriminator += non_local(attention[1] * ch)
+    return generator, discriminator
 
 
-def test_the_networks_of_256_pixels_have_the_published_sizes():
-    """With two blocks of the discriminator without a shortcut: the last, and that of 8 ch to 8 ch."""
-    assert _parameters_of_256() == (82_097_604, 98_635_298)
-    generator = s3gan.Generator(256, ch=8, num_classes=10)
-    discriminator = s3gan.Discriminator(256, ch=8, num_classes=10)
-    assert generator.z_dim == 140
-    assert (generator.count_params() - _states(generator),
-            discriminator.count_params() - _states(discriminator)) == _parameters_of_256(8, 10)
+def test_the_pattern_gives_the_published_numbers():
+    """Tables 10 and 11, and what the authors' code states of 256 pixels."""
+    assert _parameters(128, 96, 1000, 3) == (70_433_988, 87_982_370)
+    assert _parameters(256, 96, 1000, 3) == (82_097_604, 98_635_298)
 
 
-def _states(net):
-    return sum(int(np.prod(v.shape)) for v in net.non_trainable_variables)
-
-
-@pytest.mark.parametrize('size, blocks', [(32, 3), (64, 4), (128, 5), (256, 6)])
-def test_all_sizes_make_images_and_judge_them(size, blocks):
+@pytest.mark.parametrize('size', WIDTHS)
+def test_all_sizes_make_images_and_judge_them(size):
     generator = s3gan.Generator(size, ch=8, num_classes=3, channels=1)
     discriminator = s3gan.Discriminator(size, ch=8, num_classes=3, channels=1)
-    assert generator.z_dim == 20 * (blocks + 1)
+    trainable = lambda net: sum(int(np.prod(v.shape)) for v in net.trainable_variables)
+    assert (trainable(generator), trainable(discriminator)) == _parameters(size, 8, 3, 1)
+    assert generator.z_dim == 20 * len(WIDTHS[size][0])
     z = tf.constant(np.random.default_rng(0).normal(size=(2, generator.z_dim)), tf.float32)
     images = generator(z, tf.constant([0, 2]), training=True).numpy()
     assert images.shape == (2, size, size, 1)
     assert images.min() >= 0 and images.max() <= 1 and images.std() > 0.01
-    assert discriminator(images, tf.constant([0, 2])).shape == (2,)
+    # Other labels and other images have other logits.
+    logits = [discriminator(images, tf.constant(y)).numpy() for y in ([0, 2], [1, 2])]
+    assert logits[0].shape == (2,) and logits[0][0] != logits[1][0]
+    assert logits[0][1] == pytest.approx(logits[1][1], rel=1e-5) and logits[0][0] != logits[0][1]
 
 
 def test_z_and_label_go_where_the_paper_sends_them():

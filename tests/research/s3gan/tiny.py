@@ -54,6 +54,8 @@ def make_evaluation(**overrides):
 def make(run_dir, strategy=None, model_overrides=None, **overrides):
     """S3GAN-CO with everything on, four steps, a checkpoint at 2.
 
+    One of the eight images of an update is rotated: of two devices only the first has one.
+
     Adam has an epsilon that is not tiny, which keeps gradients of nearly zero from being blown up.
     """
     sizes = {'image_size': 32, 'ch': 2, 'channels': 1, 'num_classes': 10}
@@ -64,7 +66,7 @@ def make(run_dir, strategy=None, model_overrides=None, **overrides):
         model=functools.partial(model.S3GAN, **{
             'generator': functools.partial(generator.Generator, **sizes),
             'discriminator': functools.partial(discriminator.Discriminator, **sizes),
-            'rotation_losses': True, 'rotated_share': 0.25, 'label_loss': 0.2,
+            'rotation_losses': True, 'rotated_share': 0.125, 'label_loss': 0.2,
             **(model_overrides or {})}),
         optimizer=lambda: adam(1e-3), discriminator_optimizer=lambda: adam(1e-3),
         data=functools.partial(data.GanData, source=SOURCE, batch_size=8, evaluation_batch=100,

@@ -52,7 +52,7 @@ def conv_pool_cnn_c() -> tuple[layers.Rung, ...]:
         layers.ConvRung(192, 3),
         layers.ConvRung(192, 1),
         layers.ConvRung(10, 1),
-        layers.MeanPoolRung(),
+        layers.MeanPoolRung(scaled=False),
     )
 
 

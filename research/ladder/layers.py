@@ -213,22 +213,33 @@ class MeanPoolRung(Rung):
 
     The decoder copies each value to all positions.
 
+    - The paper prints a mean. The authors' code multiplies it by sqrt(3 height width), "to match
+      normal conv layers", and their cost multipliers belong to it: z_hat is normalized with the
+      statistics of z_pre (Eq. 2), so a mean of small variance makes a denoising cost at this layer
+      large. At the start, lambda C_d of the Gamma model of Conv-Large is 52 with the factor and 710
+      without, where a small Gamma model stays at chance.
+    - Without a denoising cost at this layer the factor changes nothing, as batch normalization
+      takes it out again (Conv-Small, and networks without a decoder).
+
     Args:
+      scaled: whether the mean is multiplied by sqrt(3 height width).
       name: name of the layer.
     """
 
-    def __init__(self, name: str | None = None):
+    def __init__(self, scaled: bool = True, name: str | None = None):
         super().__init__(tf.identity, name)
+        self.scaled = scaled
 
     def create_mappings(self, below, key, decode):
         self.below = tuple(below)
+        self.factor = math.sqrt(3 * below[0] * below[1]) if self.scaled else 1.0
         return (below[2],)
 
     def project(self, h):
-        return tf.reduce_mean(h, [1, 2])
+        return self.factor * tf.reduce_mean(h, [1, 2])
 
     def reverse(self, z_hat):
         return tf.tile(z_hat[:, None, None, :], [1, *self.below[:2], 1])
 
     def get_config(self):
-        return {'name': self.name}
+        return {'scaled': self.scaled, 'name': self.name}

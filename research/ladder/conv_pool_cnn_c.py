@@ -150,7 +150,7 @@ class ConvPoolCNN(encoder_lib.EncoderNetwork):
     def get_config(self):
         return {
             'seed': self.seed,
-            'encoder': tuple(type(rung).from_config(rung.get_config()) for rung in self.rungs),
+            'encoder': tf.keras.saving.serialize_keras_object(list(self.rungs)),
             'input_shape': self.example_shape,
             'batch_norm': self.batch_norm,
             'top_scale': self.top_scale,

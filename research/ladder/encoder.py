@@ -98,6 +98,10 @@ class EncoderNetwork(core_model.Model):
             classification.ConfusionMatrix(self.num_classes)])
         self.built = True
 
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(**tf.keras.saving.deserialize_keras_object(config, custom_objects))
+
     # Training.
 
     def encode(self, batches: Sequence[tf.Tensor],

@@ -8,11 +8,39 @@ normalization statistics of the clean path for test time. It knows nothing of no
 from __future__ import annotations
 
 import math
-from typing import Callable
+import pydoc
+from typing import Any, Callable
 
 import tensorflow as tf
 
 from official.modeling import random
+
+
+def named(thing: Callable) -> str | Callable:
+    """Returns the full name of a function or class, which a configuration can hold as JSON.
+
+    Keras writes a function's name without its module, and a class not at all. What cannot be found
+    under its name, such as a lambda, is returned itself and left to Keras.
+    """
+    names = [f'tensorflow.{name}' for name in getattr(thing, '_tf_api_names', ())]
+    for name in [*names, f'{thing.__module__}.{thing.__qualname__}']:
+        if pydoc.locate(name) is thing:
+            return name
+    return thing
+
+
+def of_name(value: Any) -> Callable:
+    """The inverse of `named`, also of what Keras has made of a lambda.
+
+    Raises:
+      ValueError: if nothing has this name.
+    """
+    if not isinstance(value, str):
+        return tf.keras.saving.deserialize_keras_object(value) if isinstance(value, dict) else value
+    thing = pydoc.locate(value)
+    if thing is None:
+        raise ValueError(f'The saved model needs {value}, which cannot be imported.')
+    return thing
 
 
 class Rung(tf.keras.layers.Layer):
@@ -73,7 +101,13 @@ class Rung(tf.keras.layers.Layer):
         return z if self.gamma is None else self.gamma * z
 
     def get_config(self):
-        return {'activation': self.activation, 'name': self.name}
+        return {'activation': named(self.activation), 'name': self.name}
+
+    @classmethod
+    def from_config(cls, config):
+        if 'activation' in config:
+            config = {**config, 'activation': of_name(config['activation'])}
+        return cls(**config)
 
     def _mapping(self, name: str, shape, draw: Callable, key: tf.Tensor) -> tf.Variable:
         # Not an initializer of Keras: the weights are to depend on the key alone.

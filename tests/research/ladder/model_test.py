@@ -1,5 +1,7 @@
 """The Ladder network against the NumPy transcription of the paper."""
 
+import copy
+import pickle
 import sys
 
 import numpy as np
@@ -7,7 +9,9 @@ import pytest
 import tensorflow as tf
 
 from official.modeling import random
+from research.ladder import architectures
 from research.ladder import denoisers
+from research.ladder import layers
 from research.ladder import model as ladder
 from tests.research.ladder import numpy_maps
 from tests.research.ladder import numpy_reference as reference
@@ -233,6 +237,55 @@ def test_from_config_makes_the_same_network():
         np.testing.assert_array_equal(one, other)
     other_seed = ladder.LadderNetwork.from_config({**model.get_config(), 'seed': 2})
     assert not np.array_equal(other_seed.rungs[0].w, model.rungs[0].w)
+
+
+def saved_and_loaded(model, folder):
+    path = str(folder / 'model.keras')
+    model.save(path)
+    return tf.keras.models.load_model(path)
+
+
+def test_a_trained_network_saved_by_keras_answers_and_goes_on_as_it_did(tmp_path):
+    encoder = (layers.ConvRung(3, 3, activation=architectures.leaky_relu), layers.MaxPoolRung(),
+               layers.MeanPoolRung(scaled=False), layers.DenseRung(4))
+    model = ladder.LadderNetwork(
+        seed=1, encoder=encoder, input_shape=(6, 6, 1), denoising_costs=(0, 0, 1, 0, 2),
+        denoiser=denoisers.Gaussian)
+    x, y, unlabelled = map(tf.constant, small_batch(shape=(6, 6, 1), classes=4))
+    train = lambda model: [model.train_step(((x, unlabelled), y)) for _ in range(2)]
+    model.compile(tf.keras.optimizers.SGD(0.1), run_eagerly=True)
+    train(model)
+    expected = model(x)
+    others = [saved_and_loaded(model, tmp_path), pickle.loads(pickle.dumps(model)),
+              copy.deepcopy(model)]
+    train(model)
+    for other in others:
+        np.testing.assert_array_equal(other(x), expected)
+        without_name = lambda rung: {**rung.get_config(), 'name': None}
+        assert list(map(without_name, other.rungs)) == list(map(without_name, model.rungs))
+        assert [rung.activation for rung in other.rungs] == [
+            architectures.leaky_relu, tf.identity, tf.identity, tf.nn.relu]
+        assert other.denoiser is denoisers.Gaussian
+        # Steps 2 and 3 draw the noise of steps 2 and 3.
+        other.compile(tf.keras.optimizers.SGD(0.1), run_eagerly=True)
+        train(other)
+        for one, two in zip(model.variables, other.variables, strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+def test_json_and_a_clone_have_the_starting_weights():
+    model = small_model(denoisers.Linear)
+    clones = [tf.keras.models.clone_model(model), tf.keras.models.model_from_json(
+        model.to_json(), {'LadderNetwork': ladder.LadderNetwork})]
+    for clone in clones:
+        for one, other in zip(model.variables, clone.variables, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_a_class_that_cannot_be_imported_is_named():
+    config = {**small_model().get_config(), 'denoiser': 'some.where.Denoiser'}
+    with pytest.raises(ValueError, match='needs some.where.Denoiser, which cannot be imported'):
+        ladder.LadderNetwork.from_config(config)
 
 
 def test_bad_arguments():

@@ -239,6 +239,22 @@ def test_from_config_makes_the_same_network():
     assert not np.array_equal(other_seed.rungs[0].w, model.rungs[0].w)
 
 
+def test_fit_from_a_python_generator():
+    """Keras hands on a generator's batches without their shapes, and looks for one too many."""
+    x, y, unlabelled = small_batch(labelled=6, unlabelled=8)
+    batch = ((x, unlabelled), y)
+    fitted, stepped = (
+        small_model(costs=(0.0, 0.0, 2.0, 1.0), noise_shards=2) for _ in range(2))
+    fitted.compile(tf.keras.optimizers.SGD(0.01))
+    fitted.fit((batch for _ in range(2)), verbose=0)
+    stepped.compile(tf.keras.optimizers.SGD(0.01), run_eagerly=True)
+    for _ in range(2):
+        stepped.train_step(tf.nest.map_structure(tf.constant, batch))
+    assert fitted.global_step == 2
+    for one, other in zip(fitted.variables, stepped.variables, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
 def saved_and_loaded(model, folder):
     path = str(folder / 'model.keras')
     model.save(path)

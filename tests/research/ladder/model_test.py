@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official.modeling import optimizers
 from official.modeling import random
+from official.modeling import schedules
 from research.ladder import architectures
 from research.ladder import denoisers
 from research.ladder import layers
 from research.ladder import model as ladder
 from tests.research.ladder import numpy_maps
 from tests.research.ladder import numpy_reference as reference
+from tests.research.ladder import numpy_training
 
 # Each denoiser with its transcription and, in the paper's order, the names of its parameters.
 DENOISERS = {
@@ -132,6 +135,63 @@ def test_forward_values_and_every_gradient(name):
         assert (m is None) == (n is None)
         if m is not None:
             np.testing.assert_allclose(m, n, rtol=1e-3, atol=2e-4 * max(1.0, np.abs(n).max()))
+
+
+def gamma_model():
+    """A small convolutional Gamma model, and the transcription's description of its layers."""
+    encoder = (layers.ConvRung(3, 3), layers.MaxPoolRung(), layers.ConvRung(3, 2),
+               layers.MeanPoolRung())
+    layer = numpy_maps.Layer
+    numpy_layers = [
+        None, layer('conv'), layer('maxpool', 'linear'), layer('conv'),
+        layer('globalmean', 'softmax')]
+    model = ladder.LadderNetwork(
+        seed=1, encoder=encoder, input_shape=(6, 6, 1), denoising_costs=(0, 0, 0, 0, 4),
+        noise_std=0.3, hidden_noise_std=0.2)
+    return model, numpy_layers
+
+
+@pytest.mark.parametrize('kind', ['full', 'gamma', 'supervised'])
+def test_training_steps_are_those_of_the_reference(kind):
+    """Three steps of the whole: both halves, all costs, gradients, Adam, running averages."""
+    denoiser, transcription, names = DENOISERS['g']
+    if kind == 'gamma':
+        model, numpy_layers = gamma_model()
+    else:
+        model = small_model(costs=COSTS if kind == 'full' else (0.0,) * 4)
+        numpy_layers = numpy_maps.fully_connected(len(WIDTHS) - 1)
+    set_parameters(model, names, np.random.default_rng(2))
+    start = parameters(model, names, lambda v: v.numpy().astype(np.float64))
+    # Constant for the first steps, half way to zero in the third.
+    rates = [0.02, 0.02, 0.01]
+    batches = [small_batch(8, 7, model.example_shape, seed=seed) for seed in range(3)]
+    noises = [[noise_of(model, random.fold_in(random.step_key(1, step), half), count)
+               for half, count in enumerate((8, 7))] for step in range(3)]
+    expected = numpy_training.training_steps(
+        start, batches, noises, model.denoising_costs, rates, transcription, numpy_layers)
+
+    model.compile(optimizers.FusedAdam(schedules.ConstantThenLinear(0.02, 1, 3)), run_eagerly=True)
+    for (x_labelled, y, x_unlabelled), step in zip(batches, expected):
+        data = tf.constant(x_labelled), tf.constant(x_unlabelled)
+        model.reset_metrics()
+        logs = model.train_step((data, tf.constant(y)))
+        result = step.result
+        assert float(logs.pop('loss')) == pytest.approx(result.total, rel=1e-4)
+        assert float(logs.pop('classification_cost')) == pytest.approx(
+            result.classification_cost, rel=1e-4)
+        for l, multiplier in enumerate(model.denoising_costs):
+            if multiplier:
+                assert float(logs.pop(f'denoising_cost_{l}')) == pytest.approx(
+                    result.denoising_costs[l], rel=1e-4)
+        assert not logs
+        now = parameters(model, names, lambda v: v.numpy())
+        for one, other in zip(tf.nest.flatten(now), tf.nest.flatten(step.params), strict=True):
+            assert (one is None) == (other is None)
+            if one is not None:
+                np.testing.assert_allclose(one, other, atol=2e-4)
+        for rung, mean, variance in zip(model.rungs, step.means[1:], step.variances[1:]):
+            np.testing.assert_allclose(rung.mean, mean, atol=1e-5)
+            np.testing.assert_allclose(rung.variance, variance, rtol=1e-5)
 
 
 @pytest.mark.parametrize('costs, decoded', [

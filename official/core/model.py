@@ -124,7 +124,8 @@ class Model(tf.keras.Model):
         self.first_bad_step.assign(tf.where(bad, self.global_step, self.first_bad_step))
         if self.average is not None:
             self.average.update(self.averaged_variables, self.global_step)
-        self.global_step.assign_add(1)
+        with tf.control_dependencies([loss]):  # Not at the end of the data, where there is none.
+            self.global_step.assign_add(1)
         return logs
 
     def apply_gradients(self, tape: tf.GradientTape, loss: tf.Tensor,

@@ -77,10 +77,15 @@ def _per_shard(draw, key: tf.Tensor, shape) -> tf.Tensor:
     keys = tf.unstack(key)
     if len(keys) == 1:
         return draw(keys[0], shape)
-    shape = [int(size) for size in shape]
-    if shape[0] % len(keys):
-        raise ValueError(f'{shape[0]} examples cannot be divided into {len(keys)} shards.')
-    shard_shape = [shape[0] // len(keys), *shape[1:]]
+    if tf.is_tensor(shape):
+        tf.debugging.assert_equal(
+            shape[0] % len(keys), 0, f'The examples cannot be divided into {len(keys)} shards.')
+        shard_shape = tf.concat([shape[:1] // len(keys), shape[1:]], 0)
+    else:
+        shape = [int(size) for size in shape]
+        if shape[0] % len(keys):
+            raise ValueError(f'{shape[0]} examples cannot be divided into {len(keys)} shards.')
+        shard_shape = [shape[0] // len(keys), *shape[1:]]
     return tf.concat([draw(k, shard_shape) for k in keys], axis=0)
 
 
@@ -108,7 +113,7 @@ def _box_muller(key: tf.Tensor, shape) -> tf.Tensor:
 def normal(key: tf.Tensor, shape, stddev: float = 1.0) -> tf.Tensor:
     """N(0, stddev^2), float32 of `shape`, whose first axis is this replica's part of the batch.
 
-    With several shards the shape must be known when the graph is made.
+    A shape that is not known when the graph is made is given as a tensor, `tf.shape(x)`.
     """
     return stddev * _per_shard(_box_muller, key, shape)
 

@@ -52,7 +52,7 @@ def conv_pool_cnn_c() -> tuple[layers.Rung, ...]:
         layers.ConvRung(192, 3),
         layers.ConvRung(192, 1),
         layers.ConvRung(10, 1),
-        layers.MeanPoolRung(),
+        layers.MeanPoolRung(scaled=False),
     )
 
 
@@ -150,7 +150,7 @@ class ConvPoolCNN(encoder_lib.EncoderNetwork):
     def get_config(self):
         return {
             'seed': self.seed,
-            'encoder': tuple(type(rung).from_config(rung.get_config()) for rung in self.rungs),
+            'encoder': tf.keras.saving.serialize_keras_object(list(self.rungs)),
             'input_shape': self.example_shape,
             'batch_norm': self.batch_norm,
             'top_scale': self.top_scale,

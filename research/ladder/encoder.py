@@ -98,6 +98,10 @@ class EncoderNetwork(core_model.Model):
             classification.ConfusionMatrix(self.num_classes)])
         self.built = True
 
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(**tf.keras.saving.deserialize_keras_object(config, custom_objects))
+
     # Training.
 
     def encode(self, batches: Sequence[tf.Tensor],
@@ -111,9 +115,11 @@ class EncoderNetwork(core_model.Model):
         Returns:
           One `Path` a batch.
         """
+        # Batches of a Python generator come without a known shape.
+        batches = [tf.ensure_shape(x, [None, *self.example_shape]) for x in batches]
+        sizes = [tf.shape(x)[0] if x.shape[0] is None else x.shape[0] for x in batches]
         h = [x if key is None else self.corrupt(x, key, 0) for x, key in zip(batches, noise_keys)]
         z, statistics = [[x] for x in h], [[None] for _ in h]
-        sizes = [x.shape[0] for x in h]
         for l, rung in enumerate(self.rungs, 1):
             # One product for all batches: the weights are read once.
             together = tf.concat(h, 0) if len(h) > 1 else h[0]
@@ -134,7 +140,10 @@ class EncoderNetwork(core_model.Model):
     def corrupt(self, z: tf.Tensor, key: tf.Tensor, l: int) -> tf.Tensor:
         """z^(l) with its noise, drawn with `key`."""
         stddev = self.hidden_noise_std if l else self.noise_std
-        return z + random.normal(random.fold_in(key, l), z.shape, stddev) if stddev else z
+        if not stddev:
+            return z
+        shape = z.shape if z.shape.is_fully_defined() else tf.shape(z)
+        return z + random.normal(random.fold_in(key, l), shape, stddev)
 
     def _activate(self, l: int, z: tf.Tensor) -> tf.Tensor:
         """h^(l), and at the top the logits."""

@@ -8,11 +8,39 @@ normalization statistics of the clean path for test time. It knows nothing of no
 from __future__ import annotations
 
 import math
-from typing import Callable
+import pydoc
+from typing import Any, Callable
 
 import tensorflow as tf
 
 from official.modeling import random
+
+
+def named(thing: Callable) -> str | Callable:
+    """Returns the full name of a function or class, which a configuration can hold as JSON.
+
+    Keras writes a function's name without its module, and a class not at all. What cannot be found
+    under its name, such as a lambda, is returned itself and left to Keras.
+    """
+    names = [f'tensorflow.{name}' for name in getattr(thing, '_tf_api_names', ())]
+    for name in [*names, f'{thing.__module__}.{thing.__qualname__}']:
+        if pydoc.locate(name) is thing:
+            return name
+    return thing
+
+
+def of_name(value: Any) -> Callable:
+    """The inverse of `named`, also of what Keras has made of a lambda.
+
+    Raises:
+      ValueError: if nothing has this name.
+    """
+    if not isinstance(value, str):
+        return tf.keras.saving.deserialize_keras_object(value) if isinstance(value, dict) else value
+    thing = pydoc.locate(value)
+    if thing is None:
+        raise ValueError(f'The saved model needs {value}, which cannot be imported.')
+    return thing
 
 
 class Rung(tf.keras.layers.Layer):
@@ -73,7 +101,13 @@ class Rung(tf.keras.layers.Layer):
         return z if self.gamma is None else self.gamma * z
 
     def get_config(self):
-        return {'activation': self.activation, 'name': self.name}
+        return {'activation': named(self.activation), 'name': self.name}
+
+    @classmethod
+    def from_config(cls, config):
+        if 'activation' in config:
+            config = {**config, 'activation': of_name(config['activation'])}
+        return cls(**config)
 
     def _mapping(self, name: str, shape, draw: Callable, key: tf.Tensor) -> tf.Variable:
         # Not an initializer of Keras: the weights are to depend on the key alone.
@@ -213,22 +247,33 @@ class MeanPoolRung(Rung):
 
     The decoder copies each value to all positions.
 
+    - The paper prints a mean. The authors' code multiplies it by sqrt(3 height width), "to match
+      normal conv layers", and their cost multipliers belong to it: z_hat is normalized with the
+      statistics of z_pre (Eq. 2), so a mean of small variance makes a denoising cost at this layer
+      large. At the start, lambda C_d of the Gamma model of Conv-Large is 52 with the factor and 710
+      without, where a small Gamma model stays at chance.
+    - Without a denoising cost at this layer the factor changes nothing, as batch normalization
+      takes it out again (Conv-Small, and networks without a decoder).
+
     Args:
+      scaled: whether the mean is multiplied by sqrt(3 height width).
       name: name of the layer.
     """
 
-    def __init__(self, name: str | None = None):
+    def __init__(self, scaled: bool = True, name: str | None = None):
         super().__init__(tf.identity, name)
+        self.scaled = scaled
 
     def create_mappings(self, below, key, decode):
         self.below = tuple(below)
+        self.factor = math.sqrt(3 * below[0] * below[1]) if self.scaled else 1.0
         return (below[2],)
 
     def project(self, h):
-        return tf.reduce_mean(h, [1, 2])
+        return self.factor * tf.reduce_mean(h, [1, 2])
 
     def reverse(self, z_hat):
         return tf.tile(z_hat[:, None, None, :], [1, *self.below[:2], 1])
 
     def get_config(self):
-        return {'name': self.name}
+        return {'scaled': self.scaled, 'name': self.name}

@@ -147,15 +147,22 @@ class LadderNetwork(encoder_lib.EncoderNetwork):
         (corrupted,) = self.encode([x], [key])
         return {'clean': x, 'corrupted': corrupted.z[0], 'denoised': self.decode(corrupted)[0]}
 
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        denoiser = layers.of_name(config['denoiser'])
+        config = {name: value for name, value in config.items() if name != 'denoiser'}
+        config = tf.keras.saving.deserialize_keras_object(config, custom_objects)
+        return cls(denoiser=denoiser, **config)
+
     def get_config(self):
         return {
             'seed': self.seed,
-            'encoder': tuple(type(rung).from_config(rung.get_config()) for rung in self.rungs),
+            'encoder': tf.keras.saving.serialize_keras_object(list(self.rungs)),
             'input_shape': self.example_shape,
             'denoising_costs': self.denoising_costs,
             'noise_std': self.noise_std,
             'hidden_noise_std': self.hidden_noise_std,
-            'denoiser': self.denoiser,
+            'denoiser': layers.named(self.denoiser),
             'top_scale': self.top_scale,
             'noise_shards': self.noise_shards,
             'name': self.name,

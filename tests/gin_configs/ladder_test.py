@@ -21,93 +21,16 @@ from research.ladder import architectures
 from research.ladder import autoencoder
 from research.ladder import conv_pool_cnn_c
 from research.ladder import data
-from research.ladder import denoisers
 from research.ladder import model as ladder
+from tests.gin_configs.ladder_facts import (
+    denoiser_of, DENOISERS, EPOCHS, facts, labels_of, NOT_THE_PAPERS, ONE_RUN, OTHERS,
+    PAPER, SETTINGS)
 from tools import listing
 
 # A file that this test names, so that its folder comes along: gin_configs/ladder/digits_100.gin
 FOLDER = os.path.join(gin_source.ROOT, 'gin_configs', 'ladder')
 PATHS = {os.path.basename(path)[:-4]: path for path in glob.glob(os.path.join(FOLDER, '*.gin'))}
 NAMES = sorted(name for name in PATHS if not name.startswith('_'))
-
-# Test error % and standard deviation as the paper prints them; None: not printed (one run).
-PAPER = {
-    # Table 1, rows, by number of labels.
-    'table1_mnist_100_baseline': (21.74, 1.77),
-    'table1_mnist_1000_baseline': (5.70, 0.20),
-    'table1_mnist_all_baseline': (0.80, 0.03),
-    'table1_mnist_100_gamma': (4.34, 2.31),
-    'table1_mnist_1000_gamma': (1.71, 0.07),
-    'table1_mnist_all_gamma': (0.79, 0.05),
-    'table1_mnist_100_bottom': (1.38, 0.49),
-    'table1_mnist_1000_bottom': (1.07, 0.06),
-    'table1_mnist_all_bottom': (0.61, 0.05),
-    'table1_mnist_100_full': (1.13, 0.04),
-    'table1_mnist_1000_full': (1.00, 0.06),
-    # Section 4.1.1.
-    'mnist_50_full': (1.39, 0.55),
-    # Table 2.
-    'table2_mnist_100_conv_small_baseline': (6.43, 0.84),
-    'table2_mnist_all_conv_small_baseline': (0.36, None),
-    'table2_mnist_100_conv_fc': (0.91, 0.14),
-    'table2_mnist_100_conv_small_gamma': (0.86, 0.41),
-    # Table 3, the first as published by Springenberg et al.
-    'table3_cifar10_all_conv_pool_cnn_c': (9.31, None),
-    'table3_cifar10_4000_baseline': (23.33, 0.61),
-    'table3_cifar10_all_baseline': (9.27, None),
-    'table3_cifar10_4000_gamma': (20.09, 0.46),
-    # Table 5.
-    'table5_mnist_100_g': (1.11, 0.07),
-    'table5_mnist_1000_g': (1.11, 0.06),
-    'table5_mnist_100_g2': (2.03, 0.09),
-    'table5_mnist_1000_g2': (1.70, 0.08),
-    'table5_mnist_100_g3': (1.49, 0.10),
-    'table5_mnist_1000_g3': (1.30, 0.08),
-    'table5_mnist_100_g4': (2.90, 1.19),
-    'table5_mnist_1000_g4': (2.11, 0.45),
-    'table5_mnist_100_g5': (1.06, 0.07),
-    'table5_mnist_1000_g5': (1.03, 0.06),
-}
-ONE_RUN = {name for name, (_, std) in PAPER.items() if std is None}
-# Not compared with a cell of their own: the autoencoders have the supervised network's.
-OTHERS = {
-    'digits_100', 'validation_mnist_100_full', 'validation_cifar10_4000_gamma',
-    'appendix_b_mnist_100_autoencoder', 'appendix_b_mnist_1000_autoencoder',
-}
-
-FULL = (1000, 10, .1, .1, .1, .1, .1)
-# Multipliers of the denoising cost and hidden noise, of the runs with the denoiser g.
-SETTINGS = {
-    'mnist_50_full': ((2000, 20, .01, .01, .01, .01, .05), .3),
-    'table1_mnist_100_full': (FULL, .3),
-    'table1_mnist_1000_full': (FULL, .2),
-    'table1_mnist_100_bottom': ((4000, 0, 0, 0, 0, 0, 0), .3),
-    'table1_mnist_1000_bottom': ((1000, 0, 0, 0, 0, 0, 0), .3),
-    'table1_mnist_all_bottom': ((500, 0, 0, 0, 0, 0, 0), .3),
-    'table1_mnist_100_gamma': ((0, 0, 0, 0, 0, 0, 1), .3),
-    'table1_mnist_1000_gamma': ((0, 0, 0, 0, 0, 0, 5), .3),
-    'table1_mnist_all_gamma': ((0, 0, 0, 0, 0, 0, 1), .3),
-    **{f'table1_mnist_{n}_baseline': ((0,) * 7, .5) for n in ('100', '1000', 'all')},
-    'table2_mnist_100_conv_fc': ((1000, 10, .1, .1, .1, .1, .1, .1), .3),
-    'table2_mnist_100_conv_small_gamma': ((0,) * 9 + (1,), .3),
-    'table2_mnist_100_conv_small_baseline': ((0,) * 10, .45),
-    'table3_cifar10_4000_gamma': ((0,) * 12 + (4,), .3),
-    'table3_cifar10_4000_baseline': ((0,) * 13, .3),
-    **{f'table5_mnist_{n}_{g}': (FULL, .3)
-       for n in (100, 1000) for g in ('g', 'g2', 'g3', 'g4', 'g5')},
-    'table5_mnist_1000_g5': ((2000, 20, .1, .1, .1, .1, .1), .3),
-}
-# Epochs, and how many of them before the learning rate falls; else 150 and 100.
-EPOCHS = {
-    'table2_mnist_100_conv_small_baseline': (20, 10),
-    'table3_cifar10_4000_gamma': (70, 60.2),
-    'validation_cifar10_4000_gamma': (70, 60.2),
-    'table3_cifar10_4000_baseline': (20, 10),
-}
-DENOISERS = {
-    'g2': denoisers.NoAugmentedTerm, 'g3': denoisers.Linear, 'g4': denoisers.AdditiveMean,
-    'g5': denoisers.Gaussian}
-
 
 @functools.cache
 def source(name):
@@ -119,6 +42,19 @@ def bound(name, key):
     values = [b.value for full, b in source(name).bindings.items() if full.endswith(f'.{key}')
               and not b.scope]
     return values[0] if values else None
+
+
+def spelled(value):
+    """A bound value, a reference by its whole name."""
+    return value.spelled(value.full) if isinstance(value, gin_source.Reference) else value
+
+
+@pytest.mark.parametrize('name', [name for name in NAMES if name != 'digits_100'])
+def test_every_binding_is_the_papers(name):
+    found = {'.'.join(key.split('.')[-2:]): spelled(binding.value)
+             for key, binding in source(name).bindings.items()}
+    assert len(found) == len(source(name).bindings)
+    assert {key: found[key] for key in found if key not in NOT_THE_PAPERS} == facts(name)
 
 
 def test_every_cell_has_a_file_and_every_file_a_cell():
@@ -200,8 +136,17 @@ def experiment(name, tmp_path):
     return made, run.num_seeds
 
 
-@pytest.mark.parametrize('name', NAMES)
-def test_constructs_as_the_paper_has_it(name, tmp_path):
+# One of each network, data set and denoiser; the other files differ in numbers alone.
+CONSTRUCTED = sorted({
+    'digits_100', 'appendix_b_mnist_100_autoencoder', 'mnist_50_full', 'table1_mnist_100_baseline',
+    'table1_mnist_all_bottom', 'table1_mnist_1000_gamma', 'validation_mnist_100_full',
+    'validation_cifar10_4000_gamma', 'authors_later_mnist_1000_full',
+    *(f'table5_mnist_1000_{g}' for g in DENOISERS),
+    *(name for name in PAPER if name.startswith(('table2', 'table3')))})
+
+
+@pytest.mark.parametrize('name', CONSTRUCTED)
+def test_what_is_bound_arrives(name, tmp_path):
     made, num_seeds = experiment(name, tmp_path)
     model, cifar10 = made.model, 'cifar10' in name
     assert type(made) is keras_experiment.KerasExperiment
@@ -211,9 +156,13 @@ def test_constructs_as_the_paper_has_it(name, tmp_path):
         assert made.baseline.model.denoisers == [None] * 5 and num_seeds == 1
         return
     assert made.baseline is None
-    assert num_seeds == (1 if name in ONE_RUN else 5 if cifar10 else 10)
+    assert num_seeds == facts(name)['Run.num_seeds']
     assert made.use_calibration and made.reporter is not None
-    _check_data(name, made)
+    validation = 10_000 if 'validation' in name else 0
+    assert len(made.data.labelled_indices) == (labels_of(name) or 15_000)
+    assert len(made.data.validation_indices) == validation
+    assert made.data.labelled_batch == made.data.unlabelled_batch == 100
+    assert made.split == made.monitor_split == ('validation' if validation else 'test')
     _check_steps(name, made)
     if 'autoencoder' in name:
         assert isinstance(model, autoencoder.Autoencoder) and model.hidden_noise_std == 0.5
@@ -226,27 +175,8 @@ def test_constructs_as_the_paper_has_it(name, tmp_path):
         _check_ladder(name, model)
 
 
-def _check_data(name, made):
-    labels = re.search(r'mnist_(\w+?)_|cifar10_(\w+?)_', name)
-    labels = labels[1] or labels[2]
-    validation = 10_000 if 'validation' in name else 0
-    found = len(made.data.labelled_indices)
-    assert found == (15_000 if labels == 'all' else int(labels))
-    assert len(made.data.validation_indices) == validation
-    assert made.data.labelled_batch == made.data.unlabelled_batch == 100
-    assert made.split == made.monitor_split == ('validation' if validation else 'test')
-    source_of = bound(name, 'SemiSupervisedData.source').full
-    if 'cifar10' in name:
-        assert source_of == 'official.data.tfds_images.cifar10'
-        assert bound(name, 'SemiSupervisedData.preprocess').full == 'official.data.whitening.fit'
-    else:
-        assert source_of == 'official.data.mnist.load'
-        assert bound(name, 'SemiSupervisedData.preprocess') is None
-
-
 def _check_steps(name, made):
-    images_an_epoch = (50_000 if 'cifar10' in name else 60_000) - len(made.data.validation_indices)
-    an_epoch = images_an_epoch // 100
+    an_epoch = facts(name)['KerasExperiment.save_every_steps']
     assert made.save_every_steps == an_epoch
     assert an_epoch % bound(name, 'KerasExperiment.steps_per_execution') == 0
     optimizer = made.model.optimizer
@@ -266,12 +196,10 @@ def _check_steps(name, made):
 
 def _check_ladder(name, model):
     assert isinstance(model, ladder.LadderNetwork)
-    like = {'validation_mnist_100_full': 'table1_mnist_100_full',
-            'validation_cifar10_4000_gamma': 'table3_cifar10_4000_gamma'}.get(name, name)
-    costs, hidden_noise = SETTINGS[like]
+    costs, hidden_noise = SETTINGS[name]
     assert model.denoising_costs == costs and model.hidden_noise_std == hidden_noise
     assert model.noise_std == 0.3
-    wanted = DENOISERS.get(name.rpartition('_')[2], denoisers.MiniatureMLP)
+    wanted = denoiser_of(name)
     lowest = next((l for l, cost in enumerate(costs) if cost), len(costs))
     assert [type(denoiser) for denoiser in model.denoisers] == (
         [type(None)] * lowest + [wanted] * (len(costs) - lowest))

@@ -69,6 +69,16 @@ def test_a_batch_that_does_not_divide_into_shards():
         random.normal(random.step_key(0, 0, shards=2), [5, 1])
 
 
+def test_shards_of_a_shape_that_is_not_known_before():
+    keys = random.step_key(3, 7, shards=2)
+    draw = tf.function(lambda x: random.normal(keys, tf.shape(x), 0.5), input_signature=[
+        tf.TensorSpec([None, 3])])
+    noise = draw(tf.ones([6, 3]))
+    np.testing.assert_allclose(noise, random.normal(keys, [6, 3], 0.5), rtol=1e-6)
+    with pytest.raises(tf.errors.InvalidArgumentError, match='cannot be divided into 2 shards'):
+        draw(tf.ones([5, 3]))
+
+
 def test_a_seed_in_a_variable_gives_the_same_keys():
     for seed in (0, 5, 1 << 31, (1 << 40) + 3):
         variable = tf.Variable(seed, dtype=tf.int64)

@@ -27,7 +27,7 @@ def overlapping_max_pool(x):
 def tiny(**kwargs):
     encoder = (
         layers.ConvRung(3, 3, padding=1), conv_pool_cnn_c.OverlappingMaxPoolRung(),
-        layers.ConvRung(3, 1), layers.MeanPoolRung())
+        layers.ConvRung(3, 1), layers.MeanPoolRung(scaled=False))
     model = conv_pool_cnn_c.ConvPoolCNN(
         seed=1, encoder=encoder, input_shape=(4, 6, 2), **{'weight_decay': 0.1, **kwargs})
     rng = np.random.default_rng(0)

@@ -146,6 +146,17 @@ def test_the_way_down_mirrors_the_way_up(rung, below):
     np.testing.assert_allclose(np.sum(up * z), np.sum(h * down), rtol=1e-4)
 
 
+def test_global_mean_is_scaled_as_the_authors_runs_had_it():
+    """Width x sqrt(3), against float64; as printed, the mean alone."""
+    h = np.random.default_rng(0).normal(size=(3, 6, 6, 4))
+    mean = np.stack([[h[n, :, :, c].sum() / 36 for c in range(4)] for n in range(3)])
+    for rung, expected in ((layers.MeanPoolRung(), 6 * np.sqrt(3) * mean),
+                           (layers.MeanPoolRung(scaled=False), mean)):
+        rung = type(rung).from_config(rung.get_config())
+        assert rung.create_mappings((6, 6, 4), None, decode=False) == (4,)
+        np.testing.assert_allclose(rung.project(h.astype(np.float32)), expected, atol=1e-6)
+
+
 @pytest.mark.parametrize('rung, below, std', [
     (layers.DenseRung(300), (400,), 0.05),        # N(0, 1) / sqrt(400)
     (layers.ConvRung(64, 5), (9, 9, 16), 0.05),   # U(+-sqrt(3 / (25 16))): std 1 / sqrt(400)

@@ -1,16 +1,23 @@
 """The Ladder network against the NumPy transcription of the paper."""
 
+import copy
+import pickle
 import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from official.modeling import optimizers
 from official.modeling import random
+from official.modeling import schedules
+from research.ladder import architectures
 from research.ladder import denoisers
+from research.ladder import layers
 from research.ladder import model as ladder
 from tests.research.ladder import numpy_maps
 from tests.research.ladder import numpy_reference as reference
+from tests.research.ladder import numpy_training
 
 # Each denoiser with its transcription and, in the paper's order, the names of its parameters.
 DENOISERS = {
@@ -130,6 +137,63 @@ def test_forward_values_and_every_gradient(name):
             np.testing.assert_allclose(m, n, rtol=1e-3, atol=2e-4 * max(1.0, np.abs(n).max()))
 
 
+def gamma_model():
+    """A small convolutional Gamma model, and the transcription's description of its layers."""
+    encoder = (layers.ConvRung(3, 3), layers.MaxPoolRung(), layers.ConvRung(3, 2),
+               layers.MeanPoolRung())
+    layer = numpy_maps.Layer
+    numpy_layers = [
+        None, layer('conv'), layer('maxpool', 'linear'), layer('conv'),
+        layer('globalmean', 'softmax')]
+    model = ladder.LadderNetwork(
+        seed=1, encoder=encoder, input_shape=(6, 6, 1), denoising_costs=(0, 0, 0, 0, 4),
+        noise_std=0.3, hidden_noise_std=0.2)
+    return model, numpy_layers
+
+
+@pytest.mark.parametrize('kind', ['full', 'gamma', 'supervised'])
+def test_training_steps_are_those_of_the_reference(kind):
+    """Three steps of the whole: both halves, all costs, gradients, Adam, running averages."""
+    denoiser, transcription, names = DENOISERS['g']
+    if kind == 'gamma':
+        model, numpy_layers = gamma_model()
+    else:
+        model = small_model(costs=COSTS if kind == 'full' else (0.0,) * 4)
+        numpy_layers = numpy_maps.fully_connected(len(WIDTHS) - 1)
+    set_parameters(model, names, np.random.default_rng(2))
+    start = parameters(model, names, lambda v: v.numpy().astype(np.float64))
+    # Constant for the first steps, half way to zero in the third.
+    rates = [0.02, 0.02, 0.01]
+    batches = [small_batch(8, 7, model.example_shape, seed=seed) for seed in range(3)]
+    noises = [[noise_of(model, random.fold_in(random.step_key(1, step), half), count)
+               for half, count in enumerate((8, 7))] for step in range(3)]
+    expected = numpy_training.training_steps(
+        start, batches, noises, model.denoising_costs, rates, transcription, numpy_layers)
+
+    model.compile(optimizers.FusedAdam(schedules.ConstantThenLinear(0.02, 1, 3)), run_eagerly=True)
+    for (x_labelled, y, x_unlabelled), step in zip(batches, expected):
+        data = tf.constant(x_labelled), tf.constant(x_unlabelled)
+        model.reset_metrics()
+        logs = model.train_step((data, tf.constant(y)))
+        result = step.result
+        assert float(logs.pop('loss')) == pytest.approx(result.total, rel=1e-4)
+        assert float(logs.pop('classification_cost')) == pytest.approx(
+            result.classification_cost, rel=1e-4)
+        for l, multiplier in enumerate(model.denoising_costs):
+            if multiplier:
+                assert float(logs.pop(f'denoising_cost_{l}')) == pytest.approx(
+                    result.denoising_costs[l], rel=1e-4)
+        assert not logs
+        now = parameters(model, names, lambda v: v.numpy())
+        for one, other in zip(tf.nest.flatten(now), tf.nest.flatten(step.params), strict=True):
+            assert (one is None) == (other is None)
+            if one is not None:
+                np.testing.assert_allclose(one, other, atol=2e-4)
+        for rung, mean, variance in zip(model.rungs, step.means[1:], step.variances[1:]):
+            np.testing.assert_allclose(rung.mean, mean, atol=1e-5)
+            np.testing.assert_allclose(rung.variance, variance, rtol=1e-5)
+
+
 @pytest.mark.parametrize('costs, decoded', [
     ((0.0, 0.0, 0.0, 1.0), {3}),             # Gamma: nothing below the top.
     ((5.0, 0.0, 0.0, 0.0), {0, 1, 2, 3}),    # Bottom only: all the way down.
@@ -233,6 +297,71 @@ def test_from_config_makes_the_same_network():
         np.testing.assert_array_equal(one, other)
     other_seed = ladder.LadderNetwork.from_config({**model.get_config(), 'seed': 2})
     assert not np.array_equal(other_seed.rungs[0].w, model.rungs[0].w)
+
+
+def test_fit_from_a_python_generator():
+    """Keras hands on a generator's batches without their shapes, and looks for one too many."""
+    x, y, unlabelled = small_batch(labelled=6, unlabelled=8)
+    batch = ((x, unlabelled), y)
+    fitted, stepped = (
+        small_model(costs=(0.0, 0.0, 2.0, 1.0), noise_shards=2) for _ in range(2))
+    fitted.compile(tf.keras.optimizers.SGD(0.01))
+    fitted.fit((batch for _ in range(2)), verbose=0)
+    stepped.compile(tf.keras.optimizers.SGD(0.01), run_eagerly=True)
+    for _ in range(2):
+        stepped.train_step(tf.nest.map_structure(tf.constant, batch))
+    assert fitted.global_step == 2
+    for one, other in zip(fitted.variables, stepped.variables, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def saved_and_loaded(model, folder):
+    path = str(folder / 'model.keras')
+    model.save(path)
+    return tf.keras.models.load_model(path)
+
+
+def test_a_trained_network_saved_by_keras_answers_and_goes_on_as_it_did(tmp_path):
+    encoder = (layers.ConvRung(3, 3, activation=architectures.leaky_relu), layers.MaxPoolRung(),
+               layers.MeanPoolRung(scaled=False), layers.DenseRung(4))
+    model = ladder.LadderNetwork(
+        seed=1, encoder=encoder, input_shape=(6, 6, 1), denoising_costs=(0, 0, 1, 0, 2),
+        denoiser=denoisers.Gaussian)
+    x, y, unlabelled = map(tf.constant, small_batch(shape=(6, 6, 1), classes=4))
+    train = lambda model: [model.train_step(((x, unlabelled), y)) for _ in range(2)]
+    model.compile(tf.keras.optimizers.SGD(0.1), run_eagerly=True)
+    train(model)
+    expected = model(x)
+    others = [saved_and_loaded(model, tmp_path), pickle.loads(pickle.dumps(model)),
+              copy.deepcopy(model)]
+    train(model)
+    for other in others:
+        np.testing.assert_array_equal(other(x), expected)
+        without_name = lambda rung: {**rung.get_config(), 'name': None}
+        assert list(map(without_name, other.rungs)) == list(map(without_name, model.rungs))
+        assert [rung.activation for rung in other.rungs] == [
+            architectures.leaky_relu, tf.identity, tf.identity, tf.nn.relu]
+        assert other.denoiser is denoisers.Gaussian
+        # Steps 2 and 3 draw the noise of steps 2 and 3.
+        other.compile(tf.keras.optimizers.SGD(0.1), run_eagerly=True)
+        train(other)
+        for one, two in zip(model.variables, other.variables, strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+def test_json_and_a_clone_have_the_starting_weights():
+    model = small_model(denoisers.Linear)
+    clones = [tf.keras.models.clone_model(model), tf.keras.models.model_from_json(
+        model.to_json(), {'LadderNetwork': ladder.LadderNetwork})]
+    for clone in clones:
+        for one, other in zip(model.variables, clone.variables, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_a_class_that_cannot_be_imported_is_named():
+    config = {**small_model().get_config(), 'denoiser': 'some.where.Denoiser'}
+    with pytest.raises(ValueError, match='needs some.where.Denoiser, which cannot be imported'):
+        ladder.LadderNetwork.from_config(config)
 
 
 def test_bad_arguments():

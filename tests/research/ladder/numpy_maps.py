@@ -90,7 +90,8 @@ def encode_map(layer: Layer, weight: Array | None, h: Array) -> Array:
     if layer.kind == 'maxpool':
         return max_pool(h)
     if layer.kind == 'globalmean':
-        return h.mean((1, 2))
+        # The paper prints the mean; its factor, width x sqrt(3), is in the authors' code.
+        return h.mean((1, 2)) * np.sqrt(h.shape[1] * h.shape[2]) * np.sqrt(3)
     raise ValueError(f'unknown layer kind {layer.kind!r}.')
 
 

@@ -1,13 +1,19 @@
-"""The Ladder network's learning-rate schedule and Adam in float64 NumPy, for golden tests.
+"""Training steps of the whole Ladder network in float64 NumPy, for golden tests.
 
 Rasmus et al. (2015), section 4: Adam, rate 0.002 "for the first part of learning, followed by an
-annealing phase during which the learning rate was linearly decreased to zero". Shares no code with
-research/ladder or official/modeling.
+annealing phase during which the learning rate was linearly decreased to zero". The costs are those
+of numpy_reference.py, their gradient is taken by differences. Shares no code with research/ladder
+or official/modeling.
 """
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Callable, Sequence
+
 import numpy as np
+
+from tests.research.ladder import numpy_reference as reference
 
 
 def learning_rate(
@@ -66,3 +72,65 @@ def adam(
             theta = theta - rate * m_hat / (np.sqrt(v_hat) + eps)
         steps.append(theta)
     return steps
+
+
+@dataclasses.dataclass
+class Step:
+    """What one update leaves behind.
+
+    params: as in numpy_reference.py, after the update; means, variances: running averages of the
+    clean statistics, lists by layer (0 unused); result: the costs before the update.
+    """
+
+    params: dict
+    means: list
+    variances: list
+    result: reference.Result
+
+
+def training_steps(
+    params: dict,
+    batches: Sequence,
+    noises: Sequence,
+    lambdas: Sequence,
+    rates: Sequence,
+    denoiser: Callable,
+    layers: Sequence,
+    momentum: float = 0.99,
+) -> list:
+    """Updates by Algorithm 1, equation (2) and Adam, one `Step` each; running averages from (0, 1).
+
+    batches: (x_labelled, y, x_unlabelled) of each step; noises: (noise_labelled, noise_unlabelled)
+    of each; rates: learning rate of each. The averages a <- momentum a + (1 - momentum) new are of
+    the clean pass of the unlabelled half; without any denoising cost of the labelled half, the one
+    part of the data that such a network sees.
+    """
+    start, gradients, steps = params, [], []
+    averages = [(0.0, 1.0)] * len(layers)
+    for batch, noise in zip(batches, noises, strict=True):
+        cost = lambda p: reference.ladder(p, *batch, *noise, lambdas, denoiser, layers)
+        result = cost(params)
+        clean = result.clean if any(lambdas) else reference.encode(layers, params, batch[0])
+        averages = [(0.0, 1.0)] + [
+            tuple(momentum * old + (1 - momentum) * new for old, new in zip(pair, news))
+            for pair, *news in list(zip(averages, clean.mean, clean.variance))[1:]]
+        gradients.append(reference.numerical_gradients(lambda p: cost(p).total, params))
+        # Adam from the start: its moments are made of all gradients so far.
+        params = _map(
+            lambda theta, *g: adam(theta, g, rates[:len(g)], epsilon_hat=True)[-1],
+            start, *gradients)
+        means, variances = map(list, zip(*averages))
+        steps.append(Step(params, means, variances, result))
+    return steps
+
+
+def _map(function: Callable, *trees):
+    """`function` of the arrays at each place of nested dicts and lists; None stays None."""
+    first = trees[0]
+    if first is None:
+        return None
+    if isinstance(first, dict):
+        return {name: _map(function, *(tree[name] for tree in trees)) for name in first}
+    if isinstance(first, (list, tuple)):
+        return [_map(function, *parts) for parts in zip(*trees, strict=True)]
+    return function(*trees)

@@ -7,6 +7,8 @@ import sys
 import numpy as np
 import pytest
 
+from tests.research.ladder import numpy_maps
+from tests.research.ladder import numpy_reference as reference
 from tests.research.ladder import numpy_training as training
 
 
@@ -38,6 +40,26 @@ def test_adam_epsilon_forms():
     # With each step's epsilon scaled they are one.
     scaled = training.adam(np.array([0.0]), [1e-8], [1.0], eps=1e-8 / np.sqrt(0.001))[0]
     np.testing.assert_allclose(scaled, hat, rtol=1e-9)
+
+
+def test_training_steps_by_hand():
+    """One layer of two classes without noise or denoising: what is left is logistic regression."""
+    x = np.array([[1.0, 0.0], [0.0, 2.0]])
+    params = {'W': [None, np.eye(2)], 'V': [None, None], 'beta': [None, np.zeros(2)],
+              'gamma': np.ones(2), 'g': [None, None]}
+    batch, zero = (x, np.array([0, 1]), x), [0.0, 0.0]
+    first, second = training.training_steps(
+        params, [batch] * 2, [(zero, zero)] * 2, (0, 0), (0.1, 0.05), reference.g,
+        numpy_maps.fully_connected(1))
+    # z = +-1, so P = 1 / (1 + e^-2) for either; the gradient of gamma is (P - 1)(1 - 0) each.
+    assert first.result.total == pytest.approx(np.log(1 + np.exp(-2)), rel=1e-9)
+    np.testing.assert_allclose(first.params['gamma'], 1.1, atol=1e-6)
+    assert np.all(second.params['gamma'] > 1.1 + 0.049)
+    # Column means .5 and 1, variances .25 and 1.
+    np.testing.assert_allclose(first.means[1], [0.005, 0.01], rtol=1e-9)
+    np.testing.assert_allclose(first.variances[1], [0.99 + 0.0025, 1.0], rtol=1e-9)
+    # The columns are scaled by normalization again, so W has no gradient and stays.
+    np.testing.assert_allclose(second.params['W'][1], np.eye(2), atol=1e-3)
 
 
 if __name__ == '__main__':

@@ -83,7 +83,7 @@ def _described(hint: Any) -> str:
     if kind in (typing.Union, types.UnionType):
         return ' or '.join(map(_described, inner))
     if kind in (Callable, collections.abc.Callable, type):
-        return 'a class or function, @module.Name without quotes'
+        return 'a class or function (@module.Name without quotes)'
     if kind in _MAPPINGS:
         return 'a dict'
     if kind in _SEQUENCES:

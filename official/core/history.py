@@ -28,7 +28,8 @@ class History:
         self._summaries = None
         if write:
             self._rewrite()
-            self._summaries = tf.summary.create_file_writer(os.path.join(run_dir, 'summaries'))
+            with files.writing(self._path):
+                self._summaries = tf.summary.create_file_writer(os.path.join(run_dir, 'summaries'))
 
     def _rewrite(self) -> None:
         files.write_text(self._path, ''.join(json.dumps(row) + '\n' for row in self.rows))

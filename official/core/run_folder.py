@@ -266,7 +266,8 @@ def _locked(run_dir: str) -> Iterator[None]:
                 f'{_OTHER_FOLDER}') from None
         except OSError:
             pass  # A network file system without locks.
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        with files.writing(run_dir):
+            # Unbuffered: on a full disk, closing a buffer would raise once more.
+            os.ftruncate(file.fileno(), 0)
+            os.pwrite(file.fileno(), str(os.getpid()).encode(), 0)
         yield

@@ -19,7 +19,8 @@ _QUICK_SECONDS = 1.5  # Of a processor: an answer takes 0.2, importing TensorFlo
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch):
     monkeypatch.setattr(toy, 'failure', None)
-    yield
+    with toy.signals_heard():
+        yield
     config.clear()
 
 

@@ -36,7 +36,7 @@ def test_what_fits(hint, value):
     (float, True, 'True must be a number.'),
     (str, 5, '5 must be a text in quotes.'),
     (dict | None, 'Table 1', "'Table 1' must be a dict or None."),
-    (Optional[Callable], 'x', "'x' must be a class or function, @module.Name without quotes or "
+    (Optional[Callable], 'x', "'x' must be a class or function (@module.Name without quotes) or "
      'None.'),
     (int, _CLASS, '@toy.Model must be a whole number.'),
     (Sequence[str], 'x.gin', "'x.gin' must be a tuple, each a text in quotes."),

@@ -9,7 +9,14 @@ import tensorflow as tf
 
 from official.core import callbacks
 from tests import conformance
+from tests.official.core import toy
 from tests.official.core import toy_model
+
+
+@pytest.fixture(autouse=True)
+def _signals_heard():
+    with toy.signals_heard():
+        yield
 
 
 def w(experiment):

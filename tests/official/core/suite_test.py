@@ -13,6 +13,7 @@ import pytest
 from official.core import gin_source
 from official.core import run_folder
 from official.core import suite
+from tests.official.core import toy
 
 # A file that this test names, so that its folder comes along: gin_configs/ladder/digits_100.gin
 FILE = 'gin_configs/ladder/digits_100.gin'
@@ -21,6 +22,12 @@ TINY = ('KerasExperiment.train_steps=2', 'KerasExperiment.save_every_steps=2',
         'KerasExperiment.reporter=None', 'KerasExperiment.monitor_split=None',
         'KerasExperiment.baseline=None', 'LadderNetwork.encoder=(40, 10)',
         'LadderNetwork.denoising_costs=(100.0, 1.0, 0.1)')
+
+
+@pytest.fixture(autouse=True)
+def _signals_heard():
+    with toy.signals_heard():
+        yield
 
 
 def make(run_dir, files=(FILE,), gin_params=TINY, **settings):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import sys
 
 from official.core import experiment
@@ -12,6 +14,20 @@ from official.core import experiment
 calls: list[tuple[str, str, int]] = []
 failure: Exception | None = None
 constant = 7
+
+
+@contextlib.contextmanager
+def signals_heard():
+    """Has this process hear what tests in the background, or under `nohup`, are told to ignore."""
+    numbers = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM)
+    ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
 
 
 class Model:

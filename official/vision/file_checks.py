@@ -31,6 +31,8 @@ def checked(value: tf.Tensor, condition: tf.Tensor, *parts: str | tf.Tensor) -> 
 
 def sentence(error: tf.errors.OpError) -> str:
     """Returns what an error says, without the names of operations and without a full stop."""
-    message = re.sub(r'\{\{.*?\}\} ?| ?\[Op:.*', '', error.message.strip())
-    own = re.search(r'assertion failed: \[(.*)\]\s*$', message, re.MULTILINE)
-    return (own.group(1) if own else message.splitlines()[0]).rstrip('. ')
+    own = re.search(r'assertion failed: \[(.*)\]$', error.message, re.MULTILINE)
+    # Where a graph was run, what was wrong comes last, after the places where it was made.
+    last = error.message.split('\n\t [[')[0].strip().split('\n\n')[-1]
+    message = own.group(1) if own else re.sub(r'\{\{.*?\}\} ?| ?\[Op:.*', '', last)
+    return message.strip().splitlines()[0].rstrip('. ')

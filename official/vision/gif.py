@@ -72,9 +72,11 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
     encoded = file_checks.checked(
         encoded, tf.cast(bottom, tf.int64) * tf.cast(right, tf.int64) <= _MAX_PIXELS,
         'The GIF has a screen of ', bottom, ' x ', right, f' pixels, more than {_MAX_PIXELS}.')
-    own_palette = byte(frame + _FRAME_SIZE - 1) >= 128
-    palette = tf.where(own_palette, frame + _FRAME_SIZE, _PALETTE)
-    transparent = (control >= 0) & (tf.bitwise.bitwise_and(byte(control + 3), 1) > 0)
+    own = byte(frame + _FRAME_SIZE - 1)
+    palette = tf.where(own >= 128, frame + _FRAME_SIZE, _PALETTE)
+    # Beyond the palette, as some programs say that nothing is transparent, it changes no pixel.
+    transparent = (control >= 0) & (tf.bitwise.bitwise_and(byte(control + 3), 1) > 0) & (
+        3 * byte(control + 6) < palette_size(tf.where(own >= 128, own, byte(10))))
 
     def with_white():
         opaque = tf.gather(_BYTES, byte(control + 3) - 1)

@@ -224,6 +224,10 @@ def gifs():
     yield File('GIF, interlaced', by_pillow(photograph('P'), 'GIF', interlace=1))
     transparent = by_pillow(few, 'GIF', transparency=3, optimize=False)
     yield File('GIF, transparent', transparent)
+    beyond = bytearray(transparent)
+    beyond[transparent.index(b'\x21\xf9') + 6] = 200
+    yield File('GIF, an index beyond the palette is transparent', bytes(beyond),
+               np.asarray(few.convert('RGB')))
     yield File('GIF, long comment', by_pillow(
         few, 'GIF', transparency=3, optimize=False, comment=b'comment ' * 200))
     yield File('GIF, of two frames', by_pillow(

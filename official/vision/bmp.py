@@ -53,7 +53,7 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
         stride <= tf.maximum(size - start, 0) // tf.maximum(rows, 1))
     for condition, sentence in (
             (header >= _IMAGE_HEADER,
-             ('A BMP with a header of ', header, ' bytes is not read; those with 40 and more are.')),
+             ('A BMP with a header of ', header, ' bytes is not read; from 40 on they are.')),
             (((deep | flat) & (compression == _PLAIN)) | masked,
              ('A BMP of ', bits, ' bits per pixel and compression ', compression, ' is not read; '
               '1, 4 and 8 bits with a palette, 24 and 32 bits are, uncompressed.')),

@@ -22,8 +22,8 @@ def checked(value: tf.Tensor, condition: tf.Tensor, *parts: str | tf.Tensor) -> 
       InvalidArgumentError: when the graph runs and the condition does not hold. The sentence is in
         the error's brackets, `assertion failed: [...]`; `sentence` takes it out.
     """
-    texts = [part if isinstance(part, str) or part.dtype == tf.string else tf.strings.as_string(part)
-             for part in parts]
+    texts = [tf.convert_to_tensor(part) for part in parts]
+    texts = [text if text.dtype == tf.string else tf.strings.as_string(text) for text in texts]
     done = tf.raw_ops.Assert(condition=condition, data=[tf.strings.join(texts)])
     with tf.control_dependencies([] if done is None else [done]):  # Eagerly it has been made.
         return tf.identity(value)

@@ -1,4 +1,4 @@
-"""Tests of official.vision.image_reader: every kind of file against Pillow and what it was made of."""
+"""Tests of official.vision.image_reader: all kinds of files against Pillow and their making."""
 
 import io
 import re

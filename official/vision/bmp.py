@@ -53,7 +53,7 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
         stride <= tf.maximum(size - start, 0) // tf.maximum(rows, 1))
     for condition, sentence in (
             (header >= _IMAGE_HEADER,
-             ('A BMP with a header of ', header, ' bytes is not read; those with 40 and more are.')),
+             ('A BMP with a header of ', header, ' bytes is not read; from 40 on they are.')),
             (((deep | flat) & (compression == _PLAIN)) | masked,
              ('A BMP of ', bits, ' bits per pixel and compression ', compression, ' is not read; '
               '1, 4 and 8 bits with a palette, 24 and 32 bits are, uncompressed.')),
@@ -71,10 +71,11 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
         pixels = tf.reshape(tf.io.decode_raw(
             tf.strings.substr(encoded, start, stride * rows), tf.uint8), [rows, stride, 1])
         # The first pixel of a byte is in its highest bits.
-        shifts = tf.range(8 - bits, -1, -bits)
+        shifts = tf.cast(tf.range(8 - bits, -1, -bits), tf.uint8)
         indices = tf.bitwise.bitwise_and(
-            tf.bitwise.right_shift(tf.cast(pixels, tf.int64), shifts), 2 ** bits - 1)
-        image = tf.gather(palette, tf.reshape(indices, [rows, -1])[:, :width])
+            tf.bitwise.right_shift(pixels, shifts), tf.cast(2 ** bits - 1, tf.uint8))
+        indices = tf.reshape(indices, [rows, -1])[:, :width]
+        image = tf.gather(palette, tf.cast(indices, tf.int32))
         # From the lowest row up, unless the height is negative.
         return tf.cond(height > 0, lambda: tf.reverse(image, [0]), lambda: image)
 

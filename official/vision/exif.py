@@ -11,8 +11,8 @@ import tensorflow as tf
 from official.vision import png
 
 _JPEG = b'\xff\xd8'
-_START_OF_SCAN = 0xda
-_APP1 = 0xe1
+_EXIF = b'Exif\0\0'
+_START_OF_SCAN, _APP1, _FILL = 0xffda, 0xffe1, 0xffff
 _ORIENTATION = 0x0112
 _SHORT, _LONG = 3, 4  # Types; the standard's is the first, some writers take the other.
 
@@ -42,39 +42,36 @@ def orientation(encoded: tf.Tensor) -> tf.Tensor:
 
 def _of_jpeg(encoded: tf.Tensor) -> tf.Tensor:
     """The orientation in the first Exif segment of a JPEG file."""
-    data = tf.io.decode_raw(encoded, tf.uint8)
-    data = tf.concat([data, tf.zeros([1], tf.uint8)], 0)
-    end = tf.size(data) - 1
+    size = tf.strings.length(encoded)
+    padded = tf.strings.join([encoded, bytes(4)])
 
-    def byte(position):
-        """What lies at `position`, and 0 outside the file."""
-        known = (position >= 0) & (position < end)
-        return tf.cast(tf.gather(data, tf.where(known, position, end)), tf.int32)
+    def head(position):
+        """The marker at a position and the length after it; zeros at the end of the file."""
+        words = tf.io.decode_raw(tf.strings.substr(padded, position, 4), tf.uint16,
+                                 little_endian=False)
+        return tuple(tf.unstack(tf.cast(words, tf.int32), 2))
 
-    def short(position):
-        return byte(position) * 256 + byte(position + 1)
-
-    def is_exif(position):
-        return ((short(position) == 0xff00 + _APP1) & (short(position + 4) == 0x4578)  # Ex
-                & (short(position + 6) == 0x6966) & (short(position + 8) == 0))  # if
+    def is_exif(position, marker):
+        start = tf.strings.substr(padded, tf.minimum(position + 4, size), len(_EXIF))
+        return (marker == _APP1) & (start == _EXIF)
 
     # From segment to segment: FF, a type, and a length that counts itself; more FFs may precede a
     # type. A length below 2 is none, and the data of a scan are no segments.
-    def fills(position):
-        return byte(position + 1) == 0xff
+    def another(position, marker, length):
+        segment = (marker >= 0xff00) & (marker != _START_OF_SCAN) & (length >= 2)
+        return (marker == _FILL) | (segment & ~is_exif(position, marker))
 
-    def another(position):
-        segment = (byte(position + 1) != _START_OF_SCAN) & (short(position + 2) >= 2)
-        return (byte(position) == 0xff) & (fills(position) | (segment & ~is_exif(position)))
+    def following(position, marker, length):
+        position = tf.minimum(position + tf.where(marker == _FILL, 1, 2 + length), size)
+        return (position, *head(position))
 
-    def following(position):
-        return (position + tf.where(fills(position), 1, 2 + short(position + 2)),)
-
-    position = tf.while_loop(another, following, (tf.constant(2),))[0]
-    return tf.cond(
-        is_exif(position),
-        lambda: _of_tiff(data[position + 10:tf.minimum(end, position + 2 + short(position + 2))]),
-        lambda: tf.constant(1))
+    start = tf.constant(len(_JPEG))
+    position, marker, length = tf.while_loop(
+        another, following, (start, *head(start)), parallel_iterations=1)
+    data = tf.strings.substr(
+        encoded, tf.minimum(position + 10, size), tf.maximum(length - 8, 0))
+    return tf.cond(is_exif(position, marker),
+                   lambda: _of_tiff(tf.io.decode_raw(data, tf.uint8)), lambda: tf.constant(1))
 
 
 def _of_tiff(data: tf.Tensor) -> tf.Tensor:

@@ -22,8 +22,8 @@ def checked(value: tf.Tensor, condition: tf.Tensor, *parts: str | tf.Tensor) -> 
       InvalidArgumentError: when the graph runs and the condition does not hold. The sentence is in
         the error's brackets, `assertion failed: [...]`; `sentence` takes it out.
     """
-    texts = [part if isinstance(part, str) or part.dtype == tf.string else tf.strings.as_string(part)
-             for part in parts]
+    texts = [tf.convert_to_tensor(part) for part in parts]
+    texts = [text if text.dtype == tf.string else tf.strings.as_string(text) for text in texts]
     done = tf.raw_ops.Assert(condition=condition, data=[tf.strings.join(texts)])
     with tf.control_dependencies([] if done is None else [done]):  # Eagerly it has been made.
         return tf.identity(value)
@@ -31,6 +31,8 @@ def checked(value: tf.Tensor, condition: tf.Tensor, *parts: str | tf.Tensor) -> 
 
 def sentence(error: tf.errors.OpError) -> str:
     """Returns what an error says, without the names of operations and without a full stop."""
-    message = re.sub(r'\{\{.*?\}\} ?| ?\[Op:.*', '', error.message.strip())
-    own = re.search(r'assertion failed: \[(.*)\]\s*$', message, re.MULTILINE)
-    return (own.group(1) if own else message.splitlines()[0]).rstrip('. ')
+    own = re.search(r'assertion failed: \[(.*)\]$', error.message, re.MULTILINE)
+    # Where a graph was run, what was wrong comes last, after the places where it was made.
+    last = error.message.split('\n\t [[')[0].strip().split('\n\n')[-1]
+    message = own.group(1) if own else re.sub(r'\{\{.*?\}\} ?| ?\[Op:.*', '', last)
+    return message.strip().splitlines()[0].rstrip('. ')

@@ -16,6 +16,7 @@ SIGNATURE = b'GIF8'
 _PALETTE = 13
 _EXTENSION, _FRAME, _CONTROL = 0x21, 0x2c, 0xf9
 _FRAME_SIZE = 10
+_MAX_PIXELS = 2 ** 27  # A few damaged bytes may ask for 13 GB.
 _BYTES = [bytes([value]) for value in range(256)]
 
 
@@ -67,9 +68,15 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
     encoded = file_checks.checked(
         encoded, byte(frame) == _FRAME, 'The GIF has no frame, or is damaged.')
     left, top, width, height = (short(frame + place) for place in (1, 3, 5, 7))
-    own_palette = byte(frame + _FRAME_SIZE - 1) >= 128
-    palette = tf.where(own_palette, frame + _FRAME_SIZE, _PALETTE)
-    transparent = (control >= 0) & (tf.bitwise.bitwise_and(byte(control + 3), 1) > 0)
+    bottom, right = tf.maximum(short(8), top + height), tf.maximum(short(6), left + width)
+    encoded = file_checks.checked(
+        encoded, tf.cast(bottom, tf.int64) * tf.cast(right, tf.int64) <= _MAX_PIXELS,
+        'The GIF has a screen of ', bottom, ' x ', right, f' pixels, more than {_MAX_PIXELS}.')
+    own = byte(frame + _FRAME_SIZE - 1)
+    palette = tf.where(own >= 128, frame + _FRAME_SIZE, _PALETTE)
+    # Beyond the palette, as some programs say that nothing is transparent, it changes no pixel.
+    transparent = (control >= 0) & (tf.bitwise.bitwise_and(byte(control + 3), 1) > 0) & (
+        3 * byte(control + 6) < palette_size(tf.where(own >= 128, own, byte(10))))
 
     def with_white():
         opaque = tf.gather(_BYTES, byte(control + 3) - 1)
@@ -80,9 +87,7 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
     encoded = _replaced(encoded, frame + 1, tf.constant(bytes(4)))
     image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
     image = tf.ensure_shape(image, [None, None, 3])[:height, :width]
-    below = tf.maximum(short(8) - top - height, 0)
-    beside = tf.maximum(short(6) - left - width, 0)
-    return tf.pad(image, [[top, below], [left, beside], [0, 0]],
+    return tf.pad(image, [[top, bottom - top - height], [left, right - left - width], [0, 0]],
                   constant_values=tf.constant(255, tf.uint8))
 
 

@@ -6,6 +6,8 @@ pixels are those that Pillow gives, turned by `exif_transpose` and laid on white
 
 from __future__ import annotations
 
+import functools
+
 import tensorflow as tf
 
 from official.vision import bmp
@@ -44,8 +46,17 @@ def decode(encoded: tf.Tensor, channels: int = 3) -> tf.Tensor:
     """
     if channels not in (1, 3):
         raise ValueError(f'channels = {channels} is neither 1 nor 3.')
-    encoded = tf.reshape(encoded, [])
+    return _traced(channels)(tf.reshape(encoded, []))
 
+
+@functools.cache
+def _traced(channels: int) -> tf.types.experimental.GenericFunction:
+    """`_decode` as one function: the formats take a second to trace, and each pipeline has them."""
+    return tf.function(functools.partial(_decode, channels=channels),
+                       input_signature=[tf.TensorSpec([], tf.string)])
+
+
+def _decode(encoded: tf.Tensor, channels: int) -> tf.Tensor:
     def begins(signature):
         return tf.strings.substr(encoded, 0, len(signature)) == signature
 
@@ -55,22 +66,15 @@ def decode(encoded: tf.Tensor, channels: int = 3) -> tf.Tensor:
          lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method='INTEGER_ACCURATE')),
         (begins(png.SIGNATURE), lambda: _png(encoded)),
         (begins(gif.SIGNATURE), lambda: gif.decode(encoded)),
-        (begins(bmp.SIGNATURE), lambda: on_white(bmp.decode(encoded)))],
+        (begins(bmp.SIGNATURE), lambda: _on_white(bmp.decode(encoded)))],
         default=lambda: _refused(encoded))
     image = tf.ensure_shape(image, [None, None, 3])
     image = exif.upright(image, exif.orientation(encoded))
     return image if channels == 3 else _grey(image)
 
 
-def on_white(image: tf.Tensor) -> tf.Tensor:
-    """Lays an image on white.
-
-    Args:
-      image: uint8 [height, width, 4], the fourth channel opacity.
-
-    Returns:
-      uint8 [height, width, 3]; colours of opaque pixels are kept to the bit.
-    """
+def _on_white(image: tf.Tensor) -> tf.Tensor:
+    """uint8 [height, width, 4], the fourth channel opacity, over white: [height, width, 3]."""
     colours, opacity = image[..., :3], image[..., 3:]
 
     def mixed():
@@ -86,7 +90,7 @@ def _png(encoded: tf.Tensor) -> tf.Tensor:
     # where a pixel has one bit. So it is asked for an opacity only where there is one.
     return tf.cond(
         png.is_transparent(encoded),
-        lambda: on_white(tf.io.decode_png(encoded, channels=4)),
+        lambda: _on_white(tf.io.decode_png(encoded, channels=4)),
         lambda: tf.io.decode_png(encoded, channels=3))
 
 

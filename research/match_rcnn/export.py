@@ -13,8 +13,9 @@ def signatures(model, data) -> export.Signatures:
     """Signatures of a trained `MatchRCNN`.
 
     - detect (and serving_default): files, string [n], encoded images (JPEG, PNG, BMP, GIF; see
-      `official.vision.image_reader`) of any size. Gives of each image at most D detections, the most certain first: boxes float32
-      [n, D, 4], (x1, y1, x2, y2) in pixels of the upright image; classes int32 [n, D], from 1, 0
+      `official.vision.image_reader`) of any size. Gives of each image at most D detections, the
+      most certain first: boxes float32 [n, D, 4], (x1, y1, x2, y2) in pixels of the upright image;
+      classes int32 [n, D], from 1, 0
       for padding; names string [n, D]; scores float32 [n, D]; masks float32 [n, D, m, m],
       probabilities at the centres of m x m equal cells of the box; landmarks float32
       [n, D, K, 3], x and y in pixels of the image and the probability of the place; embeddings

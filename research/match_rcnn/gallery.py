@@ -103,7 +103,8 @@ class GallerySearch(experiment.Experiment):
             known = {file: rows for file, rows in zip(old['files'], _rows_of_images(old))}
         (files, others), new, damaged = _image_files(self.data_dir), [], []
         if others:
-            _tell(f'{self.data_dir}: left out, as hidden or none of {", ".join(image_files.SUFFIXES)}: '
+            suffixes = ', '.join(image_files.SUFFIXES)
+            _tell(f'{self.data_dir}: left out, as hidden or none of {suffixes}: '
                   f'{len(others)} x, {", ".join(others[:3])}{", ..." * (len(others) > 3)}')
         there = set(files)
         if old and not there & set(old['files']):

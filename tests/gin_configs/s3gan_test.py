@@ -185,6 +185,15 @@ def blank_data(name, tmp_path, seed, data_dir):
     return made(seed=seed, data_dir=data_dir, source=lambda data_dir: blank, **arguments)
 
 
+@pytest.mark.parametrize('name', [name for name in NAMES if name.startswith('imagenet')
+                                  and not re.search('_features|_comparison', name)])
+def test_imagenet_is_resized_as_in_the_authors_code(name):
+    kind = 'FolderSource' if name == 'imagenet_folder_biggan' else 'TfdsSource'
+    assert bound(name, 'GanData.source').full == f'official.data.image_sources.{kind}'
+    assert bound(name, f'{kind}.resampling').full == 'official.data.resizing.tf1_bilinear'
+    assert bound(name, f'{kind}.random_crop', True) is True
+
+
 # Networks of the paper's size take 20 s each to build; one file of each kind of labels does.
 BUILT = [name for name in GANS if not name.startswith('imagenet')] + ['imagenet_s3gan_co_2_5']
 

@@ -29,6 +29,7 @@ class Pixels(tf.keras.Model):
     def __init__(self, example_shape):
         super().__init__()
         self.example_shape = example_shape
+        self.built = True
 
     def call(self, images):
         return tf.reshape(tf.cast(images, tf.float32), [tf.shape(images)[0], -1])

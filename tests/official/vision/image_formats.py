@@ -224,6 +224,10 @@ def gifs():
     yield File('GIF, interlaced', by_pillow(photograph('P'), 'GIF', interlace=1))
     transparent = by_pillow(few, 'GIF', transparency=3, optimize=False)
     yield File('GIF, transparent', transparent)
+    beyond = bytearray(transparent)
+    beyond[transparent.index(b'\x21\xf9') + 6] = 200
+    yield File('GIF, an index beyond the palette is transparent', bytes(beyond),
+               np.asarray(few.convert('RGB')))
     yield File('GIF, long comment', by_pillow(
         few, 'GIF', transparency=3, optimize=False, comment=b'comment ' * 200))
     yield File('GIF, of two frames', by_pillow(
@@ -261,6 +265,8 @@ def refused():
     empty = bytearray(bmp(np.zeros([4, 4, 3]), 24))
     empty[18:22] = bytes(4)
     read = 'is not read as an image; JPEG, PNG, GIF and BMP are'
+    huge = bytearray(by_pillow(image, 'GIF'))
+    huge[6:10] = b'\xff' * 4
     damaged = {
         'empty': (b'', f'An empty file {read}'),
         'text': (b'some text', f'A file of an unknown format {read}'),
@@ -273,6 +279,7 @@ def refused():
         'BMP of other masks': (bmp(np.zeros([4, 4, 4]), 32, None, 3, masks=bytes(16)), '32 bits'),
         'BMP of OS/2': (bytes(core), 'A BMP with a header of 12 bytes is not read'),
         'BMP of no pixels': (bytes(empty), 'The BMP is cut short or damaged'),
+        'GIF of a huge screen': (bytes(huge), '65535 x 65535 pixels, more than'),
         'begun BMP': (b'BM', 'BMP'), 'begun GIF': (b'GIF89a', 'The GIF has no frame'),
         'begun PNG': (b'\x89PNG\r\n\x1a\n', 'PNG'), 'begun JPEG': (b'\xff\xd8\xff', 'JPEG'),
     }

@@ -49,7 +49,7 @@ def load(annotation_file: str, image_dir: str, problems: problems_lib.Problems |
 
     Categories become classes 1..C in the order of their ids; of equal names the id is added.
     Images are in the order of the file. Boxes of no area, which the original COCO has, are skipped
-    and counted; the other faults that `detection_items.checked` names are errors, told together.
+    and counted; the other faults that `detection_items.checked` names are errors, named together.
 
     - Landmarks of a category without a list of `keypoints` are numbered, as many as most of its
       annotations have.
@@ -61,7 +61,7 @@ def load(annotation_file: str, image_dir: str, problems: problems_lib.Problems |
     Args:
       annotation_file: JSON, with images, annotations and categories.
       image_dir: folder of the images' file names.
-      problems: counts what is handled; None: an own one, of which a summary is printed.
+      problems: counts what is handled; None: one of its own, of which a summary is printed.
       check_images: look at the header of each image file. Images that are missing, damaged or of
         another shape than the file says are skipped and counted. Where an EXIF orientation turns
         an image and the file has its size as it is stored, its annotations are turned as well.
@@ -129,7 +129,7 @@ def to_coco(table: detection_table.DetectionTable, landmarks: bool = False,
       table: of the images and items.
       landmarks: write keypoints, too.
       all_landmarks: write those of all classes end to end, each item's at the place of its class
-        and zeros elsewhere, as DeepFashion2 has it (294 a item); else those of its class alone.
+        and zeros elsewhere, as DeepFashion2 has it (294 a item); else only those of its class.
         Evaluation by pycocotools needs it where classes have different numbers of landmarks.
 
     Returns:
@@ -187,7 +187,7 @@ def _read(path) -> dict:
     except OSError as error:
         raise ValueError(f'{path}: cannot be read ({error.strerror}).') from None
     except (ValueError, RecursionError) as error:  # Includes what is not Unicode.
-        raise ValueError(f'{path}: damaged, no JSON ({error}).') from None
+        raise ValueError(f'{path}: not valid JSON ({error}).') from None
     if not isinstance(content, dict):
         raise ValueError(f'{path}: no COCO annotations: {type(content).__name__} at the top.')
     for part in (*_NEEDED, 'categories'):
@@ -208,14 +208,14 @@ def _categories(entries, file) -> dict[int, dict]:
             if not isinstance(entry, dict) or field not in entry:
                 raise ValueError(f'{file}: categories[{number}] has no {field!r}.')
         if not _is_id(entry['id']) or entry['id'] in found:
-            raise ValueError(f'{file}: category id {entry["id"]!r} is no whole number or is there '
-                             'twice.')
+            raise ValueError(f'{file}: category id {entry["id"]!r} is not a whole number or is '
+                             'there twice.')
         if not isinstance(entry['name'], (str, int)):
             raise ValueError(f'{file}: category {entry["id"]} has the name {entry["name"]!r}.')
         names = entry.get('keypoints') or []
         if not isinstance(names, list) or not all(isinstance(one, (str, int)) for one in names):
             raise ValueError(f'{file}: category {entry["id"]} has keypoints '
-                             f'{str(entry["keypoints"])[:60]}, which is no list of names.')
+                             f'{str(entry["keypoints"])[:60]}, which is not a list of names.')
         names = [str(one) for one in names]
         if len(set(names)) < len(names):
             raise ValueError(f'{file}: two keypoints of one category have one name: {names}.')
@@ -233,7 +233,7 @@ def _entry(entry, part, number, file) -> None:
         if not isinstance(entry, dict) or field not in entry:
             raise malformed(f'has no {field!r}')
     if not _is_id(entry['id']):
-        raise malformed(f'has id {str(entry["id"])[:40]!r}, which is no whole number of 64 bits')
+        raise malformed(f'has id {str(entry["id"])[:40]!r}, which is not a whole number of 64 bits')
     if part == 'images':
         if not isinstance(entry['file_name'], str) or not entry['file_name']:
             raise malformed(f'has file_name {entry["file_name"]!r}')
@@ -285,7 +285,7 @@ def _same_shape(one, other) -> bool:
 
 
 def _fits(size, header, path, problems) -> bool:
-    """Returns True if an image file can be the one whose size was annotated, upright or as stored."""
+    """Returns True if an image may be the one of the annotated size, upright or as stored."""
     if size in (header.upright, header.stored):
         return True
     if _same_shape(size, header.upright) or (

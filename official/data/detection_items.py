@@ -29,7 +29,7 @@ class Item:
         given.
       landmarks: [n, 3] or flat, (x, y, v), v 2 visible, 1 occluded, 0 not labelled; n is the
         number that the category has. None or empty: none is labelled.
-      crowd: whether it is a group that is not to be told apart (COCO's iscrowd).
+      crowd: True for a group whose objects are not to be distinguished (COCO's iscrowd).
       pair_id: of the garment's identity (DeepFashion2); 0: unknown, as with the following.
       style: of the variant of this identity; only items with one take part in pairs.
       scale: 1 small, 2 modest, 3 large.
@@ -127,15 +127,16 @@ def _category(category, landmark_counts, where) -> int:
 def _code(value, name, where) -> int:
     if not is_count(value) or value > _INT32:
         raise problems_lib.Malformed((
-            problems_lib.BAD_FIELD, f'{where}: {name} {_short(value)} is no whole number from 0.'))
+            problems_lib.BAD_FIELD,
+            f'{where}: {name} {_short(value)} is not a whole number from 0.'))
     return int(value)
 
 
 def _identity(value, where) -> int:
     if not is_count(value) or value > _INT64:
         raise problems_lib.Malformed((
-            problems_lib.BAD_FIELD, f'{where}: item_id {_short(value)} is no whole number from 0 '
-            'to 2**63 - 1.'))
+            problems_lib.BAD_FIELD, f'{where}: item_id {_short(value)} is not a whole number from '
+            '0 to 2**63 - 1.'))
     return int(value)
 
 
@@ -150,7 +151,7 @@ def _area(value, where) -> float | None:
     if value is not None and (
             not isinstance(value, numbers.Real) or not 0 <= value <= np.finfo(np.float32).max):
         raise problems_lib.Malformed((
-            problems_lib.BAD_FIELD, f'{where}: area {_short(value)} is no number from 0.'))
+            problems_lib.BAD_FIELD, f'{where}: area {_short(value)} is not a number from 0.'))
     return value
 
 
@@ -231,7 +232,7 @@ def _segmentation(given, size, where) -> tuple[Any, list[str]]:
             polygon = polygon.reshape(-1, 2)
         if polygon.ndim != 2 or polygon.shape[1] != 2:
             raise problems_lib.Malformed(
-                (kind, f'{where}: {what} {_short(points)} is no list of x, y.'))
+                (kind, f'{where}: {what} {_short(points)} is not a list of x, y.'))
         if len(polygon) < 3:
             # An empty one, as converters of boxes write it, is no polygon.
             handled += [problems_lib.SHORT_POLYGON] * bool(len(polygon))

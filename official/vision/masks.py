@@ -277,7 +277,7 @@ def pack(mini_masks: np.ndarray) -> np.ndarray:
       mini_masks: of 0 and 1.
 
     Raises:
-      ValueError: if S S is no multiple of 8.
+      ValueError: if S S is not a multiple of 8.
     """
     cells = mini_masks.shape[-2] * mini_masks.shape[-1]
     if cells % 8:

@@ -184,21 +184,21 @@ def without(part, number, field):
 
 
 @pytest.mark.parametrize('written, message', [
-    ('{"images": [', 'x.json: damaged, no JSON'),
+    ('{"images": [', 'x.json: not valid JSON'),
     ('[]', 'x.json: no COCO annotations: list at the top'),
     ({'images': []}, "x.json: no COCO annotations: there is no list 'annotations'"),
     (without('images', 1, 'height'), r"x.json: images\[1\] has no 'height'"),
     (without('annotations', 2, 'bbox'), r"x.json: annotations\[2\] has no 'bbox'"),
     (changed('images', 0, id=2), 'x.json: image id 2 is there twice'),
     (changed('images', 0, id=2 ** 63), r"x.json: images\[0\] has id '9223372036854775808', which is "
-     'no whole number of 64 bits'),
+     'not a whole number of 64 bits'),
     (changed('images', 0, file_name=None), r'x.json: images\[0\] has file_name None'),
     (changed('images', 0, height=10 ** 6), 'x.json: image b.jpg has height 1000000 and width 30'),
     ({**content(), 'categories': []}, 'x.json: there are no categories'),
     (changed('categories', 1, keypoints=5), 'x.json: category 7 has keypoints 5, which is no list'),
     (changed('categories', 1, keypoints=[None]), r'x.json: category 7 has keypoints \[None\]'),
     (changed('categories', 1, name=None), 'x.json: category 7 has the name None'),
-    ('[' * 10_000, 'x.json: damaged, no JSON'),
+    ('[' * 10_000, 'x.json: not valid JSON'),
     (changed('annotations', 0, id=2 ** 63), r'x.json: annotations\[0\] has id .* of 64 bits'),
     (changed('annotations', 0, iscrowd='0'), r"sub/a.jpg: item 1 \(id 5\): crowd '0' is neither"),
     (changed('annotations', 0, category_id=[7]), r'annotation 5 has unknown category \[7\]'),
@@ -324,7 +324,7 @@ def test_landmarks_end_to_end(folder):
     apart = load(folder, written)
     assert apart.landmark_counts == (5, 5) and apart.class_names == ('a', 'b')
     assert apart.styles.tolist() == [2, 0] and apart.scales.tolist() == [0, 0]
-    with pytest.raises(ValueError, match='style .* is no whole number'):
+    with pytest.raises(ValueError, match='style .* is not a whole number'):
         written['annotations'][0]['style'] = 'red'
         load(folder, written, end_to_end=layout)
     assert not load(folder, written).styles.any()

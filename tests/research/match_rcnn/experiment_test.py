@@ -144,7 +144,8 @@ def test_sigmas_fit_the_landmarks():
     def of(*counts, given=None):
         return measurement.sigmas_of(dataclasses.replace(table, landmark_counts=counts), given)
     sigmas, whose = of(17)
-    assert (len(sigmas), whose, sigmas[0]) == (17, "COCO's of people", .026)
+    assert (len(sigmas), whose, sigmas[0]) == (
+        17, "COCO's of people", pytest.approx(.026))
     # Of landmarks of which nothing is known each has a stated one.
     sigmas, whose = of(4, 0)
     assert (sigmas.tolist(), whose) == ([.05] * 4, '0.05 for each landmark, as none are given')

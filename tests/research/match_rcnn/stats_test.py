@@ -118,7 +118,7 @@ def test_a_malformed_annotation_is_left_out(tmp_path, capsys):
     stats.main([str(tmp_path), '--json'])
     captured = capsys.readouterr()
     assert json.loads(captured.out)[tmp_path.name]['sources']['user']['images'] == 1
-    assert '000002.json, item1: scale 7 is no whole number of 1 to 3.' in captured.err
+    assert '000002.json, item1: scale 7 is not a whole number of 1 to 3.' in captured.err
 
 
 def test_all_that_is_malformed_is_named(tmp_path, capsys):

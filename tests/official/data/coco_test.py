@@ -195,7 +195,7 @@ def without(part, number, field):
     (changed('images', 0, file_name=None), r'x.json: images\[0\] has file_name None'),
     (changed('images', 0, height=10 ** 6), 'x.json: image b.jpg has height 1000000 and width 30'),
     ({**content(), 'categories': []}, 'x.json: there are no categories'),
-    (changed('categories', 1, keypoints=5), 'x.json: category 7 has keypoints 5, which is no list'),
+    (changed('categories', 1, keypoints=5), 'x.json: category 7 has keypoints 5, which is not a list'),
     (changed('categories', 1, keypoints=[None]), r'x.json: category 7 has keypoints \[None\]'),
     (changed('categories', 1, name=None), 'x.json: category 7 has the name None'),
     ('[' * 10_000, 'x.json: not valid JSON'),
@@ -244,8 +244,7 @@ def test_all_faults_are_named_at_once(folder):
     with pytest.raises(ValueError) as error:
         load(folder, faulty())
     lines = str(error.value).splitlines()
-    assert lines[0] == ('x.json: 4 values cannot be right; skip_malformed = True leaves their '
-                        'entries out:')
+    assert lines[0] == 'x.json: 4 values cannot be right; skip_malformed = True leaves them out:'
     assert [line for line in lines if not line.startswith('  ')][1:] == [
         '1 x entry that cannot be right:', '1 x category that cannot be right:',
         '2 x box that cannot be right:']

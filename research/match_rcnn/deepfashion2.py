@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from official.core import checks
-from official.data import coco
+from official.data import coco_classes
 from official.data import detection_table
 from official.data import image_files
 from official.data import problems as problems_lib
@@ -102,9 +102,10 @@ def table_builder(name: str, problems: problems_lib.Problems) -> detection_table
         name, categories.NAMES, categories.LANDMARK_COUNTS, categories.landmark_flip(), problems)
 
 
-def end_to_end() -> coco.EndToEnd:
+def end_to_end() -> coco_classes.EndToEnd:
     """The landmarks of DeepFashion2 as its converter to COCO's format lays them out."""
-    return coco.EndToEnd(categories.NAMES, categories.LANDMARK_COUNTS, categories.landmark_flip())
+    return coco_classes.EndToEnd(
+        categories.NAMES, categories.LANDMARK_COUNTS, categories.landmark_flip())
 
 
 def splits_of(folder: str) -> list[str]:

@@ -12,6 +12,7 @@ from pycocotools import coco as coco_api
 from pycocotools import mask as coco_mask
 
 from official.data import coco
+from official.data import coco_classes
 from official.data import problems
 
 REAL = os.path.join(os.path.dirname(__file__), '../../../../shared/data/coco_tiny')
@@ -190,12 +191,12 @@ def without(part, number, field):
     (without('images', 1, 'height'), r"x.json: images\[1\] has no 'height'"),
     (without('annotations', 2, 'bbox'), r"x.json: annotations\[2\] has no 'bbox'"),
     (changed('images', 0, id=2), 'x.json: image id 2 is there twice'),
-    (changed('images', 0, id=2 ** 63), r"x.json: images\[0\] has id '9223372036854775808', which is "
-     'not a whole number of 64 bits'),
+    (changed('images', 0, id=2 ** 63), r"x.json: images\[0\] has id '9223372036854775808', which "
+     'is not a whole number of 64 bits'),
     (changed('images', 0, file_name=None), r'x.json: images\[0\] has file_name None'),
     (changed('images', 0, height=10 ** 6), 'x.json: image b.jpg has height 1000000 and width 30'),
     ({**content(), 'categories': []}, 'x.json: there are no categories'),
-    (changed('categories', 1, keypoints=5), 'x.json: category 7 has keypoints 5, which is not a list'),
+    (changed('categories', 1, keypoints=5), 'x.json: category 7 has keypoints 5, which is not'),
     (changed('categories', 1, keypoints=[None]), r'x.json: category 7 has keypoints \[None\]'),
     (changed('categories', 1, name=None), 'x.json: category 7 has the name None'),
     ('[' * 10_000, 'x.json: not valid JSON'),
@@ -298,7 +299,8 @@ def test_landmarks_that_no_category_lists(folder, listed):
 
 def test_landmarks_end_to_end(folder):
     """As DeepFashion2's converter writes them: those of all classes in every annotation."""
-    layout = coco.EndToEnd(('top', 'skirt'), (3, 2), np.array([[0, 1, 2], [1, 0, 2], [1, 0, 2]]))
+    layout = coco_classes.EndToEnd(
+        ('top', 'skirt'), (3, 2), np.array([[0, 1, 2], [1, 0, 2], [1, 0, 2]]))
     names = [str(number) for number in range(1, 6)]
     top, skirt = [1, 2, 2, 3, 4, 1, 5, 6, 2, *[0] * 6], [*[0] * 9, 7, 8, 2, 9, 10, 1]
     written = {

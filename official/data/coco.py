@@ -5,51 +5,31 @@ Lin et al. 2014, Microsoft COCO: Common Objects in Context.
 
 from __future__ import annotations
 
-import collections
 import json
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from official.data import detection_items
+from official.data import coco_classes
 from official.data import detection_table
 from official.data import image_files
-from official.data import landmark_names
 from official.data import problems as problems_lib
 
 _NEEDED = {'images': ('id', 'file_name', 'height', 'width'),
            'annotations': ('id', 'image_id', 'category_id', 'bbox')}
-_CODES = ('pair_id', 'style', 'scale', 'occlusion', 'zoom_in', 'viewpoint')
 _SOURCES = {'user': detection_table.USER, 'shop': detection_table.SHOP}
-_INT64 = 2 ** 63 - 1
-
-
-class EndToEnd(NamedTuple):
-    """Landmarks of all classes laid end to end in every annotation, as DeepFashion2's converter
-    writes them.
-
-    Attributes:
-      names: of the classes.
-      counts: landmarks of each class.
-      flip: see `detection_table.DetectionTable.landmark_flip`.
-    """
-
-    names: Sequence[str]
-    counts: Sequence[int]
-    flip: np.ndarray
 
 
 def load(annotation_file: str, image_dir: str, problems: problems_lib.Problems | None = None,
          check_images: bool = True, mask_size: int = detection_table.MASK_SIZE,
-         skip_malformed: bool = False, end_to_end: EndToEnd | None = None
+         skip_malformed: bool = False, end_to_end: coco_classes.EndToEnd | None = None
          ) -> detection_table.DetectionTable:
     """Reads a set.
 
     Categories become classes 1..C in the order of their ids; of equal names the id is added.
     Images are in the order of the file. Boxes of no area, which the original COCO has, are skipped
-    and counted; the other faults that `detection_items.checked` names are errors, told together.
+    and counted; the other faults that `detection_items.checked` names are errors, named together.
 
     - Landmarks of a category without a list of `keypoints` are numbered, as many as most of its
       annotations have.
@@ -61,7 +41,7 @@ def load(annotation_file: str, image_dir: str, problems: problems_lib.Problems |
     Args:
       annotation_file: JSON, with images, annotations and categories.
       image_dir: folder of the images' file names.
-      problems: counts what is handled; None: an own one, of which a summary is printed.
+      problems: counts what is handled; None: one of its own, of which a summary is printed.
       check_images: look at the header of each image file. Images that are missing, damaged or of
         another shape than the file says are skipped and counted. Where an EXIF orientation turns
         an image and the file has its size as it is stored, its annotations are turned as well.
@@ -89,7 +69,7 @@ def load(annotation_file: str, image_dir: str, problems: problems_lib.Problems |
     categories = _categories(content['categories'], annotation_file)
     images = _images(content['images'], annotation_file, faults)
     annotations = _by_image(content['annotations'], images, annotation_file, own, faults)
-    classes = _Classes(categories, annotations, annotation_file, own, end_to_end)
+    classes = coco_classes.Classes(categories, annotations, annotation_file, own, end_to_end)
     builder = detection_table.TableBuilder(
         name, classes.names, classes.counts, classes.flip, own, mask_size, tuple(categories),
         faults)
@@ -129,7 +109,7 @@ def to_coco(table: detection_table.DetectionTable, landmarks: bool = False,
       table: of the images and items.
       landmarks: write keypoints, too.
       all_landmarks: write those of all classes end to end, each item's at the place of its class
-        and zeros elsewhere, as DeepFashion2 has it (294 a item); else those of its class alone.
+        and zeros elsewhere, as DeepFashion2 has it (294 a item); else only those of its class.
         Evaluation by pycocotools needs it where classes have different numbers of landmarks.
 
     Returns:
@@ -187,17 +167,13 @@ def _read(path) -> dict:
     except OSError as error:
         raise ValueError(f'{path}: cannot be read ({error.strerror}).') from None
     except (ValueError, RecursionError) as error:  # Includes what is not Unicode.
-        raise ValueError(f'{path}: damaged, no JSON ({error}).') from None
+        raise ValueError(f'{path}: not valid JSON ({error}).') from None
     if not isinstance(content, dict):
         raise ValueError(f'{path}: no COCO annotations: {type(content).__name__} at the top.')
     for part in (*_NEEDED, 'categories'):
         if not isinstance(content.get(part), list):
             raise ValueError(f'{path}: no COCO annotations: there is no list {part!r}.')
     return content
-
-
-def _is_id(value) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _INT64
 
 
 def _categories(entries, file) -> dict[int, dict]:
@@ -207,15 +183,15 @@ def _categories(entries, file) -> dict[int, dict]:
         for field in 'id', 'name':
             if not isinstance(entry, dict) or field not in entry:
                 raise ValueError(f'{file}: categories[{number}] has no {field!r}.')
-        if not _is_id(entry['id']) or entry['id'] in found:
-            raise ValueError(f'{file}: category id {entry["id"]!r} is no whole number or is there '
-                             'twice.')
+        if not coco_classes.is_id(entry['id']) or entry['id'] in found:
+            raise ValueError(f'{file}: category id {entry["id"]!r} is not a whole number or is '
+                             'there twice.')
         if not isinstance(entry['name'], (str, int)):
             raise ValueError(f'{file}: category {entry["id"]} has the name {entry["name"]!r}.')
         names = entry.get('keypoints') or []
         if not isinstance(names, list) or not all(isinstance(one, (str, int)) for one in names):
             raise ValueError(f'{file}: category {entry["id"]} has keypoints '
-                             f'{str(entry["keypoints"])[:60]}, which is no list of names.')
+                             f'{str(entry["keypoints"])[:60]}, which is not a list of names.')
         names = [str(one) for one in names]
         if len(set(names)) < len(names):
             raise ValueError(f'{file}: two keypoints of one category have one name: {names}.')
@@ -232,13 +208,14 @@ def _entry(entry, part, number, file) -> None:
     for field in _NEEDED[part]:
         if not isinstance(entry, dict) or field not in entry:
             raise malformed(f'has no {field!r}')
-    if not _is_id(entry['id']):
-        raise malformed(f'has id {str(entry["id"])[:40]!r}, which is no whole number of 64 bits')
+    if not coco_classes.is_id(entry['id']):
+        raise malformed(f'has id {str(entry["id"])[:40]!r}, which is not a whole number of 64 bits')
     if part == 'images':
         if not isinstance(entry['file_name'], str) or not entry['file_name']:
             raise malformed(f'has file_name {entry["file_name"]!r}')
         size = entry['height'], entry['width']
-        if not all(_is_id(length) and 0 < length <= detection_table.MAX_EDGE for length in size):
+        if not all(coco_classes.is_id(length) and 0 < length <= detection_table.MAX_EDGE
+                   for length in size):
             raise problems_lib.Malformed((
                 problems_lib.BAD_ENTRY, f'{file}: image {entry["file_name"]} has height '
                 f'{size[0]!r} and width {size[1]!r}; there are 1 to {detection_table.MAX_EDGE}.'))
@@ -271,7 +248,7 @@ def _by_image(entries, images, file, problems, faults) -> dict[int, list]:
             faults.add(error)
             continue
         image = annotation['image_id']
-        if _is_id(image) and image in found:
+        if coco_classes.is_id(image) and image in found:
             found[image].append(annotation)
         else:
             problems.add(problems_lib.NO_IMAGE,
@@ -285,7 +262,7 @@ def _same_shape(one, other) -> bool:
 
 
 def _fits(size, header, path, problems) -> bool:
-    """Returns True if an image file can be the one whose size was annotated, upright or as stored."""
+    """Returns True if an image may be the one of the annotated size, upright or as stored."""
     if size in (header.upright, header.stored):
         return True
     if _same_shape(size, header.upright) or (
@@ -305,105 +282,6 @@ def _has_area(annotation, file, problems) -> bool:
         problems.add(problems_lib.NO_AREA, f'{file}, annotation {annotation["id"]}')
         return False
     return True
-
-
-class _Classes:
-    """The classes 1..C of a set, and its annotations as their items."""
-
-    def __init__(self, categories, annotations, file, problems, end_to_end):
-        self._file = file
-        self._numbers = {identity: number for number, identity in enumerate(categories, 1)}
-        keypoints = {identity: one['keypoints'] for identity, one in categories.items()}
-        self._offsets, self.flip = None, None
-        if end_to_end is not None and [len(names) for names in keypoints.values()] == (
-                [sum(end_to_end.counts)] * len(end_to_end.counts)):
-            self._offsets = np.concatenate([[0], np.cumsum(end_to_end.counts)]).tolist()
-            self.names, self.counts = tuple(end_to_end.names), tuple(end_to_end.counts)
-            self.flip = end_to_end.flip
-            return
-        for identity, count in _counts(annotations).items():
-            # Some tools leave the list empty while annotations have landmarks.
-            if identity in keypoints and not keypoints[identity]:
-                keypoints[identity] = [str(number) for number in range(1, count + 1)]
-        self.names = tuple(unique_names(
-            {identity: one['name'] for identity, one in categories.items()}).values())
-        self.counts = tuple(map(len, keypoints.values()))
-        self.flip = landmark_names.flips(list(keypoints.values()))
-        for name, count, row in zip(self.names, self.counts, self.flip[1:]):
-            if count > 1 and (row == self.flip[0]).all():
-                problems.add(problems_lib.NO_MIRROR, f'{file}, category {name}')
-
-    def item(self, annotation, orientation, stored) -> detection_table.Item:
-        """An annotation as an item of the upright image.
-
-        Raises:
-          problems_lib.Malformed: the category is unknown, or the box is none; where the image is
-            turned, all that `detection_items.checked` says.
-        """
-        where, category = f'{self._file}: annotation {annotation["id"]}', annotation['category_id']
-        if not _is_id(category) or category not in self._numbers:
-            raise problems_lib.Malformed((
-                problems_lib.BAD_CATEGORY, f'{where} has unknown category {str(category)[:40]}; '
-                f'there is {_some(self._numbers)}.'))
-        box = annotation['bbox']
-        if not isinstance(box, list) or len(box) != 4 or not all(
-                isinstance(number, (int, float)) for number in box):
-            raise problems_lib.Malformed((
-                problems_lib.BAD_BOX,
-                f'{where} has box {str(box)[:60]}, not x, y, width and height.'))
-        x, y, width, height = box
-        try:
-            box = [x, y, float(x) + float(width), float(y) + float(height)]
-        except OverflowError:
-            box = [np.inf] * 4
-        number = self._numbers[category]
-        landmarks = annotation.get('keypoints')
-        if self._offsets and isinstance(landmarks, list) and len(landmarks) == (
-                3 * self._offsets[-1]):
-            landmarks = landmarks[3 * self._offsets[number - 1]:3 * self._offsets[number]]
-        if not self.counts[number - 1]:
-            landmarks = None  # Where no landmark is known of the class.
-        item = detection_table.Item(
-            box, number, annotation.get('segmentation'), landmarks, annotation.get('iscrowd', 0),
-            item_id=annotation['id'], area=annotation.get('area'), **self._codes(annotation))
-        if orientation == 1:
-            return item
-        # What is turned has to be right before.
-        item = detection_items.checked(
-            item, stored, self.counts, where, self._file, problems_lib.Problems())
-        item.box, item.segmentation, item.landmarks = image_files.turned_item_arrays(
-            item.box, item.segmentation, item.landmarks, orientation, stored)
-        return item
-
-    def _codes(self, annotation) -> dict:
-        """DeepFashion2's codes. Other sets may mean something else by these names."""
-        if self._offsets:
-            return {name: annotation[name] for name in _CODES if name in annotation}
-        both = {name: annotation.get(name) for name in ('pair_id', 'style')}
-        return both if all(map(detection_items.is_count, both.values())) else {}
-
-
-def unique_names(names: Mapping[int, str]) -> dict[int, str]:
-    """Names by id, where several have one with the id in brackets."""
-    counts = collections.Counter(names.values())
-    return {identity: f'{name} ({identity})' if counts[name] > 1 else name
-            for identity, name in names.items()}
-
-
-def _counts(annotations) -> dict:
-    """How many landmarks most annotations of a category have, where they have some."""
-    found = collections.defaultdict(collections.Counter)
-    for of_image in annotations.values():
-        for annotation in of_image:
-            landmarks = annotation.get('keypoints')
-            if isinstance(landmarks, list) and landmarks and _is_id(annotation['category_id']):
-                found[annotation['category_id']][len(landmarks) // 3] += 1
-    return {identity: counts.most_common(1)[0][0] for identity, counts in found.items()}
-
-
-def _some(values: Sequence) -> str:
-    values = list(values)
-    return ', '.join(map(str, values[:10])) + (', ...' if len(values) > 10 else '')
 
 
 def _count_others(image_dir, names, problems) -> None:

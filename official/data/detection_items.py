@@ -13,6 +13,7 @@ from official.data import problems as problems_lib
 from official.vision import masks
 
 MIN_SIDE = 0.01  # Pixels. Of a narrower box a float32 does not tell the sides apart for sure.
+_MOST = float(np.finfo(np.float32).max)
 _INT32, _INT64 = 2 ** 31 - 1, 2 ** 63 - 1
 _CODES = ('pair_id', 'style', 'scale', 'occlusion', 'zoom_in', 'viewpoint')
 
@@ -29,7 +30,7 @@ class Item:
         given.
       landmarks: [n, 3] or flat, (x, y, v), v 2 visible, 1 occluded, 0 not labelled; n is the
         number that the category has. None or empty: none is labelled.
-      crowd: whether it is a group that is not to be told apart (COCO's iscrowd).
+      crowd: True for a group whose objects are not to be distinguished (COCO's iscrowd).
       pair_id: of the garment's identity (DeepFashion2); 0: unknown, as with the following.
       style: of the variant of this identity; only items with one take part in pairs.
       scale: 1 small, 2 modest, 3 large.
@@ -125,17 +126,18 @@ def _category(category, landmark_counts, where) -> int:
 
 
 def _code(value, name, where) -> int:
-    if not is_count(value) or value > _INT32:
+    if type(value) is not int and not is_count(value) or not 0 <= value <= _INT32:
         raise problems_lib.Malformed((
-            problems_lib.BAD_FIELD, f'{where}: {name} {_short(value)} is no whole number from 0.'))
+            problems_lib.BAD_FIELD,
+            f'{where}: {name} {_short(value)} is not a whole number from 0.'))
     return int(value)
 
 
 def _identity(value, where) -> int:
     if not is_count(value) or value > _INT64:
         raise problems_lib.Malformed((
-            problems_lib.BAD_FIELD, f'{where}: item_id {_short(value)} is no whole number from 0 '
-            'to 2**63 - 1.'))
+            problems_lib.BAD_FIELD, f'{where}: item_id {_short(value)} is not a whole number from '
+            '0 to 2**63 - 1.'))
     return int(value)
 
 
@@ -148,9 +150,9 @@ def _crowd(value, where) -> bool:
 
 def _area(value, where) -> float | None:
     if value is not None and (
-            not isinstance(value, numbers.Real) or not 0 <= value <= np.finfo(np.float32).max):
+            not isinstance(value, numbers.Real) or not 0 <= value <= _MOST):
         raise problems_lib.Malformed((
-            problems_lib.BAD_FIELD, f'{where}: area {_short(value)} is no number from 0.'))
+            problems_lib.BAD_FIELD, f'{where}: area {_short(value)} is not a number from 0.'))
     return value
 
 
@@ -171,7 +173,7 @@ def _floats(values, what: str, where: str, kind: str) -> np.ndarray:
         raise problems_lib.Malformed(
             (kind, f'{where}: {what} {_short(values)} is not made of numbers.')) from None
     # Tables have float32, for which what is finite here may be too much.
-    if not (np.abs(array) <= np.finfo(np.float32).max).all():
+    if not np.abs(array).max(initial=0) <= _MOST:
         raise problems_lib.Malformed(
             (kind, f'{where}: {what} {_short(values)} has a number that is not finite.'))
     return array
@@ -231,7 +233,7 @@ def _segmentation(given, size, where) -> tuple[Any, list[str]]:
             polygon = polygon.reshape(-1, 2)
         if polygon.ndim != 2 or polygon.shape[1] != 2:
             raise problems_lib.Malformed(
-                (kind, f'{where}: {what} {_short(points)} is no list of x, y.'))
+                (kind, f'{where}: {what} {_short(points)} is not a list of x, y.'))
         if len(polygon) < 3:
             # An empty one, as converters of boxes write it, is no polygon.
             handled += [problems_lib.SHORT_POLYGON] * bool(len(polygon))
@@ -255,6 +257,9 @@ def _segmentation(given, size, where) -> tuple[Any, list[str]]:
 
 def _encloses(polygon) -> bool:
     """Returns True unless all points are on one line."""
+    (x, y), (x1, y1), (x2, y2) = polygon[:3].tolist()
+    if abs((x1 - x) * (y2 - y) - (x2 - x) * (y1 - y)) > 1e-3:
+        return True  # As nearly all do by their first corner.
     sides = (polygon[1:] - polygon[0]).astype(np.float64)
     longest = sides[np.argmax(np.square(sides).sum(1))]
     return bool((np.abs(sides[:, 0] * longest[1] - sides[:, 1] * longest[0]) > 1e-9 * (

@@ -189,7 +189,7 @@ class TableBuilder:
       class_names: of classes 1..C.
       landmark_counts: of classes 1..C; 0 for those that have none.
       landmark_flip: see `DetectionTable`; None: no landmark changes its name.
-      problems: counts what is handled; None: an own one.
+      problems: counts what is handled; None: one of its own.
       mask_size: S, a multiple of 4; height and width of mini masks.
       category_ids: the files' numbers of classes 1..C; None: the same.
       faults: takes items that cannot be right, which are left out; None: they are errors.
@@ -207,7 +207,7 @@ class TableBuilder:
             raise ValueError(f'{name}: {len(class_names)} class names and {len(landmark_counts)} '
                              'landmark counts; there must be one of each a class.')
         if mask_size < 4 or mask_size % 4:
-            raise ValueError(f'{name}: mask_size = {mask_size} is no multiple of 4.')
+            raise ValueError(f'{name}: mask_size = {mask_size} is not a multiple of 4.')
         self.name, self.class_names = name, tuple(class_names)
         self.landmark_counts = tuple(map(int, landmark_counts))
         self.problems = problems_lib.Problems(name) if problems is None else problems

@@ -132,10 +132,11 @@ class Faults:
 
     Args:
       problems: where it is counted; its name begins the error.
-      skip: count it; else `check` raises.
+      skip: count it; else `check` raises. None: the reader has no such option, of which the error
+        would speak.
     """
 
-    def __init__(self, problems: Problems, skip: bool = False):
+    def __init__(self, problems: Problems, skip: bool | None = None):
         self._skip = skip
         self._found = problems if skip else Problems(problems.name, _NAMED)
 
@@ -159,8 +160,8 @@ class Faults:
         if total == 1:
             raise ValueError(next(iter(found.values()))['files'][0])
         if total:
-            lines = [f'{self._found.name}: {total} values cannot be right; skip_malformed = True '
-                     'leaves their entries out:']
+            way_out = '' if self._skip is None else '; skip_malformed = True leaves them out'
+            lines = [f'{self._found.name}: {total} values cannot be right{way_out}:']
             for kind, one in found.items():
                 lines.append(f'{one["count"]} x {kind.removesuffix(f" {_SKIPPED}")}:')
                 lines += [f'  {sentence}' for sentence in one['files']]

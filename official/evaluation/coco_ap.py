@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from pycocotools import cocoeval
 
-from official.data import coco
+from official.data import coco_classes
 from official.evaluation import oks
 from official.vision import masks
 
@@ -99,7 +99,7 @@ def subset_average_precision(ground_truth: Mapping, detections: Sequence[Mapping
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation.evaluate()
         evaluation.accumulate()
-    names = coco.unique_names({
+    names = coco_classes.unique_names({
         category['id']: category['name'] for category in ground_truth['categories']})
     names = [names[identity] for identity in evaluation.params.catIds]
     precision, recall = evaluation.eval['precision'][..., 0], evaluation.eval['recall'][..., 0]

@@ -216,6 +216,12 @@ def clip_polygon(points: np.ndarray, size: tuple[float, float]) -> np.ndarray:
     Returns:
       float [m, 2]; of a polygon far from the image none.
     """
+    if not len(points):
+        return points
+    least, most = points.min(0).tolist(), points.max(0).tolist()
+    if all(-length <= low and high <= 2 * length
+           for low, high, length in zip(least, most, size)):
+        return points  # As nearly all are.
     for axis, length in enumerate(size):
         for sign, limit in (1, 2 * length), (-1, length):
             inside = sign * points[:, axis] <= limit
@@ -277,7 +283,7 @@ def pack(mini_masks: np.ndarray) -> np.ndarray:
       mini_masks: of 0 and 1.
 
     Raises:
-      ValueError: if S S is no multiple of 8.
+      ValueError: if S S is not a multiple of 8.
     """
     cells = mini_masks.shape[-2] * mini_masks.shape[-1]
     if cells % 8:

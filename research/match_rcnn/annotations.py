@@ -83,11 +83,11 @@ def parse(content: str | bytes, file: str) -> Annotation:
     """
     try:
         fields = json.loads(content)
-    except (ValueError, RecursionError) as error:  # Includes what is no Unicode.
-        raise _malformed(f'{file}: damaged, no JSON ({error}).') from None
+    except (ValueError, RecursionError) as error:  # Includes what is not Unicode.
+        raise _malformed(f'{file}: not valid JSON ({error}).') from None
     if not isinstance(fields, dict):
-        raise _malformed(f'{file}: {_short(fields)} is no annotation: source, pair_id, item1, ... '
-                         'are missing.')
+        raise _malformed(f'{file}: {_short(fields)} is not an annotation: source, pair_id, item1, '
+                         '... are missing.')
     errors = []
     source = _or_fault(errors, _source, fields, file)
     pair_id = _or_fault(errors, _whole, fields, 'pair_id', file, 0)
@@ -96,7 +96,7 @@ def parse(content: str | bytes, file: str) -> Annotation:
     odd = [key for key in fields if key.startswith('item') and not _is_item(key)]
     if odd:
         errors.append(_malformed(
-            f'{file}: {_short(odd[0])} is no name of an item: item1, item2, ...'))
+            f'{file}: {_short(odd[0])} is not the name of an item: item1, item2, ...'))
     if errors:
         raise problems_lib.Malformed.of(errors)
     return Annotation(SOURCES[source], pair_id, items)
@@ -129,7 +129,7 @@ def _source(fields, file):
 
 def _item(fields, pair_id, where):
     if not isinstance(fields, dict):
-        raise _malformed(f'{where}: {_short(fields)} is no item: it has no fields.')
+        raise _malformed(f'{where}: {_short(fields)} is not an item: it has no fields.')
     errors = []
     for field in _FIELDS:
         _or_fault(errors, _field, fields, field, where)
@@ -169,16 +169,16 @@ def _category(fields, where):
 
 def _whole(fields, name, where, low, high=_MOST, kind=problems_lib.BAD_FIELD):
     value = _field(fields, name, where)
-    # JSON's true is no number, though Python's True is 1.
+    # JSON's true is not a number, though Python's True is 1.
     if type(value) is not int or not low <= value <= high:  # pylint: disable=unidiomatic-typecheck
         wanted = f'of {low} to {high}' if high < _MOST else f'from {low} on'
-        raise _malformed(f'{where}: {name} {_short(value)} is no whole number {wanted}.', kind)
+        raise _malformed(f'{where}: {name} {_short(value)} is not a whole number {wanted}.', kind)
     return value
 
 
 def _numbers(values, name, where, kind):
     if not isinstance(values, list) or not set(map(type, values)) <= {int, float}:
-        raise _malformed(f'{where}: {name} {_short(values)} is no list of numbers.', kind)
+        raise _malformed(f'{where}: {name} {_short(values)} is not a list of numbers.', kind)
     try:
         array = np.array(values, np.float64)
     except OverflowError:
@@ -205,7 +205,7 @@ def _polygons(values, where):
     """Of any number of points: the table leaves out those that enclose nothing, and counts them."""
     kind = problems_lib.BAD_MASK
     if not isinstance(values, list):
-        raise _malformed(f'{where}: segmentation {_short(values)} is no list of polygons.', kind)
+        raise _malformed(f'{where}: segmentation {_short(values)} is not a list of polygons.', kind)
     polygons = []
     for number, points in enumerate(values, 1):
         name = f'segmentation, polygon {number},'

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from official.vision import masks
 from research.match_rcnn import categories
 
 
@@ -68,13 +69,9 @@ def first_stage_mask(landmarks: np.ndarray, category: int, height: int, width: i
     Raises:
       ValueError: unknown category, or too few landmarks.
     """
-    polygons = contours(landmarks, category)
-    if not polygons:
-        return np.zeros([height, width], np.uint8)
     from pycocotools import mask as coco_mask  # pylint: disable=g-import-not-at-top
 
-    flat = [polygon.astype(np.float64).reshape(-1).tolist() for polygon in polygons]
-    return coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(flat, height, width)))
+    return coco_mask.decode(masks.run_lengths(contours(landmarks, category), (height, width)))
 
 
 def _own(landmarks, category):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from official.core import checks
-from official.data import coco
+from official.data import coco_classes
 from official.data import detection_table
 from official.data import image_files
 from official.data import problems as problems_lib
@@ -45,7 +45,7 @@ def load(folder: str | os.PathLike, problems: problems_lib.Problems | None = Non
     Args:
       folder: of the split, with the folders image and annos; or, as the test split is handed out,
         with image only.
-      problems: counts what is handled; None: an own one.
+      problems: counts what is handled; None: one of its own.
       skip_malformed: skip and count images whose annotation cannot be right, instead of an error.
       consumer_images: see `with_sources`; for images without annotations.
       annotated: see `find`.
@@ -102,9 +102,10 @@ def table_builder(name: str, problems: problems_lib.Problems) -> detection_table
         name, categories.NAMES, categories.LANDMARK_COUNTS, categories.landmark_flip(), problems)
 
 
-def end_to_end() -> coco.EndToEnd:
+def end_to_end() -> coco_classes.EndToEnd:
     """The landmarks of DeepFashion2 as its converter to COCO's format lays them out."""
-    return coco.EndToEnd(categories.NAMES, categories.LANDMARK_COUNTS, categories.landmark_flip())
+    return coco_classes.EndToEnd(
+        categories.NAMES, categories.LANDMARK_COUNTS, categories.landmark_flip())
 
 
 def splits_of(folder: str) -> list[str]:
@@ -130,7 +131,7 @@ def find(folder: str, problems: problems_lib.Problems, annotated: bool = False) 
 
     Raises:
       FileNotFoundError: a folder is missing.
-      ValueError: no image has an annotation; a name is no number, or two files are of one number.
+      ValueError: no image has an annotation; a name is not a number, or two files are of one.
     """
     images = files(os.path.join(folder, IMAGES), image_files.SUFFIXES)
     if images and not annotated and not os.path.exists(os.path.join(folder, ANNOTATIONS)):
@@ -153,7 +154,7 @@ def files(folder: str, suffixes: tuple[str, ...]) -> dict[int, str]:
 
     Raises:
       FileNotFoundError: there is no such folder.
-      ValueError: a name is no number, or two files are of one number.
+      ValueError: a name is not a number, or two files are of one number.
     """
     if not os.path.isdir(folder):
         raise FileNotFoundError(f'{folder}: no such folder; a split of DeepFashion2 has {IMAGES} '
@@ -165,7 +166,7 @@ def files(folder: str, suffixes: tuple[str, ...]) -> dict[int, str]:
             continue
         path = os.path.join(folder, name)
         if not (stem.isascii() and stem.isdigit()):
-            raise ValueError(f'{path}: the name is no number, as in 000001{suffix}.')
+            raise ValueError(f'{path}: the name is not a number, as in 000001{suffix}.')
         if int(stem) in found:
             raise ValueError(f'{path} and {found[int(stem)]}: two files of number {int(stem)}.')
         found[int(stem)] = path

@@ -209,7 +209,7 @@ def covered(table: detection_table.DetectionTable,
 def ground_truth(table: detection_table.DetectionTable, least_v: int = _OCCLUDED) -> dict:
     """The table as COCO's dictionary, with an annotation for each item, in order.
 
-    Keypoints are those of an item's own class alone. Items without a segmentation have their box.
+    Keypoints are only those of an item's own class. Items without a segmentation have their box.
 
     Args:
       table: of the images.

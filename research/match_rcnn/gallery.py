@@ -61,7 +61,7 @@ class GallerySearch(experiment.Experiment):
         if data_dir is None:
             raise FileNotFoundError('--data_dir is needed: the folder of the shop images.')
         if not os.path.isdir(data_dir):
-            raise FileNotFoundError(f'--data_dir={data_dir} is no folder.')
+            raise FileNotFoundError(f'--data_dir={data_dir} is not a folder.')
         if not os.path.exists(os.path.join(saved_model, 'saved_model.pb')):
             raise FileNotFoundError(f'GallerySearch.saved_model = {saved_model}: there is no '
                                     'exported model; train one first.')
@@ -171,7 +171,7 @@ class GallerySearch(experiment.Experiment):
         similar = np.concatenate([
             self._similarity(item['embedding'], vectors[start:start + _AT_ONCE])
             for start in range(0, len(vectors), _AT_ONCE)])
-        # Of an image the best item alone: the others are seen beside it.
+        # Of an image only the best item: the others are seen beside it.
         matches, images = [], set()
         for row in wanted[np.argsort(-similar, kind='stable')]:
             image = int(index['images'][row])

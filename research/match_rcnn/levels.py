@@ -3,8 +3,8 @@
 The files of DeepFashion2 have codes, which are what evaluation goes by. The formulas here follow
 the paper's words and give codes to garments that are drawn; `stats` says how many codes of a data
 set agree. Shares are of all landmarks of the category; on the genuine annotations at hand that
-gives the codes that the files have, and shares of the labelled ones do not. Viewpoint is no matter
-of geometry.
+gives the codes that the files have, and shares of the labelled ones do not. Viewpoint is not a
+matter of geometry.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from official.data import detection_table
 from official.vision import boxes as boxes_lib
 from official.vision import drawing
 from official.vision import image_reader
+from official.vision import masks as masks_lib
 from research.match_rcnn import categories
 from research.match_rcnn import contours
 
@@ -83,12 +84,8 @@ def mask_of(table: detection_table.DetectionTable, item: int,
     segmentation = table.segmentations[item]
     if segmentation is None:
         return np.zeros(shape, bool)
-    if isinstance(segmentation, Mapping):
-        if isinstance(segmentation['counts'], list):
-            segmentation = rle.frPyObjects(segmentation, *shape)
-        return rle.decode(segmentation).astype(bool)
-    polygons = [np.asarray(polygon, np.float64).ravel().tolist() for polygon in segmentation]
-    return rle.decode(rle.merge(rle.frPyObjects(polygons, *shape))).astype(bool)
+    size = segmentation['size'] if isinstance(segmentation, Mapping) else shape
+    return rle.decode(masks_lib.run_lengths(segmentation, size)).astype(bool)
 
 
 def detections(table: detection_table.DetectionTable, found: Mapping,

@@ -178,7 +178,7 @@ def _remove(path):
 
 
 def _is_current(path, builder):
-    """Whether there is such a file, of these data and not of some that were there before."""
+    """Returns True if there is such a file of these data, not of some before them."""
     try:
         info = os.path.join(str(builder.data_path), 'dataset_info.json')
         return os.path.getmtime(path) >= os.path.getmtime(info)

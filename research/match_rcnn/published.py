@@ -24,7 +24,7 @@ BOX = _table(
     (.780, .851, .768, .844, .810, .531, .848, .755, .563, .713, .832, .796, .814),
     (.717, .809, .744, .812, .768, .433, .806, .718, .525, .688, .791, .744, .773))
 
-# Table 3, of Mask R-CNN: on visible landmarks alone, and on visible and occluded ones.
+# Table 3, of Mask R-CNN: on visible landmarks only, and on visible and occluded ones.
 LANDMARKS_VISIBLE = _table(
     (.587, .687, .599, .669, .631, .398, .688, .559, .375, .527, .677, .536, .641),
     (.780, .854, .782, .851, .813, .534, .855, .757, .571, .724, .846, .748, .820),

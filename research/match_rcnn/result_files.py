@@ -45,7 +45,7 @@ def landmarks(table: detection_table.DetectionTable, detections: Sequence[dict],
       table: see `boxes`.
       detections: see `boxes`; with landmarks.
       all_landmarks: those of all classes end to end (294 in DeepFashion2), zeros but for the
-        class's, as the benchmark has it; else the class's alone, and nothing of classes without
+        class's, as the benchmark has it; else only the class's, and nothing of classes without
         landmarks.
     """
     return list(_landmarks(table, detections, all_landmarks))
@@ -165,7 +165,7 @@ def read_list(path: str) -> list:
     except OSError as error:
         raise ValueError(f'{path} cannot be read ({error.strerror}).') from None
     except (ValueError, RecursionError) as error:
-        raise ValueError(f'{path} is no JSON: {error}.') from None
+        raise ValueError(f'{path} is not valid JSON: {error}.') from None
     if not isinstance(rows, list):
         raise ValueError(f'{path} holds no list of results.')
     return rows

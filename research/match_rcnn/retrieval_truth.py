@@ -66,7 +66,7 @@ def _item(row, field, where) -> tuple[int, detection_table.Item]:
         if name != 'bbox' and not detection_items.is_count(row[name]):
             raise problems_lib.Malformed((
                 problems_lib.BAD_FIELD,
-                f'{where}: {name} {str(row[name])[:40]!r} is no whole number from 0.'))
+                f'{where}: {name} {str(row[name])[:40]!r} is not a whole number from 0.'))
     box = row['bbox']
     if not isinstance(box, list) or len(box) != 4 or not all(
             isinstance(value, (int, float)) and abs(value) < detection_table.MAX_EDGE

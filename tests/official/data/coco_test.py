@@ -12,6 +12,7 @@ from pycocotools import coco as coco_api
 from pycocotools import mask as coco_mask
 
 from official.data import coco
+from official.data import coco_classes
 from official.data import problems
 
 REAL = os.path.join(os.path.dirname(__file__), '../../../../shared/data/coco_tiny')
@@ -184,21 +185,21 @@ def without(part, number, field):
 
 
 @pytest.mark.parametrize('written, message', [
-    ('{"images": [', 'x.json: damaged, no JSON'),
+    ('{"images": [', 'x.json: not valid JSON'),
     ('[]', 'x.json: no COCO annotations: list at the top'),
     ({'images': []}, "x.json: no COCO annotations: there is no list 'annotations'"),
     (without('images', 1, 'height'), r"x.json: images\[1\] has no 'height'"),
     (without('annotations', 2, 'bbox'), r"x.json: annotations\[2\] has no 'bbox'"),
     (changed('images', 0, id=2), 'x.json: image id 2 is there twice'),
-    (changed('images', 0, id=2 ** 63), r"x.json: images\[0\] has id '9223372036854775808', which is "
-     'no whole number of 64 bits'),
+    (changed('images', 0, id=2 ** 63), r"x.json: images\[0\] has id '9223372036854775808', which "
+     'is not a whole number of 64 bits'),
     (changed('images', 0, file_name=None), r'x.json: images\[0\] has file_name None'),
     (changed('images', 0, height=10 ** 6), 'x.json: image b.jpg has height 1000000 and width 30'),
     ({**content(), 'categories': []}, 'x.json: there are no categories'),
-    (changed('categories', 1, keypoints=5), 'x.json: category 7 has keypoints 5, which is no list'),
+    (changed('categories', 1, keypoints=5), 'x.json: category 7 has keypoints 5, which is not'),
     (changed('categories', 1, keypoints=[None]), r'x.json: category 7 has keypoints \[None\]'),
     (changed('categories', 1, name=None), 'x.json: category 7 has the name None'),
-    ('[' * 10_000, 'x.json: damaged, no JSON'),
+    ('[' * 10_000, 'x.json: not valid JSON'),
     (changed('annotations', 0, id=2 ** 63), r'x.json: annotations\[0\] has id .* of 64 bits'),
     (changed('annotations', 0, iscrowd='0'), r"sub/a.jpg: item 1 \(id 5\): crowd '0' is neither"),
     (changed('annotations', 0, category_id=[7]), r'annotation 5 has unknown category \[7\]'),
@@ -244,8 +245,7 @@ def test_all_faults_are_named_at_once(folder):
     with pytest.raises(ValueError) as error:
         load(folder, faulty())
     lines = str(error.value).splitlines()
-    assert lines[0] == ('x.json: 4 values cannot be right; skip_malformed = True leaves their '
-                        'entries out:')
+    assert lines[0] == 'x.json: 4 values cannot be right; skip_malformed = True leaves them out:'
     assert [line for line in lines if not line.startswith('  ')][1:] == [
         '1 x entry that cannot be right:', '1 x category that cannot be right:',
         '2 x box that cannot be right:']
@@ -299,7 +299,8 @@ def test_landmarks_that_no_category_lists(folder, listed):
 
 def test_landmarks_end_to_end(folder):
     """As DeepFashion2's converter writes them: those of all classes in every annotation."""
-    layout = coco.EndToEnd(('top', 'skirt'), (3, 2), np.array([[0, 1, 2], [1, 0, 2], [1, 0, 2]]))
+    layout = coco_classes.EndToEnd(
+        ('top', 'skirt'), (3, 2), np.array([[0, 1, 2], [1, 0, 2], [1, 0, 2]]))
     names = [str(number) for number in range(1, 6)]
     top, skirt = [1, 2, 2, 3, 4, 1, 5, 6, 2, *[0] * 6], [*[0] * 9, 7, 8, 2, 9, 10, 1]
     written = {
@@ -324,7 +325,7 @@ def test_landmarks_end_to_end(folder):
     apart = load(folder, written)
     assert apart.landmark_counts == (5, 5) and apart.class_names == ('a', 'b')
     assert apart.styles.tolist() == [2, 0] and apart.scales.tolist() == [0, 0]
-    with pytest.raises(ValueError, match='style .* is no whole number'):
+    with pytest.raises(ValueError, match='style .* is not a whole number'):
         written['annotations'][0]['style'] = 'red'
         load(folder, written, end_to_end=layout)
     assert not load(folder, written).styles.any()

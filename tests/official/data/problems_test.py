@@ -68,9 +68,13 @@ def test_what_is_malformed_is_named_together_or_counted():
     both = problems.Malformed.of([fault('box (skipped)', 'a'), fault('mask', 'b')])
     assert str(both) == 'a is bad.\nb is bad.'
     assert refuse(both, *(fault('mask', number) for number in range(20))) == [
-        'set: 22 values cannot be right; skip_malformed = True leaves their entries out:',
+        'set: 22 values cannot be right:',
         '1 x box:', '  a is bad.', '21 x mask:', '  b is bad.',
         *(f'  {number} is bad.' for number in range(19)), '  ...']
+    optional = problems.Faults(problems.Problems('set'), skip=False)
+    optional.add(both)
+    with pytest.raises(ValueError, match='set: 2 values .*; skip_malformed = True leaves them out:'):
+        optional.check()
     mine = problems.Problems('set')
     faults = problems.Faults(mine, skip=True)
 

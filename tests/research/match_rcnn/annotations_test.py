@@ -84,21 +84,21 @@ def test_without_landmarks_none_is_labelled():
 
 
 @pytest.mark.parametrize('text, message', [
-    ('{"source": ', '^a.json: damaged, no JSON '),
-    (b'\xff\xfe\xfd', '^a.json: damaged, no JSON '),
-    ('[' * 100_000, '^a.json: damaged, no JSON '),
-    ('[1]', r'^a.json: \[1\] is no annotation'),
+    ('{"source": ', '^a.json: not valid JSON '),
+    (b'\xff\xfe\xfd', '^a.json: not valid JSON '),
+    ('[' * 100_000, '^a.json: not valid JSON '),
+    ('[1]', r'^a.json: \[1\] is not an annotation'),
     ('{"pair_id": 1}', '^a.json: source is missing.$'),
     ('{"source": "user"}', '^a.json: pair_id is missing.$'),
     (_text(source='seller'), '^a.json: source \'seller\' is neither "user" nor "shop".$'),
     (_text(source=['user']), '^a.json: source .* is neither "user" nor "shop".$'),
-    (_text(pair_id='7'), "^a.json: pair_id '7' is no whole number from 0 on.$"),
-    (_text(pair_id=True), '^a.json: pair_id True is no whole number from 0 on.$'),
-    (_text(pair_id=-1), '^a.json: pair_id -1 is no whole number from 0 on.$'),
-    (_text(pair_id=2 ** 31), '^a.json: pair_id 2147483648 is no whole number from 0 on.$'),
-    (_text(item2=[]), r'^a.json, item2: \[\] is no item: it has no fields.$'),
-    (_text(items=_skirt()), "^a.json: 'items' is no name of an item: item1, item2, ...$"),
-    (_text(item01=_skirt()), "^a.json: 'item01' is no name of an item"),
+    (_text(pair_id='7'), "^a.json: pair_id '7' is not a whole number from 0 on.$"),
+    (_text(pair_id=True), '^a.json: pair_id True is not a whole number from 0 on.$'),
+    (_text(pair_id=-1), '^a.json: pair_id -1 is not a whole number from 0 on.$'),
+    (_text(pair_id=2 ** 31), '^a.json: pair_id 2147483648 is not a whole number from 0 on.$'),
+    (_text(item2=[]), r'^a.json, item2: \[\] is not an item: it has no fields.$'),
+    (_text(items=_skirt()), "^a.json: 'items' is not the name of an item: item1, item2, ...$"),
+    (_text(item01=_skirt()), "^a.json: 'item01' is not the name of an item"),
 ])
 def test_malformed_files(text, message):
     with pytest.raises(ValueError, match=message):
@@ -106,8 +106,8 @@ def test_malformed_files(text, message):
 
 
 @pytest.mark.parametrize('changes, message', [
-    ({'category_id': 14}, 'category_id 14 is no whole number of 1 to 13.'),
-    ({'category_id': 0}, 'category_id 0 is no whole number of 1 to 13.'),
+    ({'category_id': 14}, 'category_id 14 is not a whole number of 1 to 13.'),
+    ({'category_id': 0}, 'category_id 0 is not a whole number of 1 to 13.'),
     ({'category_name': 'shorts'},
      "category_name 'shorts' does not fit category_id 9, which is 'skirt'."),
     ({'landmarks': [0] * 21},
@@ -116,26 +116,26 @@ def test_malformed_files(text, message):
      'and 2.'),
     ({'landmarks': [0.0] * 23 + [0.5]}, 'landmarks, number 8, [0.0, 0.0, 0.5] (x, y, v): v is none '
      'of 0, 1 and 2.'),
-    ({'landmarks': 'none'}, "landmarks 'none' is no list of numbers."),
+    ({'landmarks': 'none'}, "landmarks 'none' is not a list of numbers."),
     ({'bounding_box': [5, 5, 5, 9]}, 'bounding_box [5, 5, 5, 9] (x1, y1, x2, y2) has no area.'),
     ({'bounding_box': [5, 9, 8, 5]}, 'bounding_box [5, 9, 8, 5] (x1, y1, x2, y2) has no area.'),
     ({'bounding_box': [5, 9, 8]}, 'bounding_box [5, 9, 8] does not have 4 numbers: x1, y1, x2, '
      'y2.'),
-    ({'bounding_box': [5, 5, '8', 9]}, "bounding_box [5, 5, '8', 9] is no list of numbers."),
-    ({'bounding_box': [5, 5, True, 9]}, 'bounding_box [5, 5, True, 9] is no list of numbers.'),
+    ({'bounding_box': [5, 5, '8', 9]}, "bounding_box [5, 5, '8', 9] is not a list of numbers."),
+    ({'bounding_box': [5, 5, True, 9]}, 'bounding_box [5, 5, True, 9] is not a list of numbers.'),
     ({'bounding_box': [5, 5, float('nan'), 9]},
      'bounding_box [5, 5, nan, 9] has a number that is not finite.'),
     ({'bounding_box': [5, 5, 1e300, 9]},
      'bounding_box [5, 5, 1e+300, 9] has a number that is not finite.'),
     ({'segmentation': [[1, 2, 3, 4, 5, 6, 7]]},
      'segmentation, polygon 1, [1, 2, 3, 4, 5, 6, 7] has an odd number of coordinates.'),
-    ({'segmentation': True}, 'segmentation True is no list of polygons.'),
-    ({'segmentation': [7]}, 'segmentation, polygon 1, 7 is no list of numbers.'),
-    ({'scale': 4}, 'scale 4 is no whole number of 1 to 3.'),
-    ({'occlusion': 0}, 'occlusion 0 is no whole number of 1 to 3.'),
-    ({'zoom_in': 2.0}, 'zoom_in 2.0 is no whole number of 1 to 3.'),
-    ({'viewpoint': None}, 'viewpoint None is no whole number of 1 to 3.'),
-    ({'style': -1}, 'style -1 is no whole number from 0 on.'),
+    ({'segmentation': True}, 'segmentation True is not a list of polygons.'),
+    ({'segmentation': [7]}, 'segmentation, polygon 1, 7 is not a list of numbers.'),
+    ({'scale': 4}, 'scale 4 is not a whole number of 1 to 3.'),
+    ({'occlusion': 0}, 'occlusion 0 is not a whole number of 1 to 3.'),
+    ({'zoom_in': 2.0}, 'zoom_in 2.0 is not a whole number of 1 to 3.'),
+    ({'viewpoint': None}, 'viewpoint None is not a whole number of 1 to 3.'),
+    ({'style': -1}, 'style -1 is not a whole number from 0 on.'),
 ])
 def test_malformed_items(changes, message):
     with pytest.raises(ValueError) as error:
@@ -150,9 +150,9 @@ def test_all_faults_of_a_file_are_named():
         annotations.parse(text, 'a.json')
     assert str(error.value).splitlines() == [
         'a.json: source \'seller\' is neither "user" nor "shop".',
-        'a.json, item1: style -1 is no whole number from 0 on.',
-        'a.json, item1: scale 4 is no whole number of 1 to 3.',
-        'a.json, item2: 7 is no item: it has no fields.',
+        'a.json, item1: style -1 is not a whole number from 0 on.',
+        'a.json, item1: scale 4 is not a whole number of 1 to 3.',
+        'a.json, item2: 7 is not an item: it has no fields.',
         'a.json, item3: bounding_box [5, 5, 5, 9] (x1, y1, x2, y2) has no area.']
     assert [kind for kind, _ in error.value.faults] == [
         problems.BAD_FIELD] * 3 + [problems.BAD_ENTRY, problems.BAD_BOX]
@@ -166,7 +166,7 @@ def test_polygons_that_enclose_nothing_are_the_tables_business(segmentation):
 
 @pytest.mark.parametrize('digits, message', [
     (400, 'bounding_box .* has a number that is not finite.$'),
-    (5000, '^a.json: damaged, no JSON ')])  # More than Python takes.
+    (5000, '^a.json: not valid JSON ')])  # More than Python takes.
 def test_numbers_of_any_length(digits, message):
     text = _text().replace('[10, 19.5, 18, 32]', f'[10, 19.5, {"9" * digits}, 32]')
     with pytest.raises(ValueError, match=message):

@@ -128,7 +128,7 @@ def test_examples_as_tfds_gives_them(folder, data_dir):
         np.testing.assert_array_equal(items['landmarks'][number].reshape(-1)[:3 * count],
                                       np.array(raw['landmarks'], np.float32))
         assert not items['landmarks'][number][count:].any()
-        assert [np.concatenate(polygon).tolist()
+        assert [np.reshape(polygon, -1).tolist()
                 for polygon in items['segmentation'][number]] == raw['segmentation']
     assert source[1]['items']['category'] == [] and source[1]['source'] == 1
 
@@ -181,7 +181,7 @@ def test_the_command(folder, tmp_path, capsys):
 
 @pytest.mark.parametrize('change, message', [
     ({'item1': tiny.item(9, [50, 2, 60, 20])}, r'000001.json: item 1: box .* is outside the image'),
-    ({'item1': tiny.item(9, [1, 2, 30, 20], scale=0)}, r'000001.json, item1: scale 0 is no whole')])
+    ({'item1': tiny.item(9, [1, 2, 30, 20], scale=0)}, r'000001.json, item1: scale 0 is not')])
 def test_annotations_are_checked_first(tmp_path, change, message):
     train, fields = tmp_path / 'raw' / 'train', {'source': 'user', 'pair_id': 1}
     tiny.write_image(train, 1, tiny.noise((40, 30)))

@@ -122,6 +122,15 @@ def test_the_first_stage_of_a_genuine_item(number, least):
     assert (mask & refined).sum() / (mask | refined).sum() > least
 
 
+def test_a_landmark_far_away_does_no_harm():
+    far = VEST.copy()
+    far[10, 1] = 1e30  # The middle of the hem.
+    mask = contours.first_stage_mask(far, 5, 20, 20)
+    # Down to the image's edge in the middle, as before at the sides.
+    assert mask[16:, 9:11].all() and not mask[:, :2].any() and mask.sum() > (
+        contours.first_stage_mask(VEST, 5, 20, 20).sum())
+
+
 @pytest.mark.parametrize('landmarks, category, message', [
     (VEST, 14, 'Unknown category 14; there is 1 to 13.'),
     (VEST, 0, 'Unknown category 0;'), (VEST[:14], 5, r'shape \[14, 3\]; category 5 has 15 times'),

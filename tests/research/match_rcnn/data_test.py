@@ -6,14 +6,17 @@ import shutil
 import sys
 
 import numpy as np
+from PIL import Image
 import pytest
 import tensorflow as tf
 
+from official.data import problems as problems_lib
 from research.match_rcnn import categories
 from research.match_rcnn import data
 from research.match_rcnn import deepfashion2
 from research.match_rcnn import sources
 from tests.research.match_rcnn import tiny
+from tests.research.match_rcnn import tiny_deepfashion2 as written
 
 
 def test_rows_of_a_batch_are_pairs_of_consumer_and_shop():
@@ -87,7 +90,59 @@ def test_a_malformed_annotation_is_named(tmp_path):
         source.table('train')
     skipping = sources.FolderSource(str(tmp_path / 'set'), skip_malformed=True)
     assert 3 not in skipping.table('train').image_ids
-    assert skipping.table('train').problems.counts[deepfashion2.MALFORMED] == 1
+    assert skipping.table('train').problems.counts[
+        problems_lib.BAD_LANDMARKS] == 1
+
+
+def test_a_split_without_annotations(tmp_path):
+    """As the test split is handed out: in the place of validation, never of training."""
+    for number in 1, 2, 5:
+        written.write_image(tmp_path / 'test', number, Image.new('RGB', (40, 30)))
+    written.write(tmp_path / 'train', 1, [written.item(9, [0, 0, 20, 20])])
+    made = data.MatchData(
+        0, str(tmp_path), source=lambda folder: sources.FolderSource(
+            folder, validation='test', consumer_images=2), batch_size=1, canvas=(40, 60),
+        min_size=30, max_size=60, evaluation_batch=2)
+    table = made.table('validation')
+    assert table.sources.tolist() == [1, 1, 2] and table.num_items == 0
+    batches = list(made.evaluation('validation'))
+    assert [batch['weights'].numpy().tolist() for batch in batches] == [[1, 1], [1, 0]]
+    assert not any(batch['classes'].numpy().any() for batch in batches)
+    assert made.problems('validation')[deepfashion2.NO_ANNOTATIONS]['count'] == 3
+    with pytest.raises(FileNotFoundError, match='test/annos: no such folder'):
+        sources.FolderSource(str(tmp_path), train='test').table('train')
+    with pytest.raises(ValueError, match='FolderSource.consumer_images = 0'):
+        sources.FolderSource(str(tmp_path), consumer_images=0)
+
+
+def test_a_file_of_deepfashion2s_converter(tmp_path):
+    """The classes, 294 landmarks and pairs of the folder it was made of."""
+    images = [(1, 'user', [written.item(9, [0, 5, 20, 25], '01221222', style=2),
+                           written.item(4, [2, 0, 38, 30])]),
+              (2, 'shop', [written.item(9, [3, 5, 20, 25], style=2)])]
+    for image, source, items in images:
+        written.write(tmp_path / 'train', image, items, source)
+    (tmp_path / 'coco.json').write_text(json.dumps(
+        written.converted([(image, None, items) for image, _, items in images])))
+    table = sources.CocoSource(str(tmp_path), 'coco.json', 'train/image', None,
+                               consumer_images=1).table('train')
+    folder = deepfashion2.load(tmp_path / 'train')
+    assert sum(table.landmark_counts) == 294 and table.num_landmarks == 39
+    for field in ('class_names', 'landmark_counts', 'category_ids'):
+        assert getattr(table, field) == getattr(folder, field), field
+    for field in ('landmarks', 'landmark_flip', 'boxes', 'classes', 'mini_masks', 'pair_ids',
+                  'styles', 'areas', 'sources', 'image_ids'):
+        np.testing.assert_array_equal(getattr(table, field), getattr(folder, field), field)
+    assert table.pairs().tolist() == [[0, 1]]
+    # What a file of its kind has wrong may be left out.
+    content = written.converted([(image, None, items) for image, _, items in images])
+    content['annotations'][1]['bbox'] = [900, 900, 5, 5]
+    (tmp_path / 'coco.json').write_text(json.dumps(content))
+    arguments = str(tmp_path), 'coco.json', 'train/image', None
+    with pytest.raises(ValueError, match='000001.jpg: item 2 .id 2.: box .* outside the image'):
+        sources.CocoSource(*arguments).table('train')
+    table = sources.CocoSource(*arguments, skip_malformed=True).table('train')
+    assert table.item_ids.tolist() == [1, 3] and table.problems.counts[problems_lib.BAD_BOX] == 1
 
 
 def test_coco_source(tmp_path):

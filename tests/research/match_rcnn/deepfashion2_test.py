@@ -111,7 +111,7 @@ def test_boxes_at_the_border(tmp_path):
 
 
 @pytest.mark.parametrize('text, message, kind', [
-    ('{', 'annos/000005.json: damaged, no JSON ', problems_lib.BAD_ENTRY),
+    ('{', 'annos/000005.json: not valid JSON ', problems_lib.BAD_ENTRY),
     ('{"pair_id": 1}', 'source is missing.$', problems_lib.BAD_FIELD),
     ({'source': 'user', 'pair_id': 1, 'item1': tiny.item(9, [45, 0, 50, 9])}, 'outside the image',
      problems_lib.BAD_BOX)])
@@ -176,7 +176,7 @@ def test_folders_that_are_none(tmp_path):
     with pytest.raises(ValueError, match='two files of number 2.$'):
         deepfashion2.load(tmp_path)
     (tmp_path / 'image' / '000002.png').rename(tmp_path / 'image' / 'cat.png')
-    with pytest.raises(ValueError, match='image/cat.png: the name is no number'):
+    with pytest.raises(ValueError, match='image/cat.png: the name is not a number'):
         deepfashion2.load(tmp_path)
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import sys
 
 import cv2
@@ -14,6 +15,7 @@ from pycocotools import mask as rle
 
 from official.vision import drawing
 from research.match_rcnn import contours
+from research.match_rcnn import evaluation
 from research.match_rcnn import inference
 from research.match_rcnn import measurement
 from research.match_rcnn import pictures
@@ -91,6 +93,35 @@ def test_the_right_place_with_the_wrong_class_has_none(eager):
     assert result['retrieval_detected_top20'] == 0 and result['retrieval_truth_top1'] == 1
 
 
+class _FindsOne(_Oracle):
+    """Finds the same in every place of every image."""
+
+    def examine(self, images, sizes, boxes, classes):
+        found = super().examine(images, sizes, boxes, classes)
+        return found | {'boxes': tf.ones_like(boxes) * [2., 2, 20, 30],
+                        'classes': tf.ones_like(classes), 'scores': tf.fill(classes.shape, .9)}
+
+
+def test_of_images_without_labels_nothing_is_measured_and_all_is_found(eager, tmp_path):
+    """A test split in the place of validation: files and report are made, metrics are none."""
+    tiny.source()
+    shutil.copytree(os.path.join(tiny.folder(), 'train'), tmp_path / 'train')
+    shutil.copytree(os.path.join(tiny.folder(), 'validation', 'image'), tmp_path / 'test' / 'image')
+    data = tiny.make_data(source=lambda _: sources.FolderSource(
+        str(tmp_path), validation='test', consumer_images=5))
+    model = _FindsOne(data)
+    assert _measured(model, data).keys() == {'tables', 'landmark_sigmas'}
+    found = inference.detections(model, data, tf.distribute.get_strategy(), 'validation')
+    table = data.table('validation')
+    searched = evaluation.search(table, found)
+    assert np.unique(searched.image_ids).tolist() == [1, 2, 3, 4, 5]
+    assert set(searched.gallery_image_ids.ravel()) <= set(range(6, 13))
+    paths = result_files.write(str(tmp_path / 'results'), table, found, searched)
+    assert [os.path.basename(path) for path in paths] == list(result_files.FILES)
+    sections = report.MatchReport(images=1, queries=1, failures=1, looked_at=9)(model, data, None)
+    assert [section.title[:7] for section in sections] == ['Boxes, ', 'From la']
+
+
 @pytest.mark.parametrize('knows', [True, False])
 def test_retrieval_by_raw_pixels_goes_by_the_pixels(eager, monkeypatch, knows):
     """Crops that tell the garment find all; crops that are all alike find the gallery's first."""
@@ -144,7 +175,8 @@ def test_sigmas_fit_the_landmarks():
     def of(*counts, given=None):
         return measurement.sigmas_of(dataclasses.replace(table, landmark_counts=counts), given)
     sigmas, whose = of(17)
-    assert (len(sigmas), whose, sigmas[0]) == (17, "COCO's of people", .026)
+    assert (len(sigmas), whose, sigmas[0]) == (
+        17, "COCO's of people", pytest.approx(.026))
     # Of landmarks of which nothing is known each has a stated one.
     sigmas, whose = of(4, 0)
     assert (sigmas.tolist(), whose) == ([.05] * 4, '0.05 for each landmark, as none are given')

@@ -128,7 +128,7 @@ def test_damaged_images_are_skipped_and_named(setting, tmp_path, capsys):
 
 @pytest.mark.parametrize('arguments, message', [
     ({'data_dir': None}, '--data_dir is needed'),
-    ({'data_dir': 'nowhere'}, '--data_dir=nowhere is no folder'),
+    ({'data_dir': 'nowhere'}, '--data_dir=nowhere is not a folder'),
     ({'saved_model': 'nowhere'}, 'GallerySearch.saved_model = nowhere'),
     ({'query': 'nowhere.jpg'}, 'GallerySearch.query = nowhere.jpg: there is no such file'),
     ({'query_least_score': 2}, 'GallerySearch.query_least_score = 2'),

@@ -138,8 +138,8 @@ RETRIEVAL_RESULT = json.loads(r"""
 "query_bbox": [198.634552, 180.626114, 291.180603, 275.19455], "query_image_id": 1}
 """)
 
-# Ground truth of retrieval: all rows of images 1, 2, 34, 48 and 49 of query_gt.json, and of images 3,
-# 4, 36, 37, 56 and 57 of gallery_gt.json.
+# Ground truth of retrieval: all rows of images 1, 2, 34, 48 and 49 of query_gt.json, and of images
+# 3, 4, 36, 37, 56 and 57 of gallery_gt.json.
 QUERIES = [
     {'style': 2, 'pair_id': 1, 'query_image_id': 1, 'bbox': [204, 189, 293, 414], 'cls': 13},
     {'style': 1, 'pair_id': 1, 'query_image_id': 1, 'bbox': [199, 190, 287, 269], 'cls': 5},

@@ -2,8 +2,9 @@
 
 Columns: small, moderate, large scale; slight, medium, heavy occlusion; no, medium, large zoom-in;
 no wear, frontal, side or back; overall. Table 3 has two numbers a cell: visible landmarks, and
-visible and occluded ones. Table 5 has a row each for ground truth and for detected boxes, and top-1,
-top-10 and top-20 for overall. RELEASE is Table 8 of the data set's README: top-1, 5, 10, 15, 20.
+visible and occluded ones. Table 5 has a row each for ground truth and for detected boxes, and
+top-1, top-10 and top-20 for overall. RELEASE is Table 8 of the data set's README: top-1, 5, 10, 15
+and 20.
 """
 
 TABLE_2 = """

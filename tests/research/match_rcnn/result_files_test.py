@@ -209,7 +209,7 @@ def test_bad_files_are_named(tmp_path):
         if kind == result_files.RETRIEVAL:
             return result_files.read_retrieval(path, table())
         return result_files.read(path, kind)
-    with pytest.raises(ValueError, match='file.json is no JSON'):
+    with pytest.raises(ValueError, match='file.json is not valid JSON'):
         read('[{')
     with pytest.raises(ValueError, match='file.json holds no list'):
         read('{}')
@@ -221,9 +221,10 @@ def test_bad_files_are_named(tmp_path):
            'gallery_image_id': [2, 2], 'gallery_bbox': [[0, 0, 1, 1], [0, 0, 1, 1]]}
     with pytest.raises(ValueError, match='entry 0 has the unknown query_cls 5'):
         read(json.dumps([row | {'query_cls': 5}]), result_files.RETRIEVAL)
-    for field, value in (('query_image_id', 'one'), ('query_bbox', [1, 2, 3]), ('query_score', None),
-                         ('gallery_image_id', [1.5, 2]), ('gallery_bbox', [[0, 0, 1], [1]]),
-                         ('query_bbox', [0, 0, 1, float('nan')])):
+    for field, value in (
+            ('query_image_id', 'one'), ('query_bbox', [1, 2, 3]), ('query_score', None),
+            ('gallery_image_id', [1.5, 2]), ('gallery_bbox', [[0, 0, 1], [1]]),
+            ('query_bbox', [0, 0, 1, float('nan')])):
         with pytest.raises(ValueError, match=f'file.json: entry 1 has {field} '):
             read(json.dumps([row, row | {field: value}]), result_files.RETRIEVAL)
     with pytest.raises(ValueError, match='entry 0 has gallery_image_id None'):

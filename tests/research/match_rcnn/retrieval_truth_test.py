@@ -53,8 +53,8 @@ def test_the_first_item_of_an_image_is_the_files_first(tmp_path):
 @pytest.mark.parametrize('change, message', [
     ({'bbox': [1, 2, 3]}, r'bbox \[1, 2, 3\] is not x1, y1, x2, y2'),
     ({'bbox': [1, 2, 1e9, 3]}, r'bbox .* is not x1'), ({'bbox': [9, 2, 1, 3]}, 'has no area'),
-    ({'style': -1}, "style '-1' is no whole number"), ({'cls': 14}, 'unknown category 14'),
-    ({'pair_id': None}, "pair_id 'None' is no whole")])
+    ({'style': -1}, "style '-1' is not a whole number"), ({'cls': 14}, 'unknown category 14'),
+    ({'pair_id': None}, "pair_id 'None' is not a whole")])
 def test_entries_that_cannot_be_right(tmp_path, change, message):
     rows = [genuine.QUERIES[0], {**genuine.QUERIES[1], **change}]
     with pytest.raises(ValueError, match=f'query.json.*{message}'):

@@ -16,28 +16,6 @@ from tests.research.match_rcnn import genuine
 from tests.research.match_rcnn import tiny_deepfashion2 as tiny
 
 SKIRT, TROUSERS = [0, 5, 20, 25], [22, 3, 36, 29]
-OFFSETS = {8: 168, 9: 182}  # Of their landmarks among the 294.
-
-
-def converted(items):
-    """COCO's form of (image, source, items) as the benchmark's converter has it."""
-    names = [str(number) for number in range(1, 295)]
-    content = {'images': [], 'annotations': [], 'categories': [
-        {'id': number, 'name': f'c{number}', 'keypoints': names} for number in range(1, 14)]}
-    for image, source, of_image in items:
-        content['images'].append({'id': image, 'file_name': f'{image:06d}.jpg', 'width': 40,
-                                  'height': 30, 'source': source})
-        for one in of_image:
-            x1, y1, x2, y2 = one['bounding_box']
-            begin = 3 * OFFSETS[one['category_id']]
-            points = [0] * 882
-            points[begin:begin + len(one['landmarks'])] = one['landmarks']
-            content['annotations'].append({
-                'id': len(content['annotations']) + 1, 'image_id': image, 'iscrowd': 0,
-                'category_id': one['category_id'], 'bbox': [x1, y1, x2 - x1, y2 - y1],
-                'area': (x2 - x1) * (y2 - y1), 'keypoints': points, 'pair_id': 1,
-                'style': one['style'], 'segmentation': one['segmentation']})
-    return content
 
 
 def images():
@@ -50,7 +28,7 @@ def images():
 def make_folder(tmp_path):
     for image, source, items in images():
         tiny.write(tmp_path / 'validation', image, items, source)
-    (tmp_path / 'coco.json').write_text(json.dumps(converted(images())), 'utf8')
+    (tmp_path / 'coco.json').write_text(json.dumps(tiny.converted(images())), 'utf8')
     return tmp_path
 
 
@@ -111,9 +89,7 @@ def test_a_landmark_that_is_off(folder):
 
 def test_images_are_whose_by_number(folder):
     """The converter drops whose images they are; the released ones go by their numbers."""
-    content = converted(images())
-    for image in content['images']:
-        del image['source']
+    content = tiny.converted([(image, None, items) for image, _, items in images()])
     path = folder / 'plain.json'
     path.write_text(json.dumps(content), 'utf8')
     results = write_results(folder)
@@ -177,7 +153,7 @@ def test_what_is_wrong_is_named(folder, capsys):
         with pytest.raises(ValueError, match=f'bbox_results.json: {message}'):
             score.score(results, deepfashion2.load(truth))
     path.write_text('[', 'utf8')
-    assert 'bbox_results.json is no JSON' in error(results, truth)
+    assert 'bbox_results.json is not valid JSON' in error(results, truth)
     assert 'there is no bbox_results.json, no keys_results.json' in error(str(folder), truth)
     assert 'nowhere: no such annotation file' in error(results, str(folder / 'nowhere'))
     path.unlink()

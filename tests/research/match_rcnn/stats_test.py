@@ -118,7 +118,7 @@ def test_a_malformed_annotation_is_left_out(tmp_path, capsys):
     stats.main([str(tmp_path), '--json'])
     captured = capsys.readouterr()
     assert json.loads(captured.out)[tmp_path.name]['sources']['user']['images'] == 1
-    assert '000002.json, item1: scale 7 is no whole number of 1 to 3.' in captured.err
+    assert '000002.json, item1: scale 7 is not a whole number of 1 to 3.' in captured.err
 
 
 def test_all_that_is_malformed_is_named(tmp_path, capsys):
@@ -131,7 +131,7 @@ def test_all_that_is_malformed_is_named(tmp_path, capsys):
     lines = captured.err.splitlines()
     assert f'{tmp_path}/train: 7 x field that cannot be right (skipped)' in lines
     for number in range(1, 8):
-        assert (f'  {tmp_path}/train/annos/{number:06d}.json, item1: scale {6 + number} is no '
+        assert (f'  {tmp_path}/train/annos/{number:06d}.json, item1: scale {6 + number} is not a '
                 'whole number of 1 to 3.') in lines
     # And in COCO's format.
     (tmp_path / 'coco.json').write_text(json.dumps({

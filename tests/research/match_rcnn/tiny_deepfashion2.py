@@ -11,6 +11,7 @@ from PIL import Image
 # Name and number of landmarks of some categories.
 KINDS = {1: ('short sleeve top', 25), 4: ('long sleeve outwear', 39), 8: ('trousers', 14),
          9: ('skirt', 8)}
+_OFFSETS = {1: 0, 4: 89, 8: 168, 9: 182}  # Of their landmarks among the 294.
 
 
 def item(category: int, box: list[float], modes: str | None = None, **changes) -> dict:
@@ -71,3 +72,27 @@ def noise(size: tuple[int, int], seed: int = 0) -> Image.Image:
     """An image of `size` (width, height) that no format makes small."""
     random = np.random.Generator(np.random.PCG64(seed))
     return Image.fromarray(random.integers(0, 256, (size[1], size[0], 3), np.uint8))
+
+
+def converted(items: list[tuple[int, str | None, list[dict]]]) -> dict:
+    """COCO's form of (image, source, items), 40 x 30, as the benchmark's converter has it.
+
+    The converter drops whose images they are; a source that is not None is kept here.
+    """
+    names = [str(number) for number in range(1, 295)]
+    content = {'images': [], 'annotations': [], 'categories': [
+        {'id': number, 'name': f'c{number}', 'keypoints': names} for number in range(1, 14)]}
+    for image, source, of_image in items:
+        content['images'].append({'id': image, 'file_name': f'{image:06d}.jpg', 'width': 40,
+                                  'height': 30, **({'source': source} if source else {})})
+        for one in of_image:
+            x1, y1, x2, y2 = one['bounding_box']
+            begin = 3 * _OFFSETS[one['category_id']]
+            points = [0] * 882
+            points[begin:begin + len(one['landmarks'])] = one['landmarks']
+            content['annotations'].append({
+                'id': len(content['annotations']) + 1, 'image_id': image, 'iscrowd': 0,
+                'category_id': one['category_id'], 'bbox': [x1, y1, x2 - x1, y2 - y1],
+                'area': (x2 - x1) * (y2 - y1), 'keypoints': points, 'pair_id': 1,
+                'style': one['style'], 'segmentation': one['segmentation']})
+    return content

@@ -16,7 +16,7 @@ def get(network) -> tf.keras.layers.Layer:
       ValueError: if it is neither.
     """
     if isinstance(network, dict):
-        return tf.keras.layers.deserialize(network)
+        return tf.keras.saving.deserialize_keras_object(network)
     if not isinstance(network, tf.keras.layers.Layer):
         raise ValueError(f'a network must be a Keras layer, got {network!r}.')
     return network
@@ -24,7 +24,7 @@ def get(network) -> tf.keras.layers.Layer:
 
 def serialize(network: tf.keras.layers.Layer) -> dict:
     """What `get_config` says of a network."""
-    return tf.keras.layers.serialize(network)
+    return tf.keras.saving.serialize_keras_object(network)
 
 
 def build(network: tf.keras.layers.Layer, width: int) -> None:

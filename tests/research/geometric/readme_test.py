@@ -23,7 +23,7 @@ def run(code, names):
 
 
 def test_an_operator():
-    """Kipf & Welling 2017, Eq. (2), on the path of four nodes, whose features are the unit matrix."""
+    """Kipf & Welling 2017, Eq. (2), on a path of four nodes with the unit matrix as features."""
     tf.keras.utils.set_random_seed(1)
     h = run(blocks()[0], {})['h']
     tf.keras.utils.set_random_seed(1)

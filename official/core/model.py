@@ -144,4 +144,12 @@ class Model(tf.keras.Model):
         if replicas > 1:  # Keras adds the replicas' gradients up.
             with tape:
                 loss = loss / replicas
-        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables))
+        # Keras wraps the optimizer so under mixed_float16, whose small gradients would be 0.
+        scaled = isinstance(optimizer, tf.keras.mixed_precision.LossScaleOptimizer)
+        if scaled:
+            with tape:
+                loss = optimizer.get_scaled_loss(loss)
+        gradients = tape.gradient(loss, variables)
+        if scaled:
+            gradients = optimizer.get_unscaled_gradients(gradients)
+        optimizer.apply_gradients(zip(gradients, variables))

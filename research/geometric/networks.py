@@ -16,15 +16,25 @@ def get(network) -> tf.keras.layers.Layer:
       ValueError: if it is neither.
     """
     if isinstance(network, dict):
-        return tf.keras.layers.deserialize(network)
+        return tf.keras.saving.deserialize_keras_object(network)
     if not isinstance(network, tf.keras.layers.Layer):
         raise ValueError(f'a network must be a Keras layer, got {network!r}.')
     return network
 
 
 def serialize(network: tf.keras.layers.Layer) -> dict:
-    """What `get_config` says of a network."""
-    return tf.keras.layers.serialize(network)
+    """What `get_config` says of a network, so that the copy has no weights before it is called.
+
+    Keras would make them as it reads the shapes, and not from the seed of the model around them.
+    """
+    return _without_shapes(tf.keras.saving.serialize_keras_object(network))
+
+
+def _without_shapes(config):
+    if isinstance(config, dict):
+        return {key: _without_shapes(value) for key, value in config.items()
+                if key != 'build_config'}
+    return [_without_shapes(value) for value in config] if isinstance(config, list) else config
 
 
 def build(network: tf.keras.layers.Layer, width: int) -> None:

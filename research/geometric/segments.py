@@ -1,7 +1,8 @@
 """Reductions over the edges of a target node, or the nodes of a graph.
 
 All take values [E, ...] and `segment_ids`, integers [E] in any order, and give [num_segments, ...].
-They have static shapes and compile with XLA.
+They have static shapes and compile with XLA. Sums of 16-bit values are taken in float32 and rounded
+once: bfloat16 would stop at 256 ones, float16 at 2048.
 """
 
 from __future__ import annotations
@@ -15,16 +16,23 @@ def count(segment_ids: tf.Tensor, num_segments) -> tf.Tensor:
         tf.ones_like(segment_ids, tf.float32), segment_ids, num_segments)
 
 
+def wide(dtype: tf.DType) -> tf.DType:
+    """The type in which values of a type are added up."""
+    return tf.float32 if dtype in (tf.bfloat16, tf.float16) else dtype
+
+
 def segment_sum(values: tf.Tensor, segment_ids: tf.Tensor, num_segments) -> tf.Tensor:
     """Sums; 0 of an empty segment."""
-    return tf.math.unsorted_segment_sum(values, segment_ids, num_segments)
+    values = tf.convert_to_tensor(values)
+    return tf.cast(_total(values, segment_ids, num_segments), values.dtype)
 
 
 def segment_mean(values: tf.Tensor, segment_ids: tf.Tensor, num_segments) -> tf.Tensor:
     """Means; 0 of an empty segment."""
+    values = tf.convert_to_tensor(values)
     sizes = tf.maximum(count(segment_ids, num_segments), 1)
-    total = segment_sum(values, segment_ids, num_segments)
-    return total / tf.cast(expand_like(sizes, total), total.dtype)
+    total = _total(values, segment_ids, num_segments)
+    return tf.cast(total / tf.cast(expand_like(sizes, total), total.dtype), values.dtype)
 
 
 def segment_max(values: tf.Tensor, segment_ids: tf.Tensor, num_segments) -> tf.Tensor:
@@ -97,3 +105,9 @@ def weighted_sum(values: tf.Tensor, weights: tf.Tensor, source: tf.Tensor, targe
 def expand_like(values: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     """`values` [n] as [n, 1, ...] of the rank of `like`."""
     return tf.reshape(values, [-1] + [1] * (len(like.shape) - 1))
+
+
+def _total(values, segment_ids, num_segments):
+    """Sums in the type `wide` of that of the values."""
+    return tf.math.unsorted_segment_sum(
+        tf.cast(values, wide(values.dtype)), segment_ids, num_segments)

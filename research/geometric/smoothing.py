@@ -68,4 +68,4 @@ class NormalizedPropagation(message_passing.MessagePassing):
         if isinstance(edge_index, tf.SparseTensor):
             edge_index, weights = edge_index.with_values(weights), None
         smoothed = self.propagate(x, edge_index, weights)
-        return smoothed if loops is None else smoothed + loops[:, tf.newaxis] * x
+        return smoothed if loops is None else smoothed + tf.cast(loops, x.dtype)[:, tf.newaxis] * x

@@ -10,16 +10,21 @@ import numpy as np
 import tensorflow as tf
 
 from official.modeling import random
+from research.geometric import segments
 
 
 def matmul(a, b: tf.Tensor) -> tf.Tensor:
     """a @ b for a dense or sparse `a` [n, m] and a dense `b` [m, k].
 
-    Through a sparse `a` gradients reach `b`, and the values of `a` where they were computed.
+    Through a sparse `a` gradients reach `b`, and the values of `a` where they were computed. A
+    sparse `a` takes the type of `b`; sums of 16 bits are taken in float32 and rounded once.
     """
-    if isinstance(a, tf.SparseTensor):
-        return tf.sparse.sparse_dense_matmul(a, b)
-    return tf.matmul(a, b)
+    if not isinstance(a, tf.SparseTensor):
+        return tf.matmul(a, b)
+    b = tf.convert_to_tensor(b)
+    dtype = segments.wide(b.dtype)
+    product = tf.sparse.sparse_dense_matmul(tf.cast(a, dtype), tf.cast(b, dtype))
+    return tf.cast(product, b.dtype)
 
 
 def dropout(key: tf.Tensor | None, x, rate: float):

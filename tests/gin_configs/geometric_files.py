@@ -27,6 +27,24 @@ def values(name):
             for full, binding in source(name).bindings.items() if not binding.scope}
 
 
+def bindings(name):
+    """scope/Class.parameter to value of all that a file binds, its includes too.
+
+    A reference is as the file spells it, '@module.Name()'.
+    """
+    def plain(value):
+        if isinstance(value, gin_source.Reference):
+            return repr(value)
+        return tuple(map(plain, value)) if isinstance(value, tuple) else value
+
+    found = {}
+    for binding in source(name).bindings.values():
+        scope = f'{binding.scope}/' if binding.scope else ''
+        owner = binding.full.rpartition('.')[2]
+        found[f'{scope}{owner}.{binding.parameter}'] = plain(binding.value)
+    return found
+
+
 def there(pattern):
     """Names of the files that match."""
     return {os.path.basename(file)[:-4] for file in glob.glob(os.path.join(FOLDER, pattern))}

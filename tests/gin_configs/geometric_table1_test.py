@@ -1,6 +1,6 @@
 """Table 1's gin files: every cell has one with its figures, and each constructs its network."""
 
-import functools
+import pickle
 import re
 import sys
 
@@ -12,9 +12,6 @@ import tensorflow as tf
 
 from official.core import config
 from official.core import runner
-from research.geometric import graph as graph_lib
-from research.geometric import node_data
-from research.geometric.datasets import splits
 from tests.gin_configs import geometric_files
 from tools import listing
 
@@ -29,6 +26,8 @@ PAPER = {
     'appnp': (83.3, .5, 82.2, 1.5, 71.8, .5, 70.0, 1.4, 80.1, .2, 79.4, 2.2),
 }
 SETS = {'cora': (1433, 7), 'citeseer': (3703, 6), 'pubmed': (500, 3)}  # Features, classes: Table 5.
+TITLES = {'cora': 'Cora', 'citeseer': 'CiteSeer', 'pubmed': 'PubMed'}
+METHODS = {'cheby': 'Cheby'}  # The others are capitals.
 CELLS = {
     f'table1_{data}_{method}_{split}': (method, data, split, *figures[4 * d + 2 * s:][:2])
     for method, figures in PAPER.items() for d, data in enumerate(SETS)
@@ -67,10 +66,9 @@ def test_every_cell_has_a_file_and_is_in_the_suite():
 def test_figures_and_head(name):
     method, data, split, mean, std = CELLS[name]
     reference = geometric_files.values(name)['NodeTrials.reference']
-    assert (reference['test_accuracy_percent'], reference['std']) == (mean, std)
-    title = {'cheby': 'Cheby', 'cora': 'Cora', 'citeseer': 'CiteSeer', 'pubmed': 'PubMed'}
-    assert reference['cell'] == (
-        f'Table 1, {title.get(method, method.upper())}, {title[data]}, {split}')
+    assert reference == {
+        'cell': f'Table 1, {METHODS.get(method, method.upper())}, {TITLES[data]}, {split}',
+        'test_accuracy_percent': mean, 'std': std}
     text = '\n'.join(geometric_files.source(name).head)
     assert f'{mean} +- {std} %' in text
     assert listing.purpose(geometric_files.path(name)).endswith(f'(paper: {mean} %).')
@@ -79,37 +77,131 @@ def test_figures_and_head(name):
         assert word in text
 
 
-def stub(features, classes):
-    """A graph of as many features and classes, and 20 + 600 nodes of each."""
-    count = 620 * classes
-    y = np.arange(count) % classes
-    x = scipy.sparse.csr_matrix((np.ones(count), (np.arange(count), np.arange(count) % features)),
-                                shape=(count, features))
-    nodes = np.arange(count)
-    edges = np.stack([nodes, (nodes + 1) % count])
-    return graph_lib.Graph(
-        edges, x=x, y=y, class_names=tuple(map(str, range(classes))),
-        splits={'train': nodes[:20], 'validation': nodes[20:40], 'test': nodes[40:60]})
+# What every file has of _table1.gin: Sec. 3 and the settings of the published runs.
+SHARED = {
+    'Run.experiment': '@node_trials.NodeTrials',
+    'NodeTrials.model': '@node_classifier.NodeClassifier',
+    'NodeTrials.optimizer': '@optimizers.FusedAdam',
+    'NodeTrials.data': '@node_data.NodeData',
+    'NodeTrials.num_trials': 100,
+    'NodeTrials.signatures': '@node_export.signatures',
+    'NodeTrials.reporter': '@node_report.NodeReport()',
+    'NodeData.source': '@planetoid.load',
+}
+LAYERS = {'cheby': 'cheb_conv.ChebConv', 'gcn': 'gcn_conv.GCNConv', 'gat': 'gat_conv.GATConv',
+          'sgc': 'sg_conv.SGConv', 'arma': 'arma_conv.ARMAConv', 'appnp': 'appnp.APPNP'}
+
+
+def settings(method, data, split):
+    """All bindings of a cell but its title and figures, from the table of published settings."""
+    classes, layer = SETS[data][1], LAYERS[method]
+    own = layer.partition('.')[2]
+    long = method in ('gat', 'arma')
+    found = {
+        **SHARED, 'load.name': data,
+        'NodeTrials.epochs': 1000 if long else 200, 'NodeTrials.patience': 100 if long else 10,
+        'FusedAdam.learning_rate': {
+            'gat': .01 if data == 'pubmed' else .005, 'sgc': .1}.get(method, .01),
+        'NodeClassifier.weight_decay': {
+            ('gat', 'pubmed'): .001, ('sgc', 'citeseer'): .005}.get((method, data), .0005),
+        'NodeData.normalize_features': method != 'sgc',
+        'NodeData.coefficients': {
+            'gat': 'self_loops', 'cheby': 'symmetric', 'arma': 'symmetric'}.get(method, 'gcn'),
+        'NodeClassifier.network': '@node_networks.GraphNetwork()',
+    }
+    if split == 'random':
+        found['NodeData.split'] = '@splits.random_split'
+    if method == 'gat':
+        found['NodeData.sparse_edges'] = False
+        found[f'{own}.self_loops'] = False
+    else:
+        found[f'{own}.normalize'] = False
+    if method == 'appnp':
+        return {**found, 'NodeClassifier.network': '@node_networks.PredictThenPropagate()',
+                'PredictThenPropagate.channels': 64, 'PredictThenPropagate.classes': classes,
+                'PredictThenPropagate.dropout': .5,
+                'PredictThenPropagate.propagation': '@appnp.APPNP()',
+                'APPNP.K': 10, 'APPNP.alpha': .1}
+    if method == 'sgc':
+        return {**found, 'GraphNetwork.operators': ('@sg_conv.SGConv()',),
+                'SGConv.channels': classes, 'SGConv.K': 3 if data == 'cora' else 2}
+    found.update({
+        'GraphNetwork.operators': (f'@hidden/{layer}()', f'@output/{layer}()'),
+        'GraphNetwork.dropout': .6 if method == 'gat' else .5,
+        f'hidden/{own}.channels': 8 if method == 'gat' else 16,
+        f'output/{own}.channels': classes})
+    if method == 'gat':
+        return {**found, 'GraphNetwork.activation': 'elu', 'GATConv.dropout': .6,
+                'hidden/GATConv.heads': 8, 'output/GATConv.heads': 8 if data == 'pubmed' else 1,
+                'output/GATConv.concat': False}
+    found['GraphNetwork.input_dropout'] = 0.
+    if method == 'cheby':
+        found['ChebConv.K'] = {
+            'cora': 3, 'citeseer': 2 if split == 'fixed' else 3, 'pubmed': 2}[data]
+    if method == 'arma':
+        skip = .75 if data != 'pubmed' else 0. if split == 'fixed' else .5
+        found.update({
+            'ARMAConv.num_layers': 1, 'ARMAConv.shared_weights': data != 'pubmed',
+            'ARMAConv.num_stacks': {
+                'cora': 2 if split == 'fixed' else 3, 'citeseer': 3, 'pubmed': 2}[data],
+            'ARMAConv.dropout': skip, 'ARMAConv.product_dropout': skip})
+    return found
 
 
 @pytest.mark.parametrize('name', CELLS)
-def test_settings(name, tmp_path):
+def test_every_binding(name):
+    method, data, split, *_ = CELLS[name]
+    found = geometric_files.bindings(name)
+    assert found.pop('NodeTrials.reference') and found.pop('NodeTrials.title') == (
+        f'{METHODS.get(method, method.upper())} on {TITLES[data]}, '
+        f'{"random splits" if split == "random" else "fixed split"}')
+    assert found == settings(method, data, split)
+
+
+@pytest.fixture(scope='module', name='raw_files')
+def _raw_files(tmp_path_factory):
+    """Raw Planetoid files of as many features and classes, with 620 nodes of each class."""
+    folder = tmp_path_factory.mktemp('planetoid')
+    for data, (features, classes) in SETS.items():
+        labels = np.arange(620 * classes) % classes
+        count, train = len(labels), 20 * classes
+        x = scipy.sparse.csr_matrix(
+            (np.ones(count, np.float32), (np.arange(count), np.arange(count) % features)),
+            (count, features))
+        y = np.eye(classes, dtype=np.int32)[labels]
+        others = count - 1000
+        parts = {'x': x[:train], 'y': y[:train], 'allx': x[:others], 'ally': y[:others],
+                 'tx': x[others:], 'ty': y[others:],
+                 'graph': {node: [(node + 1) % count] for node in range(count)}}
+        for part, content in parts.items():
+            (folder / f'ind.{data}.{part}').write_bytes(pickle.dumps(content, 2))
+        (folder / f'ind.{data}.test.index').write_text(
+            ''.join(f'{node}\n' for node in range(others, count)), 'utf8')
+    return str(folder)
+
+
+@pytest.mark.parametrize('name', CELLS)
+def test_settings(name, tmp_path, raw_files):
+    """What the bindings make: the file's own data and split, network, optimizer and protocol."""
     method, data, split, *_ = CELLS[name]
     config.load(config.read(geometric_files.path(name)))
-    bindings = geometric_files.source(name).bindings.values()
-    given = {binding.parameter: binding.value for binding in bindings
-             if binding.full.endswith('node_data.NodeData')}
     run = gin.get_configurable(runner.Run)()
-    made = run.experiment(
-        run_dir=str(tmp_path), seed=3, data_dir=None, strategy=None, data=functools.partial(
-            node_data.NodeData, source=lambda data_dir: stub(*SETS[data]),
-            split=splits.random_split if split == 'random' else splits.fixed_split,
-            **{key: given[key] for key in ('normalize_features', 'coefficients', 'sparse_edges')
-               if key in given}))
+    made = run.experiment(run_dir=str(tmp_path), seed=3, data_dir=raw_files, strategy=None)
     config.clear()
     tf.keras.backend.clear_session()
     weights = made.model.trainable_variables
     assert sum(np.prod(weight.shape) for weight in weights) == parameters(method, data, split)
+    # The splits: those of the files, or others in each run, of 20 nodes a class to train on.
+    assert made.data.graph.name.endswith(f'ind.{data}.*')
+    first, second = made.data.nodes(0), made.data.nodes(1)
+    classes = SETS[data][1]
+    for nodes in (first, second):
+        assert [len(nodes[part]) for part in ('validation', 'test')] == [500, 1000]
+        assert np.bincount(made.data.labels.numpy()[nodes['train']]).tolist() == [20] * classes
+    same = np.array_equal(first['train'], second['train'])
+    assert same == (split == 'fixed')
+    if same:
+        np.testing.assert_array_equal(first['train'], np.arange(20 * classes))
     # The operators are told what the data have been given already.
     network = made.model.network
     operators = [network.propagation] if method == 'appnp' else network.operators
@@ -118,32 +210,16 @@ def test_settings(name, tmp_path):
             assert not operator.self_loops and operator.dropout == .6
         else:
             assert not operator.normalize
-    assert given['coefficients'] == {
-        'gat': 'self_loops', 'cheby': 'symmetric', 'arma': 'symmetric'}.get(method, 'gcn')
-    assert given['normalize_features'] == (method != 'sgc')
-    # The published runs' settings.
     long = method in ('gat', 'arma')
     assert (made.epochs, made.patience) == ((1000, 100) if long else (200, 10))
-    assert made.num_trials >= (100 if method == 'arma' else 10)
+    assert made.num_trials == 100
     rate = {'gat': .01 if data == 'pubmed' else .005, 'sgc': .1}.get(method, .01)
     assert float(made.model.optimizer.learning_rate) == pytest.approx(rate)
-    decay = {('gat', 'pubmed'): .001, ('sgc', 'citeseer'): .005}.get((method, data), 5e-4)
-    assert made.model.weight_decay == decay
     dropout = {'gat': .6, 'sgc': 0}.get(method, .5)
     assert network.dropout == dropout
-    if method in ('gcn', 'cheby', 'arma'):
-        assert network.input_dropout == 0
-    elif method != 'appnp':
-        assert network.input_dropout == dropout
-    if method == 'sgc':
-        assert operators[0].K == (3 if data == 'cora' else 2)
-    if method == 'appnp':
-        assert (operators[0].K, operators[0].alpha) == (10, .1)
+    if method != 'appnp':
+        assert network.input_dropout == (0 if method in ('gcn', 'cheby', 'arma') else dropout)
     if method == 'arma':
-        skip = .75 if data != 'pubmed' else 0. if split == 'fixed' else .5
-        assert all(operator.dropout == operator.product_dropout == skip for operator in operators)
-        assert all(operator.shared_weights == (data != 'pubmed') for operator in operators)
-        assert [operator.num_layers for operator in operators] == [1, 1]
         assert {operator.activation for operator in operators} == {tf.keras.activations.relu}
 
 

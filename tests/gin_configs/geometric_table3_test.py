@@ -17,6 +17,7 @@ from research.geometric.datasets import graph_dataset
 from research.geometric.datasets import modelnet
 from research.geometric.models import point_networks
 from tests.gin_configs import geometric_files
+from tests.research.geometric.models import point_weights
 from tools import listing
 
 # Its folder comes along with a file that is named here: gin_configs/geometric/table3_short.gin
@@ -33,6 +34,60 @@ CELLS = {f'table3_modelnet10_{method}{short}': (method, bool(short))
 TRAINING_CLOUDS = 3984
 
 
+# As the classes' docstrings and the names there have them.
+WEIGHTS = {
+    method: point_weights.WEIGHTS[network.__name__] for method, (_, _, network) in PAPER.items()}
+
+
+def settings(method, short):
+    """All bindings of a file but its title and figures: Sec. 3 and the published runs' settings.
+
+    A short run has a quarter of the points, of which each is in a ball of twice the radius, and
+    a twentieth of the epochs.
+    """
+    network = PAPER[method][2].__name__
+    batch = 32 if method == 'pointcnn' and not short else 8
+    epoch, epochs = TRAINING_CLOUDS / batch, 10 if short else 200
+    found = {
+        'Run.experiment': '@keras_experiment.KerasExperiment',
+        'KerasExperiment.model': '@point_classifier.PointClassifier',
+        'KerasExperiment.optimizer': '@optimizers.FusedAdam',
+        'KerasExperiment.data': '@point_data.PointData',
+        'KerasExperiment.train_steps': epochs * epoch,
+        'KerasExperiment.save_every_steps': 2 * epoch if batch == 32 else epoch,
+        'KerasExperiment.steps_per_execution': 3 if batch == 32 else 6,
+        'KerasExperiment.split': 'test', 'KerasExperiment.monitor_split': 'test',
+        'KerasExperiment.signatures': '@point_export.signatures',
+        'KerasExperiment.reporter': '@point_report.PointReport()',
+        'FusedAdam.learning_rate': '@schedules.StepDecay()',
+        'StepDecay.learning_rate': .001,
+        'StepDecay.every_steps': epochs * epoch / 4,
+        'PointData.source': '@point_data.modelnet10_voxels',
+        'PointData.num_points': 256 if short else 1024, 'PointData.batch_size': batch,
+        'PointClassifier.network': f'@point_networks.{network}()', f'{network}.classes': 10,
+    }
+    if short:
+        found['modelnet10_voxels.num_points'] = 1024
+        found[f'{network}.counts'] = (96, 32, 32, 32) if method == 'pointcnn' else (128, 32, 32)
+        if method in ('mpnn', 'pointnet', 'splinecnn'):
+            found[f'{network}.radii'] = (.4, .8, 2.)
+    return found
+
+
+@pytest.mark.parametrize('name', CELLS)
+def test_every_binding(name):
+    method, short = CELLS[name]
+    found = geometric_files.bindings(name)
+    title, accuracy, _ = PAPER[method]
+    assert found.pop('KerasExperiment.title') == (
+        f'{title} on ModelNet10' + ', short' * short)
+    note = ('10 epochs of 256 points from voxels; the paper has 200 of 1 024 from meshes' if short
+            else 'the paper samples meshes, this run voxels')
+    assert found.pop('KerasExperiment.reference') == {
+        'cell': f'Table 3, {title}, ModelNet10', 'test_accuracy_percent': accuracy, 'note': note}
+    assert found == settings(method, short)
+
+
 def test_every_cell_has_two_files_and_the_short_ones_are_in_the_suite():
     there = geometric_files.there('table3_modelnet10_*')
     assert there == set(CELLS)
@@ -41,11 +96,8 @@ def test_every_cell_has_two_files_and_the_short_ones_are_in_the_suite():
 
 
 @pytest.mark.parametrize('name', CELLS)
-def test_figures_and_head(name):
+def test_head(name):
     method, accuracy, _ = PAPER[CELLS[name][0]]
-    reference = geometric_files.values(name)['KerasExperiment.reference']
-    assert reference['test_accuracy_percent'] == accuracy
-    assert reference['cell'] == f'Table 3, {method}, ModelNet10' and 'voxels' in reference['note']
     text = '\n'.join(geometric_files.source(name).head)
     assert f'{method}: {accuracy} % test accuracy' in text
     assert listing.purpose(geometric_files.path(name)).endswith(f'(paper: {accuracy} %).')
@@ -82,8 +134,9 @@ def test_settings(name, tmp_path):
     assert type(made) is keras_experiment.KerasExperiment and made.reporter is not None
     network = made.model.network
     assert type(network) is PAPER[method][2] and made.model.num_classes == 10
-    # As many as the docstring says, which do not depend on the numbers of points.
+    # They do not depend on the numbers of points; the docstring says how many.
     weights = sum(int(np.prod(weight.shape)) for weight in made.model.trainable_variables)
+    assert weights == WEIGHTS[method]
     assert f'{weights:,} weights for ten classes'.replace(',', ' ') in type(network).__doc__
     assert given['num_points'] == (256 if short else 1024) and pool == 4 * given['num_points']
     assert given['batch_size'] == (32 if method == 'pointcnn' and not short else 8)
@@ -99,6 +152,11 @@ def test_settings(name, tmp_path):
     counts = (384, 128, 128, 128) if method == 'pointcnn' else (512, 128, 128)
     assert network.counts == tuple(count // (4 if short else 1) for count in counts)
     assert network.dropout == .5
+    if method == 'edgecnn':
+        assert network.k == 20
+    if method == 'pointcnn':
+        assert [conv.kernel_size for conv in network.convs] == [8, 12, 16, 16]
+        assert [conv.dilation for conv in network.convs] == [1, 2, 2, 2]
     if method in ('mpnn', 'pointnet', 'splinecnn'):
         # In a ball of twice the radius are as many of a quarter of the points.
         assert network.radii == ((.4, .8, 2.) if short else (.2, .4, 1.))

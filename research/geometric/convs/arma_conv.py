@@ -62,7 +62,8 @@ class ARMAConv(smoothing.NormalizedPropagation):
     def __init__(self, channels: int, *, num_stacks: int = 1, num_layers: int = 1,
                  shared_weights: bool = False, activation: str | Callable | None = 'relu',
                  dropout: float = 0.0, product_dropout: float = 0.0, normalize: bool = True,
-                 use_bias: bool = True, kernel_initializer='glorot_uniform', name: str | None = None):
+                 use_bias: bool = True, kernel_initializer='glorot_uniform',
+                 name: str | None = None):
         super().__init__(normalize, self_loops=False, name=name)
         if num_stacks < 1 or num_layers < 1:
             raise ValueError(

@@ -130,7 +130,7 @@ class GATConv(tf.keras.layers.Layer):
         """a . W x of each node and head for each a [heads, channels]: for each, [N, heads]."""
         # One product with a matrix that is zero outside a head's own block: sums over the channels
         # of each head take two to three times as long with their gradients.
-        own = tf.eye(self.heads)[:, tf.newaxis]
+        own = tf.eye(self.heads, dtype=projected.dtype)[:, tf.newaxis]
         blocks = tf.concat([a[..., tf.newaxis] * own for a in attention], axis=-1)
         width = self.heads * self.channels
         scores = tf.reshape(projected, [-1, width]) @ tf.reshape(blocks, [width, -1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from research.geometric import segments
 from research.geometric.convs import inputs
 from research.geometric.convs import kernel_conv
 
@@ -76,9 +77,11 @@ class GMMConv(kernel_conv.KernelConv):
 
     def gaussians(self, pseudo):
         """w, [E, K], of pseudo-coordinates [E, D]."""
-        squares = tf.square(pseudo[:, tf.newaxis] - self.mean)
-        return tf.exp(-.5 * tf.reduce_sum(
-            squares / (tf.square(self.deviation) + EPSILON), axis=-1))
+        dtype = segments.wide(pseudo.dtype)  # EPSILON is 0 in float16.
+        squares = tf.square(tf.cast(pseudo, dtype)[:, tf.newaxis] - tf.cast(self.mean, dtype))
+        weights = tf.exp(-.5 * tf.reduce_sum(
+            squares / (tf.square(tf.cast(self.deviation, dtype)) + EPSILON), axis=-1))
+        return tf.cast(weights, pseudo.dtype)
 
     def get_config(self):
         serialize = tf.keras.initializers.serialize

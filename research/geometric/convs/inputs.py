@@ -40,6 +40,9 @@ def positions(name: str, pos, edge_attr) -> tuple[tf.Tensor, tf.Tensor]:
       pos: [N, D], or a pair ([M, D], [N, D]).
       edge_attr: the edge features given, which such an operator has none of.
 
+    Returns:
+      Both in float64 where they are given so, else in float32: their differences are small.
+
     Raises:
       ValueError: if there are no positions, those of sources and targets have not the same
         number of coordinates, or there are edge features.
@@ -48,11 +51,16 @@ def positions(name: str, pos, edge_attr) -> tuple[tf.Tensor, tf.Tensor]:
         raise ValueError(f'{name}: edge_attr is given, but the operator uses positions alone.')
     if pos is None:
         raise ValueError(f'{name}: pos is None, but the operator works on positions.')
-    sources, targets = (tf.convert_to_tensor(p, tf.float32) for p in pair(pos))
+    sources, targets = (_at_least_float32(p) for p in pair(pos))
     if sources.shape[-1] != targets.shape[-1]:
         raise ValueError(f'{name}: positions of sources have {sources.shape[-1]} coordinates, '
                          f'those of targets {targets.shape[-1]}.')
     return sources, targets
+
+
+def _at_least_float32(values) -> tf.Tensor:
+    values = tf.convert_to_tensor(values)
+    return values if values.dtype == tf.float64 else tf.cast(values, tf.float32)
 
 
 def with_self_loops(edge_index, num_nodes) -> tuple[tf.Tensor, tf.Tensor]:
@@ -75,5 +83,5 @@ def without_repeated(logits: tf.Tensor, source, target, num_nodes) -> tf.Tensor:
       `logits`, -inf where the graph itself already had a self loop.
     """
     repeated = segments.expand_like(tf.equal(source, target), logits)[:-num_nodes]
-    edges = tf.where(repeated, tf.constant(float('-inf')), logits[:-num_nodes])
+    edges = tf.where(repeated, tf.constant(float('-inf'), logits.dtype), logits[:-num_nodes])
     return tf.concat([edges, logits[-num_nodes:]], axis=0)

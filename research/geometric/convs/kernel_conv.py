@@ -84,7 +84,8 @@ class KernelConv(message_passing.MessagePassing):
             tf.gather(x_sources, source), coefficients, target, targets)
         aggregated = tf.einsum('knf,kfc->nc', collected, kernel)
         if self.aggregation == 'mean':
-            aggregated /= tf.maximum(segments.count(target, targets), 1)[:, tf.newaxis]
+            aggregated /= tf.cast(
+                tf.maximum(segments.count(target, targets), 1), aggregated.dtype)[:, tf.newaxis]
         return self.update(x_targets, aggregated)
 
     def edges_of(self, edge_index, edge_attr, width: int | None = None):
@@ -107,7 +108,7 @@ class KernelConv(message_passing.MessagePassing):
         if edge_attr is None:
             raise ValueError(f'{self.name}: edge_attr is None, but the kernel is a function of '
                              'the edge features.')
-        edge_attr = tf.convert_to_tensor(edge_attr, tf.float32)
+        edge_attr = tf.cast(edge_attr, self.compute_dtype)
         if edge_attr.shape.rank == 1:
             edge_attr = edge_attr[:, tf.newaxis]
         if width is not None and edge_attr.shape[-1] != width:

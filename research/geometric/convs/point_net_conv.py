@@ -56,7 +56,8 @@ class PointNetConv(message_passing.MessagePassing):
             if isinstance(pos, (tuple, list)):
                 raise ValueError(f'{self.name}: a bipartite graph has no self loops to add.')
             source, target = inputs.with_self_loops(edge_index, targets)
-        features = tf.gather(pos_sources, source) - tf.gather(pos_targets, target)
+        features = tf.cast(
+            tf.gather(pos_sources, source) - tf.gather(pos_targets, target), self.compute_dtype)
         if x is not None:
             features = tf.concat([tf.gather(inputs.pair(x)[0], source), features], axis=-1)
         out = self.aggregate(self.local_network(features), target, targets)

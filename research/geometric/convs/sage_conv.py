@@ -87,7 +87,7 @@ class SAGEConv(message_passing.MessagePassing):
         if self.aggregation == 'sum':
             return total
         number = segments.count(adjacency.indices[:, 0], adjacency.dense_shape[0])
-        return total / tf.maximum(number, 1)[:, tf.newaxis]
+        return total / tf.cast(tf.maximum(number, 1), total.dtype)[:, tf.newaxis]
 
     def call(self, x, edge_index, edge_attr=None):
         pair = isinstance(x, (tuple, list))
@@ -120,7 +120,7 @@ class SAGEConv(message_passing.MessagePassing):
         aggregated = self.propagate(sources, edge_index, edge_attr)
         source, target = sparse.ends(edge_index)
         num_nodes = message_passing.num_rows(sources)
-        number = segments.count(target, num_nodes)[:, tf.newaxis]
+        number = tf.cast(segments.count(target, num_nodes), sources.dtype)[:, tf.newaxis]
         is_loop = tf.cast(tf.equal(source, target), sources.dtype)
         looped = segments.segment_sum(is_loop, target, num_nodes)[:, tf.newaxis] > 0
         own = tf.cast(~looped, sources.dtype)  # 1 where i is to be added.

@@ -109,7 +109,8 @@ class SplineConv(kernel_conv.KernelConv):
         aggregated = tf.matmul(tf.reshape(collected, [-1, count * width]),
                                tf.reshape(self.kernel, [count * width, channels]))
         if self.aggregation == 'mean':
-            aggregated /= tf.maximum(segments.count(target, targets), 1)[:, tf.newaxis]
+            aggregated /= tf.cast(
+                tf.maximum(segments.count(target, targets), 1), aggregated.dtype)[:, tf.newaxis]
         return self.update(x_targets, aggregated)
 
     def get_config(self):

@@ -100,7 +100,8 @@ class XConv(tf.keras.layers.Layer):
         pos_sources, pos_targets = inputs.positions(self.name, pos, edge_attr)
         targets = message_passing.num_rows(pos_targets)
         source = self._neighbors(edge_index, targets)
-        relative = tf.gather(pos_sources, source) - pos_targets[:, tf.newaxis]
+        relative = tf.cast(tf.gather(pos_sources, source) - pos_targets[:, tf.newaxis],
+                           self.compute_dtype)
         features = self.lift[1](self.lift[0](relative))
         if x is not None:
             features = tf.concat([features, tf.gather(inputs.pair(x)[0], source)], axis=-1)

@@ -72,7 +72,6 @@ def load(data_dir: str | os.PathLike | None, name: str) -> Graph:
         _edges(parts['graph'], num_nodes, path('graph')),
         x=_features(parts['allx'], parts['tx'], test, num_nodes),
         y=y,
-        num_nodes=num_nodes,
         splits={
             'train': np.arange(num_train),
             'validation': np.arange(num_train, min(num_train + NUM_VALIDATION, num_others)),

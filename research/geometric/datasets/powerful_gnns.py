@@ -47,7 +47,7 @@ def read(path: str | os.PathLike, name: str | None = None, node_attributes: bool
     Raises:
       FileNotFoundError: no such file.
       ValueError: a truncated file, what is no number, a neighbour that is no node, an unknown
-        label, an empty graph, a fold with a graph that is not there or in both of its parts.
+        label, no graph with nodes, a fold with a graph that is not there or in both of its parts.
     """
     files = raw_files.RawFiles(path)
     file = _text_file(files, name)
@@ -69,6 +69,8 @@ def read(path: str | os.PathLike, name: str | None = None, node_attributes: bool
     is_node = np.ones(len(numbers.counts), bool)
     is_node[0] = is_node[headers] = False
     nodes = np.flatnonzero(is_node)
+    if not nodes.size:
+        raise ValueError(f'{where}: no graph has a node.')
     x = _features(numbers, nodes, where, node_attributes)
     adjacency = _adjacency(numbers, nodes, sizes, where)
     if not self_loops:
@@ -192,8 +194,8 @@ def _headers(numbers: _Numbers, where: str) -> np.ndarray:
             raise ValueError(f'{where}: line {here} has {numbers.counts[line]} numbers, not the 2 '
                              f'that graph {graph} starts with.')
         size = int(numbers.at(line, 0))
-        if size < 1:
-            raise ValueError(f'{where}: line {here}: graph {graph} is empty, it has {size} nodes.')
+        if size < 0:
+            raise ValueError(f'{where}: line {here}: graph {graph} has {size} nodes.')
         headers.append(line)
         line += 1 + size
         if line > len(numbers.lines):

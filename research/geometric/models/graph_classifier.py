@@ -11,6 +11,7 @@ from official.modeling import batch_statistics
 from official.modeling import random
 from research.geometric import graph_tensor
 from research.geometric.models import apart_by_size
+from research.geometric.models import initial_weights
 
 
 class GraphClassifier(apart_by_size.ApartBySize, model.Model):
@@ -20,9 +21,6 @@ class GraphClassifier(apart_by_size.ApartBySize, model.Model):
     cross-entropy over the graphs of the global batch, each with its weight. A component of the
     GraphTensor without a y is padding. Call: a scalar GraphTensor to logits.
 
-    - Initial weights are drawn by Keras: `tf.keras.utils.set_random_seed` decides on them, not
-      `seed`.
-
     Args:
       network: called as network(x, edge_index, edge_attr, batch, num_graphs, num_real, key), gives
         [num_graphs, D]: a `ConvNetwork` or a `DiffPoolNetwork`.
@@ -31,7 +29,7 @@ class GraphClassifier(apart_by_size.ApartBySize, model.Model):
       num_edge_features: D of edge features [E, D]; 0 of weights [E]; None of no `edge_attr`.
       hidden: width of the perceptron.
       dropout: share of its hidden units dropped in training.
-      seed: source of the randomness of training.
+      seed: source of all randomness: initial weights of a network that has none yet, dropout.
       noise_shards: see `official.core.model.Model`.
       name: name of the model.
     """
@@ -52,9 +50,11 @@ class GraphClassifier(apart_by_size.ApartBySize, model.Model):
         # All variables exist from now on; a graph of one node and its loop makes them.
         attr = None if num_edge_features is None else tf.zeros(
             [1, num_edge_features] if num_edge_features else [1])
-        self.logits(graph_tensor.Arrays(
+        one = graph_tensor.Arrays(
             tf.zeros([1, num_features]), tf.zeros([2, 1], tf.int32), attr, tf.zeros([1], tf.int32),
-            1))
+            1)
+        with initial_weights.drawn_from(seed):
+            self.logits(one)
         self.built = True
 
     def embed(self, arrays: graph_tensor.Arrays, num_real: int | None = None,

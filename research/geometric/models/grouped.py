@@ -91,7 +91,8 @@ class GroupedPointNetConv(point_net_conv.PointNetConv):
         super().__init__(local_network, aggregation=grouped_max, name=name)
 
     def call(self, x, edge_index, edge_attr=None, pos=None):
-        sources, targets = inputs.positions(self.name, pos, edge_attr)
+        sources, targets = (tf.cast(positions, self.compute_dtype) for positions in
+                            inputs.positions(self.name, pos, edge_attr))
         dimensions = sources.shape[-1]
         if x is not None:
             sources = tf.concat([x, sources], axis=-1)

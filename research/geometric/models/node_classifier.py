@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import tensorflow as tf
 
 from official.core import model
 from official.modeling import batch_statistics
+from research.geometric import networks
+from research.geometric import segments
+from research.geometric.models import initial_weights
 
 
 class NodeClassifier(model.Model):
@@ -15,13 +20,14 @@ class NodeClassifier(model.Model):
     any, 'edge_attr', as the network takes them; `labels` integers [N]; `nodes` integers [n], whose
     labels count. `fit` it on a data set of one such batch.
 
+    - Under Keras' policies of 16 bits logits and losses are float32.
     - Weight decay is coupled, as in the published runs: weight_decay * w is added to the gradient
       of each weight w, biases too, before the optimizer sees it.
 
     Args:
       network: called as network(x, edge_index, edge_attr, key=key), gives logits [N, classes].
       weight_decay: see above.
-      seed: source of all randomness.
+      seed: source of all randomness: initial weights of a network that has none yet, dropout.
       noise_shards: see `official.core.model.Model`.
       name: name of the model.
     """
@@ -29,18 +35,33 @@ class NodeClassifier(model.Model):
     def __init__(self, network: tf.keras.layers.Layer, weight_decay: float = 0.0, seed: int = 0,
                  noise_shards: int | None = None, name: str | None = None):
         super().__init__(seed=seed, noise_shards=noise_shards, name=name)
-        self.network = network
+        self.network = networks.get(network)
+        # Of the inputs that made the weights; plain numbers, which Keras does not track.
+        self._num_features = self._attr_width = self._attr_dtype = None
         self.weight_decay = weight_decay
         self._set_metrics([tf.keras.metrics.Mean('loss'), tf.keras.metrics.Mean('accuracy')])
 
     def call(self, inputs, key=None):
         """Logits [N, classes] of all nodes."""
-        return self.network(
-            inputs['x'], inputs['edge_index'], inputs.get('edge_attr'), key=key)
+        logits = self._of_network(self.network, inputs, key=key)
+        return tf.cast(logits, segments.wide(logits.dtype))
 
     def embed(self, inputs):
         """What the last operator of the network gets, [N, F]."""
-        return self.network.embed(inputs['x'], inputs['edge_index'], inputs.get('edge_attr'))
+        return self._of_network(self.network.embed, inputs)
+
+    def _of_network(self, function, inputs, **arguments):
+        x, edge_attr = inputs['x'], inputs.get('edge_attr')
+        if self._num_features is None:
+            self._num_features = x.shape[-1]
+            if edge_attr is not None:
+                self._attr_dtype = edge_attr.dtype.name
+                self._attr_width = edge_attr.shape[1] if len(edge_attr.shape) > 1 else 0
+        seeded = contextlib.nullcontext()
+        if not self.network.built:
+            seeded = initial_weights.drawn_from(self.seed)
+        with seeded:
+            return function(x, inputs['edge_index'], edge_attr, **arguments)
 
     def weights_of_network(self) -> list[tf.Variable]:
         """What training changes, and what else the network keeps."""
@@ -78,6 +99,27 @@ class NodeClassifier(model.Model):
         loss.update_state(losses)
         accuracy.update_state(tf.equal(tf.argmax(logits, axis=1, output_type=labels.dtype), labels))
         return {metric.name: metric.result() for metric in self.metrics}
+
+
+    def get_config(self):
+        return {'network': networks.serialize(self.network), 'weight_decay': self.weight_decay,
+                'seed': int(self.seed), 'noise_shards': self.noise_shards, 'name': self.name}
+
+    def get_build_config(self):
+        """What `build_from_config` needs, when Keras saves the model."""
+        if self._num_features is None:
+            return None
+        return {'num_features': self._num_features, 'attr_width': self._attr_width,
+                'attr_dtype': self._attr_dtype}
+
+    def build_from_config(self, config):
+        """Makes the weights, on a graph of one node and its loop, when Keras loads the model."""
+        inputs = {'x': tf.zeros([1, config['num_features']]),
+                  'edge_index': tf.zeros([2, 1], tf.int32)}
+        if config['attr_dtype'] is not None:
+            width = config['attr_width']
+            inputs['edge_attr'] = tf.zeros([1, width] if width else [1], config['attr_dtype'])
+        self(inputs)
 
 
 def scores(logits: tf.Tensor, labels: tf.Tensor, nodes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -8,6 +8,7 @@ from typing import Callable, Sequence
 import tensorflow as tf
 
 from official.modeling import random
+from research.geometric import networks
 from research.geometric import sparse
 
 
@@ -39,7 +40,7 @@ class GraphNetwork(tf.keras.layers.Layer):
                  activation: str | Callable | None = 'relu', dropout: float = 0.0,
                  input_dropout: float | None = None, name: str | None = None):
         super().__init__(name=name)
-        self.operators = list(operators)
+        self.operators = [networks.get(operator) for operator in operators]
         self.activation = tf.keras.activations.get(activation)
         self.dropout = dropout
         self.input_dropout = dropout if input_dropout is None else input_dropout
@@ -72,6 +73,12 @@ class GraphNetwork(tf.keras.layers.Layer):
             return {}
         return {'key': random.fold_in(key, 2 * index + 1)}
 
+    def get_config(self):
+        return {
+            'operators': [networks.serialize(operator) for operator in self.operators],
+            'activation': tf.keras.activations.serialize(self.activation),
+            'dropout': self.dropout, 'input_dropout': self.input_dropout, 'name': self.name}
+
 
 class PredictThenPropagate(tf.keras.layers.Layer):
     """A multilayer perceptron on each node, then propagation (Klicpera et al. 2019, Eq. (4)).
@@ -93,7 +100,7 @@ class PredictThenPropagate(tf.keras.layers.Layer):
         super().__init__(name=name)
         self.channels = channels
         self.classes = classes
-        self.propagation = propagation
+        self.propagation = networks.get(propagation)
         self.dropout = dropout
 
     def build(self, input_shape):
@@ -120,6 +127,11 @@ class PredictThenPropagate(tf.keras.layers.Layer):
         del edge_index, edge_attr
         x = sparse.dropout(None if key is None else random.fold_in(key, 0), x, self.dropout)
         return tf.nn.relu(sparse.matmul(x, self.kernel) + self.bias)
+
+    def get_config(self):
+        return {'channels': self.channels, 'classes': self.classes,
+                'propagation': networks.serialize(self.propagation), 'dropout': self.dropout,
+                'name': self.name}
 
 
 def _takes_key(operator) -> bool:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from official.core import model
 from official.evaluation import classification
 from official.modeling import random
+from research.geometric.models import initial_weights
 
 # Added to the index of an augmentation: its key is none of the network's.
 _AUGMENTATION = 1 << 20
@@ -20,12 +21,9 @@ class PointClassifier(model.Model):
     `fit` takes (points [B, P, 3], labels [B]), see `point_data.PointData`. Call: points to logits
     [B, classes].
 
-    - Initial weights are drawn by Keras: `tf.keras.utils.set_random_seed` decides on them, not
-      `seed`.
-
     Args:
       network: a `PointNetwork`.
-      seed: source of the randomness of training.
+      seed: source of all randomness: initial weights of a network that has none yet, dropout.
       noise_shards: see `official.core.model.Model`.
       augment: functions points, key -> points, applied in turn to what is trained on, such as those
         of `transforms.augment_tf`; none in Table 3.
@@ -39,7 +37,8 @@ class PointClassifier(model.Model):
         self.network = network
         self.augment = tuple(augment)
         # All variables exist from now on.
-        logits = network(tf.zeros([1, network.points_needed, 3]))
+        with initial_weights.drawn_from(seed):
+            logits = network(tf.zeros([1, network.points_needed, 3]))
         self.num_classes = logits.shape[-1]
         # Accuracy in percent, the mean over the steps of an interval.
         self._set_metrics([

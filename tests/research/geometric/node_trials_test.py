@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official.core import gin_source
 from official.core import history
 from official.modeling import optimizers
 from research.geometric import node_data
@@ -23,8 +22,8 @@ from research.geometric.datasets import splits
 from research.geometric.models import node_classifier
 from research.geometric.models import node_networks
 from tests import conformance
+from tests.research.geometric.datasets import real
 
-PLANETOID = os.path.join(os.path.dirname(gin_source.ROOT), 'shared', 'data', 'planetoid')
 SPLIT = functools.partial(splits.random_split, per_class=2, num_validation=10, num_test=None)
 
 
@@ -266,11 +265,13 @@ def test_trials_of_another_graph_are_refused(tmp_path):
         make(tmp_path, num_trials=2, epochs=2, source=lambda data_dir: other).train()
 
 
-@pytest.mark.skipif(not os.path.isdir(PLANETOID), reason='the Planetoid files are not here')
 def test_gcn_learns_cora(tmp_path):
+    raw = tmp_path / 'raw'
+    raw.mkdir()
+    real.planetoid(raw)
     experiment = make(
         tmp_path, epochs=200, patience=10,
-        source=lambda data_dir: planetoid.load(PLANETOID, 'cora'),
+        source=lambda data_dir: planetoid.load(raw, 'cora'),
         data={'split': splits.fixed_split, 'normalize_features': True}, num_trials=3,
         model=lambda seed: node_classifier.NodeClassifier(node_networks.GraphNetwork(
             [gcn_conv.GCNConv(16, normalize=False), gcn_conv.GCNConv(7, normalize=False)],

@@ -37,6 +37,13 @@ def test_fixed_beta():
     assert not layer.weights
 
 
+def test_beta_begins_at_1_or_as_told():
+    for arguments, expected in (({}, 1.), ({'beta': -2.}, -2.)):
+        layer = agnn_conv.AGNNConv(**arguments)
+        layer(checks.features(), checks.EDGES)
+        assert float(layer.beta) == expected and len(layer.trainable_weights) == 1
+
+
 def test_two_nodes_by_hand():
     # 1 looks at 0, at a right angle: its shares are 1 and e^beta over the sum.
     x, edges = np.array([[2., 0.], [0., 3.]], np.float32), np.array([[0], [1]], np.int32)

@@ -107,6 +107,23 @@ def test_agrees_with_message_passing():
                  checks.tape_gradients(layer, x, checks.EDGES, None))
 
 
+@pytest.mark.parametrize('initializer', [
+    'glorot_uniform', tf.keras.initializers.GlorotUniform(seed=3)])
+def test_start_values(initializer):
+    """W and the halves of a are drawn apart, each as Glorot & Bengio's uniform of its shape."""
+    layer = gat_conv.GATConv(64, heads=64, kernel_initializer=initializer)
+    layer(checks.features(channels=64), checks.EDGES)
+    source, target = layer.attention_source.numpy(), layer.attention_target.numpy()
+    first = layer.kernel.numpy()[:, :64]
+    for one, other in ((source, target), (source, first), (target, first)):
+        # 4 096 independent pairs: the correlation's standard error is 1/64.
+        assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 5 / 64
+    for weight, fans in ((source, 128), (target, 128), (layer.kernel.numpy(), 64 + 4096)):
+        limit = (6 / fans) ** .5
+        assert .99 * limit < np.abs(weight).max() <= limit
+    assert not layer.bias.numpy().any()
+
+
 def test_self_loops_made_beforehand():
     x = checks.features()
     layer = gat_conv.GATConv(2, heads=2)

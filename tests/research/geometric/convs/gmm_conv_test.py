@@ -41,6 +41,18 @@ def test_formula(channels, aggregation, use_bias):
     assert len(layer.weights) == 4 + use_bias
 
 
+def test_start_values():
+    """Deviations of a half, means all over the unit cube, kernels of either sign."""
+    layer = gmm_conv.GMMConv(5, 200, 2)
+    layer(checks.features(), checks.EDGES, checks.uniform_attr(2)(checks.EDGES.shape[1]))
+    np.testing.assert_array_equal(layer.deviation, np.full([200, 2], .5))
+    # Of 200 draws from the uniform on [0, 1]: mean and deviation within five of their errors.
+    mean = layer.mean.numpy()
+    assert mean.min() >= 0 and mean.max() <= 1
+    np.testing.assert_allclose(mean.mean(0), .5, atol=5 * 12**-.5 / 200**.5)
+    np.testing.assert_allclose(mean.std(0), 12**-.5, atol=.06)
+
+
 def test_by_hand():
     # Gaussians about 0 and 3 of deviations 1 and 2; an edge with u = 1 from a node of 10, with
     # matrices 2 and 4: 10 * (2 exp(-1/2) + 4 exp(-1/2)).

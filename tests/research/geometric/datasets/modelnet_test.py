@@ -1,6 +1,5 @@
-"""Tests of research.geometric.datasets.modelnet; those of the real files skip without them."""
+"""Tests of research.geometric.datasets.modelnet."""
 
-import pathlib
 import shutil
 import sys
 
@@ -9,11 +8,9 @@ import pytest
 
 from research.geometric.datasets import modelnet
 from research.geometric.datasets import modelnet_builder
-from research.geometric.datasets import off
 from research.geometric.datasets import tfds_graphs
 from tests.research.geometric.datasets import alike
 
-SHARED = pathlib.Path(__file__).resolve().parents[4].parent / 'shared/data/modelnet10/off'
 NAMES = ('chair', 'night_stand')
 
 
@@ -95,18 +92,6 @@ def test_builder(folder, tmp_path):
     builder = tfds_graphs.prepare(modelnet_builder.ModelNet10(
         config='off', data_dir=tmp_path / 'tfds'), str(folder))
     alike.assert_datasets_equal(tfds_graphs.from_tfds(builder), modelnet.read_folder(folder))
-
-
-def test_the_real_meshes():
-    if not SHARED.is_dir():
-        pytest.skip(f'{SHARED}: no meshes')
-    dataset = modelnet.read_files(SHARED)
-    assert len(dataset) == 5 and {int(graph.y) for graph in dataset.graphs} == {0}
-    for graph in dataset.graphs:
-        assert graph.pos.shape == (1024, 3)
-        vertices = off.read(graph.name).vertices
-        assert (graph.pos >= vertices.min(axis=0) - 1e-4).all()
-        assert (graph.pos <= vertices.max(axis=0) + 1e-4).all()
 
 
 if __name__ == '__main__':

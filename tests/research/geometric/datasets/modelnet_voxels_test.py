@@ -1,18 +1,14 @@
-"""Tests of research.geometric.datasets.modelnet_voxels; those of the real file skip without it."""
+"""Tests of research.geometric.datasets.modelnet_voxels."""
 
-import pathlib
 import sys
 
 import numpy as np
 import pytest
 
-from research.geometric.datasets import graph_dataset
 from research.geometric.datasets import modelnet_builder
 from research.geometric.datasets import modelnet_voxels
 from research.geometric.datasets import tfds_graphs
 from tests.research.geometric.datasets import alike
-
-SHARED = pathlib.Path(__file__).resolve().parents[4].parent / 'shared/data/modelnet10'
 
 
 def _arrays():
@@ -105,34 +101,6 @@ def test_bad_files(tmp_path):
     path.write_bytes(bytes(whole))
     with pytest.raises(ValueError, match=f'^{path}: damaged: Bad CRC-32'):
         modelnet_voxels.read(path)
-
-
-def test_the_real_grids_and_table_5(monkeypatch):
-    path = SHARED / 'modelnet10_vox30.npz'
-    if not path.exists():
-        pytest.skip(f'{path}: not there')
-    grids = modelnet_voxels.load_grids(path)
-    counts = {split: np.bincount(some.labels).tolist() for split, some in grids.items()}
-    assert counts == {'train': [106, 515, 889, 200, 200, 465, 200, 680, 392, 344],
-                      'test': [50, 100, 100, 86, 86, 100, 86, 100, 100, 100]}
-    assert sum(map(sum, counts.values())) == 4899  # Table 5.
-    empty = {split: int(np.sum(~some.occupied.any(axis=(1, 2, 3))))
-             for split, some in grids.items()}
-    assert empty == {'train': 7, 'test': 1}
-    repeated = modelnet_voxels.repeated_test_grids(grids)
-    assert len(repeated) == 72
-    assert sum(grids['test'].occupied[place].any() for place in repeated) == 71
-    # Each is in the training set indeed.
-    place = repeated[10]
-    assert (grids['train'].occupied == grids['test'].occupied[place]).all(axis=(1, 2, 3)).any()
-    monkeypatch.setattr(modelnet_voxels, 'load_grids', lambda _: grids)
-    dataset = modelnet_voxels.read(path)
-    found = graph_dataset.statistics(dataset)
-    # Table 5 has 4 899 graphs, those 8 too. Its edges are those of a graph built from the points.
-    assert (found.graphs, found.nodes, found.classes) == (4891, 1024, 10)
-    assert round(found.label_rate, 3) == .815
-    assert {name: len(ids) for name, ids in dataset.splits.items()} == {
-        'train': 3984, 'test': 907, 'test_distinct': 836}
 
 
 if __name__ == '__main__':

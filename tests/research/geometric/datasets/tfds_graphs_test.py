@@ -123,8 +123,8 @@ def test_raw_files(tmp_path):
     raw.mkdir()
     with pytest.raises(FileNotFoundError, match=empty):
         tfds_graphs.prepare(make(), str(raw))
-    (raw / 'nodes').write_text('0', 'utf8')
-    with pytest.raises(ValueError, match='^graph: the graph is empty, it has 0 nodes.$'):
+    (raw / 'nodes').write_text('-1', 'utf8')
+    with pytest.raises(ValueError, match='^graph: the graph is empty, it has -1 nodes.$'):
         tfds_graphs.prepare(make(), str(raw))
     with pytest.raises(FileNotFoundError, match='^.*/files/some/1.0.0: .* is not prepared there.$'):
         tfds_graphs.from_tfds(make())

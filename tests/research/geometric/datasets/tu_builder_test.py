@@ -1,6 +1,5 @@
-"""Tests of research.geometric.datasets.tu_builder; those of the real files skip without them."""
+"""Tests of research.geometric.datasets.tu_builder, on small files and on real ones."""
 
-import pathlib
 import sys
 
 import pytest
@@ -11,51 +10,33 @@ from research.geometric.datasets import tfds_graphs
 from research.geometric.datasets import tu
 from research.geometric.datasets import tu_builder
 from tests.research.geometric.datasets import alike
-
-SHARED = pathlib.Path(__file__).resolve().parents[4].parent / 'shared' / 'data' / 'tu'
-
-
-def _folder(name):
-    path = SHARED / name
-    if not path.is_dir():
-        pytest.skip(f'{path}: not there')
-    return path
+from tests.research.geometric.datasets import real
 
 
-@pytest.mark.parametrize('name, row', [
-    ('MUTAG', (188, 17.93, 19.79, 7, 2)), ('PROTEINS', (1113, 39.06, 72.82, 3, 2))])
-def test_tu_and_table_5(tmp_path, name, row):
-    raw = _folder('tudataset_format')
+@pytest.mark.parametrize('name', ['MUTAG', 'IMDB-BINARY'])
+def test_tu_and_table_5(tmp_path, name):
+    folder = real.tu(tmp_path / 'raw', name, times=2)
     builder = tfds_graphs.prepare(
-        tu_builder.TUDataset(config=name, data_dir=tmp_path), str(raw))
+        tu_builder.TUDataset(config=name, data_dir=tmp_path), str(folder.parent))
     dataset = tfds_graphs.from_tfds(builder)
-    alike.assert_datasets_equal(dataset, tu.read(raw / f'{name}.zip'))
-    found = graph_dataset.statistics(dataset)
-    assert (found.graphs, round(found.nodes, 2), round(found.edges, 2), found.features,
-            found.classes) == row
+    alike.assert_datasets_equal(dataset, tu.read(folder))
+    assert real.row(graph_dataset.statistics(dataset)) == real.TABLE_5[name]
 
 
-@pytest.mark.parametrize('name, file, row', [
-    ('MUTAG', 'MUTAG', (188, 17.93, 19.79, 7, 2)),
-    ('IMDB-BINARY', 'IMDBBINARY', (1000, 19.77, 96.53, 0, 2))])
-def test_powerful_gnns_and_table_5(tmp_path, name, file, row):
-    raw = _folder('powerful_gnns_format')
+@pytest.mark.parametrize('name', ['MUTAG', 'IMDB-BINARY'])
+def test_powerful_gnns_and_table_5(tmp_path, name):
     builder = tfds_graphs.prepare(
-        tu_builder.PowerfulGNNs(config=name, data_dir=tmp_path), str(raw))
+        tu_builder.PowerfulGNNs(config=name, data_dir=tmp_path), str(real.DATA))
     dataset = tfds_graphs.from_tfds(builder)
-    alike.assert_datasets_equal(dataset, powerful_gnns.read(raw / f'{file}.zip'))
-    found = graph_dataset.statistics(dataset)
-    assert (found.graphs, round(found.nodes, 2), round(found.edges, 2), found.features,
-            found.classes) == row
+    alike.assert_datasets_equal(dataset, powerful_gnns.read(real.powerful_gnns(name)))
+    assert real.row(graph_dataset.statistics(dataset)) == real.TABLE_5[name]
     assert len(dataset.splits) == 20
 
 
-@pytest.mark.parametrize('name', ['PROTEINS', 'REDDIT-BINARY'])
-def test_larger_sets_are_as_declared(tmp_path, name):
-    """Without writing them; COLLAB is in powerful_gnns_test.py."""
-    builder = tu_builder.PowerfulGNNs(config=name, data_dir=tmp_path)
-    dataset = builder.read(str(_folder('powerful_gnns_format')))
-    found = tfds_graphs.GraphConfig.of(dataset, name)
+def test_a_larger_set_is_as_declared(tmp_path):
+    """Without writing it."""
+    builder = tu_builder.PowerfulGNNs(config='PROTEINS', data_dir=tmp_path)
+    found = tfds_graphs.GraphConfig.of(builder.read(str(real.DATA)), 'PROTEINS')
     for field in ('class_names', 'num_features', 'edge_types', 'node_labels', 'num_targets'):
         assert getattr(found, field) == getattr(builder.builder_config, field)
 

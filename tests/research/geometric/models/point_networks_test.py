@@ -13,6 +13,7 @@ from research.geometric.convs import spline_conv
 from research.geometric.convs import x_conv
 from research.geometric.models import point_networks
 from tests.research.geometric import checks
+from tests.research.geometric.models import point_weights
 
 CLOUDS, POINTS = 2, 30
 COUNTS, RADII = (16, 8), (0.8, 1.4)
@@ -46,44 +47,15 @@ def made(name, **more):
     return network
 
 
-def dense(*widths):
-    """Weights of dense layers one after the other."""
-    return sum((a + 1) * b for a, b in zip(widths, widths[1:]))
-
-
-def x_conv_weights(features, channels, k):
-    """Weights of an XConv on 3 dimensions (Li et al. 2018, Algorithm 1)."""
-    hidden = features // 4 if features else channels // 2
-    multiplier = -(-channels // features) if features else 4
-    both = hidden + features
-    transform = dense(3 * k, k * k) + 2 * (k**3 + k**2)
-    return dense(3, hidden, hidden) + transform + k * both * multiplier + dense(
-        both * multiplier, channels)
-
-
-# Worked out by hand: what each method has per level, and the head.
-WEIGHTS = {
-    'MPNN': sum(dense(3, 25, a * b) + a * b + b for a, b in ((1, 64), (64, 64), (64, 128)))
-    + dense(128, 256, 256, 10),
-    'PointNetPlusPlus': dense(3, 64, 64) + dense(67, 128, 128) + dense(131, 256, 256)
-    + dense(256, 576, 256, 10),
-    'EdgeCNN': dense(6, 64, 64) + dense(128, 128, 128) + dense(256, 256, 256)
-    + dense(256, 512, 256, 10),
-    'SplineCNN': sum(126 * a * b + b for a, b in ((1, 32), (32, 32), (32, 56)))
-    + dense(56, 256, 256, 10),
-    'PointCNN': x_conv_weights(0, 48, 8) + x_conv_weights(48, 96, 12) + x_conv_weights(96, 192, 16)
-    + x_conv_weights(192, 384, 16) + dense(384, 256, 128, 10),
-}
-
-
 def test_weights_are_about_equally_many():
     """As the docstrings say; tests/gin_configs/geometric_table3_test.py counts them."""
-    for name, count in WEIGHTS.items():
+    for name, count in point_weights.WEIGHTS.items():
         said = f'{count:,} weights for ten classes'.replace(',', ' ')
         assert said in getattr(point_networks, name).__doc__
-    assert (min(WEIGHTS.values()), max(WEIGHTS.values())) == (427_530, 452_182)  # As documented.
-    mean = np.mean(list(WEIGHTS.values()))
-    assert all(abs(count / mean - 1) < .035 for count in WEIGHTS.values())
+    counts = list(point_weights.WEIGHTS.values())
+    assert (min(counts), max(counts)) == (427_530, 452_182)  # As documented.
+    mean = np.mean(counts)
+    assert all(abs(count / mean - 1) < .035 for count in counts)
 
 
 def plain_level(network, level, name, x, points):

@@ -20,7 +20,7 @@ def test_catch_is_learnt_to_its_optimum(tmp_path):
     assert 'Warning' not in done.stderr and 'gymnasium' not in done.stderr.lower()
     result = json.loads((tmp_path / 'run' / 'result.json').read_text())
     rows = [json.loads(row) for row in (tmp_path / 'run' / 'history.jsonl').open()]
-    # FLOORS
+    # The optimum is 10, chance 1.3 to 1.7. MEASURED
     assert result['score'] >= 8.5
     assert result['random_10hz_score'] < 3
     assert rows[-1]['train_score'] >= 8

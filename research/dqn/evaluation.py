@@ -40,20 +40,18 @@ class Evaluation:
 
     Several games are played at once. With `episodes`, each plays its share of them to the end, so
     that short episodes are not seen more often than long ones. With `agent_steps`, as in Fig. 2 and
-    Extended Data Tables 3 and 4, one stream of so many steps is evaluated: its whole episodes
-    count. Several games play it together, as follows.
+    Extended Data Tables 3 and 4, the whole episodes of one stream of so many steps count. Several
+    games play the stream together:
 
-    Episodes are numbered in the order in which they begin, in whichever game. They count up to the
-    last one at whose end the steps of all so far are at most `agent_steps`. A game goes on until
-    that is decided. The numbers are given before anything is known of an episode, so the sequence
-    has the distribution of one game's, for any number of games.
-
-    The mean is without bias if every episode is shorter than `agent_steps`. Given that n episodes
-    were whole, the n are exchangeable (they fit together, in any order), so the expectation of
-    their mean is that of the first: E[score | its length <= agent_steps]. Shares of the steps for
-    each game would have the same with a share in place of `agent_steps`, and longer episodes would
-    never count. To count the episode in progress, too, favours long ones.
-
+    - Episodes are numbered in the order in which they begin, in whichever game. They count up to
+      the last one at whose end the steps of all of them are at most `agent_steps`.
+    - The games play until that is decided. An episode gets its number before anything is known of
+      it, so the sequence has the distribution of one game's, for any number of games.
+    - The mean has no bias if every episode is shorter than `agent_steps`. Given that n episodes
+      were whole, they are exchangeable: in any order they fit as well. The expectation of their
+      mean is thus that of the first one, E[score | its length <= agent_steps].
+    - With a share of the steps for each game, an episode longer than a share would never count.
+      With the episode in progress at the end, long ones would count too often.
     - If no episode is whole, the first one counts as far as it came.
 
     Args:

@@ -13,7 +13,7 @@ class GamesSuite(suite.Suite):
 
     Its report has Figure 3: the paper's bars, and over them the scores of the suite.
 
-    Args: see `Suite`.
+    Arguments are those of `Suite`.
     """
 
     def sections(self, found: dict[str, dict]) -> list[page.Section]:

@@ -48,7 +48,8 @@ class LearningRates(experiment.Experiment):
             raise ValueError(f'LearningRates.rates = {tuple(rates)} must be different numbers.')
         for rate in rates:
             if not isinstance(rate, numbers.Real) or not 0 < rate < math.inf:
-                raise ValueError(f'LearningRates.rates has {rate!r}, which is not a number above 0.')
+                raise ValueError(
+                    f'LearningRates.rates has {rate!r}, which is not a number above 0.')
         self._experiment = experiment
         self._optimizer = optimizer
         self.rates = tuple(rates)

@@ -135,7 +135,7 @@ class LinearQNetwork(tf.keras.Model):
 
 
 def _flat(x):
-    """[batch, features]; a generator in `fit` says nothing of its shapes, so they may be unknown."""
+    """[batch, features]; from a generator in `fit` even the sizes of the frames are unknown."""
     features = x.shape[1:]
     known = features.is_fully_defined()
     return tf.reshape(x, [-1, math.prod(features)] if known else [tf.shape(x)[0], -1])

@@ -124,8 +124,9 @@ class RandomPlay(experiment.Experiment):
         text = ''
         if {10, 60} <= set(self.hertz):
             known = [name for name in self.games if name in games_lib.table()]
-            changed = {name: _change(name, *(scores[name][hertz]['score'] for hertz in ('10', '60')))
-                       for name in known}
+            changed = {
+                name: _change(name, *(scores[name][hertz]['score'] for hertz in ('10', '60')))
+                for name in known}
             text = page.paragraph(
                 'With the random player of 60 Hz in place of that of 10 Hz, the human-normalised '
                 'score of the paper\'s DQN changes by more than 5 points in ' + (', '.join(

@@ -293,7 +293,8 @@ class FrameReplay:
 
     def state(self) -> dict[str, np.ndarray]:
         """What a checkpoint holds of the memory; the frames are in the folder."""
-        state = {'count': np.array(self._ring.count), 'ring': np.array(self._ring.name)}
+        state = {'count': np.array(self._ring.count),
+                 'fingerprint': np.array(self._ring.fingerprint())}
         if self.prioritization is not None:
             state |= {'priorities': self._tree.values.copy(),
                       'max_priority': np.array(self._max_priority)}
@@ -306,7 +307,9 @@ class FrameReplay:
           storage.DamagedReplay: a frame is not what was written, or the folder has the memory of
             another run.
         """
-        self._ring.restore(int(state['count']), str(state.get('ring', '')))
+        fingerprint = state.get('fingerprint')  # Checkpoints of old have none.
+        self._ring.restore(
+            int(state['count']), None if fingerprint is None else int(fingerprint))
         if self.prioritization is not None:
             self._tree.set_all(state['priorities'])
             self._max_priority = float(state['max_priority'])

@@ -12,7 +12,6 @@ import errno
 import json
 import os
 import shutil
-import uuid
 import zlib
 
 import numpy as np
@@ -48,7 +47,6 @@ class Ring:
 
     Attributes:
       is_new: whether there were no files of a ring in the folder.
-      name: of the folder's ring, another one for every ring that is made; '' without a folder.
     """
 
     def __init__(self, slots: int, slack: int, num_streams: int, frame_shape: tuple[int, int],
@@ -66,14 +64,12 @@ class Ring:
         self.nbytes = sum(dtype.itemsize * int(np.prod(shape)) for dtype, shape in shapes.values())
         _check_room(self.nbytes, directory)
         self.is_new = True
-        self.name = ''
         if directory is None:
             # Zeros that are not touched take no memory yet.
             arrays = {name: np.zeros(shape, dtype) for name, (dtype, shape) in shapes.items()}
         else:
             layout = {name: list(shape) for name, (_, shape) in shapes.items()}
-            there = _read_layout(directory, layout)
-            self.is_new = there is None
+            self.is_new = _is_new(directory, layout)
             try:
                 arrays = {
                     name: _file(os.path.join(directory, name + '.bin'), dtype, shape, self.is_new)
@@ -85,9 +81,7 @@ class Ring:
                             os.remove(os.path.join(directory, name + '.bin'))
                 raise
             if self.is_new:  # Last: a folder with a layout has all its files.
-                there = {**layout, 'ring': uuid.uuid4().hex}
-                _write_layout(directory, there)
-            self.name = there.get('ring', '')
+                _write_layout(directory, layout)
         self._paths = [os.path.join(directory or '', name)
                        for name in (*(f'{name}.bin' for name in shapes), _LAYOUT)]
         self._files = [array for array in arrays.values() if isinstance(array, np.memmap)]
@@ -150,33 +144,38 @@ class Ring:
         """Says that a checkpoint relies on the slots there are now and no older one counts."""
         self._committed = self.count
 
-    def restore(self, count: int, name: str = '') -> None:
+    def fingerprint(self) -> int:
+        """A checksum of all slots that are kept; 0 without a folder."""
+        kept = self.place(np.arange(self.oldest, self.count))
+        return zlib.crc32(self._checksums[kept]) if self.directory else 0
+
+    def restore(self, count: int, fingerprint: int | None = None) -> None:
         """Goes back to the moment when `count` slots had been appended and committed.
 
         Args:
           count: slots.
-          name: of the ring that had them, to refuse those of another run; '' takes any.
+          fingerprint: of them, to refuse those of another run; None takes any.
 
         Raises:
           ValueError: the ring has no folder.
-          DamagedReplay: a slot is not what was written then, or the ring is another one.
+          DamagedReplay: a slot is not what was written then, or the slots are of another run.
         """
         if not self.directory:
             raise ValueError('A replay memory without a directory cannot be restored.')
         if self.is_new and count:
             raise DamagedReplay(f'{self.directory} has no replay memory: it was removed.')
-        if name and name != self.name:
-            raise DamagedReplay(
-                f'{self.directory} has the replay memory of another run than the checkpoint. Bring '
-                'back the one that the run wrote, or remove the folder to go on with an empty one.')
         self.count = self._committed = count
         for number in range(self.oldest, count):
             place = self.place(number)
             if self._checksums[place] != self._checksum(number):
                 raise DamagedReplay(
-                    f'{self.directory}: slot {place} of the replay memory is damaged or younger '
-                    f'than the checkpoint, its checksum is not that of frame {number} of each '
-                    f'game. {_remedy(self.directory)}')
+                    f'{self.directory}: slot {place} of the replay memory is damaged, of another '
+                    'run or younger than the checkpoint, its checksum is not that of frame '
+                    f'{number} of each game. {_remedy(self.directory)}')
+        if fingerprint not in (None, self.fingerprint()):
+            raise DamagedReplay(
+                f'{self.directory} has the replay memory of another run than the checkpoint. '
+                f'{_remedy(self.directory)}')
 
 
 def _file(path: str, dtype: np.dtype, shape: tuple[int, ...], is_new: bool) -> np.memmap:
@@ -214,22 +213,21 @@ def _reserve(file, size: int) -> None:
             file.name) from error
 
 
-def _read_layout(directory: str, layout: dict) -> dict | None:
-    """What the folder says of its memory, None if it has none; raises if it is of another layout."""
+def _is_new(directory: str, layout: dict) -> bool:
+    """Whether the folder has no memory yet; raises if it has one of another layout."""
     path = os.path.join(directory, _LAYOUT)
     if not os.path.exists(path):
         os.makedirs(directory, exist_ok=True)
-        return None
+        return True
     with open(path, encoding='utf-8') as file:
         try:
             there = json.load(file)
         except ValueError as error:
             raise DamagedReplay(
                 f'{path} is not valid JSON: {error}. {_remedy(directory)}') from error
-    shapes = {name: there.get(name) for name in layout} if isinstance(there, dict) else there
-    if shapes != layout:
-        raise DamagedReplay(f'{path} is of another replay memory: {shapes} there, {layout} here.')
-    return there
+    if there != layout:
+        raise DamagedReplay(f'{path} is of another replay memory: {there} there, {layout} here.')
+    return False
 
 
 def _remedy(directory: str) -> str:

@@ -61,7 +61,7 @@ class Training:
       epsilon: gives epsilon of an agent step.
       evaluate: called with the agent step, gives `evaluation.Scores`.
       held_out: gives the held-out states.
-      at_checkpoint: called with the agent step after every checkpoint that has a row of the history.
+      at_checkpoint: called with the agent step after a checkpoint that has a row of the history.
       Others: see `DqnExperiment`.
     """
 

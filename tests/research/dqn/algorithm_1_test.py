@@ -126,7 +126,8 @@ def test_the_loop_is_algorithm_1(tmp_path):
     assert len(errors) == len(by_hand.errors) == (160 - START) // EVERY
     np.testing.assert_allclose(np.abs(errors), np.abs(by_hand.errors), rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(losses, np.array(by_hand.losses) / BATCH, rtol=1e-3, atol=1e-5)
-    for variable, weight in zip(run.model.trainable_variables, by_hand.network.weights, strict=True):
+    for variable, weight in zip(
+            run.model.trainable_variables, by_hand.network.weights, strict=True):
         np.testing.assert_allclose(variable, weight, rtol=1e-3, atol=2e-4, err_msg=variable.name)
     for variable, weight in zip(
             run.agent.target_model.trainable_variables, by_hand.target.weights, strict=True):

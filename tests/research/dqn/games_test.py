@@ -17,7 +17,8 @@ def computed(game):
 
 def test_every_cell_is_the_papers():
     head, *lines = PRINTED.read_text(encoding='utf-8').splitlines()
-    assert head.startswith('Game\tRandom Play\tBest Linear Learner\tContingency (SARSA)\tHuman\tDQN')
+    assert head.split('\t')[:5] == [
+        'Game', 'Random Play', 'Best Linear Learner', 'Contingency (SARSA)', 'Human']
     printed = {}
     for line in lines:
         name, random, linear, contingency, human, dqn, percent = line.split('\t')

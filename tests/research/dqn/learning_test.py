@@ -20,14 +20,16 @@ def test_catch_is_learnt_to_its_optimum(tmp_path):
     assert 'Warning' not in done.stderr and 'gymnasium' not in done.stderr.lower()
     result = json.loads((tmp_path / 'run' / 'result.json').read_text())
     rows = [json.loads(row) for row in (tmp_path / 'run' / 'history.jsonl').open()]
-    # FLOORS
+    # The optimum is 10, chance 1.3 to 1.7. Measured: score 9.93 and 10.0 (seed 0, one thread and
+    # two), 9.9 (seed 1); the last hundred episodes of the training 9.76, 9.84, 9.91. With epsilon 1
+    # for ever the score is 10.0, too, and the training's 1.7: behaviour has to follow epsilon.
     assert result['score'] >= 8.5
     assert result['random_10hz_score'] < 3
     assert rows[-1]['train_score'] >= 8
     assert rows[0]['epsilon'] > 0.6 and rows[-1]['epsilon'] == pytest.approx(0.05)
     report = (tmp_path / 'run' / 'report.html').read_text()
-    for title in ('The agent plays', 'Figure 2', 'Supplementary Video 2', 'Figure 4', 'Extended Data Figure 1',
-                  'Extended Data Figure 2'):
+    for title in ('The agent plays', 'Figure 2', 'Supplementary Video 2', 'Figure 4',
+                  'Extended Data Figure 1', 'Extended Data Figure 2'):
         assert title in report
     assert report.count('data:image/gif') == 4 and 'Against a human tester' not in report
 

@@ -178,9 +178,17 @@ def test_no_room_for_the_files_is_one_sentence_and_leaves_nothing(tmp_path, monk
 
 
 def test_the_memory_of_another_run_is_refused(tmp_path):
-    """The same layout and as many frames: only its name tells it."""
+    """The same layout and as many frames, each with its checksum."""
     _, state, saved = fill(tmp_path / 'one')
-    fill(tmp_path / 'other')
+    other = memory(tmp_path / 'other')
+    append(other, 0, 10)
+    other.commit()
+    append(other, 10, 10, salt=40)
+    other.commit()
+    append(other, 20, 10)
+    other.commit()
+    append(other, 30, 3)
+    other.flush()
     with pytest.raises(storage.DamagedReplay, match=f'{tmp_path}/other has the replay memory of '
                                                     'another run than the checkpoint'):
         memory(tmp_path / 'other').restore(state)
@@ -188,7 +196,7 @@ def test_the_memory_of_another_run_is_refused(tmp_path):
     again = memory(tmp_path / 'moved')
     again.restore(state)
     assert same(batch(again), saved)
-    del state['ring']  # Of a checkpoint that has no name yet.
+    del state['fingerprint']  # Of a checkpoint of old.
     memory(tmp_path / 'other').restore(state)
 
 

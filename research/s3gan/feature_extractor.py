@@ -119,11 +119,11 @@ class FeatureExtractor(core_model.Model):
     def update(self, data, key):
         del key
         with tf.GradientTape() as tape:
-            terms = self.losses(data)
+            terms = self.loss_terms(data)
         self.apply_gradients(tape, terms['loss'])
         return terms['loss'], self._log(terms)
 
-    def losses(self, data) -> dict[str, tf.Tensor]:
+    def loss_terms(self, data) -> dict[str, tf.Tensor]:
         """The loss of a batch and its terms, by the statistics of the batch, which are kept.
 
         Args:
@@ -225,7 +225,8 @@ def signatures(model: FeatureExtractor, data) -> export.Signatures:
       resized.
 
     Each gives features float32 [n, num_features], rotation_logits float32 [n, 4] and, with classes,
-    probabilities float32 [n, num_classes], labels int64 [n] and names string [n].
+    probabilities float32 [n, num_classes], labels int64 [n] and names string [n]. Images of another
+    size are refused.
 
     Args:
       model: a trained `FeatureExtractor`.
@@ -235,7 +236,8 @@ def signatures(model: FeatureExtractor, data) -> export.Signatures:
     names = tf.constant(data.class_names)
 
     def predict(images):
-        outputs = model(images)
+        with layers.shapes_are({'images': (images, (tf.shape(images)[0], *model.example_shape))}):
+            outputs = model(tf.identity(images))
         if 'label_logits' in outputs:
             logits = outputs.pop('label_logits')
             labels = tf.argmax(logits, 1)

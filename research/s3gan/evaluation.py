@@ -182,7 +182,7 @@ class _Real:
         self.variance = float(np.trace(self.statistics.covariance))
 
     def some(self, number: int) -> np.ndarray:
-        """A random sample: in order, as files lie in folders, the first are of the first classes."""
+        """A random sample: as files lie in folders, the first are of the first classes."""
         return self.features[np.sort(self._order[:number])]
 
     @functools.cache

@@ -156,10 +156,10 @@ def test_precision_is_of_the_generated_and_recall_of_the_real_images():
 
 
 @pytest.mark.parametrize('source, arguments, sentence', [
-    (Folders(number=1, classes=2), {}, 'folders has 2 test images; the scores of GanEvaluation need '
-     'at least 4.'),
-    (Folders(number=1, classes=1), {'neighbour_samples': 0}, 'folders has 1 test images; the scores '
-     'of GanEvaluation need at least 2.'),
+    (Folders(number=1, classes=2), {}, 'folders has 2 test images; the scores of GanEvaluation '
+     'need at least 4.'),
+    (Folders(number=1, classes=1), {'neighbour_samples': 0}, 'folders has 1 test images; the '
+     'scores of GanEvaluation need at least 2.'),
     (Folders(classes=1, spread=0), {}, 'folders: the 60 test images are all equal: there is no '
      'variety to compare with.'),
     (Folders(), {'neighbour_samples': 3}, 'GanEvaluation measures precision and recall on 3 images '

@@ -282,6 +282,8 @@ def test_export_answers_as_the_model_does(tmp_path):
         assert [name.decode() for name in answer['names']] == [str(label) for label in labels]
         np.testing.assert_allclose(answer['probabilities'].sum(1), 1, atol=1e-5)
     assert len(set(answers['pixels']['labels'])) > 1
+    with pytest.raises(tf.errors.InvalidArgumentError, match='images has shape'):
+        tf.saved_model.load(path).signatures['pixels'](images=tf.constant(images[:, ::2, ::2]))
 
 
 if __name__ == '__main__':

@@ -129,6 +129,8 @@ class Networks:
     def judged(self, features, y):
         """D(x, y) = c_rf(D~(x)) + D~(x)^T W y (Sec. 3) of probabilities y, [n, classes]."""
         plain = self.layer(features, 'discriminator/final_fc')[:, 0]
+        if 'discriminator_projection/kernel' not in self.weights:
+            return plain
         return plain + (features * self.layer(y, 'discriminator_projection')).sum(1)
 
     def rotation_loss(self, x, **sizes):
@@ -141,7 +143,7 @@ class Networks:
         return self.layer(features, 'discriminator_predictor/predictor_linear')
 
     def discriminator_loss(self, real, labels, soft, fake, y, rotated, beta, lambda_, **sizes):
-        """Eqs. (3) and (4), the hinge of real images being one mean over all.
+        """Eqs. (3) and (4), the hinge of real images being one mean over all; L_D of Sec. 3.1.
 
         Args:
           real: Images in [0, 1].
@@ -149,21 +151,26 @@ class Networks:
           soft: Labels that the projection gets, [n, classes]; no gradient passes through them.
           fake: Generated images.
           y: Their labels, int [n].
-          rotated: Indices of the real images that are rotated.
+          rotated: Indices of the real images that are rotated; none: there is no Eq. (4).
           beta: Weight of Eq. (4).
-          lambda_: Weight of the cross-entropy.
+          lambda_: Weight of the cross-entropy; None: there is none.
           **sizes: See `features`.
         """
         of_real = self.features(real, **sizes)
         loss = -np.minimum(0, -1 + self.judged(of_real, soft)).mean()
         one_hot = np.eye(soft.shape[1])[y]
         loss -= np.minimum(0, -1 - self.judged(self.features(fake, **sizes), one_hot)).mean()
-        known = np.flatnonzero(labels >= 0)
-        log_p = log_softmax(self.predicted(of_real))
-        loss -= lambda_ * log_p[known, labels[known]].mean()
-        return loss + beta * self.rotation_loss(real[rotated], **sizes)
+        if lambda_ is not None:
+            known = np.flatnonzero(labels >= 0)
+            log_p = log_softmax(self.predicted(of_real))
+            loss -= lambda_ * log_p[known, labels[known]].mean()
+        if rotated:
+            loss += beta * self.rotation_loss(real[rotated], **sizes)
+        return loss
 
     def generator_loss(self, fake, y, classes, rotated, alpha, **sizes):
         """L_G of Sec. 3.1 with Eq. (5); see `discriminator_loss`."""
         loss = -self.judged(self.features(fake, **sizes), np.eye(classes)[y]).mean()
-        return loss + alpha * self.rotation_loss(fake[rotated], **sizes)
+        if rotated:
+            loss += alpha * self.rotation_loss(fake[rotated], **sizes)
+        return loss

@@ -7,6 +7,7 @@ differences of the losses that `numpy_gan` writes down from the paper.
 
 import functools
 import sys
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -16,23 +17,37 @@ from official.modeling import optimizers
 from research import s3gan
 from tests.research.s3gan import numpy_gan
 
-CLASSES, BATCH, BLOCKS = 3, 4, (3, 4)  # Blocks of the generator and of the discriminator.
-ALPHA, BETA, LAMBDA = 0.3, 0.7, 0.4
+BATCH, BLOCKS = 4, (3, 4)  # Blocks of the generator and of the discriminator.
+ALPHA, BETA = 0.3, 0.7
 RATES, BETA_2, EPSILON = {'generator': 0.5, 'discriminator': 1.0}, 0.999, 1.0
-LABELS = np.array([0, 2, -1, -1, 1, -1, 2, 0], np.int32)
-ROTATED = [0, 2]  # Half of the four images of an update.
+
+
+class Method(NamedTuple):
+    """Labels of the two updates, lambda, and which of the four images of an update are rotated."""
+
+    classes: int
+    labels: tuple[int, ...]
+    lambda_: float | None
+    rotated: list[int]
+
+
+METHODS = {'s3gan-co': Method(3, (0, 2, -1, -1, 1, -1, 2, 0), 0.4, [0, 2]),
+           'single label': Method(1, (0,) * 8, None, [])}
 IN_G = {'blocks': BLOCKS[0], 'attention_after': 1}
 IN_D = {'blocks': BLOCKS[1], 'attention_after': 1}
 
 
-def make():
-    """S3GAN-CO with attention in both networks and no weight that is 0."""
-    sizes = {'image_size': 32, 'ch': 4, 'channels': 1, 'num_classes': CLASSES, 'attention_after': 1}
+def make(method):
+    """A model with attention in both networks and no weight that is 0."""
+    sizes = {'image_size': 32, 'ch': 4, 'channels': 1, 'num_classes': method.classes,
+             'attention_after': 1}
     model = s3gan.S3GAN(
         seed=5, generator=functools.partial(
             s3gan.Generator, **sizes, z_dim=8, embedding_size=5),
-        discriminator=functools.partial(s3gan.Discriminator, **sizes),
-        rotation_losses=True, rotated_share=0.5, alpha=ALPHA, beta=BETA, label_loss=LAMBDA)
+        discriminator=functools.partial(
+            s3gan.Discriminator, projection=method.classes > 1, **sizes),
+        rotation_losses=bool(method.rotated), rotated_share=0.5, alpha=ALPHA, beta=BETA,
+        label_loss=method.lambda_)
     # An epsilon so large that an update tells the gradient, not its sign alone.
     players = [optimizers.FusedAdam(rate, beta_1=0.0, beta_2=BETA_2, epsilon=EPSILON)
                for rate in RATES.values()]
@@ -122,12 +137,13 @@ class Adam:
         return found
 
 
-def test_a_step_of_both_players():
-    model = make()
+@pytest.mark.parametrize('method', METHODS.values(), ids=list(METHODS))
+def test_a_step_of_both_players(method):
+    model, given_labels = make(method), np.array(method.labels, np.int32)
     rng = np.random.default_rng(2)
     images = rng.integers(0, 256, (2 * BATCH, 32, 32, 1), np.uint8)
     draws = [(rng.normal(size=(BATCH, 8)).astype(np.float32),
-              rng.integers(0, CLASSES, BATCH, np.int32)) for _ in range(3)]
+              rng.integers(0, method.classes, BATCH, np.int32)) for _ in range(3)]
     given = iter([tuple(map(tf.constant, pair)) for pair in draws])
     model.draw = lambda key, number: next(given)
     states, losses = [values(model)], []
@@ -138,7 +154,7 @@ def test_a_step_of_both_players():
             states.append(values(model))
             return loss, logs
         setattr(model, name, recorded)
-    logs = model.train_step((tf.constant(images), tf.constant(LABELS)))
+    logs = model.train_step((tf.constant(images), tf.constant(given_labels)))
     assert len(losses) == 3 and next(given, None) is None
 
     names = {'generator': [v.name[:-2] for v in model.generator.trainable_variables],
@@ -150,15 +166,17 @@ def test_a_step_of_both_players():
     for step in range(2):
         before, after, (z, y) = states[step], states[step + 1], draws[step]
         reference = Reference(before)
-        real, labels = images[step::2] / 255, LABELS[step::2]
+        real, labels = images[step::2] / 255, given_labels[step::2]
         start = reference.networks()
         fake = start.generator(z, y, **IN_G)
-        soft = np.exp(numpy_gan.log_softmax(start.predicted(start.features(real, **IN_D))))
-        soft[labels >= 0] = np.eye(CLASSES)[labels[labels >= 0]]
+        soft = np.eye(method.classes)[labels]
+        if method.lambda_ is not None:
+            predicted = numpy_gan.log_softmax(start.predicted(start.features(real, **IN_D)))
+            soft[labels < 0] = np.exp(predicted[labels < 0])
 
         def loss(networks):
             return networks.discriminator_loss(
-                real, labels, soft, fake, y, ROTATED, BETA, LAMBDA, **IN_D)
+                real, labels, soft, fake, y, method.rotated, BETA, method.lambda_, **IN_D)
 
         assert losses[step] == pytest.approx(loss(start), rel=1e-4)
         for name, value in before.items():
@@ -175,7 +193,7 @@ def test_a_step_of_both_players():
 
     def loss(networks):
         fake = networks.generator(z, y, **IN_G)
-        return networks.generator_loss(fake, y, CLASSES, ROTATED, ALPHA, **IN_D)
+        return networks.generator_loss(fake, y, method.classes, method.rotated, ALPHA, **IN_D)
 
     assert losses[2] == pytest.approx(loss(start), rel=1e-4)
     for name, value in before.items():

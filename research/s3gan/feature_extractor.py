@@ -71,7 +71,6 @@ class FeatureExtractor(core_model.Model):
         checks.within('FeatureExtractor', 0, float('inf'), gamma=gamma, weight_decay=weight_decay)
         if num_classes is not None:
             checks.at_least('FeatureExtractor', 2, num_classes=num_classes)
-        self._make_network = network
         self.network = network(seed=seed)
         self.num_classes = num_classes
         self.gamma = gamma
@@ -211,9 +210,17 @@ class FeatureExtractor(core_model.Model):
                 **{name: matrix.result() for name, matrix in self._matrices.items()}}
 
     def get_config(self):
-        return {'seed': self.seed, 'network': self._make_network, 'num_classes': self.num_classes,
-                'gamma': self.gamma, 'weight_decay': self.weight_decay,
-                'noise_shards': self.noise_shards, 'name': self.name}
+        return {'seed': self.seed,
+                'network': tf.keras.saving.serialize_keras_object(self.network),
+                'num_classes': self.num_classes, 'gamma': self.gamma,
+                'weight_decay': self.weight_decay, 'noise_shards': self.noise_shards,
+                'name': self.name}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Builds the model of `get_config`, with its initial weights."""
+        net = tf.keras.saving.deserialize_keras_object(config['network'], custom_objects)
+        return cls(**{**config, 'network': lambda seed: net})
 
 
 def signatures(model: FeatureExtractor, data) -> export.Signatures:

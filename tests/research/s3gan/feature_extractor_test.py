@@ -241,6 +241,19 @@ def make_experiment(run_dir, strategy=None, model_overrides=None, **overrides):
         run_dir, strategy=strategy, **{**arguments, **overrides})
 
 
+def test_keras_can_build_copy_and_save_it(tmp_path):
+    model, (images, _) = make(TINY, heads=3, gamma=0.7), batch(4)[0]
+    assert model.losses == []  # Keras' own property.
+    expected = model(images)
+    model.save(tmp_path / 'whole.keras')
+    loaded = tf.keras.models.load_model(tmp_path / 'whole.keras', compile=False)
+    assert loaded.get_config() == model.get_config() and loaded.gamma == 0.7
+    for name, value in loaded(images).items():
+        np.testing.assert_allclose(value, expected[name], rtol=1e-5, err_msg=name)
+    copy = tf.keras.models.clone_model(model)
+    assert copy.get_config() == model.get_config()
+
+
 def test_resume(tmp_path):
     conformance.check_resume(make_experiment, tmp_path, stop_at=5)
 

@@ -208,11 +208,11 @@ def test_labels_of_no_class_are_refused():
     model, (images, _) = make(), batch(8)
     z = tf.zeros([1, 80])
     for label in (3, -1):
-        with pytest.raises(ValueError, match=f'^label {label} is outside 0 to 2.$'):
+        with pytest.raises(ValueError, match=f'label {label} is outside 0 to 2'):
             model((z, [label]))
-    with pytest.raises(ValueError, match='^label 3 is outside 0 to 2.$'):
+    with pytest.raises(ValueError, match='label 3 is outside 0 to 2'):
         model.discriminator(tf.zeros([1, 32, 32, 1]), tf.constant([3]))
-    with pytest.raises(ValueError, match='^1 z and 2 labels.$'):
+    with pytest.raises(ValueError, match='1 z and 2 labels'):
         model((z, [0, 1]))
     counted_from_1 = np.arange(8, dtype=np.int32) % 3 + 1
     with pytest.raises(tf.errors.InvalidArgumentError, match='label is outside 0 to 2'):
@@ -237,10 +237,10 @@ def test_keras_can_build_copy_and_save_it(tmp_path):
     model.train_step(batch(8))
     trained = model((z, y)).numpy()
     assert np.abs(trained - start).max() > 0
-    for name in ('whole.keras', 'folder'):
-        model.save(tmp_path / name)
-        loaded = tf.keras.models.load_model(tmp_path / name, compile=False)
-        np.testing.assert_allclose(loaded((z, y)), trained, atol=1e-6)
+    model.save(tmp_path / 'whole.keras')
+    loaded = tf.keras.models.load_model(tmp_path / 'whole.keras', compile=False)
+    np.testing.assert_allclose(loaded((z, y)), trained, atol=1e-6)
+    assert int(loaded.global_step) == 1
 
 
 @pytest.mark.parametrize('arguments, message', [

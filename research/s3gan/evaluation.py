@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from official.core import checks
 from official.core import distribution
+from official.data import image_sources
 from official.evaluation import fid
 from official.evaluation import inception_score
 from official.evaluation import precision_recall
@@ -68,9 +69,12 @@ class GanEvaluation:
           splits: names of the splits that will be measured on.
 
         Raises:
-          ValueError: A split has too few real images, or only equal ones.
+          ValueError: There is no such split; it has too few real images, or only equal ones.
         """
         for split in splits:
+            if split not in image_sources.SPLITS:
+                raise ValueError(f'split = {split!r} is neither of '
+                                 f'{" and ".join(image_sources.SPLITS)}.')
             number = len(data.source.labels(split))
             least = _NEIGHBOURS + 1 if self.neighbour_samples else 2
             few = min(self.neighbour_samples or self.num_samples, self.num_samples)

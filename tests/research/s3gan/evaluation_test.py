@@ -178,6 +178,11 @@ def test_what_would_end_an_evaluation_is_told_before_the_training(
     assert str(error.value) == sentence
 
 
+def test_a_split_that_there_is_not_is_told_before_the_training():
+    with pytest.raises(ValueError, match="^split = 'validation' is neither of train and test.$"):
+        tiny.make_evaluation().use_data(tiny.make_data(), ['test', 'validation'])
+
+
 class Untrained(core_model.Model):
     """Has no weights; asks nothing of its data."""
 

@@ -56,7 +56,8 @@ class KerasExperiment(model_experiment.ModelExperiment):
       evaluator: called as evaluator(model=, data=, strategy=, split=, final=), gives metrics by
         name: numbers or arrays, and what is told beside them: 'measured_on', a text, and dicts
         of anything that JSON holds. `final` is False at the checkpoints. By default Keras'
-        `evaluate`.
+        `evaluate`. Where it has a method use_data(data, splits), that is called before the
+        training and raises what would end the evaluation.
       check: called as check(rows) with the rows of the history at every checkpoint, before it is
         written; what it raises ends the training.
       split: what the reported number is measured on, 'test' or 'validation'.
@@ -162,6 +163,8 @@ class KerasExperiment(model_experiment.ModelExperiment):
         self.data = data(seed=seed, data_dir=data_dir)
         with self.strategy.scope():
             self.model.use_data(self.data)
+        if hasattr(evaluator, 'use_data'):
+            evaluator.use_data(self.data, {split, monitor_split} - {None})
         self.baseline = baseline and baseline(
             run_dir=os.path.join(run_dir, 'baseline'), seed=seed, data_dir=data_dir,
             strategy=self.strategy)

@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import zipfile
 
+from absl import logging
 import numpy as np
 import tensorflow as tf
 
@@ -22,6 +24,8 @@ from official.modeling import random
 
 _WIDTHS = (32, 64, 128, 128)
 _FEATURES = 128
+_ERROR = re.compile(r'\(test error ([\d.]+) %\)')
+_POOR_PERCENT = 20  # Test error from which on there is a warning.
 
 
 class SmallClassifier(tf.keras.Model):
@@ -36,7 +40,7 @@ class SmallClassifier(tf.keras.Model):
 
     def __init__(self, image_size: int, channels: int, num_classes: int, seed: int = 0):
         super().__init__(name='small_classifier')
-        self.about = ''
+        self.about, self.warning = '', ''
         key = random.make_key(seed)
         layers = tf.keras.layers
         self._convs = [
@@ -87,7 +91,8 @@ def trained(source: image_sources.ImageSource, folder: str, seed: int = 0, epoch
       learning_rate: of Adam, falling to 0 along a cosine.
 
     Returns:
-      A model whose `about` says what it is and how well it classifies the test images.
+      A model whose `about` says what it is and how well it classifies the test images, and whose
+      `warning` is empty unless it errs on more than 20 % of them.
 
     Raises:
       ValueError: if the file is damaged.
@@ -102,6 +107,7 @@ def trained(source: image_sources.ImageSource, folder: str, seed: int = 0, epoch
     path = os.path.join(folder, f'classifier_{name}.npz')
     if os.path.exists(path):
         _read(path, model)
+        _warn(model)
         return model
     numbers = pipeline.batch_indices(len(labels), batch_size, seed)
     on_host = pipeline.on_host(labels)
@@ -114,14 +120,24 @@ def trained(source: image_sources.ImageSource, folder: str, seed: int = 0, epoch
     model.fit(pipeline.finish(batches, source.in_memory), steps_per_epoch=steps, epochs=1,
               verbose=0)
     error = _test_error_percent(model, source, batch_size)
-    model.about = (f'a small classifier trained on the data set itself (test error {error:.2f} %)')
+    model.about = f'a small classifier trained on the data set itself (test error {error:.2f} %)'
     os.makedirs(folder, exist_ok=True)
     partial = f'{path}.{os.getpid()}.partial'
     with open(partial, 'wb') as file:
         np.savez(file, about=model.about,
                  **{f'weight_{i}': value for i, value in enumerate(model.get_weights())})
     os.replace(partial, path)
+    _warn(model)
     return model
+
+
+def _warn(model: SmallClassifier) -> None:
+    """Sets `warning`, and logs it, if the classifier is so poor that its features say little."""
+    error = float(_ERROR.search(model.about)[1])
+    if error > _POOR_PERCENT:
+        model.warning = (f'Scores over a classifier that errs on {error:.0f} % of the test images '
+                         'say little: a better one is needed')
+        logging.warning('%s.', model.warning)
 
 
 def _fingerprint(source: image_sources.ImageSource, labels: np.ndarray) -> str:
@@ -137,6 +153,8 @@ def _read(path: str, model: SmallClassifier) -> None:
         with np.load(path, allow_pickle=False) as file:
             model.set_weights([file[f'weight_{i}'] for i in range(len(model.weights))])
             model.about = str(file['about'])
+            if not _ERROR.search(model.about):
+                raise ValueError(f'no test error in {model.about!r}')
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f'{path} is damaged: no weights of a classifier ({error}).') from None
 

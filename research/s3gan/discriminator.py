@@ -123,13 +123,15 @@ class Discriminator(tf.keras.Model):
           training: see `features`.
 
         Raises:
-          ValueError: if there is a projection and `y` is None.
+          ValueError: There is a projection and `y` is None, or, outside a graph, a label of no
+            class.
         """
         logits = self.final_fc(features, training=training)[:, 0]
         if self.projection is None:
             return logits
         if y is None:
             raise ValueError('This discriminator has a projection: y must be given.')
+        layers.check_labels(y, self.num_classes)
         embedded = self.projection(layers.probabilities(y, self.num_classes), training=training)
         return logits + tf.reduce_sum(embedded * features, axis=1)
 

@@ -11,10 +11,15 @@ import tensorflow as tf
 
 from official.core import checks
 from official.core import distribution
+from official.data import image_sources
 from official.evaluation import fid
 from official.evaluation import inception_score
 from official.evaluation import precision_recall
 from research.s3gan import layers
+
+
+_NEIGHBOURS = 3  # Of precision and recall: Kynkaanniemi et al. 2019, Sec. 3.
+_SAMPLE = 7  # What is drawn here with a run's seed.
 
 
 class GanEvaluation:
@@ -38,7 +43,8 @@ class GanEvaluation:
       splits: see `official.evaluation.inception_score`.
       checkpoint_samples: images of the only set at a checkpoint.
       neighbour_samples: images, real and generated, for precision and recall; they take the square
-        of this number in time. 0: neither is computed.
+        of this number in time. The real ones are drawn from the split with the run's seed. 0:
+        neither is computed.
     """
 
     def __init__(self, features: Callable, num_samples: int = 50000, num_sets: int = 5,
@@ -54,6 +60,35 @@ class GanEvaluation:
         self._features = None
         self._sampled = None  # The model and the function of its last call.
         self._real: dict[str, _Real] = {}
+
+    def use_data(self, data, splits) -> None:
+        """Called before the training: looks whether there will be scores at its end.
+
+        Args:
+          data: a `GanData`.
+          splits: names of the splits that will be measured on.
+
+        Raises:
+          ValueError: There is no such split; it has too few real images, or only equal ones.
+        """
+        for split in splits:
+            if split not in image_sources.SPLITS:
+                raise ValueError(f'split = {split!r} is neither of '
+                                 f'{" and ".join(image_sources.SPLITS)}.')
+            number = len(data.source.labels(split))
+            least = _NEIGHBOURS + 1 if self.neighbour_samples else 2
+            few = min(self.neighbour_samples or self.num_samples, self.num_samples)
+            if number < least:
+                raise ValueError(f'{data.source.name} has {number} {split} images; the scores of '
+                                 f'GanEvaluation need at least {least}.')
+            if few < least:
+                raise ValueError(
+                    f'GanEvaluation measures precision and recall on {few} images of '
+                    f'num_samples = {self.num_samples} and neighbour_samples = '
+                    f'{self.neighbour_samples}; they need at least {least}.')
+            if not _differ(data.evaluation(split)):
+                raise ValueError(f'{data.source.name}: the {number} {split} images are all equal: '
+                                 'there is no variety to compare with.')
 
     def __call__(self, model, data, strategy: tf.distribute.Strategy, split: str,
                  final: bool) -> dict:
@@ -96,7 +131,9 @@ class GanEvaluation:
         if self.neighbour_samples:
             few = min(self.neighbour_samples, self.num_samples, len(real.features))
             text += f'precision and recall of {few} each; '
-        return f'{text}features of {self._features.about}'
+        text += f'features of {self._features.about}'
+        warning = getattr(self._features, 'warning', '')
+        return f'{text}. {warning}' if warning else text
 
     def _of_real(self, data, strategy, split) -> '_Real':
         @tf.function
@@ -106,7 +143,7 @@ class GanEvaluation:
         features, weights = _run(step, strategy.distribute_datasets_from_function(
             lambda context: data.evaluation(split, context).map(lambda x, y, weight: (x, weight))),
             strategy)
-        return _Real(features[weights > 0])
+        return _Real(features[weights > 0], data.seed)
 
     def _of_set(self, model, data, strategy, real, number, index, final) -> dict:
         features, probabilities, y = _run(
@@ -119,12 +156,12 @@ class GanEvaluation:
         score = {
             'fid': fid.fid(real.statistics, fake),
             'inception_score': inception_score.inception_score(probabilities, self.splits)[0],
-            'diversity': _variance_within(features, y) / real.variance}
+            'diversity': _variance_within(features, y) / real.variance if real.variance else 0.0}
         if final and self.neighbour_samples:
             few = min(self.neighbour_samples, number, len(real.features))
             score['precision'] = real.manifold(few).share_inside(features[:few])
             score['recall'] = precision_recall.Manifold(
-                features[:few]).share_inside(real.features[:few])
+                features[:few], _NEIGHBOURS).share_inside(real.some(few))
         return score
 
     def _step(self, model):
@@ -140,16 +177,33 @@ class GanEvaluation:
 class _Real:
     """Features of real images [n, size] and what is computed of them once."""
 
-    def __init__(self, features: np.ndarray):
+    def __init__(self, features: np.ndarray, seed: int):
         self.features = features
+        random = np.random.RandomState(np.random.MT19937(np.random.SeedSequence((seed, _SAMPLE))))
+        self._order = random.permutation(len(features))
         self.statistics = fid.FeatureStatistics()
         self.statistics.add(features)
         self.variance = float(np.trace(self.statistics.covariance))
 
+    def some(self, number: int) -> np.ndarray:
+        """A random sample: as files lie in folders, the first are of the first classes."""
+        return self.features[np.sort(self._order[:number])]
+
     @functools.cache
     def manifold(self, number: int) -> precision_recall.Manifold:
-        """That of the first features."""
-        return precision_recall.Manifold(self.features[:number])
+        """That of `some` features."""
+        return precision_recall.Manifold(self.some(number), _NEIGHBOURS)
+
+
+def _differ(batches: tf.data.Dataset) -> bool:
+    """Returns True if two images are different; reads no further."""
+    first = None
+    for images, _, weights in batches.as_numpy_iterator():
+        images = images[weights > 0]
+        first = images[:1] if first is None else first
+        if (images != first).any():
+            return True
+    return False
 
 
 def _variance_within(features: np.ndarray, y: np.ndarray) -> float:

@@ -17,6 +17,8 @@ def signatures(model, data) -> export.Signatures:
     - discriminate: images float32 [batch, size, size, channels] in [0, 1], label int32 [batch], to
       logits float32 [batch], high for real, and features float32 [batch, features].
 
+    Each refuses labels of no class, other sizes, and numbers of labels that do not match.
+
     Args:
       model: an `S3GAN`.
       data: the `GanData` it was trained on.
@@ -29,24 +31,20 @@ def signatures(model, data) -> export.Signatures:
                            'images')
 
     def generate(z, label):
-        with _known(label, net.num_classes):
-            return {'images': net(z, label)}
+        with layers.labels_are(0, label, net.num_classes), layers.shapes_are(
+                {'z': (z, (tf.size(label), net.z_dim))}):
+            return {'images': net(tf.identity(z), label)}
 
     def generate_pixels(z, label):
         pixels = tf.round(generate(z, label)['images'] * 255)
         return {'pixels': tf.cast(pixels, tf.uint8)}
 
     def discriminate(images, label):
-        with _known(label, net.num_classes):
-            features = model.discriminator.features(layers.unit_images(images))
+        size = (tf.size(label), net.image_size, net.image_size, net.channels)
+        with layers.labels_are(0, label, net.num_classes), layers.shapes_are(
+                {'images': (images, size)}):
+            features = model.discriminator.features(layers.unit_images(tf.identity(images)))
             return {'logits': model.discriminator.logits(features, label), 'features': features}
 
     return {'generate': (generate, [z, label]), 'generate_pixels': (generate_pixels, [z, label]),
             'discriminate': (discriminate, [images, label])}
-
-
-def _known(label: tf.Tensor, num_classes: int):
-    """In this context a label that there is not is an error in place of an image of none."""
-    return tf.control_dependencies([tf.debugging.Assert(
-        tf.reduce_all((label >= 0) & (label < num_classes)),
-        [f'label is outside 0 to {num_classes - 1}:', label])])

@@ -72,7 +72,6 @@ class FeatureExtractor(core_model.Model):
         checks.within('FeatureExtractor', 0, float('inf'), gamma=gamma, weight_decay=weight_decay)
         if num_classes is not None:
             checks.at_least('FeatureExtractor', 2, num_classes=num_classes)
-        self._make_network = network
         self.network = network(seed=seed)
         self.num_classes = num_classes
         self.gamma = gamma
@@ -120,11 +119,11 @@ class FeatureExtractor(core_model.Model):
     def update(self, data, key):
         del key
         with tf.GradientTape() as tape:
-            terms = self.losses(data)
+            terms = self.loss_terms(data)
         self.apply_gradients(tape, terms['loss'])
         return terms['loss'], self._log(terms)
 
-    def losses(self, data) -> dict[str, tf.Tensor]:
+    def loss_terms(self, data) -> dict[str, tf.Tensor]:
         """The loss of a batch and its terms, by the statistics of the batch, which are kept.
 
         Args:
@@ -212,9 +211,17 @@ class FeatureExtractor(core_model.Model):
                 **{name: matrix.result() for name, matrix in self._matrices.items()}}
 
     def get_config(self):
-        return {'seed': self.seed, 'network': self._make_network, 'num_classes': self.num_classes,
-                'gamma': self.gamma, 'weight_decay': self.weight_decay,
-                'noise_shards': self.noise_shards, 'name': self.name}
+        return {'seed': self.seed,
+                'network': tf.keras.saving.serialize_keras_object(self.network),
+                'num_classes': self.num_classes, 'gamma': self.gamma,
+                'weight_decay': self.weight_decay, 'noise_shards': self.noise_shards,
+                'name': self.name}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Builds the model of `get_config`, with its initial weights."""
+        net = tf.keras.saving.deserialize_keras_object(config['network'], custom_objects)
+        return cls(**{**config, 'network': lambda seed: net})
 
 
 def signatures(model: FeatureExtractor, data) -> export.Signatures:
@@ -226,7 +233,8 @@ def signatures(model: FeatureExtractor, data) -> export.Signatures:
       `official.vision.image_reader`) of any size, of which the largest central square is resized.
 
     Each gives features float32 [n, num_features], rotation_logits float32 [n, 4] and, with classes,
-    probabilities float32 [n, num_classes], labels int64 [n] and names string [n].
+    probabilities float32 [n, num_classes], labels int64 [n] and names string [n]. Images of another
+    size are refused.
 
     Args:
       model: a trained `FeatureExtractor`.
@@ -236,7 +244,8 @@ def signatures(model: FeatureExtractor, data) -> export.Signatures:
     names = tf.constant(data.class_names)
 
     def predict(images):
-        outputs = model(images)
+        with layers.shapes_are({'images': (images, (tf.shape(images)[0], *model.example_shape))}):
+            outputs = model(tf.identity(images))
         if 'label_logits' in outputs:
             logits = outputs.pop('label_logits')
             labels = tf.argmax(logits, 1)

@@ -120,8 +120,9 @@ class Generator(tf.keras.Model):
           float32 [batch, image_size, image_size, channels] in [0, 1].
 
         Raises:
-          ValueError: z is of another size than `z_dim`.
+          ValueError: z is of another size than `z_dim`; outside a graph also a label of no class.
         """
+        layers.check_labels(y, self.num_classes)
         if z.shape[-1] != self.z_dim:
             raise ValueError(f'z of {z.shape[-1]} numbers; Generator.z_dim = {self.z_dim}.')
         moving = training and not frozen

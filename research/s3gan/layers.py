@@ -185,6 +185,41 @@ def probabilities(y: tf.Tensor, num_classes: int) -> tf.Tensor:
     return tf.one_hot(y, num_classes) if y.dtype.is_integer else tf.cast(y, tf.float32)
 
 
+def check_labels(y, num_classes: int) -> None:
+    """Raises ValueError if labels of a call outside a graph are none of the classes."""
+    if not tf.executing_eagerly():
+        return
+    y = tf.convert_to_tensor(y)
+    if y.dtype.is_integer:
+        bad = tf.boolean_mask(y, (y < 0) | (y >= num_classes)).numpy()
+        if len(bad):
+            raise ValueError(f'label {bad[0]} is outside 0 to {num_classes - 1}.')
+    elif y.shape[-1] != num_classes:
+        raise ValueError(f'labels of {y.shape[-1]} probabilities; the networks have '
+                         f'num_classes = {num_classes}.')
+
+
+def labels_are(least: int, y: tf.Tensor, num_classes: int):
+    """In this context of a graph a label below `least` or of no class is an error."""
+    if not y.dtype.is_integer:
+        return tf.control_dependencies([])
+    return tf.control_dependencies([tf.debugging.Assert(
+        tf.reduce_all((y >= least) & (y < num_classes)),
+        [f'label is outside {least} to {num_classes - 1}:', y])])
+
+
+def shapes_are(expected: dict[str, tuple[tf.Tensor, tuple[int | tf.Tensor, ...]]]):
+    """In this context of a graph tensors of another shape are an error, which names them.
+
+    Args:
+      expected: Tensor and shape by name.
+    """
+    return tf.control_dependencies([
+        tf.debugging.Assert(tf.reduce_all(tf.equal(tf.shape(tensor), shape)), [
+            f'{name} has shape', tf.shape(tensor), 'and not', tf.stack(shape)])
+        for name, (tensor, shape) in expected.items()])
+
+
 def check_architecture(owner: str, image_size: int, ch: int, num_classes: int, channels: int,
                        sizes) -> None:
     """Raises ValueError unless a network of these sizes can be built."""

@@ -10,11 +10,11 @@ import tensorflow as tf
 
 from official.core import checks
 from official.core import model as core_model
-from official.data import image_sources
 from official.modeling import batch_statistics
 from official.modeling import normalization
 from official.modeling import random
 from research.s3gan import discriminator as discriminator_lib
+from research.s3gan import fits
 from research.s3gan import generator as generator_lib
 from research.s3gan import layers
 from research.s3gan import losses
@@ -172,22 +172,7 @@ class S3GAN(core_model.Model):
         Raises:
           ValueError: if images, labels or the number of updates are not what this model is for.
         """
-        net = self.generator
-        image_sources.check_fits(data.source, net.image_size, net.channels)
-        if data.num_labels != net.num_classes:
-            raise ValueError(f'Generator.num_classes = {net.num_classes}, and the labels of the '
-                             f'data are {data.num_labels}.')
-        if data.discriminator_steps != self.discriminator_steps:
-            raise ValueError(f'GanData.discriminator_steps = {data.discriminator_steps} and '
-                             f'S3GAN.discriminator_steps = {self.discriminator_steps} differ.')
-        if self.label_loss is not None and data.labelling.labels.ndim == 2:
-            raise ValueError('S3GAN.label_loss needs labels with -1 for none, and the labels of '
-                             'the data are probabilities.')
-        if self.label_loss is None and (data.labelling.labels < 0).any():
-            raise ValueError('The data have images without a label, which only co-training '
-                             '(S3GAN.label_loss) can use.')
-        if self.rotation_losses:
-            rotations.chosen(data.batch_size, self.rotated_share)  # Raises what it would later.
+        fits.check_data(self, data)
         self.set_label_prior(data.label_prior())
 
     def sample(self, positions: tf.Tensor, calibrating: bool = False
@@ -250,7 +235,9 @@ class S3GAN(core_model.Model):
         return accumulate
 
     def call(self, inputs, training=False):
-        z, y = inputs
+        z, y = (tf.convert_to_tensor(part) for part in inputs)
+        if not z.shape[:1].is_compatible_with(y.shape[:1]):
+            raise ValueError(f'{z.shape[0]} z and {y.shape[0]} labels.')
         return self.generator(z, y, training=training, frozen=True)
 
     def test_step(self, data):
@@ -258,9 +245,11 @@ class S3GAN(core_model.Model):
                                   'research.s3gan.evaluation.GanEvaluation.')
 
     def update(self, data, key):
-        self._check_batch(data)
+        fits.check_batch(self, data)
         images, labels = data
-        images = layers.unit_images(images)
+        least = 0 if self.label_loss is None else -1
+        with layers.labels_are(least, labels, self.generator.num_classes):
+            images, labels = layers.unit_images(images), tf.identity(labels)
         steps = self.discriminator_steps
         for step in range(steps):
             discriminator_loss, logs = self._discriminator_step(
@@ -271,32 +260,6 @@ class S3GAN(core_model.Model):
         return loss, self._log({
             'loss': loss, 'generator_loss': generator_loss,
             'discriminator_loss': discriminator_loss, **logs, **more})
-
-    def _check_batch(self, data):
-        """Raises ValueError unless a batch is what `update` can take; costs nothing in a graph."""
-        if not isinstance(data, tuple) or len(data) != 2:
-            raise ValueError('The data must be pairs (images, labels); of SINGLE LABEL all labels '
-                             'are 0.')
-        net, (images, labels) = self.generator, data
-        if images.dtype not in (tf.uint8, tf.float32):
-            raise ValueError(f'images of type {images.dtype.name}; they must be uint8, or float32 '
-                             'in [0, 1].')
-        size = (net.image_size, net.image_size, net.channels)
-        if images.shape[0] is None:
-            raise ValueError('Batches must be all of one size that is known: batch the data with '
-                             'drop_remainder=True, and compile the model again before it is '
-                             'trained with batches of another size.')
-        if images.shape[1:] != size:
-            raise ValueError(f'images of {tuple(images.shape[1:])}; the networks are for {size}: '
-                             'height, width, channels.')
-        if images.shape[0] % self.discriminator_steps:
-            raise ValueError(f'A batch of {images.shape[0]} images cannot be divided among '
-                             f'S3GAN.discriminator_steps = {self.discriminator_steps} updates.')
-        if self.rotation_losses:
-            self._chosen(images.shape[0] // self.discriminator_steps)
-        if len(labels.shape) == 2 and labels.shape[1] != net.num_classes:
-            raise ValueError(f'labels of {labels.shape[1]} probabilities; the networks have '
-                             f'num_classes = {net.num_classes}.')
 
     def _discriminator_step(self, real, labels, key):
         """One update of the discriminator: its loss, of this replica, and more to log."""
@@ -396,6 +359,24 @@ class S3GAN(core_model.Model):
         wrong = tf.cast(tf.argmax(logits, 1, tf.int32) != quarters, tf.float32)
         return (losses.rotation(logits, quarters, counted),
                 100 * losses.mean_where(counted, wrong))
+
+    def get_config(self):
+        return {
+            'seed': self.seed, 'noise_shards': self.noise_shards, 'name': self.name,
+            **{net: tf.keras.saving.serialize_keras_object(getattr(self, net))
+               for net in ('generator', 'discriminator')},
+            **{field: getattr(self, field) for field in (
+                'discriminator_steps', 'rotation_losses', 'alpha', 'beta', 'rotated_share',
+                'label_loss', 'separate_means')}}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Builds the model of `get_config`: the same networks, with their initial weights."""
+        config = dict(config)
+        for field in ('generator', 'discriminator'):
+            net = tf.keras.saving.deserialize_keras_object(config[field], custom_objects)
+            config[field] = lambda net=net, **_: net
+        return cls(**config)
 
     @tf.__internal__.tracking.no_automatic_dependency_tracking
     def _create_metrics(self, names):

@@ -60,6 +60,20 @@ def test_other_settings_and_other_images_have_files_of_their_own(source, tmp_pat
     assert len(os.listdir(tmp_path)) == 3
 
 
+def test_a_poor_classifier_is_told_whenever_it_is_used(source, tmp_path, monkeypatch, caplog):
+    few = functools.partial(small_classifier.trained, source, str(tmp_path), epochs=1)
+    monkeypatch.setattr(small_classifier, '_test_error_percent', lambda *args: 38.6)
+    for _ in range(2):  # Trained, and read.
+        caplog.clear()
+        model = few()
+        assert model.warning == ('Scores over a classifier that errs on 39 % of the test images '
+                                 'say little: a better one is needed')
+        assert f'{model.warning}.' in caplog.text
+    monkeypatch.setattr(small_classifier, '_test_error_percent', lambda *args: 19.9)
+    caplog.clear()
+    assert not few(seed=1).warning and 'say little' not in caplog.text
+
+
 def test_a_damaged_file_is_named(make, folder):
     make()
     path = os.path.join(folder, os.listdir(folder)[0])

@@ -70,9 +70,20 @@ def test_export_answers_as_the_model_does(tmp_path):
     pixels = answers['generate_pixels']['pixels']
     assert pixels.dtype == np.uint8 and np.abs(pixels - images * 255).max() <= 0.5001
     np.testing.assert_allclose(answers['discriminate']['logits'], logits, atol=1e-4)
-    loaded = tf.saved_model.load(path)
-    with pytest.raises(tf.errors.InvalidArgumentError, match='label is outside 0 to 9'):
-        loaded.signatures['generate'](z=tf.constant(z), label=tf.constant(y + 10))
+    loaded = tf.saved_model.load(path).signatures
+    for signature, arguments, sentence in (
+            ('generate', {'z': z, 'label': y + 10}, 'label is outside 0 to 9'),
+            ('generate', {'z': z, 'label': y[:1]}, 'z has shape'),
+            ('generate_pixels', {'z': z[:, 1:], 'label': y}, 'z has shape'),
+            ('discriminate', {'images': images[:3], 'label': y[:1]}, 'images has shape'),
+            ('discriminate', {'images': images[:, ::2, ::2], 'label': y}, 'images has shape'),
+            ('discriminate', {'images': images, 'label': y - 10}, 'label is outside 0 to 9')):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=sentence):
+            loaded[signature](**{key: tf.constant(value) for key, value in arguments.items()})
+    lite = tiny.tflite(path, 'discriminate', {'images': images, 'label': y})
+    np.testing.assert_allclose(lite['logits'], logits, atol=1e-4)
+    lite = tiny.tflite(path, 'generate', {'z': z, 'label': y}, select=True)
+    np.testing.assert_allclose(lite['images'], images, atol=1e-5)
 
 
 @pytest.mark.parametrize('field, value', [('ch', 4), ('image_size', 64)])

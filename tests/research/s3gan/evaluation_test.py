@@ -1,12 +1,16 @@
 """Scores of a generator against what is computed here by hand, and the check for collapse."""
 
 import sys
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import linalg
 
+from official.core import model as core_model
+from official.data import image_sources
+from research.s3gan import data as data_lib
 from research.s3gan import evaluation
 from tests.research.s3gan import tiny
 
@@ -65,10 +69,133 @@ def test_scores_of_the_final_evaluation(experiment):
         squares = sum(np.square(fake[y == c] - fake[y == c].mean(0)).sum() for c in np.unique(y))
         within.append(squares / (len(y) - len(np.unique(y))) / np.trace(np.cov(real.T)))
     assert scores['diversity'] == pytest.approx(np.mean(within), rel=1e-3)
-    assert 0 <= scores['precision'] <= 1 and 0 <= scores['recall'] <= 1
     assert scores['measured_on'] == (
         '2 sets of 150 samples, of which the mean is told, against 500 real images; Inception '
         'Score with 1 split; precision and recall of 60 each; features of means of quarters')
+
+
+class Brightness(tf.keras.Model):
+    """The mean of an image as its only feature."""
+
+    about, warning = 'means', ''
+
+    def call(self, images):
+        means = tf.reduce_mean(images, [1, 2])
+        return means, tf.concat([means, 1 - means], 1)
+
+
+class Folders(image_sources.ImageSource):
+    """Images of one brightness, class after class, as files lie in folders; 60 of each class."""
+
+    name, in_memory, image_size, channels = 'folders', True, 2, 1
+    class_names = tuple('abcd')
+
+    def __init__(self, seed=0, classes=4, number=60, spread=8):
+        labels = np.repeat(np.arange(classes), number).astype(np.int32)
+        noise = np.random.default_rng(seed).normal(0, spread, len(labels))
+        self._labels = labels
+        self.pixels = np.round(40 + 55 * labels + noise).clip(0, 255).astype(np.uint8)
+
+    def labels(self, split):
+        return self._labels
+
+    def images(self, examples, split, used=None, seed=None):
+        pixels = tf.constant(np.tile(self.pixels[:, None, None, None], (1, 2, 2, 1)))
+        return examples.map(lambda positions, numbers: (tf.gather(pixels, numbers), numbers))
+
+
+class Given(tf.Module):
+    """In the place of a model: the samples are given images."""
+
+    def __init__(self, pixels):
+        super().__init__()
+        self.generator = types.SimpleNamespace(non_trainable_variables=[])
+        self.pixels = pixels
+
+    def calibrate(self, dataset):
+        del dataset
+
+    def sample(self, positions):
+        chosen = tf.gather(tf.constant(self.pixels, tf.float32), positions) / 255
+        return tf.tile(chosen[:, None, None, None], (1, 2, 2, 1)), None, tf.zeros_like(positions)
+
+
+def evaluate(source, fake, seed=0, **arguments):
+    data = data_lib.GanData(seed, source=lambda data_dir: source, evaluation_batch=80)
+    measure = evaluation.GanEvaluation(**{
+        'features': lambda source: Brightness(), 'num_samples': len(fake), 'num_sets': 1,
+        **arguments})
+    measure.use_data(data, ['test'])
+    return measure(model=Given(fake), data=data, strategy=STRATEGY, split='test', final=True)
+
+
+@pytest.mark.parametrize('neighbours', [60, 120, 240])
+def test_a_perfect_generator_is_precise_and_recalls_all_whatever_the_order_of_the_files(neighbours):
+    """The sample of real images has all classes, not the first ones of the folders."""
+    for seed in range(3):
+        fake = np.random.default_rng(seed).permutation(Folders(seed=10 + seed).pixels)
+        scores = evaluate(Folders(), fake, seed, neighbour_samples=neighbours)
+        assert scores['precision'] > 0.9 and scores['recall'] > 0.9
+
+
+def inside(points, manifold):
+    """Kynkaanniemi et al. 2019, Eq. 2, pair by pair: in a ball to a third neighbour."""
+    radii = np.sort(np.abs(manifold[:, None] - manifold), 1)[:, 3]
+    return (np.abs(points[:, None] - manifold) <= radii).any(1).mean()
+
+
+def test_precision_is_of_the_generated_and_recall_of_the_real_images():
+    source = Folders()
+    real = source.pixels.astype(float)
+    # Two thirds are of the first class; the others are brighter than any real image.
+    fake = np.concatenate([np.tile(real[:40], 4), np.linspace(225, 255, 80)])
+    scores = evaluate(source, fake, neighbour_samples=240)
+    assert scores['precision'] == pytest.approx(inside(fake, real))
+    assert scores['recall'] == pytest.approx(inside(real, fake))
+    assert scores['precision'] > scores['recall'] + 0.2
+
+
+@pytest.mark.parametrize('source, arguments, sentence', [
+    (Folders(number=1, classes=2), {}, 'folders has 2 test images; the scores of GanEvaluation '
+     'need at least 4.'),
+    (Folders(number=1, classes=1), {'neighbour_samples': 0}, 'folders has 1 test images; the '
+     'scores of GanEvaluation need at least 2.'),
+    (Folders(classes=1, spread=0), {}, 'folders: the 60 test images are all equal: there is no '
+     'variety to compare with.'),
+    (Folders(), {'neighbour_samples': 3}, 'GanEvaluation measures precision and recall on 3 images '
+     'of num_samples = 200 and neighbour_samples = 3; they need at least 4.')])
+def test_what_would_end_an_evaluation_is_told_before_the_training(
+        source, arguments, sentence, tmp_path):
+    measure = evaluation.GanEvaluation(
+        **{'features': None, 'num_samples': 200, 'neighbour_samples': 100, **arguments})
+    data = data_lib.GanData(0, source=lambda data_dir: source)
+    with pytest.raises(ValueError) as error:
+        measure.use_data(data, ['test'])
+    assert str(error.value) == sentence
+    with pytest.raises(ValueError) as error:
+        tiny.make(str(tmp_path), evaluator=measure, data=lambda **_: data,
+                  model=lambda seed: Untrained())
+    assert str(error.value) == sentence
+
+
+def test_a_split_that_there_is_not_is_told_before_the_training():
+    with pytest.raises(ValueError, match="^split = 'validation' is neither of train and test.$"):
+        tiny.make_evaluation().use_data(tiny.make_data(), ['test', 'validation'])
+
+
+class Untrained(core_model.Model):
+    """Has no weights; asks nothing of its data."""
+
+    def compile(self, discriminator_optimizer, **kwargs):
+        super().compile(**kwargs)
+
+
+def test_features_that_say_little_are_told_beside_the_scores():
+    source = Folders()
+    poor = Brightness()
+    poor.warning = 'They say little'
+    scores = evaluate(source, source.pixels, features=lambda source: poor, neighbour_samples=0)
+    assert scores['measured_on'].endswith('features of means. They say little')
 
 
 def test_an_evaluation_leaves_the_model_as_it_was(experiment):

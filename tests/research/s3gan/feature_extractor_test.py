@@ -85,7 +85,7 @@ def pixels(images):
 @pytest.mark.parametrize('gamma', [0.5, 2.0])
 def test_the_loss_is_equation_2(gamma):
     model, data = make(gamma=gamma, weight_decay=0.0), batch()
-    terms = model.losses(tensors(data))
+    terms = model.loss_terms(tensors(data))
     rotation, label = equation(model, data, pixels)
     assert float(terms['rotation_loss']) == pytest.approx(rotation, rel=1e-5)
     assert float(terms['label_loss']) == pytest.approx(label, rel=1e-5)
@@ -95,7 +95,7 @@ def test_the_loss_is_equation_2(gamma):
 def test_without_classes_the_loss_is_equation_1():
     model = make(num_classes=None, weight_decay=0.0)
     (unlabelled, labelled), labels = batch()
-    terms = model.losses(tf.constant(unlabelled))
+    terms = model.loss_terms(tf.constant(unlabelled))
     rotation, _ = equation(model, ((unlabelled, labelled), labels), pixels)
     assert float(terms['loss']) == pytest.approx(rotation, rel=1e-5)
     assert set(terms) == {'loss', 'rotation_loss', 'rotation_error_percent'}
@@ -108,13 +108,13 @@ def test_the_weights_decay_and_gains_shifts_and_biases_do_not():
     # The stem; four kernels in each of the two blocks, both of which change the width; two heads.
     assert len(kernels) == 1 + 2 * 4 + 2
     penalty = 0.1 * sum(np.square(kernel.astype(np.float64)).sum() for kernel in kernels) / 2
-    difference = decayed.losses(data)['loss'] - plain.losses(data)['loss']
+    difference = decayed.loss_terms(data)['loss'] - plain.loss_terms(data)['loss']
     assert float(difference) == pytest.approx(penalty, rel=1e-3)
 
 
 def test_every_image_comes_in_all_four_rotations_and_in_one_batch():
     model, data = make(), batch()
-    terms = model.losses(tensors(data))
+    terms = model.loss_terms(tensors(data))
     ((seen, training),) = model.network.seen
     assert training and seen.shape == (4 * 8, SIZE, SIZE, 1)
     images = inputs(np.concatenate(data[0]))
@@ -128,7 +128,7 @@ def test_every_image_comes_in_all_four_rotations_and_in_one_batch():
 def test_the_loss_of_a_network_with_batch_norm():
     """All images, four ways each, share the statistics."""
     model, data = make(TINY, weight_decay=0.0), batch()
-    terms = model.losses(tensors(data))
+    terms = model.loss_terms(tensors(data))
     every = np.concatenate([np.rot90(inputs(part), r, (1, 2)) for part in data[0]
                             for r in range(4)])
     reference = TINY(seed=1)
@@ -241,6 +241,19 @@ def make_experiment(run_dir, strategy=None, model_overrides=None, **overrides):
         run_dir, strategy=strategy, **{**arguments, **overrides})
 
 
+def test_keras_can_build_copy_and_save_it(tmp_path):
+    model, (images, _) = make(TINY, heads=3, gamma=0.7), batch(4)[0]
+    assert model.losses == []  # Keras' own property.
+    expected = model(images)
+    model.save(tmp_path / 'whole.keras')
+    loaded = tf.keras.models.load_model(tmp_path / 'whole.keras', compile=False)
+    assert loaded.get_config() == model.get_config() and loaded.gamma == 0.7
+    for name, value in loaded(images).items():
+        np.testing.assert_allclose(value, expected[name], rtol=1e-5, err_msg=name)
+    copy = tf.keras.models.clone_model(model)
+    assert copy.get_config() == model.get_config()
+
+
 def test_resume(tmp_path):
     conformance.check_resume(make_experiment, tmp_path, stop_at=5)
 
@@ -282,6 +295,8 @@ def test_export_answers_as_the_model_does(tmp_path):
         assert [name.decode() for name in answer['names']] == [str(label) for label in labels]
         np.testing.assert_allclose(answer['probabilities'].sum(1), 1, atol=1e-5)
     assert len(set(answers['pixels']['labels'])) > 1
+    with pytest.raises(tf.errors.InvalidArgumentError, match='images has shape'):
+        tf.saved_model.load(path).signatures['pixels'](images=tf.constant(images[:, ::2, ::2]))
 
 
 if __name__ == '__main__':

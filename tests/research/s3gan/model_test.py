@@ -11,8 +11,8 @@ from official.data import digits
 from official.data import image_sources
 from official.data import labelling
 from official.modeling import optimizers
-from official.modeling import random
 from research import s3gan
+from research.s3gan import fits
 from research.s3gan import losses
 from research.s3gan import model as model_lib
 from tests.research.s3gan import tiny
@@ -43,64 +43,40 @@ def values(net, trainable=True):
     return [v.numpy() for v in (net.trainable_variables if trainable else net.variables)]
 
 
-def same(one, other):
-    return [np.array_equal(a, b) for a, b in zip(one, other, strict=True)]
+SINGLE_LABEL = {'projection': False, 'num_classes': 1}
+FEW_LABELS = np.array([0, -1, -1, 2, -1, 1, -1, -1], np.int32)
 
 
-METHODS = {
-    'biggan': {}, 's3gan': {'rotation_losses': True, 'rotated_share': 0.25},
-    's2gan-co': {'label_loss': 0.4},
-    's3gan-co': {'label_loss': 0.4, 'rotation_losses': True, 'rotated_share': 0.25, 'beta': 1.0},
-    'single': {'projection': False, 'num_classes': 1}}
+def test_the_generator_gets_the_labels_that_the_discriminator_judges():
+    """In the update of either player and in `sample`; images are of the batch's own statistics."""
+    model, (images, labels) = make(), batch(8)
+    model.set_label_prior([0.2, 0.3, 0.5])
+    calls, judged = [], []
+    call, logits = model.generator.call, model.discriminator.logits
 
+    def spy(z, y, **options):
+        calls.append((np.array(y), options))
+        return call(z, y, **options)
 
-def labels_of(name):
-    if name == 'single':
-        return np.zeros(8, np.int32)
-    return np.array([0, -1, -1, 2, -1, 1, -1, -1], np.int32) if name.endswith('co') else None
+    def judge(features, y, **options):
+        judged.append(np.array(y))
+        return logits(features, y, **options)
 
-
-@pytest.mark.parametrize('name', METHODS)
-def test_each_player_moves_in_its_own_step_alone(name):
-    model = make(**METHODS[name])
-    images, labels = batch(8, labels_of(name))
-    generator, discriminator = (values(net, False) for net in (
-        model.generator, model.discriminator))
-    model._discriminator_step(tf.cast(images, tf.float32) / 255, labels, KEY)
-    assert all(same(values(model.generator, False), generator))
-    moved = [not kept for kept in same(values(model.discriminator, False), discriminator)]
-    names = [v.name for v in model.discriminator.variables]
-    # u of one output is 1 or -1, and while no image is beyond the hinge the bias of c_rf gets as
-    # much from the real as from the generated ones.
-    allowed = ('final_fc/u', 'final_fc/bias')
-    assert [n for n, m in zip(names, moved) if not m and not n[:-2].endswith(allowed)] == []
-
-    discriminator = values(model.discriminator, False)
-    model._generator_step(8, KEY)
-    assert all(same(values(model.discriminator, False), discriminator))
-    moved = [not kept for kept in same(values(model.generator, False), generator)]
-    names = [v.name for v in model.generator.variables]
-    # u of one output is 1 or -1.
-    assert [n for n, m in zip(names, moved) if not m and 'final_conv/u' not in n] == []
-
-
-def test_a_step_is_two_updates_of_the_discriminator_and_one_of_the_generator():
-    model, other = make(seed=2, rotation_losses=True, rotated_share=0.5), make(
-        seed=2, rotation_losses=True, rotated_share=0.5)
-    images, labels = batch(12)
-    logs = model.train_step((images, labels))
-    key = random.step_key(2, tf.constant(0))
-    unit = tf.cast(images, tf.float32) / 255
-    other._discriminator_step(unit[0::2], labels[0::2], random.fold_in(key, 0))
-    other._discriminator_step(unit[1::2], labels[1::2], random.fold_in(key, 1))
-    other._generator_step(6, random.fold_in(key, 2))
-    for one, two in zip(values(model), values(other), strict=True):
-        np.testing.assert_array_equal(one, two)
-    assert int(model.discriminator_optimizer.iterations) == 2
-    assert int(model.optimizer.iterations) == 1 == int(model.global_step)
-    assert set(logs) == {'loss', 'generator_loss', 'discriminator_loss', 'real_logit',
-                         'fake_logit', 'real_rotation_error_percent',
-                         'fake_rotation_error_percent'}
+    model.generator.call, model.discriminator.logits = spy, judge
+    model.train_step((images, labels))
+    own = {'training': True, 'frozen': True}
+    assert [options for _, options in calls] == [own, own, {'training': True}]
+    # The second half of what is judged in the discriminator's updates is generated.
+    for step, (y, _) in enumerate(calls):
+        of_fake = judged[step][-4:] if step < 2 else judged[step]
+        expected = np.eye(3)[y] if of_fake.ndim == 2 else y
+        np.testing.assert_array_equal(of_fake, expected)
+    # And what is said to be drawn: not one label always, nor the same in all updates.
+    assert len(np.unique([y for y, _ in calls])) > 1
+    calls.clear()
+    drawn = model.sample(tf.range(64, dtype=tf.int64))[2].numpy()
+    np.testing.assert_array_equal(calls[0][0], drawn)
+    assert not calls[0][1].get('training') and np.bincount(drawn, minlength=3).min() > 4
 
 
 def _apart(net, images, y):
@@ -141,7 +117,7 @@ def test_co_training_projects_on_soft_predictions_and_stops_their_gradient():
     model = make(label_loss=0.4)
     net = model.discriminator
     images, _ = batch(8)
-    real, labels = tf.cast(images, tf.float32) / 255, tf.constant(labels_of('s2gan-co'))
+    real, labels = tf.cast(images, tf.float32) / 255, tf.constant(FEW_LABELS)
     z, y = model.draw(KEY, 8)
     fake = model.generator(z, y, training=True)
     for _ in range(50):
@@ -174,7 +150,7 @@ def test_labels_are_drawn_from_the_prior():
     assert z.numpy().std() == pytest.approx(1, rel=0.01)
     model.set_label_prior([0.5, 0, 0.5])
     assert np.bincount(model.draw(KEY, 30000)[1]) / 30000 == pytest.approx([0.5, 0, 0.5], abs=0.01)
-    single = make(**METHODS['single'])
+    single = make(**SINGLE_LABEL)
     assert single.draw(KEY, 10)[1].numpy().tolist() == [0] * 10
     with pytest.raises(ValueError, match='label prior of 2 labels; the generator has num_cl'):
         model.set_label_prior([0.5, 0.5])
@@ -200,25 +176,76 @@ def test_the_average_is_of_the_generator_and_starts_when_it_should():
 
 
 def test_soft_labels_and_float_images():
-    model = make()
-    images, _ = batch(4)
-    soft = tf.constant(np.random.default_rng(0).dirichlet([1] * 3, 4), tf.float32)
-    logs = model.train_step((tf.cast(images, tf.float32) / 255, soft))
-    assert np.isfinite(logs['loss'])
+    """Probabilities that are 0 or 1 are labels, and others are not; uint8 is 255 times float32."""
+    images, labels = batch(4)
+    unit, one_hot = tf.cast(images, tf.float32) / 255, tf.one_hot(labels, 3)
+    mixed = 0.5 * one_hot + 0.5 * tf.one_hot((labels + 1) % 3, 3)
+    after = []
+    for data in ((images, labels), (unit, one_hot), (unit, mixed)):
+        model = make()
+        model.train_step(data)
+        after.append(np.concatenate([v.ravel() for v in values(model.discriminator)]))
+    np.testing.assert_array_equal(after[0], after[1])
+    assert np.abs(after[2] - after[0]).max() > 1e-5
 
 
 def test_in_a_notebook():
-    """compile and fit, without launcher, gin or flags."""
-    model = make(rotation_losses=True)
-    data = tf.data.Dataset.from_tensors(batch(32)).repeat(3)
-    history = model.fit(data, verbose=0)
-    assert np.isfinite(history.history['loss']).all() and int(model.global_step) == 3
-    images = model((tf.zeros([2, 80]), tf.constant([0, 1])))
-    assert images.shape == (2, 32, 32, 1)
+    """compile and fit, without launcher, gin or flags: what train_step does, three times."""
+    model, other = make(rotation_losses=True), make(rotation_losses=True)
+    data = batch(32)
+    history = model.fit(tf.data.Dataset.from_tensors(data).repeat(3), verbose=0)
+    assert int(model.global_step) == 3
+    logs = []
+    for _ in range(3):
+        other.reset_metrics()
+        logs.append(float(other.train_step(data)['loss']))
+    assert history.history['loss'][0] == pytest.approx(np.mean(logs), rel=1e-2)
+    z, y = model.draw(KEY, 2)
+    np.testing.assert_array_equal(model((z, y)), model.generator(z, y))
+
+
+def test_labels_of_no_class_are_refused():
+    model, (images, _) = make(), batch(8)
+    z = tf.zeros([1, 80])
+    for label in (3, -1):
+        with pytest.raises(ValueError, match=f'label {label} is outside 0 to 2'):
+            model((z, [label]))
+    with pytest.raises(ValueError, match='label 3 is outside 0 to 2'):
+        model.discriminator(tf.zeros([1, 32, 32, 1]), tf.constant([3]))
+    with pytest.raises(ValueError, match='1 z and 2 labels'):
+        model((z, [0, 1]))
+    counted_from_1 = np.arange(8, dtype=np.int32) % 3 + 1
+    with pytest.raises(tf.errors.InvalidArgumentError, match='label is outside 0 to 2'):
+        model.fit(images, counted_from_1, batch_size=8, verbose=0)
+    unlabelled = np.full(8, -1, np.int32)
+    with pytest.raises(tf.errors.InvalidArgumentError, match='label is outside 0 to 2'):
+        model.update((images, tf.constant(unlabelled)), KEY)
+    co_training = make(label_loss=0.4)
+    with pytest.raises(tf.errors.InvalidArgumentError, match='label is outside -1 to 2'):
+        co_training.update((images, tf.constant(unlabelled - 1)), KEY)
+
+
+def test_keras_can_build_copy_and_save_it(tmp_path):
+    model = make(label_loss=0.4, rotation_losses=True, rotated_share=0.25, beta=1.5, seed=3)
+    z, y = model.draw(KEY, 2)
+    start = model((z, y)).numpy()
+    for copy in (model_lib.S3GAN.from_config(model.get_config()),
+                 tf.keras.models.clone_model(model)):
+        assert copy.get_config() == model.get_config()
+        assert (copy.beta, copy.label_loss, copy.rotated_share) == (1.5, 0.4, 0.25)
+        np.testing.assert_array_equal(copy((z, y)), start)
+    model.train_step(batch(8))
+    trained = model((z, y)).numpy()
+    assert np.abs(trained - start).max() > 0
+    model.save(tmp_path / 'whole.keras')
+    loaded = tf.keras.models.load_model(tmp_path / 'whole.keras', compile=False)
+    np.testing.assert_allclose(loaded((z, y)), trained, atol=1e-6)
+    assert int(loaded.global_step) == 1
 
 
 @pytest.mark.parametrize('arguments, message', [
     ({'discriminator_steps': 0}, 'S3GAN.discriminator_steps = 0 must be a whole number of at'),
+    ({'rotated_share': 0}, r'S3GAN.rotated_share = 0 is outside \[1e-06, 1\]'),
     ({'rotated_share': 1.5}, r'S3GAN.rotated_share = 1.5 is outside \[1e-06, 1\]'),
     ({'alpha': -1}, r'S3GAN.alpha = -1 is outside \[0, inf\]'),
     ({'label_loss': 0.4, 'projection': False}, 'label_loss needs Discriminator.projection'),
@@ -255,6 +282,9 @@ def test_data_that_do_not_fit_are_refused():
         'grey.')
     assert refused({}, num_classes=3) == (
         'Generator.num_classes = 3, and the labels of the data are 10.')
+    assert refused({}, num_classes=10, rotation_losses=True) == (
+        'S3GAN.rotated_share = 0.0625 of the 8 images of an update is 0.5 images; it must be a '
+        'whole number of at least 1.')
     assert refused({'discriminator_steps': 1}, num_classes=10) == (
         'GanData.discriminator_steps = 1 and S3GAN.discriminator_steps = 2 differ.')
     assert refused({'labelling': PARTIAL}, num_classes=10).startswith(
@@ -271,20 +301,21 @@ def test_data_that_do_not_fit_are_refused():
     ((8, 32, 32, 3), (8,), r'images of \(32, 32, 3\); the networks are for \(32, 32, 1\)'),
     ((7, 32, 32, 1), (7,), 'A batch of 7 images cannot be divided among'),
     ((None, 32, 32, 1), (None,), 'drop_remainder=True'),
+    ((8, 32, 32, 1), (4,), '8 images and 4 labels'),
     ((8, 32, 32, 1), (8, 4), 'labels of 4 probabilities; the networks have num_classes = 3')])
 def test_a_batch_of_another_form_is_refused(shape, labels, sentence):
     model = make()
     images = tf.keras.Input(shape[1:], shape[0])
     with pytest.raises(ValueError, match=sentence):
-        model._check_batch((images, tf.keras.Input(labels[1:], labels[0])))
+        fits.check_batch(model, (images, tf.keras.Input(labels[1:], labels[0])))
 
 
 def test_what_is_no_data_of_a_gan_is_refused():
     model, (images, labels) = make(), batch(8)
     with pytest.raises(ValueError, match='must be pairs'):
-        model._check_batch(images)
+        fits.check_batch(model, images)
     with pytest.raises(ValueError, match='images of type float64; they must be uint8, or float32'):
-        model._check_batch((tf.cast(images, tf.float64), labels))
+        fits.check_batch(model, (tf.cast(images, tf.float64), labels))
     with pytest.raises(ValueError, match='z of 81 numbers; Generator.z_dim = 80'):
         model((tf.zeros([2, 81]), [0, 1]))
     with pytest.raises(NotImplementedError, match='measured by .*GanEvaluation'):

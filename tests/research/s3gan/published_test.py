@@ -1,16 +1,14 @@
-"""The published figures, against numbers read off the paper's pages and against its text."""
+"""The published figures, against the tables as printed and numbers read off the paper's pages."""
 
-import pathlib
 import re
 import sys
 
 import pytest
 
 from research.s3gan import published
+from tests.research.s3gan import printed
 
-PAPER = (pathlib.Path(__file__).resolve().parents[4] / 'shared' / 'papers' /
-         's3gan_lucic_2019.md')
-# Read off the paper's page, not off the file.
+# Read off the paper's page.
 SUMS_OF_TABLES = {2: (120.7, 109.0), 4: (157.1, 668.8), 5: (66.8, 360.6)}
 
 
@@ -39,32 +37,30 @@ def test_means_are_near_the_medians_but_where_a_run_collapsed():
     assert published.MEANS['single_label'][0].mean > 2 * published.MEDIANS['single_label'].fid
 
 
-def numbers(text):
-    return [float(number) for number in re.findall(r'\d+\.\d+', text)]
+@pytest.mark.parametrize('table', published.TABLES, ids=lambda table: str(table.number))
+def test_every_cell_is_the_papers(table):
+    lines = {heading: [[float(value) for value in cell.split('\N{PLUS-MINUS SIGN}')]
+                       for cell in cells.split()]
+             for heading, cells in printed.PRINTED[table.number].items()}
+    assert list(lines) == [re.sub(r'\s', '', heading) for heading, _ in table.rows]
+    for heading, row in table.rows:
+        of = published.MEANS if table.means else published.MEDIANS
+        cells = [of[method] for method in table.methods(row)]
+        expected = [cell[score] for score in range(2) for cell in cells]
+        assert lines[re.sub(r'\s', '', heading)] == [
+            list(value) if table.means else [value] for value in expected], heading
 
 
-@pytest.mark.skipif(not PAPER.exists(), reason='the text of the paper is not beside the project')
-def test_every_cell_is_the_papers():
-    text = PAPER.read_text()
-    for table in published.TABLES:
-        body = re.search(rf'^\**Table {table.number}\..*?\n\n(.*?)(?:\n\n|\Z)', text,
-                         re.DOTALL | re.MULTILINE).group(1)
-        body = re.sub(r'</?sup>|[$^ ]', '', body)
-        lines = {(line.split('\t')[0] or line.split('\t')[1]): numbers(line)
-                 for line in body.splitlines() if numbers(line)}
-        assert set(lines) == {re.sub(r'\s', '', heading) for heading, _ in table.rows}
-        for heading, row in table.rows:
-            methods = table.methods(row)
-            if table.means:
-                cells = [published.MEANS[method] for method in methods]
-                expected = [value for score in range(2) for cell in cells for value in cell[score]]
-            else:
-                cells = [published.MEDIANS[method] for method in methods]
-                expected = [cell[score] for score in range(2) for cell in cells]
-            assert lines[re.sub(r'\s', '', heading)] == expected, (table.number, heading)
-    for row, name in enumerate(('TOP-1 ERROR', 'TOP-5 ERROR')):
-        assert numbers(re.search(rf'{name}.*', text).group()) == [
-            published.ERRORS[f'features_{k}'][row] for k in (5, 10, 20)]
+def test_every_error_is_the_papers():
+    assert list(published.ERRORS) == ['features_5', 'features_10', 'features_20']
+    assert tuple(zip(*published.ERRORS.values())) == (printed.TOP_1, printed.TOP_5)
+
+
+def test_no_table_is_left_out():
+    """98 cells: 10, 6, 24 and 12 of Tables 2 to 5, and 24, 12 and 10 of Tables 12 to 14."""
+    assert {table.number for table in published.TABLES} == set(printed.PRINTED)
+    cells = [len(cells.split()) for rows in printed.PRINTED.values() for cells in rows.values()]
+    assert sum(cells) + len(printed.TOP_1) + len(printed.TOP_5) == 98
 
 
 @pytest.mark.parametrize('name, data_set, heading', [

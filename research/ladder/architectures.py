@@ -6,6 +6,7 @@ Rasmus et al. 2015, Secs. 4.1.2, 4.2 and Table 4. Each function makes the layers
 - Table 4 does not print where convolutions are full and where valid; that is as in the authors'
   published runs. Conv-Small's first layer is printed without batch normalization, but "we utilized
   batch normalization in all layers".
+- The global mean has the authors' factor width x sqrt(3): see `layers.MeanPoolRung`.
 - The layer before the global mean has the activation of the hidden layers, as Table 4 prints it,
   in Conv-FC too.
 """

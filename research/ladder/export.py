@@ -17,7 +17,9 @@ def signatures(model, data) -> export.Signatures:
     - image_bytes: string [batch], encoded files (JPEG, PNG, BMP, GIF; see
       `official.vision.image_reader`) of any size, scaled to the data's.
 
-    Each gives probabilities [batch, classes], labels int64 [batch] and names string [batch].
+    Each gives probabilities [batch, classes], labels int64 [batch] and names string [batch], and
+    refuses another shape. `predict` and `pixels` also convert to TFLite, with its built-in
+    operations; `image_bytes` does not, as TFLite reads no image files.
 
     Args:
       model: a trained `LadderNetwork`, or another classifier with a `call`.
@@ -27,12 +29,14 @@ def signatures(model, data) -> export.Signatures:
     height, width, channels = data.arrays.image_shape
 
     def predict(x):
-        probabilities = model(x)
+        # A signature looks at the types alone: a reshape would make more examples of larger images.
+        probabilities = model(tf.ensure_shape(x, [None, *model.example_shape]))
         labels = tf.argmax(probabilities, axis=1)
         return {'probabilities': probabilities, 'labels': labels,
                 'names': tf.gather(names, labels)}
 
     def pixels(images):
+        images = tf.ensure_shape(images, [None, height, width, channels])
         return predict(data.input_tensor(images))
 
     def image_bytes(files):

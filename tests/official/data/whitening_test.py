@@ -27,6 +27,10 @@ def test_contrast_by_hand():
     np.testing.assert_array_equal(result[1], 0)  # a blank image is not divided by 0
     small = whitening.normalize_contrast(np.array([[3.0, -3.0]]) * 1e-9)
     np.testing.assert_allclose(small, [[3e-9, -3e-9]])  # norm / 55 below epsilon
+    # Ten times the norm is above epsilon, 1e-8, and is divided; ten times less is not.
+    for norm, expected in ((1e-7, 55), (1e-9, 55e-9)):
+        one = whitening.normalize_contrast(55 * norm / np.sqrt(2) * np.array([[1.0, -1.0]]))
+        np.testing.assert_allclose(np.linalg.norm(one), expected, rtol=1e-9)
     halved = whitening.normalize_contrast(np.array([[3.0, -3.0]]), scale=2)
     np.testing.assert_allclose(halved, np.sqrt([[2, 2]]) * [[1, -1]])
 
@@ -39,6 +43,7 @@ def test_against_scipys_matrix_square_root():
     expected = (normalized - normalized.mean(axis=0)) @ root
 
     fitted = whitening.fit(images)
+    assert (fitted.scale, fitted.epsilon) == (55.0, 1e-8)  # As Rasmus et al.'s runs had them.
     np.testing.assert_allclose(fitted.matrix, root, rtol=1e-7, atol=1e-10)
     result = fitted(images)
     assert result.dtype == np.float32

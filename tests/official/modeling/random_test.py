@@ -2,6 +2,7 @@ import sys
 
 import numpy as np
 import pytest
+import scipy.stats
 import tensorflow as tf
 
 from official.modeling import random
@@ -48,6 +49,23 @@ def test_moments():
     flat = random.uniform(key, [200_000], -1.0, 3.0).numpy()
     assert flat.min() >= -1 and flat.max() < 3
     assert abs(flat.mean() - 1) < 5 * 4 / np.sqrt(12 * len(flat))
+
+
+def test_distributions():
+    """Kolmogorov and Smirnov's distance, and what is drawn in pairs is independent."""
+    key, count = random.make_key(3), 200_000
+    noise = random.normal(key, [2, count // 2], 0.3).numpy()
+    for sample, distribution in ((noise.ravel() / 0.3, 'norm'),
+                                 (random.uniform(key, [count]).numpy(), 'uniform')):
+        # 1.95 / sqrt(n) is passed once in a thousand samples.
+        assert scipy.stats.kstest(sample, distribution).statistic < 1.95 / count ** 0.5
+    for one, other in (noise, noise ** 2):
+        assert abs(np.corrcoef(one, other)[0, 1]) < 5 / (count // 2) ** 0.5
+
+
+def test_a_folded_key_depends_on_the_key_and_on_the_number():
+    keys = [random.fold_in(random.make_key(seed), number) for seed in (0, 1) for number in (0, 1)]
+    assert len({tuple(key.numpy().ravel()) for key in keys}) == 4
 
 
 def test_dropout_keeps_the_expectation():

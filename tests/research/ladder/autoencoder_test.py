@@ -130,16 +130,18 @@ def test_trains_classifies_and_denoises():
     tested = model.evaluate(
         tf.data.Dataset.from_tensors((x, y, np.ones(400, np.float32))), verbose=0,
         return_dict=True)
-    assert tested['error_percent'] <= 2
+    # Seeds 0 to 2, with one thread and with two, give 0 % each; chance is 75 %.
+    assert tested['error_percent'] <= 15
     assert np.sum(tested['confusion_matrix']) == 400
     predicted = model.predict(x, verbose=0)
-    assert predicted.shape == (400, 4) and np.mean(predicted.argmax(1) == y) >= 0.98
+    assert predicted.shape == (400, 4) and np.mean(predicted.argmax(1) == y) >= 0.85
 
     after = model.denoise(x[:100])
     error = lambda images, name: float(tf.reduce_mean((images[name] - images['clean']) ** 2))
     assert after['denoised'].shape == (100, 5, 4, 1)
     assert error(after, 'corrupted') == pytest.approx(0.3 ** 2, rel=0.1)
-    assert error(after, 'denoised') < 0.03 < 0.2 < error(before, 'denoised')
+    # 0.0043 to 0.0046 after, 0.23 to 0.25 before; the corrupted images have 0.09.
+    assert error(after, 'denoised') < 0.03 < 0.1 < error(before, 'denoised')
 
     config = model.get_config()
     assert config['attach_to'] == 2 and config['units'] == (30, 20, 4)

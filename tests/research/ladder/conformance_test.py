@@ -84,7 +84,9 @@ def test_export_answers_as_the_model_does(tmp_path):
     with experiment.reported_model() as trained:
         x, labels = experiment.data.inputs('test')
         expected = trained.predict(x, verbose=0)
-    assert (expected.argmax(1) == labels).mean() > 0.7  # Not a model that answers at random.
+    # Not a model that answers at random (0.1): seeds 0 to 2 give 0.77, 0.66 and 0.71, with one
+    # thread and with two.
+    assert (expected.argmax(1) == labels).mean() > 0.4
     pixels = experiment.data.arrays.test_images
     # A PNG has values up to 255, the digits up to 16; 16 * 15 = 240 is the closest whole factor.
     pngs = np.array([
@@ -102,6 +104,33 @@ def test_export_answers_as_the_model_does(tmp_path):
     np.testing.assert_allclose(answers['image_bytes']['probabilities'], expected[:20], atol=1e-4)
     cli = conformance.saved_model_cli(path, 'serving_default', 'x', x, tmp_path)
     np.testing.assert_array_equal(cli['labels'], expected.argmax(1))
+    check_other_shapes_are_refused(path)
+    for signature, inputs in (('predict', {'x': x[:5]}), ('pixels', {'images': pixels[:5]})):
+        answers = in_tflite(path, signature, inputs)
+        np.testing.assert_allclose(answers['probabilities'], expected[:5], atol=2e-6)
+        np.testing.assert_array_equal(answers['labels'], expected[:5].argmax(1))
+
+
+def check_other_shapes_are_refused(path):
+    """Images of four times or three times the pixels are no four, and no three, examples."""
+    signatures = tf.saved_model.load(path).signatures
+    for signature, name, shape in (
+            ('pixels', 'images', (1, 16, 16, 1)), ('pixels', 'images', (3, 8, 8, 3)),
+            ('predict', 'x', (2, 128))):
+        value = tf.zeros(shape, tf.uint8 if signature == 'pixels' else tf.float32)
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r'hape of tensor .*is not compat'):
+            signatures[signature](**{name: value})
+
+
+def in_tflite(path, signature, inputs):
+    """Answers of one signature of a SavedModel, converted with TFLite's own operations alone."""
+    converted = tf.lite.TFLiteConverter.from_saved_model(
+        path, signature_keys=[signature]).convert()
+    interpreter = tf.lite.Interpreter(model_content=converted)
+    for name, value in inputs.items():
+        index = interpreter.get_signature_runner(signature).get_input_details()[name]['index']
+        interpreter.resize_tensor_input(index, value.shape)
+    return interpreter.get_signature_runner(signature)(**inputs)
 
 
 def test_bfloat16_changes_the_products_and_little_else(tmp_path):
@@ -118,7 +147,10 @@ def test_bfloat16_changes_the_products_and_little_else(tmp_path):
     assert costs[0] != costs[1]
     assert costs[0] == pytest.approx(costs[1], rel=0.02)
     experiment.train()
-    assert 0 <= experiment.evaluate()['test_error_percent'] < 100
+    x, labels = experiment.data.inputs('test')
+    with experiment.reported_model() as trained:
+        wrong = np.mean(trained.predict(x, verbose=0).argmax(1) != labels)
+    assert experiment.evaluate()['test_error_percent'] == pytest.approx(100 * wrong)
     assert os.path.isdir(experiment.export())
 
 

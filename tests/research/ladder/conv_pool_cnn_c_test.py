@@ -126,7 +126,7 @@ def test_odd_side():
 
 
 def test_trains_on_one_stream_and_on_two():
-    """Batches of (x, y), and of two streams; which of eight images it is can be learned."""
+    """Batches of (x, y), and of two streams; the classes of nine images can be learned."""
     rng = np.random.default_rng(1)
     x = tf.constant(rng.normal(size=(9, 4, 6, 2)).astype(np.float32))
     y = tf.constant([0, 1, 2] * 3)
@@ -135,8 +135,10 @@ def test_trains_on_one_stream_and_on_two():
         model = tiny(pool_dropout=0.0, weight_decay=0.0)
         model.compile(tf.keras.optimizers.Adam(0.02), run_eagerly=True)
         losses = [float(model.train_step(batch)['loss']) for _ in range(40)]
-        assert model.test_step((x, y, tf.ones(9)))['error_percent'] <= 100 / 9 + 0.01
-        assert losses[-1] < 0.6 * losses[0]
+        # Three seeds, with one thread and with two, give 0 or 1 of 9 wrong (chance 6) and 0.38 to
+        # 0.57 of the loss.
+        assert model.test_step((x, y, tf.ones(9)))['error_percent'] <= 100 / 3 + 0.01
+        assert losses[-1] < 0.8 * losses[0]
         weights.append(model.rungs[0].w.numpy())
     np.testing.assert_array_equal(*weights)
 

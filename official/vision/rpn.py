@@ -98,8 +98,8 @@ class RPN(tf.keras.layers.Layer):
         return [tf.constant(level) for level in anchors.pyramid_anchors(
             tuple(canvas), self.strides, self.anchor_sizes, self.aspect_ratios)]
 
-    def losses(self, levels: Sequence[tf.Tensor], canvas: Sequence[int], batch: dict,
-               key: tf.Tensor) -> dict[str, tf.Tensor]:
+    def loss_terms(self, levels: Sequence[tf.Tensor], canvas: Sequence[int], batch: dict,
+                   key: tf.Tensor) -> dict[str, tf.Tensor]:
         """The two terms of Ren et al. 2015, Eq. 1, without lambda.
 
         Scores and boxes of the drawn anchors are computed once more, so that their gradient, which

@@ -197,11 +197,12 @@ class MatchRCNN(core_model.Model):
 
     def update(self, data, key):
         with tf.GradientTape() as tape:
-            terms = self.losses(data, key)
+            terms = self.loss_terms(data, key)
         self.apply_gradients(tape, terms['loss'])
         return terms['loss'], self._log(terms)
 
-    def losses(self, batch: dict, key: tf.Tensor, training: bool = True) -> dict[str, tf.Tensor]:
+    def loss_terms(self, batch: dict, key: tf.Tensor,
+                   training: bool = True) -> dict[str, tf.Tensor]:
         """The loss of a batch and its terms.
 
         Args:
@@ -216,7 +217,7 @@ class MatchRCNN(core_model.Model):
         """
         levels = self._levels(batch['images'], batch['sizes'], training)
         canvas = batch['images'].shape[1:3]
-        terms = self.rpn.losses(levels, canvas, batch, random.fold_in(key, 0))
+        terms = self.rpn.loss_terms(levels, canvas, batch, random.fold_in(key, 0))
         boxes, valid = self.rpn.propose(
             self.rpn(levels), canvas, batch['sizes'], training=training)
         rois = self.sampler(boxes, valid, batch, random.fold_in(key, 1))
@@ -269,7 +270,7 @@ class MatchRCNN(core_model.Model):
             if 'pose' not in self.match_features:
                 visible = None
             features = tf.concat([inputs[name] for name in self.match_features], -1)
-            terms.update(self.pair_sampler.losses(
+            terms.update(self.pair_sampler.loss_terms(
                 self.matching_network, features, packed.places, rois, batch, visible,
                 random.fold_in(key, 2), training))
         return terms
@@ -281,7 +282,7 @@ class MatchRCNN(core_model.Model):
 
     def test_step(self, data):
         """The losses of a batch, by moving statistics, with the same sampling every time."""
-        return self._log(self.losses(
+        return self._log(self.loss_terms(
             data, random.step_key(self.seed, tf.constant(-1), self.noise_shards), training=False))
 
     # Inference.

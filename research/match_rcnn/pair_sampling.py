@@ -42,9 +42,9 @@ class PairSampler:
         self.shop_rois = shop_rois
         self.threshold = threshold
 
-    def losses(self, network, features: tf.Tensor, places: Callable, rois: roi_sampling.Rois,
-               batch: dict, visible: tf.Tensor | None, key: tf.Tensor,
-               training: bool) -> dict[str, tf.Tensor]:
+    def loss_terms(self, network, features: tf.Tensor, places: Callable, rois: roi_sampling.Rois,
+                   batch: dict, visible: tf.Tensor | None, key: tf.Tensor,
+                   training: bool) -> dict[str, tf.Tensor]:
         """L_pair of a batch.
 
         Args:

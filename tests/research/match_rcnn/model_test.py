@@ -55,7 +55,7 @@ def test_parameters_of_each_stage():
 def test_the_loss_is_the_weighted_sum_of_its_terms():
     weights = losses.LossWeights(2.0, 3.0, 5.0, 7.0, 11.0, 13.0)
     network = tiny.make_model(loss_weights=weights)
-    terms = {name: float(value) for name, value in network.losses(
+    terms = {name: float(value) for name, value in network.loss_terms(
         _batch(), random.make_key(0)).items()}
     assert all(terms[f'{name}_loss'] > 0 for name in (
         'cls', 'box', 'pose', 'mask', 'pair', 'rpn_cls', 'rpn_box'))
@@ -69,7 +69,7 @@ def test_every_weight_learns():
     """Each has a gradient but those of classes and landmarks that no RoI of the batch has."""
     network = tiny.make_model()
     with tf.GradientTape() as tape:
-        loss = network.losses(_batch(), random.make_key(0))['loss']
+        loss = network.loss_terms(_batch(), random.make_key(0))['loss']
     for variable, gradient in zip(network.trainable_variables,
                                   tape.gradient(loss, network.trainable_variables), strict=True):
         assert gradient is not None and np.any(tf.convert_to_tensor(gradient)), variable.name
@@ -81,11 +81,11 @@ def test_occluded_landmarks_are_learnt_when_asked():
     landmarks = batch['landmarks'].numpy().copy()
     landmarks[:, :, 1::2, 2] = np.minimum(landmarks[:, :, 1::2, 2], 1)
     batch['landmarks'] = tf.constant(landmarks)
-    values = [float(tiny.make_model(occluded_landmarks=occluded).losses(
+    values = [float(tiny.make_model(occluded_landmarks=occluded).loss_terms(
         batch, random.make_key(0))['pose_loss']) for occluded in (False, True)]
     hidden = batch | {'landmarks': tf.constant(np.where(
         landmarks[..., 2:] == 1, 0, landmarks).astype(np.float32))}
-    same = [float(tiny.make_model(occluded_landmarks=occluded).losses(
+    same = [float(tiny.make_model(occluded_landmarks=occluded).loss_terms(
         hidden, random.make_key(0))['pose_loss']) for occluded in (False, True)]
     assert values[0] != values[1]
     np.testing.assert_allclose(same, values[0], rtol=1e-5)
@@ -97,7 +97,7 @@ def test_the_order_of_features_is_the_papers():
 
 def test_terms_of_parts_that_are_left_out_are_missing():
     network = tiny.make_model(landmark_stream=None, matching_network=None)
-    terms = network.losses(_batch(), random.make_key(0))
+    terms = network.loss_terms(_batch(), random.make_key(0))
     assert set(terms) == {'loss', 'cls_loss', 'box_loss', 'mask_loss', 'rpn_cls_loss',
                           'rpn_box_loss'}
     found = network(_batch())
@@ -107,7 +107,7 @@ def test_terms_of_parts_that_are_left_out_are_missing():
 def test_initial_losses_are_those_of_chance():
     """A heat map of 28 x 28 cells that knows nothing costs log(784), a mask log 2, a pair log 2."""
     network = tiny.make_model()
-    terms = network.losses(_batch(), random.make_key(0))
+    terms = network.loss_terms(_batch(), random.make_key(0))
     np.testing.assert_allclose(terms['pose_loss'], np.log(28 ** 2), rtol=0.05)
     np.testing.assert_allclose(terms['mask_loss'], np.log(2), rtol=0.05)
     np.testing.assert_allclose(terms['pair_loss'], np.log(2), rtol=0.1)
@@ -144,7 +144,7 @@ def test_fit_with_batches_of_any_size():
         np.testing.assert_allclose(again, expected, rtol=1e-4)
     assert np.isfinite(network.fit(examples.batch(2), verbose=0).history['loss'][0])
     with pytest.raises(ValueError, match='A batch of 3 images does not consist of pairs'):
-        network.losses({name: values[:3] for name, values in whole.items()}, random.make_key(0))
+        network.loss_terms({name: values[:3] for name, values in whole.items()}, random.make_key(0))
 
 
 def test_a_model_from_its_configuration_is_the_same_model():
@@ -165,7 +165,7 @@ def test_products_in_bfloat16_give_the_losses_of_float32():
             tf.keras.mixed_precision.set_global_policy('float32')
         assert {weight.dtype for weight in network.trainable_variables} == {tf.float32}
         with tf.GradientTape() as tape:
-            terms[policy] = network.losses(_batch(), key)
+            terms[policy] = network.loss_terms(_batch(), key)
         gradients = tape.gradient(terms[policy]['loss'], network.trainable_variables)
         assert all(np.all(np.isfinite(tf.convert_to_tensor(each))) for each in gradients)
         found[policy] = network.detect(_batch()['images'], _batch()['sizes'])

@@ -72,6 +72,38 @@ def box_targets(truth, anchors):
     return np.concatenate([centres / size, np.log(of_truth / size)], -1)
 
 
+def selection(boxes, valid, logits, deltas, size, most, least, threshold):
+    """Detections of an image (He et al. 2017, Sec. 3.1): (score, class, box), the best first.
+
+    Args:
+      boxes: [n, 4], proposals.
+      valid: bool [n].
+      logits: [n, 1 + classes].
+      deltas: [n, classes, 4].
+      size: height and width of the image.
+      most: detections at most.
+      least: score that a detection exceeds.
+      threshold: IoU with a better one of its class above which a detection is dropped.
+    """
+    found = []
+    for row in np.flatnonzero(valid):
+        scores = np.exp(log_softmax(logits[row].astype(np.float64)))
+        for class_ in np.flatnonzero(scores[1:] > least) + 1:
+            corner, extent = boxes[row, :2], boxes[row, 2:] - boxes[row, :2]
+            moved = deltas[row, class_ - 1] / BOX_FACTORS
+            centre, half = corner + extent * (0.5 + moved[:2]), extent * np.exp(moved[2:]) / 2
+            box = np.clip([*centre - half, *centre + half], 0, [size[1], size[0]] * 2)
+            if (box[2:] > box[:2]).all():
+                found.append((scores[class_], class_, box))
+    found.sort(key=lambda one: -one[0])
+    kept = []
+    for one in found:
+        if all(one[1] != other[1] or iou(one[2][np.newaxis], other[2][np.newaxis]) <= threshold
+               for other in kept):
+            kept.append(one)
+    return kept[:most]
+
+
 def smooth_l1(x, beta):
     """Girshick 2015, Eq. 3, which has beta = 1."""
     x = np.abs(x)
@@ -142,11 +174,11 @@ class Reference:
     def _dense(self, x, layer):
         return x @ self._of(layer.kernel) + self._of(layer.bias)
 
-    def _norm(self, x, norm, training, rows=None):
-        """Over all axes but the last, of some rows; moving statistics outside training."""
+    def _norm(self, x, norm, training):
+        """Over all axes but the last; by the moving statistics outside training."""
         if training:
-            counted = (x if rows is None else x[rows]).reshape(-1, x.shape[-1])
-            mean, variance = counted.mean(0), counted.var(0)
+            axes = tuple(range(x.ndim - 1))
+            mean, variance = x.mean(axes), x.var(axes)
         else:
             mean, variance = self._of(norm.moving_mean), self._of(norm.moving_variance)
         x = (x - mean) / np.sqrt(variance + norm.epsilon)
@@ -236,7 +268,7 @@ class Reference:
                               self._of(stream.deconv.bias), begin=0), 0)
         return found, heat, self._conv(x, stream.predictor)
 
-    def vectors(self, features, training, rows=None):
+    def vectors(self, features, training):
         """v of the matching network, from the features in the order of the paper's Table 5."""
         network = self.model.matching_network
         x = np.concatenate(
@@ -244,20 +276,20 @@ class Reference:
              if name in self.model.match_features], -1)
         for layer in network.convs:
             x = self._conv(x, layer, relu=True)
-        return self._norm(self._dense(x.mean((1, 2)), network.dense), network.norm, training, rows)
+        return self._norm(self._dense(x.mean((1, 2)), network.dense), network.norm, training)
 
     def match_logits(self, v1, v2):
         return self._dense((v1 - v2) ** 2, self.model.matching_network.similarity)
 
     # The seven terms.
 
-    def terms(self, batch: dict, draws: Draws) -> dict[str, float]:
-        """The losses of a training step, and 'loss', their sum with the model's weights."""
+    def terms(self, batch: dict, draws: Draws, training: bool = True) -> dict[str, float]:
+        """The losses of a step, and 'loss', their sum with the model's weights."""
         batch = {name: np.asarray(values) for name, values in batch.items()}
-        levels = self.levels(batch['images'], batch['sizes'], training=True)
+        levels = self.levels(batch['images'], batch['sizes'], training)
         canvas = batch['images'].shape[1:3]
         terms = self._rpn_terms(levels, canvas, batch, draws) | self._roi_terms(
-            levels, batch, draws)
+            levels, batch, draws, training)
         weights = self.model.loss_weights
         return terms | {'loss': (
             weights.cls * terms['cls_loss'] + weights.box * terms['box_loss']
@@ -289,7 +321,7 @@ class Reference:
                     assert overlaps[row].max() < 0.3
         return {'rpn_cls_loss': entropy / count, 'rpn_box_loss': regression / count}
 
-    def _roi_terms(self, levels, batch, draws):
+    def _roi_terms(self, levels, batch, draws, training):
         rois, where, classes, items, overlap = [], [], [], [], []
         for image, (boxes, used) in enumerate(zip(draws.rois.astype(np.float64), draws.rois_used)):
             real = np.flatnonzero((batch['classes'][image] > 0) & ~batch['crowd'][image])
@@ -335,7 +367,8 @@ class Reference:
             may &= visible
         order = draws.pair_order[tuple(where[positive].T)]
         terms['pair_loss'] = self._pair_loss(
-            features, images[positive], order, may, np.stack([pair_ids, styles], 1))
+            features, images[positive], order, may, np.stack([pair_ids, styles], 1),
+            training)
         return terms
 
     def _pose(self, heat, rois, classes, landmarks):
@@ -353,7 +386,7 @@ class Reference:
                     losses.append(-log[int(down * size) * size + int(across * size)])
         return np.mean(losses), visible
 
-    def _pair_loss(self, features, images, order, may, identities):
+    def _pair_loss(self, features, images, order, may, identities, training):
         """Each drawn RoI of a consumer's image with each of a shop's."""
         drawn = {0: [], 1: []}
         sampler = self.model.pair_sampler
@@ -362,7 +395,8 @@ class Reference:
             number = sampler.shop_rois if image % 2 else sampler.user_rois
             drawn[image % 2] += list(rows[np.argsort(-order[rows])][:number])
         user, shop = drawn[0], drawn[1]
-        vectors = self.vectors({name: x[user + shop] for name, x in features.items()}, True)
+        vectors = self.vectors({name: x[user + shop] for name, x in features.items()},
+                               training)
         logits = self.match_logits(vectors[:len(user), np.newaxis], vectors[np.newaxis, len(user):])
         same = (identities[user][:, np.newaxis] == identities[shop][np.newaxis]).all(-1)
         assert same.any() and not same.all()
@@ -372,12 +406,20 @@ class Reference:
     # Inference.
 
     def describe(self, images, sizes, image, boxes, classes):
-        """Of boxes [n, 4] in images [n]: masks, heat maps of all classes and vectors."""
+        """Of boxes [n, 4] in images [n]: masks, heat maps and vectors.
+
+        Returns:
+          Probabilities [n, m, m]; of each box the logits [size, size, landmarks of its class];
+          [n, units].
+        """
         levels = self.levels(images, sizes, training=False)
         features, heat, masks = self.streams(np.array([
             self.roi_features(levels, number, box, self.model.mask_stream.size)
             for number, box in zip(image, np.asarray(boxes, np.float64))]))
         masks = np.array([mask[..., class_ - 1] for mask, class_ in zip(masks, classes)])
+        ends = np.cumsum(self.model.landmark_counts)
+        heat = [maps[..., end - self.model.landmark_counts[class_ - 1]:end]
+                for maps, class_, end in zip(heat, classes, ends[np.asarray(classes) - 1])]
         return 1 / (1 + np.exp(-masks)), heat, self.vectors(features, training=False)
 
     def scored(self, images, sizes, image, boxes):

@@ -10,6 +10,7 @@ import tensorflow as tf
 from official.modeling import optimizers
 from official.modeling import random
 from official.vision import assignment
+from official.vision import resnet
 from research.match_rcnn import losses
 from research.match_rcnn import pair_sampling
 from research.match_rcnn import roi_sampling
@@ -97,18 +98,20 @@ def _draw(model, seed=0):
         variable.assign(value)
 
 
-@functools.cache
-def _model(features=('pose', 'class')):
+def _model(decay=0.9):
     model = tiny.make_model(
-        num_classes=3, landmark_counts=COUNTS, match_features=features, loss_weights=WEIGHTS,
+        backbone=functools.partial(resnet.ResNet, blocks=(1, 1, 1, 1), width=4, bottleneck=False,
+                                   frozen=False, decay=decay),
+        num_classes=3, landmark_counts=COUNTS, match_features=('class', 'mask', 'pose'),
+        loss_weights=WEIGHTS,
         sampler=roi_sampling.RoiSampler(16, positive_fraction=.5),
         pair_sampler=pair_sampling.PairSampler(3, 2))
     _draw(model)
     return model
 
 
-def _step(monkeypatch, model):
-    """One training step with known proposals: its draws and its logs."""
+def _step(monkeypatch, model, training=True):
+    """One step with known proposals: its draws and its logs."""
     drawn = []
 
     def recorded(module, name):
@@ -126,7 +129,7 @@ def _step(monkeypatch, model):
     recorded(roi_sampling.RoiSampler, '__call__')
     recorded(random, 'uniform')
     model.compile(optimizers.MomentumSGD(RATE, MOMENTUM, weight_decay=DECAY), run_eagerly=True)
-    logs = model.train_step(_batch())
+    logs = (model.train_step if training else model.test_step)(_batch())
     samples, (rois,), uniforms = (
         [value for kind, value in drawn if kind == name]
         for name in ('sample', '__call__', 'uniform'))
@@ -137,6 +140,12 @@ def _step(monkeypatch, model):
     return draws, {name: float(value) for name, value in logs.items()}
 
 
+def _check_terms(logs, expected):
+    assert len(expected) == 8
+    for name, value in expected.items():
+        np.testing.assert_allclose(logs[name], value, rtol=2e-5, err_msg=name)
+
+
 PARTS = ('backbone', 'pyramid', 'rpn', 'box_stream', 'landmark_stream', 'mask_stream',
          'matching_network')
 # Kinks of ReLUs and maxima lie closer together where more pixels follow.
@@ -145,13 +154,10 @@ LENGTH = 1e-6
 
 def test_a_training_step(monkeypatch):
     """All seven terms, their sum, and the weights afterwards along a direction in every part."""
-    model = _model.__wrapped__()
+    model = _model()
     reference = numpy_reference.Reference(model)
     draws, logs = _step(monkeypatch, model)
-    expected = reference.terms(_batch(), draws)
-    assert len(expected) == 8
-    for name, value in expected.items():
-        np.testing.assert_allclose(logs[name], value, rtol=2e-5, err_msg=name)
+    _check_terms(logs, reference.terms(_batch(), draws))
 
     generator = np.random.default_rng(1)
     after = numpy_reference.Reference(model).values
@@ -168,6 +174,74 @@ def test_a_training_step(monkeypatch):
         moved = sum(np.sum((after[key] - reference.values[key]) * value)
                     for key, value in direction.items())
         np.testing.assert_allclose(moved, -RATE * slope, rtol=1e-3, err_msg=part)
+
+
+def test_the_losses_of_an_evaluation(monkeypatch):
+    """By the moving statistics; no weight moves."""
+    model = _model()
+    reference = numpy_reference.Reference(model)
+    draws, logs = _step(monkeypatch, model, training=False)
+    _check_terms(logs, reference.terms(_batch(), draws, training=False))
+    after = numpy_reference.Reference(model).values
+    assert all(np.array_equal(after[key], value) for key, value in reference.values.items())
+
+
+def test_inference(monkeypatch):
+    """Detections from known proposals; what belongs to them and to the ground truth."""
+    model, batch = _model(decay=0.1), _batch()
+    for _ in range(2):  # The moving statistics are nearly the batch's, so scores are not all 0 or 1.
+        model.loss_terms(batch, random.make_key(0))
+    reference = numpy_reference.Reference(model)
+    boxes, valid = _proposals()
+    monkeypatch.setattr(model.rpn, 'propose', lambda *_, training: (
+        tf.constant(boxes), tf.constant(valid)))
+    images, sizes = batch['images'].numpy(), batch['sizes'].numpy()
+    found = model.examine(batch['images'], batch['sizes'], batch['boxes'], batch['classes'])
+    found = {name: value.numpy() for name, value in found.items()}
+
+    every = np.repeat(np.arange(4), boxes.shape[1])
+    logits, deltas = reference.scored(images, sizes, every, boxes.reshape(-1, 4))
+    for image in range(4):
+        rows = every == image
+        expected = numpy_reference.selection(
+            boxes[image], valid[image], logits[rows], deltas[rows], sizes[image],
+            most=model.selection.max_detections, least=0.0, threshold=0.5)
+        scores, classes, places = zip(*expected)
+        np.testing.assert_allclose(found['scores'][image], scores, rtol=1e-4)
+        np.testing.assert_array_equal(found['classes'][image], classes)
+        np.testing.assert_allclose(found['boxes'][image], places, rtol=1e-4, atol=1e-3)
+    assert len(np.unique(found['classes'])) == 3
+
+    image, classes = np.repeat(np.arange(4), 5), found['classes'].ravel()
+    masks, heat, vectors = reference.describe(
+        images, sizes, image, found['boxes'].reshape(-1, 4), classes)
+    np.testing.assert_allclose(found['masks'].reshape(masks.shape), masks, atol=1e-4)
+    np.testing.assert_allclose(
+        found['embeddings'].reshape(vectors.shape), vectors, rtol=1e-3, atol=1e-4)
+    for maps, box, places in zip(
+            heat, found['boxes'].reshape(-1, 4), found['landmarks'].reshape(20, -1, 3)):
+        size, count = maps.shape[0], maps.shape[-1]
+        assert not places[count:].any()
+        for number in range(count):
+            log = numpy_reference.log_softmax(maps[..., number].ravel())
+            np.testing.assert_allclose(places[number, 2], np.exp(log.max()), rtol=1e-3)
+            # In the cell of the largest logit, or half a cell from its centre.
+            cell = np.array([log.argmax() % size, log.argmax() // size])
+            place = (places[number, :2] - box[:2]) / (box[2:] - box[:2]) * size - cell - 0.5
+            assert np.all(np.abs(place) <= 0.5 + 1e-3)
+
+    image, row = np.nonzero(batch['classes'])
+    truth = reference.describe(images, sizes, image, batch['boxes'].numpy()[image, row],
+                               batch['classes'].numpy()[image, row])[2]
+    np.testing.assert_allclose(
+        found['truth_embeddings'][image, row], truth, rtol=1e-3, atol=1e-4)
+    # Of the softmax's two outputs the second means a match.
+    match = np.exp(numpy_reference.log_softmax(
+        reference.match_logits(vectors[:, np.newaxis], truth[np.newaxis])))[..., 1]
+    np.testing.assert_allclose(model.similarity(
+        found['embeddings'].reshape(20, 1, -1), found['truth_embeddings'][image, row][np.newaxis]),
+        match, rtol=1e-3, atol=1e-5)
+    assert match.min() < 0.4 and match.max() > 0.6
 
 
 if __name__ == '__main__':

@@ -1,0 +1,101 @@
+"""Keras saves, copies and loads a Match R-CNN, whose parts are made by functions."""
+
+import copy
+import functools
+import pickle
+import sys
+
+import gin
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official.core import config
+from official.vision import resnet
+from research.match_rcnn import MatchRCNN
+from research.match_rcnn import roi_sampling
+from research.match_rcnn import streams
+from tests.research.match_rcnn import tiny
+
+
+def _altered(**overrides):
+    """A model no weight of which, moving statistics included, is what its seed makes."""
+    model = tiny.make_model(seed=5, name='clothes', **overrides)
+    generator = np.random.default_rng(0)
+    for variable in model.variables:
+        if variable.dtype == tf.float32:
+            variable.assign(variable + generator.uniform(.05, .1, variable.shape))
+    return model
+
+
+def _assert_same(one, other):
+    images = np.random.default_rng(1).integers(0, 256, (1, *tiny.SIZE, 3)).astype(np.uint8)
+    for name, values in one(images).items():
+        np.testing.assert_array_equal(values, other(images)[name], err_msg=name)
+
+
+def test_saved_and_loaded_predictions_are_the_same(tmp_path):
+    model = _altered(mask_stream=None, box_beta=0.5, sampler=roi_sampling.RoiSampler(24))
+    model.save(tmp_path / 'model.keras')
+    again = tf.keras.models.load_model(tmp_path / 'model.keras')
+    assert type(again) is MatchRCNN and again.name == 'clothes' and again.mask_stream is None
+    assert again.box_beta == 0.5 and again.sampler.number == 24
+    _assert_same(model, again)
+    for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        _assert_same(model, other)
+    # A configuration has no weights: those are of the seed.
+    fresh = tf.keras.models.model_from_json(model.to_json(), {'MatchRCNN': MatchRCNN})
+    assert fresh.get_config() == model.get_config()
+    for one, other in zip(fresh.variables, tiny.make_model(
+            seed=5, mask_stream=None).variables, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_as_a_saved_model_of_keras(tmp_path):
+    """The property that Keras reads is its own."""
+    model = _altered()
+    images = np.zeros((1, *tiny.SIZE, 3), np.uint8)
+    found = model.predict(images, verbose=0)
+    assert model.losses == [] and model.rpn.losses == []
+    model.save(tmp_path / 'folder')
+    again = tf.saved_model.load(str(tmp_path / 'folder')).signatures['serving_default']
+    for name, values in again(tf.constant(images)).items():
+        np.testing.assert_allclose(values, found[name], atol=1e-4, err_msg=name)
+
+
+class HalfStream(streams.BoxStream):
+    """A part that says nothing of what it was made with."""
+
+    def get_config(self):
+        raise NotImplementedError
+
+
+def test_parts_of_ones_own_and_of_gin(tmp_path):
+    model = tiny.make_model(box_stream=functools.partial(HalfStream, units=4))
+    with pytest.raises(NotImplementedError, match='MatchRCNN.box_stream is a HalfStream without'):
+        model.save(tmp_path / 'model.keras')
+    path = tmp_path / 'own.gin'
+    path.write_text('''
+from __gin__ import dynamic_registration
+from official.core import runner
+from official.vision import resnet
+from research.match_rcnn import experiment
+from research.match_rcnn import model
+runner.Run.experiment = @experiment.MatchExperiment
+model.MatchRCNN.backbone = @resnet.ResNet
+resnet.ResNet.blocks = (1, 1, 1, 1)
+resnet.ResNet.width = 4
+resnet.ResNet.bottleneck = False
+''')
+    config.load(config.read(str(path)))
+    try:
+        made = tiny.make_model(backbone=gin.get_configurable(resnet.ResNet))
+    finally:
+        config.clear()
+    again = MatchRCNN.from_config(made.get_config())
+    assert again.backbone.get_config() == made.backbone.get_config()
+    assert again.backbone.num_channels == (4, 8, 16, 32)
+
+
+if __name__ == '__main__':
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -213,7 +213,9 @@ class MatchRCNN(core_model.Model):
         """
         parts = {name: getattr(self, attribute) for name, (attribute, _) in _MADE.items()}
         parts |= {name: getattr(self, name) for name in _PARTS}
-        return {**self._config, 'backbone_weights': None, **{
+        plain = {key: list(value) if isinstance(value, (tuple, list)) else value
+                 for key, value in self._config.items()}
+        return {**plain, 'backbone_weights': None, **{
             name: saving.config_of(f'MatchRCNN.{name}', part) for name, part in parts.items()}}
 
     @classmethod

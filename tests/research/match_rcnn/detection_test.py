@@ -23,8 +23,8 @@ def test_detections():
           for x in (boxes, valid, logits, deltas, sizes)))
     for image in range(2):
         rows = slice(30 * image, 30 * image + 30)
-        expected = numpy_reference.selection(boxes[image], valid[image], logits[rows], deltas[rows], sizes[image],
-                             9, 0.2, 0.3)
+        expected = numpy_reference.selection(
+            boxes[image], valid[image], logits[rows], deltas[rows], sizes[image], 9, 0.2, 0.3)
         count = len(expected)
         assert 4 < count
         np.testing.assert_allclose(

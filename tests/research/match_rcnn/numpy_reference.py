@@ -254,15 +254,17 @@ class Reference:
     def streams(self, features):
         """Features of 'class', 'pose' and 'mask', and the maps of every class."""
         found = {'class': features}
-        for name, stream in (('pose', self.model.landmark_stream), ('mask', self.model.mask_stream)):
+        for name in ('pose', 'mask'):
             x = features
+            stream = self.model.landmark_stream if name == 'pose' else self.model.mask_stream
             for layer in stream.convs:
                 x = self._conv(x, layer, relu=True)
             found[name] = x
         stream = self.model.landmark_stream
         x = np.maximum(deconv(found['pose'], self._of(stream.deconv.kernel),
                               self._of(stream.deconv.bias), begin=1), 0)
-        heat = deconv(x, self._of(stream.predictor.kernel), self._of(stream.predictor.bias), begin=1)
+        heat = deconv(
+            x, self._of(stream.predictor.kernel), self._of(stream.predictor.bias), begin=1)
         stream = self.model.mask_stream
         x = np.maximum(deconv(found['mask'], self._of(stream.deconv.kernel),
                               self._of(stream.deconv.bias), begin=0), 0)

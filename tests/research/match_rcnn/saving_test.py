@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import os
 import pickle
 import sys
 
@@ -11,7 +12,8 @@ import pytest
 import tensorflow as tf
 
 from official.core import config
-from official.vision import resnet
+from official.core import gin_source
+from official.modeling import optimizers
 from research.match_rcnn import MatchRCNN
 from research.match_rcnn import roi_sampling
 from research.match_rcnn import streams
@@ -36,6 +38,7 @@ def _assert_same(one, other):
 
 def test_saved_and_loaded_predictions_are_the_same(tmp_path):
     model = _altered(mask_stream=None, box_beta=0.5, sampler=roi_sampling.RoiSampler(24))
+    model.compile(optimizers.MomentumSGD(0.01, weight_decay=0.1))
     model.save(tmp_path / 'model.keras')
     again = tf.keras.models.load_model(tmp_path / 'model.keras')
     assert type(again) is MatchRCNN and again.name == 'clothes' and again.mask_stream is None
@@ -51,16 +54,11 @@ def test_saved_and_loaded_predictions_are_the_same(tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
-def test_as_a_saved_model_of_keras(tmp_path):
-    """The property that Keras reads is its own."""
-    model = _altered()
-    images = np.zeros((1, *tiny.SIZE, 3), np.uint8)
-    found = model.predict(images, verbose=0)
-    assert model.losses == [] and model.rpn.losses == []
-    model.save(tmp_path / 'folder')
-    again = tf.saved_model.load(str(tmp_path / 'folder')).signatures['serving_default']
-    for name, values in again(tf.constant(images)).items():
-        np.testing.assert_allclose(values, found[name], atol=1e-4, err_msg=name)
+def test_the_property_losses_is_keras():
+    """Which reads it while it saves a model, or exports it, as a SavedModel."""
+    model = tiny.make_model()
+    layers = [part for part in model.submodules if isinstance(part, tf.keras.layers.Layer)]
+    assert model.rpn in layers and all(layer.losses == [] for layer in (model, *layers))
 
 
 class HalfStream(streams.BoxStream):
@@ -74,27 +72,19 @@ def test_parts_of_ones_own_and_of_gin(tmp_path):
     model = tiny.make_model(box_stream=functools.partial(HalfStream, units=4))
     with pytest.raises(NotImplementedError, match='MatchRCNN.box_stream is a HalfStream without'):
         model.save(tmp_path / 'model.keras')
-    path = tmp_path / 'own.gin'
-    path.write_text('''
-from __gin__ import dynamic_registration
-from official.core import runner
-from official.vision import resnet
-from research.match_rcnn import experiment
-from research.match_rcnn import model
-runner.Run.experiment = @experiment.MatchExperiment
-model.MatchRCNN.backbone = @resnet.ResNet
-resnet.ResNet.blocks = (1, 1, 1, 1)
-resnet.ResNet.width = 4
-resnet.ResNet.bottleneck = False
-''')
-    config.load(config.read(str(path)))
+    config.load(config.read(
+        os.path.join(gin_source.ROOT, 'gin_configs/match_rcnn/garments.gin'),
+        ('ResNet.width=4', 'FPN.filters=8', 'BoxStream.units=8', 'MaskStream.width=8',
+         'LandmarkStream.width=8', 'MatchingNetwork.widths=(8, 8)', 'RPN.number=77')))
     try:
-        made = tiny.make_model(backbone=gin.get_configurable(resnet.ResNet))
+        made = gin.get_configurable(MatchRCNN)(seed=3)
     finally:
         config.clear()
     again = MatchRCNN.from_config(made.get_config())
-    assert again.backbone.get_config() == made.backbone.get_config()
-    assert again.backbone.num_channels == (4, 8, 16, 32)
+    assert again.get_config() == made.get_config() and again.rpn.number == 77
+    assert again.pair_sampler.user_rois == 2 and again.canonical_size == 96
+    for one, other in zip(made.variables, again.variables, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 if __name__ == '__main__':

@@ -11,6 +11,8 @@ from official.modeling import optimizers
 from official.modeling import random
 from official.vision import resnet
 from research.match_rcnn import MatchRCNN
+from research.match_rcnn import detection
+from research.match_rcnn import roi_sampling
 from tests.research.match_rcnn import tiny
 
 
@@ -51,17 +53,25 @@ def test_parameters_of_each_stage():
     assert sum(int(np.prod(v.shape)) for v in variables) == total
 
 
+class _Proposed(Exception):
+    """With how many proposals."""
+
+
 def test_proposals_are_as_many_as_asked_for(monkeypatch):
-    """In training and outside it: losses of an evaluation, detections."""
-    network, seen = tiny.make_model(), []
-    for name in ('sampler', 'selection'):
-        original = getattr(network, name)
-        monkeypatch.setattr(network, name, lambda boxes, *rest, original=original: (
-            seen.append(boxes.shape[1]) or original(boxes, *rest)))
-    for training in (True, False):
-        network.loss_terms(_batch(), random.make_key(0), training)
-    network.detect(_batch()['images'], _batch()['sizes'])
-    assert seen == [tiny.TRAIN_PROPOSALS, tiny.PROPOSALS, tiny.PROPOSALS]
+    """In training and outside it: for the losses of an evaluation and for detections."""
+    def counted(self, boxes, *_):
+        raise _Proposed(boxes.shape[1])
+
+    for part in (roi_sampling.RoiSampler, detection.Selection):
+        monkeypatch.setattr(part, '__call__', counted)
+    network = tiny.make_model()
+    for expected, function, arguments in (
+            (tiny.TRAIN_PROPOSALS, network.loss_terms, (_batch(), random.make_key(0), True)),
+            (tiny.PROPOSALS, network.loss_terms, (_batch(), random.make_key(0), False)),
+            (tiny.PROPOSALS, network.detect, (_batch()['images'], _batch()['sizes']))):
+        with pytest.raises(_Proposed) as found:
+            function(*arguments)
+        assert found.value.args == (expected,)
 
 
 def test_occluded_landmarks_are_learnt_when_asked():

@@ -33,6 +33,11 @@ def make_key(seed: int | tf.Tensor) -> tf.Tensor:
     return tf.constant([[seed & 0x7FFFFFFF, (seed >> 31) & 0x7FFFFFFF]], tf.int32)
 
 
+def key_config(key: tf.Tensor) -> list[list[int]]:
+    """A key as plain numbers, for a layer's `get_config`; `fold_in` takes them as well."""
+    return np.asarray(tf.get_static_value(tf.convert_to_tensor(key))).tolist()
+
+
 def step_key(seed: int | tf.Tensor, step: tf.Tensor, shards: int | None = None) -> tf.Tensor:
     """The key of one training step on this replica: int32 [local shards, 2].
 

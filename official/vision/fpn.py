@@ -43,6 +43,9 @@ class FPN(tf.keras.layers.Layer):
             raise ValueError('FPN.channels is empty: there is at least one map.')
         checks.positive('FPN', filters=filters,
                         **{f'channels[{i}]': count for i, count in enumerate(channels)})
+        # Not the initializer: what is loaded brings its kernels along.
+        self._config = {'channels': tuple(channels), 'filters': filters, 'name': name}
+        self._key = key
         self.filters = filters
         with tf.name_scope(name):
             self.lateral, self.output_convs = (
@@ -52,6 +55,9 @@ class FPN(tf.keras.layers.Layer):
                     name=f'{part}{level}') for level, count in enumerate(channels)]
                 for part, size in (('lateral', 1), ('output', 3)))
         self.built = True
+
+    def get_config(self):
+        return {**self._config, 'key': random.key_config(self._key)}
 
     def call(self, maps: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """C2, C3, ... to P2, P3, ... and one level more.

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from official.core import checks
 from official.modeling import batch_statistics
+from official.modeling import random
 from official.vision import anchors
 from official.vision import assignment
 from official.vision import boxes as box_ops
@@ -79,6 +80,14 @@ class RPN(tf.keras.layers.Layer):
         if len(strides) != len(anchor_sizes):
             raise ValueError(f'RPN.anchor_sizes = {tuple(anchor_sizes)}: there are {len(strides)} '
                              'levels.')
+        self._config = {
+            'channels': channels, 'strides': tuple(strides), 'anchor_sizes': tuple(anchor_sizes),
+            'aspect_ratios': tuple(aspect_ratios), 'positive_iou': positive_iou,
+            'negative_iou': negative_iou, 'number': number, 'positive_fraction': positive_fraction,
+            'nms_threshold': nms_threshold, 'train_candidates': train_candidates,
+            'train_proposals': train_proposals, 'candidates': candidates, 'proposals': proposals,
+            'name': name}
+        self._key = key
         self.strides = tuple(strides)
         self.anchor_sizes = tuple(anchor_sizes)
         self.aspect_ratios = tuple(aspect_ratios)
@@ -90,6 +99,9 @@ class RPN(tf.keras.layers.Layer):
             self.head = rpn_head.RPNHead(channels, len(self.aspect_ratios), key)
         self.built = True
 
+    def get_config(self):
+        return {**self._config, 'key': random.key_config(self._key)}
+
     def call(self, levels):
         return Outputs(*self.head(levels[:len(self.strides)]))
 
@@ -98,8 +110,8 @@ class RPN(tf.keras.layers.Layer):
         return [tf.constant(level) for level in anchors.pyramid_anchors(
             tuple(canvas), self.strides, self.anchor_sizes, self.aspect_ratios)]
 
-    def losses(self, levels: Sequence[tf.Tensor], canvas: Sequence[int], batch: dict,
-               key: tf.Tensor) -> dict[str, tf.Tensor]:
+    def loss_terms(self, levels: Sequence[tf.Tensor], canvas: Sequence[int], batch: dict,
+                   key: tf.Tensor) -> dict[str, tf.Tensor]:
         """The two terms of Ren et al. 2015, Eq. 1, without lambda.
 
         Scores and boxes of the drawn anchors are computed once more, so that their gradient, which

@@ -36,6 +36,11 @@ class Selection:
         self.nms_threshold = nms_threshold
         self.candidates = candidates
 
+    def get_config(self) -> dict:
+        """The arguments."""
+        return {'max_detections': self.max_detections, 'score_threshold': self.score_threshold,
+                'nms_threshold': self.nms_threshold, 'candidates': self.candidates}
+
     def __call__(self, boxes: tf.Tensor, valid: tf.Tensor, logits: tf.Tensor, deltas: tf.Tensor,
                  sizes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Selects detections.

@@ -65,6 +65,10 @@ class MatchingNetwork(tf.keras.layers.Layer):
                  name: str = 'matching_network'):
         super().__init__(name=name, autocast=False)
         checks.positive('MatchingNetwork', units=units, convs=len(widths))
+        self._config = {
+            'channels': channels, 'widths': tuple(widths), 'units': units, 'padding': padding,
+            'decay': decay, 'epsilon': epsilon, 'name': name}
+        self._key = key
         self.units = units
         self.padding = padding
         with tf.name_scope(name):
@@ -80,6 +84,9 @@ class MatchingNetwork(tf.keras.layers.Layer):
                 units, 2, random.fold_in(key, len(widths) + 1),
                 initializer=lambda key, shape: random.normal(key, shape, 0.01), name='similarity')
         self.built = True
+
+    def get_config(self):
+        return {**self._config, 'key': random.key_config(self._key)}
 
     def call(self, features: tf.Tensor, valid: tf.Tensor | None = None,
              training: bool = False) -> tf.Tensor:

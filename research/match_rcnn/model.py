@@ -22,9 +22,20 @@ from research.match_rcnn import matching
 from research.match_rcnn import packing
 from research.match_rcnn import pair_sampling
 from research.match_rcnn import roi_sampling
+from research.match_rcnn import saving
 from research.match_rcnn import streams
 
 _STRIDES = (4, 8, 16, 32)  # Of the levels that RoI features come from.
+# Arguments that are called: the attribute with what they made, and the arguments they were given.
+_MADE = {
+    'backbone': ('backbone', ('seed',)),
+    'pyramid': ('pyramid', ('channels', 'key')),
+    'proposals': ('rpn', ('channels', 'key')),
+    'box_stream': ('box_stream', ('channels', 'num_classes', 'key')),
+    'landmark_stream': ('landmark_stream', ('channels', 'landmark_counts', 'key')),
+    'mask_stream': ('mask_stream', ('channels', 'num_classes', 'key')),
+    'matching_network': ('matching_network', ('channels', 'key'))}
+_PARTS = ('sampler', 'pair_sampler', 'selection')  # Arguments that are parts already.
 
 
 class MatchRCNN(core_model.Model):
@@ -116,7 +127,8 @@ class MatchRCNN(core_model.Model):
             noise_shards: int | None = None,
             name: str | None = None):
         # First, while there are no other names than the arguments'.
-        config = {key: value for key, value in locals().items() if key not in ('self', '__class__')}
+        config = {key: value for key, value in locals().items()
+                  if key not in ('self', '__class__', *_MADE, *_PARTS)}
         super().__init__(seed=seed, noise_shards=noise_shards, name=name)
         self._config = config
         checks.positive('MatchRCNN', num_classes=num_classes, samples=samples,
@@ -191,17 +203,39 @@ class MatchRCNN(core_model.Model):
                              'MatchRCNN.matching_network needs them; None leaves it out.')
 
     def get_config(self):
-        return dict(self._config)
+        """The arguments, as plain values that `from_config` understands.
+
+        Parts are named by their classes and what they were made with, also by gin. The path of
+        `backbone_weights` is left out: a model that is loaded has weights already.
+
+        Raises:
+          NotImplementedError: if a part is of a class without `get_config`.
+        """
+        parts = {name: getattr(self, attribute) for name, (attribute, _) in _MADE.items()}
+        parts |= {name: getattr(self, name) for name in _PARTS}
+        plain = {key: list(value) if isinstance(value, (tuple, list)) else value
+                 for key, value in self._config.items()}
+        return {**plain, 'backbone_weights': None, **{
+            name: saving.config_of(f'MatchRCNN.{name}', part) for name, part in parts.items()}}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        with tf.keras.utils.custom_object_scope(custom_objects or {}):
+            made = {name: saving.maker(config[name], given)
+                    for name, (_, given) in _MADE.items() if config[name]}
+            parts = {name: saving.maker(config[name])() for name in _PARTS}
+        return cls(**{**config, **made, **parts})
 
     # Training.
 
     def update(self, data, key):
         with tf.GradientTape() as tape:
-            terms = self.losses(data, key)
+            terms = self.loss_terms(data, key)
         self.apply_gradients(tape, terms['loss'])
         return terms['loss'], self._log(terms)
 
-    def losses(self, batch: dict, key: tf.Tensor, training: bool = True) -> dict[str, tf.Tensor]:
+    def loss_terms(self, batch: dict, key: tf.Tensor,
+                   training: bool = True) -> dict[str, tf.Tensor]:
         """The loss of a batch and its terms.
 
         Args:
@@ -216,7 +250,7 @@ class MatchRCNN(core_model.Model):
         """
         levels = self._levels(batch['images'], batch['sizes'], training)
         canvas = batch['images'].shape[1:3]
-        terms = self.rpn.losses(levels, canvas, batch, random.fold_in(key, 0))
+        terms = self.rpn.loss_terms(levels, canvas, batch, random.fold_in(key, 0))
         boxes, valid = self.rpn.propose(
             self.rpn(levels), canvas, batch['sizes'], training=training)
         rois = self.sampler(boxes, valid, batch, random.fold_in(key, 1))
@@ -269,7 +303,7 @@ class MatchRCNN(core_model.Model):
             if 'pose' not in self.match_features:
                 visible = None
             features = tf.concat([inputs[name] for name in self.match_features], -1)
-            terms.update(self.pair_sampler.losses(
+            terms.update(self.pair_sampler.loss_terms(
                 self.matching_network, features, packed.places, rois, batch, visible,
                 random.fold_in(key, 2), training))
         return terms
@@ -281,7 +315,7 @@ class MatchRCNN(core_model.Model):
 
     def test_step(self, data):
         """The losses of a batch, by moving statistics, with the same sampling every time."""
-        return self._log(self.losses(
+        return self._log(self.loss_terms(
             data, random.step_key(self.seed, tf.constant(-1), self.noise_shards), training=False))
 
     # Inference.

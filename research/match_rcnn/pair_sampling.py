@@ -42,9 +42,14 @@ class PairSampler:
         self.shop_rois = shop_rois
         self.threshold = threshold
 
-    def losses(self, network, features: tf.Tensor, places: Callable, rois: roi_sampling.Rois,
-               batch: dict, visible: tf.Tensor | None, key: tf.Tensor,
-               training: bool) -> dict[str, tf.Tensor]:
+    def get_config(self) -> dict:
+        """The arguments."""
+        return {'user_rois': self.user_rois, 'shop_rois': self.shop_rois,
+                'threshold': self.threshold}
+
+    def loss_terms(self, network, features: tf.Tensor, places: Callable, rois: roi_sampling.Rois,
+                   batch: dict, visible: tf.Tensor | None, key: tf.Tensor,
+                   training: bool) -> dict[str, tf.Tensor]:
         """L_pair of a batch.
 
         Args:

@@ -69,6 +69,11 @@ class RoiSampler:
         self.positive_fraction = positive_fraction
         self.threshold = threshold
 
+    def get_config(self) -> dict:
+        """The arguments."""
+        return {'number': self.number, 'positive_fraction': self.positive_fraction,
+                'threshold': self.threshold}
+
     @property
     def positives(self) -> int:
         """The most positive RoIs of an image."""

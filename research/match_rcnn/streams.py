@@ -48,6 +48,9 @@ class BoxStream(tf.keras.layers.Layer):
                  units: int = 1024, name: str = 'box_stream'):
         super().__init__(name=name, autocast=False)
         checks.positive('BoxStream', size=size, units=units)
+        self._config = {'channels': channels, 'num_classes': num_classes, 'size': size,
+                        'units': units, 'name': name}
+        self._key = key
         self.size = size
         self.num_classes = num_classes
         with tf.name_scope(name):
@@ -62,6 +65,9 @@ class BoxStream(tf.keras.layers.Layer):
                 units, 4 * num_classes, random.fold_in(key, 3), initializer=_smaller_normal,
                 name='boxes')
         self.built = True
+
+    def get_config(self):
+        return {**self._config, 'key': random.key_config(self._key)}
 
     def call(self, features):
         x = tf.reshape(features, [-1, np.prod(features.shape[1:])])
@@ -94,6 +100,9 @@ class MaskStream(tf.keras.layers.Layer):
                  width: int = 256, convs: int = 4, name: str = 'mask_stream'):
         super().__init__(name=name, autocast=False)
         checks.positive('MaskStream', size=size, width=width, convs=convs)
+        self._config = {'channels': channels, 'num_classes': num_classes, 'size': size,
+                        'width': width, 'convs': convs, 'name': name}
+        self._key = key
         self.size = size
         self.width = width
         self.num_classes = num_classes
@@ -105,6 +114,9 @@ class MaskStream(tf.keras.layers.Layer):
                 width, num_classes, 1, random.fold_in(key, convs + 1),
                 initializer=_smaller_normal, name='masks')
         self.built = True
+
+    def get_config(self):
+        return {**self._config, 'key': random.key_config(self._key)}
 
     def features(self, x: tf.Tensor) -> tf.Tensor:
         """The output of the last convolution before the deconvolution, [n, size, size, width]."""
@@ -169,6 +181,10 @@ class LandmarkStream(tf.keras.layers.Layer):
         if not sum(landmark_counts):
             raise ValueError(f'LandmarkStream.landmark_counts = {tuple(landmark_counts)}: no class '
                              'has landmarks; leave the stream out.')
+        self._config = {
+            'channels': channels, 'landmark_counts': tuple(landmark_counts), 'size': size,
+            'width': width, 'convs': convs, 'bilinear': bilinear, 'name': name}
+        self._key = key
         self.size = size
         self.width = width
         self.bilinear = bilinear
@@ -190,6 +206,9 @@ class LandmarkStream(tf.keras.layers.Layer):
                 width, int(counts.sum()), 4, random.fold_in(key, convs + 1), strides=2,
                 initializer=_smaller_normal, name='deconv2')
         self.built = True
+
+    def get_config(self):
+        return {**self._config, 'key': random.key_config(self._key)}
 
     @property
     def map_size(self) -> int:

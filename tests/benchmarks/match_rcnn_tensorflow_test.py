@@ -65,7 +65,7 @@ def test_products_are_as_many_as_counted(streams):
     @tf.function(jit_compile=True)
     def gradients(batch):
         with tf.GradientTape() as tape:
-            loss = model.losses(batch, random.make_key(0))['loss']
+            loss = model.loss_terms(batch, random.make_key(0))['loss']
         return tape.gradient(loss, model.trainable_variables)
 
     step = counted(gradients.get_concrete_function(batch).graph)

@@ -111,7 +111,7 @@ def test_losses_of_all_anchors():
     sizes = np.array([[32, 48], [32, 30]], np.float32)
     batch = {'boxes': tf.constant(boxes), 'classes': tf.constant([[1, 3], [2, 0]]),
              'crowd': tf.zeros([2, 2], tf.bool), 'sizes': tf.constant(sizes)}
-    terms = network.losses(levels, CANVAS, batch, random.make_key(0))
+    terms = network.loss_terms(levels, CANVAS, batch, random.make_key(0))
     anchors = np.concatenate([level.numpy() for level in network.anchors(CANVAS)]).astype(float)
     logits = np.concatenate([x.numpy() for x in outputs.logits], 1)
     deltas = np.concatenate([x.numpy() for x in outputs.deltas], 1)
@@ -153,7 +153,7 @@ def test_an_image_without_objects_has_a_finite_loss():
     batch = {'boxes': tf.zeros([2, 2, 4]), 'classes': tf.zeros([2, 2], tf.int32),
              'crowd': tf.zeros([2, 2], tf.bool), 'sizes': tf.constant([[32., 48], [32, 48]])}
     levels = [tf.random.stateless_normal([2, 4, 6, 4], [1, 0]), tf.zeros([2, 2, 3, 4])]
-    terms = network.losses(levels, CANVAS, batch, random.make_key(0))
+    terms = network.loss_terms(levels, CANVAS, batch, random.make_key(0))
     assert terms['rpn_box_loss'] == 0 and 0 < terms['rpn_cls_loss'] < 10
 
 

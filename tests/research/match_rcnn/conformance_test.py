@@ -65,6 +65,12 @@ def test_export_answers_as_the_model_does(tmp_path):
     names = [data.class_names[class_ - 1].encode() for class_ in answer['classes'][0]]
     assert answer['names'][0].tolist() == names
     np.testing.assert_allclose(answers['similarity']['probability'], probability, atol=1e-5)
+    # The one signature that TFLite takes without TensorFlow's own operations.
+    converter = tf.lite.TFLiteConverter.from_saved_model(path, signature_keys=['similarity'])
+    lite = tf.lite.Interpreter(model_content=converter.convert())
+    answer = lite.get_signature_runner('similarity')(
+        v1=found['embeddings'][:, 0], v2=found['embeddings'][:, 1])
+    np.testing.assert_allclose(answer['probability'], probability, atol=1e-6)
     assert answers['pixels']['boxes'].max() <= 70 and answers['pixels']['sizes'].tolist() == [
         [50, 70]]
 

@@ -74,6 +74,22 @@ def _measured(model, data):
         model, data, tf.distribute.get_strategy(), 'validation')
 
 
+def _top1_by_pixels(data):
+    """The share of consumers' items whose nearest shop item, by the pixels, is their garment."""
+    table = data.table('validation')
+    found = inference.detections(
+        _Oracle(data), data, tf.distribute.get_strategy(), 'validation', raw_pixels=True)
+    pixels = np.concatenate([image['truth_pixels'] for image in found]).astype(np.float64)
+    identity = np.stack([table.pair_ids, table.styles], 1)
+    sources = table.sources[table.images_of_items()]
+    users = np.flatnonzero(table.of_interest() & (sources == 1))
+    shops = np.flatnonzero(sources == 2)
+    distances = ((pixels[users, np.newaxis] - pixels[shops]) ** 2).sum(-1)
+    hits = (identity[users] == identity[shops][distances.argmin(1)]).all(1)
+    assert 0 < hits.sum() < len(hits)
+    return pytest.approx(hits.mean())
+
+
 def test_who_knows_the_answers_has_full_marks(eager):
     """Coordinates go to the canvas and back, masks too, for odd sizes of image."""
     data = tiny.make_data()
@@ -83,6 +99,7 @@ def test_who_knows_the_answers_has_full_marks(eager):
         assert result[name] == pytest.approx(1), name
     # Masks of 28 x 28 cells are not exact at the edges.
     assert result['mask_ap50'] == pytest.approx(1) and result['mask_ap'] > 0.8
+    assert result['pixels_truth_top1'] == _top1_by_pixels(data)
     assert result['tables']['box']['overall']['AP'] == pytest.approx(1)
 
 

@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from official.modeling import random
 from research.match_rcnn import matching
+from tests.research.match_rcnn import numpy_reference
+
 
 def _key():
     return random.make_key(5)
@@ -24,15 +26,9 @@ def _network():
 
 def _before_norm(network, x):
     """Convolutions, mean over the pixels and the dense layer."""
-    x = x.astype(np.float64)
     for conv in network.convs:
         kernel, bias = (w.numpy().astype(np.float64) for w in conv.weights)
-        padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-        out = np.zeros((*x.shape[:3], kernel.shape[3])) + bias
-        for i in range(3):
-            for j in range(3):
-                out += padded[:, i:i + x.shape[1], j:j + x.shape[2]] @ kernel[i, j]
-        x = np.maximum(out, 0)
+        x = np.maximum(numpy_reference.conv(x, kernel, bias), 0)
     kernel, bias = (w.numpy().astype(np.float64) for w in network.dense.weights)
     return x.mean((1, 2)) @ kernel + bias
 
@@ -68,12 +64,7 @@ def test_without_padding_only_what_is_whole_counts():
     values = x.astype(np.float64)
     for conv in network.convs:
         kernel, bias = (w.numpy().astype(np.float64) for w in conv.weights)
-        size = values.shape[1] - 2
-        out = np.zeros((2, size, size, kernel.shape[3])) + bias
-        for i in range(3):
-            for j in range(3):
-                out += values[:, i:i + size, j:j + size] @ kernel[i, j]
-        values = np.maximum(out, 0)
+        values = np.maximum(numpy_reference.conv(values, kernel, bias)[:, 1:-1, 1:-1], 0)
     kernel, bias = (w.numpy().astype(np.float64) for w in network.dense.weights)
     expected = values.mean((1, 2)) @ kernel + bias
     expected = expected / np.sqrt(1 + 1e-5) * network.norm.gamma.numpy() + network.norm.beta.numpy()

@@ -11,8 +11,8 @@ from official.modeling import optimizers
 from official.modeling import random
 from official.vision import resnet
 from research.match_rcnn import MatchRCNN
-from research.match_rcnn import categories
-from research.match_rcnn import losses
+from research.match_rcnn import detection
+from research.match_rcnn import roi_sampling
 from tests.research.match_rcnn import tiny
 
 
@@ -45,34 +45,33 @@ def test_parameters_of_each_stage():
     streams = (network.box_stream, network.landmark_stream, network.mask_stream,
                network.matching_network)
     # Their formulas are tests of theirs; these are the numbers in the model card.
-    assert [stream.count_params() for stream in streams] == [13_963_330, 24_302_374, 2_626_061, 5_574_146]
+    assert [stream.count_params() for stream in streams] == [
+        13_963_330, 24_302_374, 2_626_061, 5_574_146]
     total = sum(stream.count_params() for stream in streams) + convs + 2 * norms + fpn
     total += network.rpn.count_params()
     variables = [v for v in network.variables if v.dtype == tf.float32]
     assert sum(int(np.prod(v.shape)) for v in variables) == total
 
 
-def test_the_loss_is_the_weighted_sum_of_its_terms():
-    weights = losses.LossWeights(2.0, 3.0, 5.0, 7.0, 11.0, 13.0)
-    network = tiny.make_model(loss_weights=weights)
-    terms = {name: float(value) for name, value in network.losses(
-        _batch(), random.make_key(0)).items()}
-    assert all(terms[f'{name}_loss'] > 0 for name in (
-        'cls', 'box', 'pose', 'mask', 'pair', 'rpn_cls', 'rpn_box'))
-    expected = (2 * terms['cls_loss'] + 3 * terms['box_loss'] + 5 * terms['pose_loss']
-                + 7 * terms['mask_loss'] + 11 * terms['pair_loss']
-                + 13 * (terms['rpn_cls_loss'] + terms['rpn_box_loss']))
-    np.testing.assert_allclose(terms['loss'], expected, rtol=1e-5)
+class _Proposed(Exception):
+    """With how many proposals."""
 
 
-def test_every_weight_learns():
-    """Each has a gradient but those of classes and landmarks that no RoI of the batch has."""
+def test_proposals_are_as_many_as_asked_for(monkeypatch):
+    """In training and outside it: for the losses of an evaluation and for detections."""
+    def counted(self, boxes, *_):
+        raise _Proposed(boxes.shape[1])
+
+    for part in (roi_sampling.RoiSampler, detection.Selection):
+        monkeypatch.setattr(part, '__call__', counted)
     network = tiny.make_model()
-    with tf.GradientTape() as tape:
-        loss = network.losses(_batch(), random.make_key(0))['loss']
-    for variable, gradient in zip(network.trainable_variables,
-                                  tape.gradient(loss, network.trainable_variables), strict=True):
-        assert gradient is not None and np.any(tf.convert_to_tensor(gradient)), variable.name
+    for expected, function, arguments in (
+            (tiny.TRAIN_PROPOSALS, network.loss_terms, (_batch(), random.make_key(0), True)),
+            (tiny.PROPOSALS, network.loss_terms, (_batch(), random.make_key(0), False)),
+            (tiny.PROPOSALS, network.detect, (_batch()['images'], _batch()['sizes']))):
+        with pytest.raises(_Proposed) as found:
+            function(*arguments)
+        assert found.value.args == (expected,)
 
 
 def test_occluded_landmarks_are_learnt_when_asked():
@@ -81,11 +80,11 @@ def test_occluded_landmarks_are_learnt_when_asked():
     landmarks = batch['landmarks'].numpy().copy()
     landmarks[:, :, 1::2, 2] = np.minimum(landmarks[:, :, 1::2, 2], 1)
     batch['landmarks'] = tf.constant(landmarks)
-    values = [float(tiny.make_model(occluded_landmarks=occluded).losses(
+    values = [float(tiny.make_model(occluded_landmarks=occluded).loss_terms(
         batch, random.make_key(0))['pose_loss']) for occluded in (False, True)]
     hidden = batch | {'landmarks': tf.constant(np.where(
         landmarks[..., 2:] == 1, 0, landmarks).astype(np.float32))}
-    same = [float(tiny.make_model(occluded_landmarks=occluded).losses(
+    same = [float(tiny.make_model(occluded_landmarks=occluded).loss_terms(
         hidden, random.make_key(0))['pose_loss']) for occluded in (False, True)]
     assert values[0] != values[1]
     np.testing.assert_allclose(same, values[0], rtol=1e-5)
@@ -97,21 +96,11 @@ def test_the_order_of_features_is_the_papers():
 
 def test_terms_of_parts_that_are_left_out_are_missing():
     network = tiny.make_model(landmark_stream=None, matching_network=None)
-    terms = network.losses(_batch(), random.make_key(0))
+    terms = network.loss_terms(_batch(), random.make_key(0))
     assert set(terms) == {'loss', 'cls_loss', 'box_loss', 'mask_loss', 'rpn_cls_loss',
                           'rpn_box_loss'}
     found = network(_batch())
     assert set(found) == {'boxes', 'classes', 'scores', 'masks'}
-
-
-def test_initial_losses_are_those_of_chance():
-    """A heat map of 28 x 28 cells that knows nothing costs log(784), a mask log 2, a pair log 2."""
-    network = tiny.make_model()
-    terms = network.losses(_batch(), random.make_key(0))
-    np.testing.assert_allclose(terms['pose_loss'], np.log(28 ** 2), rtol=0.05)
-    np.testing.assert_allclose(terms['mask_loss'], np.log(2), rtol=0.05)
-    np.testing.assert_allclose(terms['pair_loss'], np.log(2), rtol=0.1)
-    np.testing.assert_allclose(terms['rpn_cls_loss'], np.log(2), rtol=0.1)
 
 
 def test_fit_evaluate_and_predict_in_a_notebook():
@@ -144,15 +133,7 @@ def test_fit_with_batches_of_any_size():
         np.testing.assert_allclose(again, expected, rtol=1e-4)
     assert np.isfinite(network.fit(examples.batch(2), verbose=0).history['loss'][0])
     with pytest.raises(ValueError, match='A batch of 3 images does not consist of pairs'):
-        network.losses({name: values[:3] for name, values in whole.items()}, random.make_key(0))
-
-
-def test_a_model_from_its_configuration_is_the_same_model():
-    network = tiny.make_model(seed=5, mask_stream=None, box_beta=0.5, name='clothes')
-    again = MatchRCNN.from_config(network.get_config())
-    assert again.name == 'clothes' and again.mask_stream is None and again.box_beta == 0.5
-    for one, other in zip(network.variables, again.variables, strict=True):
-        np.testing.assert_array_equal(one, other)
+        network.loss_terms({name: values[:3] for name, values in whole.items()}, random.make_key(0))
 
 
 def test_products_in_bfloat16_give_the_losses_of_float32():
@@ -165,7 +146,7 @@ def test_products_in_bfloat16_give_the_losses_of_float32():
             tf.keras.mixed_precision.set_global_policy('float32')
         assert {weight.dtype for weight in network.trainable_variables} == {tf.float32}
         with tf.GradientTape() as tape:
-            terms[policy] = network.losses(_batch(), key)
+            terms[policy] = network.loss_terms(_batch(), key)
         gradients = tape.gradient(terms[policy]['loss'], network.trainable_variables)
         assert all(np.all(np.isfinite(tf.convert_to_tensor(each))) for each in gradients)
         found[policy] = network.detect(_batch()['images'], _batch()['sizes'])
@@ -177,25 +158,6 @@ def test_products_in_bfloat16_give_the_losses_of_float32():
     assert terms['mixed_bfloat16']['loss'] != terms['float32']['loss']  # It was computed so.
     for name, values in found['float32'].items():
         assert found['mixed_bfloat16'][name].dtype == values.dtype
-
-
-def test_detections_and_descriptions_agree():
-    network = tiny.make_model()
-    batch = _batch()
-    found = network.detect(batch['images'], batch['sizes'])
-    described = network.describe(
-        batch['images'], batch['sizes'], found['boxes'], found['classes'])
-    assert set(described) == {'masks', 'landmarks', 'embeddings'}
-    for name, values in described.items():
-        np.testing.assert_allclose(values, found[name], atol=1e-4, err_msg=name)
-    # Landmarks past those of the class are zeros, others are inside their box.
-    for image, row in np.ndindex(*found['classes'].shape):
-        count = categories.LANDMARK_COUNTS[int(found['classes'][image, row]) - 1]
-        landmarks = found['landmarks'][image, row].numpy()
-        assert not np.any(landmarks[count:]) and np.all(landmarks[:count, 2] > 0)
-        x1, y1, x2, y2 = found['boxes'][image, row].numpy()
-        assert np.all((landmarks[:count, 0] >= x1 - 1e-3) & (landmarks[:count, 0] <= x2 + 1e-3))
-        assert np.all((landmarks[:count, 1] >= y1 - 1e-3) & (landmarks[:count, 1] <= y2 + 1e-3))
 
 
 @pytest.mark.parametrize('arguments, message', [

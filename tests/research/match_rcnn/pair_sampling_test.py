@@ -68,7 +68,7 @@ def _loss(users, shops):
 def test_all_that_are_eligible_make_pairs():
     rois, batch, features = _setting()
     network = _Network()
-    terms = pair_sampling.PairSampler(user_rois=3, shop_rois=3).losses(
+    terms = pair_sampling.PairSampler(user_rois=3, shop_rois=3).loss_terms(
         network, features, tf.identity, rois, batch, None, random.make_key(0), True)
     vectors, valid = network.seen
     assert {int(4 * value) for value in vectors[valid, 0]} == _USER | _SHOP
@@ -83,7 +83,7 @@ def test_of_several_some_are_drawn():
     seen = set()
     for seed in range(8):
         network = _Network()
-        terms = pair_sampling.PairSampler(user_rois=3, shop_rois=1).losses(
+        terms = pair_sampling.PairSampler(user_rois=3, shop_rois=1).loss_terms(
             network, features, tf.identity, rois, batch, None, random.make_key(seed), True)
         drawn = {int(4 * value) for value in network.seen[0][network.seen[1], 0]}
         assert drawn & _USER == _USER and len(drawn & _SHOP) == 2 and 3 in drawn
@@ -98,7 +98,7 @@ def test_without_visible_landmarks_they_are_not_used():
     visible = np.ones([4, 3], bool)
     visible[2, 2] = visible[3, 0] = False
     network = _Network()
-    pair_sampling.PairSampler(user_rois=3, shop_rois=3).losses(
+    pair_sampling.PairSampler(user_rois=3, shop_rois=3).loss_terms(
         network, features, tf.identity, rois, batch, tf.constant(visible), random.make_key(0), True)
     assert {int(4 * v) for v in network.seen[0][network.seen[1], 0]} == {0, 6, 3, 10}
 
@@ -119,7 +119,8 @@ def test_the_papers_512_pairs():
             return logits
 
     features = tf.zeros([images * per_image, 1, 1, 2])
-    terms = sampler.losses(Network(), features, tf.identity, rois, batch, None, random.make_key(0), True)
+    terms = sampler.loss_terms(
+        Network(), features, tf.identity, rois, batch, None, random.make_key(0), True)
     assert counted['pairs'] == 512
     # All logits are 1, so an eighth of the pairs is judged rightly.
     np.testing.assert_allclose(terms['pair_error_percent'], 87.5)

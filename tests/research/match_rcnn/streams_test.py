@@ -9,6 +9,8 @@ import tensorflow as tf
 from official.modeling import random
 from research.match_rcnn import categories
 from research.match_rcnn import streams
+from tests.research.match_rcnn import numpy_reference
+
 
 def _key():
     return random.make_key(3)
@@ -16,33 +18,6 @@ def _key():
 
 def _images(*shape):
     return np.random.default_rng(0).normal(size=shape).astype(np.float32)
-
-
-def _conv(x, kernel, bias):
-    """A convolution with zero padding that keeps the size, in float64."""
-    size = kernel.shape[0]
-    margin = size // 2
-    padded = np.pad(x.astype(np.float64), ((0, 0), (margin, margin), (margin, margin), (0, 0)))
-    out = np.zeros((*x.shape[:3], kernel.shape[3]))
-    for row in range(x.shape[1]):
-        for column in range(x.shape[2]):
-            window = padded[:, row:row + size, column:column + size]
-            out[:, row, column] = np.einsum('nijc,ijcd->nd', window, kernel)
-    return out + bias
-
-
-def _deconv(x, kernel, bias, begin):
-    """Every input adds its kernel at twice its place, `begin` outputs before; kernel [h, w, out,
-    in]."""
-    n, height, width, _ = x.shape
-    size = kernel.shape[0]
-    out = np.zeros((n, 2 * height + 2 * size, 2 * width + 2 * size, kernel.shape[2]))
-    for row in range(height):
-        for column in range(width):
-            top, left = 2 * row - begin + size, 2 * column - begin + size
-            out[:, top:top + size, left:left + size] += np.einsum(
-                'nc,ijdc->nijd', x[:, row, column].astype(np.float64), kernel)
-    return out[:, size:size + 2 * height, size:size + 2 * width] + bias
 
 
 def _weights(layer):
@@ -77,10 +52,10 @@ def test_mask_stream():
     x = _images(3, 4, 4, 3)
     expected = x
     for conv in stream.convs:
-        expected = np.maximum(_conv(expected, *_weights(conv)), 0)
+        expected = np.maximum(numpy_reference.conv(expected, *_weights(conv)), 0)
     np.testing.assert_allclose(stream.features(tf.constant(x)), expected, rtol=1e-4, atol=1e-4)
-    expected = np.maximum(_deconv(expected, *_weights(stream.deconv), begin=0), 0)
-    expected = _conv(expected, *_weights(stream.predictor))
+    expected = np.maximum(numpy_reference.deconv(expected, *_weights(stream.deconv), begin=0), 0)
+    expected = numpy_reference.conv(expected, *_weights(stream.predictor))
     classes = [4, 1, 3]
     logits = stream(tf.constant(x), tf.constant(classes)).numpy()
     for row, class_ in enumerate(classes):
@@ -98,10 +73,11 @@ def test_landmark_stream(bilinear):
     x = _images(4, 3, 3, 3)
     expected = x
     for conv in stream.convs:
-        expected = np.maximum(_conv(expected, *_weights(conv)), 0)
+        expected = np.maximum(numpy_reference.conv(expected, *_weights(conv)), 0)
     if not bilinear:
-        expected = np.maximum(_deconv(expected, *_weights(stream.deconv), begin=1), 0)
-    expected = _deconv(expected, *_weights(stream.predictor), begin=1)
+        expected = np.maximum(
+            numpy_reference.deconv(expected, *_weights(stream.deconv), begin=1), 0)
+    expected = numpy_reference.deconv(expected, *_weights(stream.predictor), begin=1)
     if bilinear:
         expected = tf.image.resize(expected, [12, 12]).numpy()
     assert expected.shape == (4, 12, 12, 5)

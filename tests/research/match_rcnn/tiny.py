@@ -22,6 +22,7 @@ from research.match_rcnn import sources
 from research.match_rcnn import streams
 
 SIZE = (64, 48)
+TRAIN_PROPOSALS, PROPOSALS = 20, 16
 
 
 @functools.cache
@@ -56,7 +57,7 @@ def make_model(seed=0, **overrides):
         'pyramid': functools.partial(fpn.FPN, filters=8),
         'proposals': functools.partial(
             rpn.RPN, anchor_sizes=(8, 16, 24, 32, 48), number=16, train_candidates=30,
-            train_proposals=20, candidates=30, proposals=20),
+            train_proposals=TRAIN_PROPOSALS, candidates=24, proposals=PROPOSALS),
         'sampler': roi_sampling.RoiSampler(16),
         'box_stream': functools.partial(streams.BoxStream, units=8),
         'landmark_stream': functools.partial(streams.LandmarkStream, width=8, convs=2, size=7),

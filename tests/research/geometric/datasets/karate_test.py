@@ -26,7 +26,7 @@ def _modularity(graph, labels):
 def test_the_club():
     graph = karate.load()
     got = graph_dataset.statistics(GraphDataset.of(graph))
-    assert got == (1, 34, 78, 34, 2, 2 / 34)
+    assert got == (1, 34, 78, 34, 2, 2 / 34, 0)
     np.testing.assert_array_equal(graph.x, np.eye(34))
     degrees = np.bincount(graph.edge_index[1])
     # Zachary's table: the instructor, the officer, and the member with one friend.

@@ -100,7 +100,7 @@ def _draw(model, seed=0):
 
 def _model(decay=0.9):
     model = tiny.make_model(
-        backbone=functools.partial(resnet.ResNet, blocks=(1, 1, 1, 1), width=4, bottleneck=False,
+        backbone=functools.partial(resnet.ResNet, blocks=(1, 1, 1, 1), width=8, bottleneck=False,
                                    frozen=False, decay=decay),
         num_classes=3, landmark_counts=COUNTS, match_features=('class', 'mask', 'pose'),
         loss_weights=WEIGHTS,

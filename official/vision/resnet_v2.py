@@ -13,6 +13,7 @@ from typing import Sequence
 import tensorflow as tf
 
 from official.core import checks
+from official.modeling import convolutions
 from official.modeling import normalization
 from official.modeling import pooling
 from official.modeling import random
@@ -203,7 +204,4 @@ class Conv2D(tf.keras.layers.Layer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """[batch, h, w, inputs] to [batch, h / stride, w / stride, filters], of the same type."""
-        kernel = tf.cast(tf.convert_to_tensor(self.kernel), x.dtype)
-        border = [(kernel.shape[0] - 1) // 2] * 2
-        padding = [[0, 0], border, border, [0, 0]] if border[0] else 'VALID'
-        return tf.nn.conv2d(x, kernel, self.stride, padding)
+        return convolutions.convolve(x, tf.convert_to_tensor(self.kernel), self.stride)

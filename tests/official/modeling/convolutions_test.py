@@ -1,3 +1,5 @@
+import os
+import subprocess
 import sys
 
 import numpy as np
@@ -43,6 +45,34 @@ def test_conv_against_numpy(size, strides, height, width):
     y = layer(tf.constant(x, tf.float32))
     assert y.shape == (2, -(-height // strides), -(-width // strides), 4)
     np.testing.assert_allclose(y, np_conv(x, kernel, strides) + bias, rtol=1e-4, atol=1e-4)
+
+
+GRADIENTS = '''
+import numpy as np
+import tensorflow as tf
+from official.modeling import convolutions
+rng = np.random.default_rng(0)
+for channels in range(1, 9):
+    x = rng.normal(size=(4, 16, 12, channels))
+    kernel, dy = rng.normal(size=(1, 1, channels, 8)), rng.normal(size=(4, 8, 6, 8))
+    given = [tf.constant(value, tf.float32) for value in (x, kernel)]
+    for _ in range(50):
+        with tf.GradientTape() as tape:
+            tape.watch(given)
+            y = convolutions.convolve(*given, strides=2)
+        found = tape.gradient(y, given[1], tf.constant(dy, tf.float32))
+    expected = np.einsum('nhwc,nhwd->cd', x[:, ::2, ::2], dy)
+    np.testing.assert_allclose(found[0, 0], expected, rtol=1e-4, atol=1e-4)
+'''
+
+
+def test_gradients_of_strided_pixels_stay_inside_their_memory():
+    # oneDNN's own end a process that has one thread and no AVX-512.
+    variables = {'ONEDNN_MAX_CPU_ISA': 'AVX2', 'OMP_NUM_THREADS': '1',
+                 'TF_NUM_INTRAOP_THREADS': '1', 'PYTHONPATH': ':'.join(sys.path)}
+    result = subprocess.run([sys.executable, '-c', GRADIENTS], env=os.environ | variables,
+                            capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-2000:]
 
 
 def test_conv_with_a_relu_and_without_a_bias():

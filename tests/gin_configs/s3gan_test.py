@@ -238,7 +238,7 @@ def test_head(name):
 
 
 class Blank(image_sources.ImageSource):
-    """Black images, 40 of each class."""
+    """Images of one grey each, 40 of each class."""
 
     name, in_memory = 'blank', True
 
@@ -252,7 +252,8 @@ class Blank(image_sources.ImageSource):
     def images(self, examples, split, used=None, seed=None):
         shape = (examples.element_spec[0].shape[0], self.image_size, self.image_size,
                  self.channels)
-        return examples.map(lambda positions, numbers: (tf.zeros(shape, tf.uint8), numbers))
+        return examples.map(lambda positions, numbers: (tf.zeros(shape, tf.uint8) + tf.cast(
+            tf.reshape(positions % 256, [-1, 1, 1, 1]), tf.uint8), numbers))
 
 
 def blank_data(name, tmp_path, seed, data_dir):

@@ -53,7 +53,8 @@ class NodeClassifier(model.Model):
     def _of_network(self, function, inputs, **arguments):
         x, edge_attr = inputs['x'], inputs.get('edge_attr')
         if self._num_features is None:
-            self._num_features = x.shape[-1]
+            # 0 of graphs without features, whose network embeds the nodes.
+            self._num_features = 0 if x is None else x.shape[-1]
             if edge_attr is not None:
                 self._attr_dtype = edge_attr.dtype.name
                 self._attr_width = edge_attr.shape[1] if len(edge_attr.shape) > 1 else 0
@@ -100,7 +101,6 @@ class NodeClassifier(model.Model):
         accuracy.update_state(tf.equal(tf.argmax(logits, axis=1, output_type=labels.dtype), labels))
         return {metric.name: metric.result() for metric in self.metrics}
 
-
     def get_config(self):
         return {'network': networks.serialize(self.network), 'weight_decay': self.weight_decay,
                 'seed': int(self.seed), 'noise_shards': self.noise_shards, 'name': self.name}
@@ -114,7 +114,8 @@ class NodeClassifier(model.Model):
 
     def build_from_config(self, config):
         """Makes the weights, on a graph of one node and its loop, when Keras loads the model."""
-        inputs = {'x': tf.zeros([1, config['num_features']]),
+        width = config['num_features']
+        inputs = {'x': tf.zeros([1, width]) if width else None,
                   'edge_index': tf.zeros([2, 1], tf.int32)}
         if config['attr_dtype'] is not None:
             width = config['attr_width']

@@ -151,7 +151,7 @@ def test_the_initializer_of_a_deconv_sees_the_outputs_last():
 
 @pytest.mark.parametrize('name, shape', [
     ('conv', (2, 6, 6, 40)), ('deconv', (2, 3, 3, 40)), ('dense', (6, 400))])
-def test_products_are_of_the_type_of_what_comes_in(name, shape):
+def test_products_in_bfloat16_are_of_the_type_of_what_comes_in(name, shape):
     layer = LAYERS[name](first_key())
     x = tf.constant(np.random.default_rng(0).normal(size=shape), tf.float32)
     y = layer(tf.cast(x, tf.bfloat16))

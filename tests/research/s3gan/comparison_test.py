@@ -28,7 +28,7 @@ def write(folder, fid=None, score=None, rows=(), finished=True, **more):
             {'step': 500, 'seed': 0, 'test_fid': fid, 'test_inception_score': score,
              'train_seconds': 125.0, **more}))
     if finished:
-        (folder / 'run.json').write_text(json.dumps({'finished': True}))
+        (folder / 'run.json').write_text(json.dumps({'bindings': {}, 'finished': True}))
     if rows:
         (folder / 'history.jsonl').write_text(''.join(json.dumps(row) + '\n' for row in rows))
 

@@ -247,7 +247,7 @@ def test_keras_can_build_copy_and_save_it(tmp_path):
     ({'discriminator_steps': 0}, 'S3GAN.discriminator_steps = 0 must be a whole number of at'),
     ({'rotated_share': 0}, r'S3GAN.rotated_share = 0 is outside \[1e-06, 1\]'),
     ({'rotated_share': 1.5}, r'S3GAN.rotated_share = 1.5 is outside \[1e-06, 1\]'),
-    ({'alpha': -1}, r'S3GAN.alpha = -1 is outside \[0, inf\]'),
+    ({'alpha': -1}, r'S3GAN.alpha = -1 is outside \[0, inf\)'),
     ({'label_loss': 0.4, 'projection': False}, 'label_loss needs Discriminator.projection'),
 ])
 def test_bad_arguments(arguments, message):

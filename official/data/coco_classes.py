@@ -143,7 +143,7 @@ def unique_names(names: Mapping[int, str]) -> dict[int, str]:
 
 
 def _counts(annotations) -> dict:
-    """How many landmarks most annotations of a category have, where they have some."""
+    """Number of landmarks that most annotations of a category have, where they have some."""
     found = collections.defaultdict(collections.Counter)
     for of_image in annotations.values():
         for annotation in of_image:

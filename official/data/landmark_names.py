@@ -1,4 +1,4 @@
-"""Which landmarks change places in a mirrored image, from their names."""
+"""Pairs of landmarks that change places in a mirrored image, from their names."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def flips(keypoints: Sequence[Sequence[str]]) -> np.ndarray:
 
 
 def _other_sides(name) -> Iterator[str]:
-    """What the landmark on the other side may be called, the likeliest first."""
+    """Possible names of the landmark on the other side, the likeliest first."""
     yield name.replace('left', '\0').replace('right', 'left').replace('\0', 'right')
     swapped = {'l': 'r', 'r': 'l'}
     if name[:1] in swapped:

@@ -146,7 +146,7 @@ class Faults:
             self._found.add(kind, sentence)
 
     def call(self, function: Callable, *args: Any, **options: Any) -> Any:
-        """What a function returns; None where it raises `Malformed`, which is taken."""
+        """Returns the result of a function, or None where it raises `Malformed`, which is kept."""
         try:
             return function(*args, **options)
         except Malformed as error:

@@ -1,4 +1,4 @@
-"""Which way up a photograph is: the orientation in the Exif data of a JPEG or PNG file.
+"""Orientation of a photograph, from the Exif data of a JPEG or PNG file.
 
 In TensorFlow's operations alone, so that it is part of a `tf.data` pipeline or a SavedModel:
 TensorFlow's own decoder gives the pixels as they are stored.

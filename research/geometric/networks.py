@@ -23,7 +23,7 @@ def get(network) -> tf.keras.layers.Layer:
 
 
 def serialize(network: tf.keras.layers.Layer) -> dict:
-    """What `get_config` says of a network, so that the copy has no weights before it is called.
+    """Returns the configuration of a network whose copy has no weights before it is called.
 
     Keras would make them as it reads the shapes, and not from the seed of the model around them.
     """

@@ -107,7 +107,7 @@ def _malformed(sentence, kind=problems_lib.BAD_ENTRY):
 
 
 def _or_fault(errors, function, *args):
-    """What a function returns; None where it raises, and the error is kept."""
+    """Returns the result of a function, or None where it raises, and keeps the error."""
     try:
         return function(*args)
     except problems_lib.Malformed as error:

@@ -116,7 +116,7 @@ def retrieval_table(of_features: Mapping[str, Mapping]) -> Table | None:
 
 
 def _release(of_features) -> str:
-    """What was published with the data set for these features."""
+    """Figures published with the data set for these features."""
     known = {features: published.RELEASE_RETRIEVAL[features] for features in of_features
              if features in published.RELEASE_RETRIEVAL}
     if not known:

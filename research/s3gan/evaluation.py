@@ -191,7 +191,7 @@ class _Real:
 
     @functools.cache
     def manifold(self, number: int) -> precision_recall.Manifold:
-        """That of `some` features."""
+        """Manifold of `some` features."""
         return precision_recall.Manifold(self.some(number), _NEIGHBOURS)
 
 

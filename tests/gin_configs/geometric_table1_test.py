@@ -182,7 +182,7 @@ def _raw_files(tmp_path_factory):
 
 @pytest.mark.parametrize('name', CELLS)
 def test_settings(name, tmp_path, raw_files):
-    """What the bindings make: the file's own data and split, network, optimizer and protocol."""
+    """Objects that the bindings make: data, split, network, optimizer and protocol of the file."""
     method, data, split, *_ = CELLS[name]
     config.load(config.read(geometric_files.path(name)))
     run = gin.get_configurable(runner.Run)()

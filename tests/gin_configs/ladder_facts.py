@@ -113,13 +113,13 @@ def denoiser_of(name):
 
 
 def labels_of(name):
-    """How many labels a file's name says; None: all."""
+    """Number of labels in a file's name; None: all."""
     labels = re.search(r'(mnist|cifar10)_(\d+|all)', name)[2]
     return None if labels == 'all' else int(labels)
 
 
 def facts(name):
-    """What the paper, or the authors' code where it is silent, says of a run, as bindings."""
+    """Bindings of a run by the paper, or by the authors' code where it is silent."""
     cifar10, conv = 'cifar10' in name, 'cifar10' in name or 'conv' in name
     validation = 10_000 if name.startswith('validation') else 0
     an_epoch = ((50_000 if cifar10 else 60_000) - validation) // 100

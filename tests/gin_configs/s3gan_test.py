@@ -183,7 +183,7 @@ FEATURES = [f'imagenet_features_{labels}' for labels in LABELS]
 
 
 def papers(name):
-    """What the paper says of a file on ImageNet."""
+    """Settings of the paper for a file on ImageNet."""
     if name in FEATURES:
         return {**PAPERS_FEATURES, ('', 'FeatureData.percent'): LABELS[name.split('_', 2)[2]]}
     found = dict(PAPERS_SETTINGS)

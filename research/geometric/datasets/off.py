@@ -66,7 +66,7 @@ def read(path: str | os.PathLike) -> Mesh:
 
 
 def _header(lines: list[_Line], path: str) -> tuple[list[int], list[_Line]]:
-    """How many numbers a vertex may have, and the lines after the word OFF."""
+    """Possible numbers of values per vertex, and the lines after the word OFF."""
     number, words = lines[0] if lines else (1, [''])
     match = _HEADER.match(words[0])
     if not match:
@@ -163,7 +163,7 @@ def _faces(words, num_faces: int, num_vertices: int, colours: bool) -> list[_Lin
 
 
 def _corners(words: list[str]) -> int:
-    """How many vertices a face has; 0 of what is no number, which is found where it is read."""
+    """Number of vertices of a face; 0 for an invalid number, which is reported where it is read."""
     return int(words[0]) if words[0].isdigit() else 0
 
 

@@ -106,7 +106,7 @@ class NodeClassifier(model.Model):
                 'seed': int(self.seed), 'noise_shards': self.noise_shards, 'name': self.name}
 
     def get_build_config(self):
-        """What `build_from_config` needs, when Keras saves the model."""
+        """Returns the arguments of `build_from_config`, when Keras saves the model."""
         if self._num_features is None:
             return None
         return {'num_features': self._num_features, 'attr_width': self._attr_width,

@@ -46,7 +46,7 @@ class QNetwork:
         return windows[:, ::stride, ::stride]  # [batch, rows, columns, channels, height, width]
 
     def layers(self, frames):
-        """What goes into every layer, and the values at last."""
+        """Inputs of every layer, and the values at last."""
         x = np.asarray(frames, np.float64) / 255
         inputs = []
         for layer in range(len(self.strides)):

@@ -22,7 +22,7 @@ TU_LABELS = {'MUTAG': {0: -1, 2: 1}, 'PROTEINS': {0: 1, 1: 2}, 'IMDB-BINARY': {0
 
 
 def row(statistics):
-    """What `graph_dataset.statistics` found, as Table 5 prints it."""
+    """Statistics of `graph_dataset.statistics`, as Table 5 prints them."""
     return (statistics.graphs, round(statistics.nodes, 2), round(statistics.edges, 2),
             statistics.features, statistics.classes)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from benchmarks import dqn
@@ -62,4 +64,4 @@ def test_table_says_what_was_measured():
 
 
 if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__]))
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

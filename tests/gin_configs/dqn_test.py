@@ -2,6 +2,7 @@
 
 import glob
 import os
+import sys
 
 import gin
 import pytest
@@ -219,4 +220,4 @@ def test_experiments_can_be_made(name, tmp_path):
 
 
 if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__]))
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

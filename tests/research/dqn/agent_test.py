@@ -1,6 +1,7 @@
 """Loss, gradient, targets and target network, by hand."""
 
 import functools
+import sys
 
 import numpy as np
 import pytest
@@ -165,4 +166,4 @@ def test_bad_arguments():
 
 
 if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__]))
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

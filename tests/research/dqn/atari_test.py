@@ -1,6 +1,7 @@
 """The emulator behind a game."""
 
 import collections
+import sys
 
 import numpy as np
 import pytest
@@ -77,4 +78,4 @@ def test_bad_input():
 
 
 if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__]))
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,7 @@
 """The small game of pixels."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -75,4 +77,4 @@ def test_balls_are_thrown_by_seed():
 
 
 if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__]))
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,6 +1,7 @@
 """The driver that plays in the background."""
 
 import functools
+import sys
 
 import numpy as np
 import pytest
@@ -117,4 +118,4 @@ def test_what_a_game_raises_arrives():
 
 
 if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__]))
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,6 +1,7 @@
 """Frame skip, stacks, no-op starts, lives and ends of the environment."""
 
 import functools
+import sys
 
 import numpy as np
 import pytest
@@ -247,4 +248,4 @@ def test_actions_that_there_are_not(action):
 
 
 if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__]))
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,6 +1,7 @@
 """The protocol of evaluation."""
 
 import functools
+import sys
 
 import numpy as np
 import pytest
@@ -221,4 +222,4 @@ def test_bad_arguments():
 
 
 if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__]))
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,7 @@
 """The signatures of an exported policy, and what of them TFLite takes."""
 
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -71,4 +73,4 @@ def test_screens_need_select_tf_ops(saved):
 
 
 if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__]))
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import re
+import sys
 
 import pytest
 
@@ -127,4 +128,4 @@ def test_rates_that_cannot_be(tmp_path, rates, wrong):
 
 
 if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__]))
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -35,4 +35,4 @@ def test_catch_is_learnt_to_its_optimum(tmp_path):
 
 
 if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__]))
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

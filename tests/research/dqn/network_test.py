@@ -1,5 +1,7 @@
 """The Q-networks: sizes that the paper prints, and values by hand."""
 
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -187,4 +189,4 @@ def test_fit_in_a_notebook():
 
 
 if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__]))
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,7 @@
 """phi against a slow reference from the paper's words, on real frames."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -79,4 +81,4 @@ def test_tensorflow_gives_the_same_bytes(height, width, size):
 
 
 if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__]))
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

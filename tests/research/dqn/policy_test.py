@@ -1,5 +1,7 @@
 """epsilon, exploration and ties."""
 
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -97,4 +99,4 @@ def test_bad_epsilon():
 
 
 if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__]))
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,7 @@
 """The sum tree against plain sums."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -51,4 +53,4 @@ def test_priorities_of_errors():
 
 
 if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__]))
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

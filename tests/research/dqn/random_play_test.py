@@ -1,6 +1,7 @@
 """The random players of several games."""
 
 import json
+import sys
 
 import pytest
 
@@ -66,4 +67,4 @@ def test_an_unknown_game_is_named_before_any_is_played(tmp_path):
 
 
 if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__]))
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

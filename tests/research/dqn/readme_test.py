@@ -3,6 +3,7 @@
 import pathlib
 import re
 import shlex
+import sys
 
 import gin
 import numpy as np
@@ -81,4 +82,4 @@ def test_files_that_the_card_names_are_there():
 
 
 if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__]))
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,6 +1,7 @@
 """Recordings of play."""
 
 import functools
+import sys
 
 import numpy as np
 import pytest
@@ -63,4 +64,4 @@ def test_bad_files(tmp_path):
 
 
 if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__]))
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,6 +1,7 @@
 """Trainings that lose their replay memory, or a game while they are evaluated."""
 
 import os
+import sys
 
 import pytest
 
@@ -140,4 +141,4 @@ def test_evaluations_share_one_function(tmp_path):
 
 
 if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__]))
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,7 @@
 """The sections of the report, and what the recording behind them shows."""
 
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -122,4 +124,4 @@ def test_in_parts():
 
 
 if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__]))
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import sys
 
 import numpy as np
 from PIL import Image
@@ -63,4 +64,4 @@ def test_moments_are_agent_steps(tmp_path):
 
 
 if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__]))
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -367,4 +367,4 @@ def test_the_result_has_score_and_random_players(tmp_path):
 
 
 if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__]))
+    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

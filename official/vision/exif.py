@@ -56,7 +56,7 @@ def _of_jpeg(encoded: tf.Tensor) -> tf.Tensor:
         return (marker == _APP1) & (start == _EXIF)
 
     # From segment to segment: FF, a type, and a length that counts itself; more FFs may precede a
-    # type. A length below 2 is none, and the data of a scan are no segments.
+    # type. A length below 2 is invalid, and the data of a scan have no segments.
     def another(position, marker, length):
         segment = (marker >= 0xff00) & (marker != _START_OF_SCAN) & (length >= 2)
         return (marker == _FILL) | (segment & ~is_exif(position, marker))

@@ -75,7 +75,7 @@ class Ring:
                     name: _file(os.path.join(directory, name + '.bin'), dtype, shape, self.is_new)
                     for name, (dtype, shape) in shapes.items()}
             except OSError:
-                if self.is_new:  # What was reserved of it is no use.
+                if self.is_new:  # A part of the room is of no use.
                     for name in shapes:
                         with contextlib.suppress(OSError):
                             os.remove(os.path.join(directory, name + '.bin'))

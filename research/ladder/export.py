@@ -29,7 +29,7 @@ def signatures(model, data) -> export.Signatures:
     height, width, channels = data.arrays.image_shape
 
     def predict(x):
-        # A signature looks at the types alone: a reshape would make more examples of larger images.
+        # A signature checks only types. A reshape would make more examples of larger images.
         probabilities = model(tf.ensure_shape(x, [None, *model.example_shape]))
         labels = tf.argmax(probabilities, axis=1)
         return {'probabilities': probabilities, 'labels': labels,

@@ -34,7 +34,7 @@ def load(query_file: str, gallery_file: str) -> detection_table.DetectionTable:
       ValueError: entries cannot be right, all of them named; an image is in both files.
     """
     name = f'{query_file}, {gallery_file}'
-    # Items have no masks, which is no problem here.
+    # Items need no masks here.
     problems = problems_lib.Problems(name)
     faults = problems_lib.Faults(problems)
     builder = detection_table.TableBuilder(

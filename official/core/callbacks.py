@@ -6,6 +6,7 @@ import contextlib
 import signal
 import sys
 import threading
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 import tqdm
@@ -15,6 +16,31 @@ def signals_to_end() -> list[signal.Signals]:
     """Returns the signals that ask a process to end, without those that it is told to ignore."""
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
     return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+
+
+@contextlib.contextmanager
+def handling_signals(handler: Callable) -> Iterator[None]:
+    """Handles the signals to end with `handler(number, frame)`; outside the main thread, none."""
+    previous = {}
+    if threading.current_thread() is threading.main_thread():
+        previous = {number: signal.signal(number, handler) for number in signals_to_end()}
+    try:
+        yield
+    finally:
+        for number, former in previous.items():
+            signal.signal(number, former)
+
+
+def end(number: int, place: str) -> None:
+    """Ends the process, as a signal asked, with a line that says where it goes on.
+
+    Args:
+      number: number of the signal.
+      place: end of the sentence "Stopped by SIGTERM ...".
+    """
+    with contextlib.suppress(OSError):  # After SIGHUP the terminal is gone.
+        print(f'\nStopped by {signal.Signals(number).name} {place}', file=sys.stderr, flush=True)
+    raise SystemExit(128 + number)
 
 
 class _Callback(tf.keras.callbacks.Callback):
@@ -96,17 +122,15 @@ class Preemption(_Callback):
         self._save = save
         self._step = step or (lambda: int(self.model.global_step.numpy()))
         self._signal = None
-        self._previous = {}
+        self._handling = None
 
     def __enter__(self):
-        if threading.current_thread() is threading.main_thread():
-            for number in signals_to_end():
-                self._previous[number] = signal.signal(number, self._note)
+        self._handling = handling_signals(self._note)
+        self._handling.__enter__()
         return self
 
-    def __exit__(self, kind, *_):
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
+    def __exit__(self, kind, *others):
+        self._handling.__exit__(kind, *others)
         if kind is None and self._signal is not None:  # It came after the last step.
             self._stop()
 
@@ -131,8 +155,4 @@ class Preemption(_Callback):
 
     def _stop(self) -> None:
         path = self._save()
-        with contextlib.suppress(OSError):  # After SIGHUP the terminal is gone.
-            print(f'\nStopped by {signal.Signals(self._signal).name} at step '
-                  f'{self._step()}; the same command goes on from {path}.',
-                  file=sys.stderr, flush=True)
-        raise SystemExit(128 + self._signal)
+        end(self._signal, f'at step {self._step()}; the same command goes on from {path}.')

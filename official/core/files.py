@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from typing import BinaryIO
 
 PARTIAL = '.partial'
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -108,6 +109,31 @@ def read_json(path: str) -> dict:
     if not isinstance(value, dict):
         raise ValueError(f'{path} is damaged: it does not hold a JSON object.')
     return value
+
+
+def reserve(file: BinaryIO, size: int, what: str, remedy: str = '') -> None:
+    """Gives an open file its room on the disk; its contents stay.
+
+    A process that writes to a mapped file ends without a message where the disk is full.
+
+    Args:
+      file: open for writing, local.
+      size: bytes from its start.
+      what: what an error message calls the contents.
+      remedy: what else helps than more room, as the end of a sentence.
+
+    Raises:
+      OSError: there is no room; the message names both sizes.
+    """
+    try:
+        os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        if error.errno not in (*_FULL, errno.EFBIG):
+            raise
+        free = shutil.disk_usage(os.path.dirname(os.path.abspath(file.name))).free
+        raise OSError(
+            error.errno, f'{what} needs {size / 1e9:.2f} GB here and {free / 1e9:.2f} GB of disk '
+            f'are free; make room{remedy and f", {remedy}"}', file.name) from error
 
 
 def _reason(error: Exception, path: str) -> str | None:

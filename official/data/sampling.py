@@ -1,4 +1,4 @@
-"""Seeded choices among labelled examples, made once before training."""
+"""Choices among examples, made once before training."""
 
 from __future__ import annotations
 
@@ -46,3 +46,17 @@ def balanced_indices(
             )
         drawn.append(random.permutation(members)[:each])
     return np.sort(np.concatenate(drawn)).astype(np.int64)
+
+
+def evenly_spread(total: int, count: int | None) -> np.ndarray:
+    """Returns `count` of the indices 0 to total - 1, evenly spread, int64, ascending.
+
+    Data sets are ordered by class, by size or by source; their first examples are like no others.
+
+    Args:
+      total: number of examples.
+      count: number of indices; None, or more than there are: all.
+    """
+    if count is None or count >= total:
+        return np.arange(total)
+    return np.arange(count) * total // count

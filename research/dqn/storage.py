@@ -8,7 +8,6 @@ the next one; a checkpoint needs to hold no frame, only how many had been append
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import shutil
@@ -16,9 +15,12 @@ import zlib
 
 import numpy as np
 
+from official.core import files
+
 STEP = np.dtype([('action', np.int32), ('reward', np.float32), ('discount', np.float32),
                  ('first', np.bool_)])
 _LAYOUT = 'layout.json'
+_ROOM = 'the replay memory', 'or name another folder with DqnExperiment.replay_dir'
 
 
 class DamagedReplay(ValueError):
@@ -182,7 +184,7 @@ def _file(path: str, dtype: np.dtype, shape: tuple[int, ...], is_new: bool) -> n
     size = dtype.itemsize * int(np.prod(shape))
     if is_new:
         with open(path, 'wb') as file:
-            _reserve(file, size)
+            files.reserve(file, size, *_ROOM)
     elif not os.path.exists(path):
         raise DamagedReplay(f'{path} is missing. {_remedy(os.path.dirname(path))}')
     elif os.path.getsize(path) != size:
@@ -191,26 +193,8 @@ def _file(path: str, dtype: np.dtype, shape: tuple[int, ...], is_new: bool) -> n
             f'{_remedy(os.path.dirname(path))}')
     else:
         with open(path, 'r+b') as file:
-            _reserve(file, size)  # A copy may have holes.
+            files.reserve(file, size, *_ROOM)  # A copy may have holes.
     return np.memmap(path, dtype, 'r+', shape=shape)
-
-
-def _reserve(file, size: int) -> None:
-    """Gives a file its room on the disk; what it holds stays.
-
-    Raises:
-      OSError: there is no room.
-    """
-    try:
-        os.posix_fallocate(file.fileno(), 0, size)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise
-        free = shutil.disk_usage(os.path.dirname(file.name)).free
-        raise OSError(
-            error.errno, f'the replay memory needs {size / 1e9:.2f} GB here and {free / 1e9:.2f} GB '
-            'of disk are free; make room, or name another folder with DqnExperiment.replay_dir',
-            file.name) from error
 
 
 def _is_new(directory: str, layout: dict) -> bool:

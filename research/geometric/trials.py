@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
+from official.core import callbacks
 from official.core import checkpoints
 from official.core import distribution
 from official.core import figures
@@ -24,6 +25,7 @@ from official.core import results
 from official.core import run_folder
 
 _FILE = 'trials.jsonl'
+_LARGEST_SEED = 2 ** 32 - 1  # Of NumPy's.
 
 
 class Trials(model_experiment.ModelExperiment):
@@ -46,7 +48,7 @@ class Trials(model_experiment.ModelExperiment):
       title: see `ModelExperiment`.
 
     Raises:
-      ValueError: if there is no trial to run.
+      ValueError: if there is no trial to run, or no seed for the last one.
     """
 
     unit = 'seed'  # What a trial is, for the report.
@@ -68,6 +70,9 @@ class Trials(model_experiment.ModelExperiment):
             reference=reference, title=title)
         if num_trials < 1:
             raise ValueError(f'num_trials = {num_trials} must be at least 1.')
+        if seed + num_trials - 1 > _LARGEST_SEED:
+            raise ValueError(f'num_trials = {num_trials} is too large for seed {seed}: the last '
+                             f'seed would be beyond {_LARGEST_SEED}.')
         self.num_trials = num_trials
         self._checkpoints = None
 
@@ -110,7 +115,11 @@ class Trials(model_experiment.ModelExperiment):
         missing = [index for index in range(self.num_trials) if index not in rows]
         distribution.from_all_workers(self.strategy, 0)
         interval = 0.2 if sys.stderr.isatty() else 30
-        with tqdm.tqdm(
+        # At once: a trial that has not ended is lost whether it is waited for or not.
+        stop = lambda number, frame: callbacks.end(
+            number, f'after {len(rows)} of {self.num_trials} trials; the same command goes on '
+            f'from {self._path}.')
+        with callbacks.handling_signals(stop), tqdm.tqdm(
                 total=self.num_trials, initial=self.num_trials - len(missing), unit='trial',
                 desc=os.path.basename(os.path.normpath(self.run_dir)), mininterval=interval,
                 maxinterval=interval, dynamic_ncols=True,

@@ -13,6 +13,7 @@ from official.core import checks
 from official.data import coco
 from official.data import detection_table
 from official.data import problems as problems_lib
+from official.data import sampling
 from research.match_rcnn import deepfashion2
 from research.match_rcnn import garments
 from research.match_rcnn import prepared
@@ -89,17 +90,26 @@ class TfdsSource(Source):
 
     Args:
       data_dir: folder of TFDS data; None: TFDS' own.
+      validation: split to validate on, 'validation' or 'test'.
+      consumer_images: see `FolderSource`.
     """
 
-    def __init__(self, data_dir: str | None):
+    def __init__(self, data_dir: str | None, validation: str = 'validation',
+                 consumer_images: int | None = None):
         super().__init__()
+        if consumer_images is not None:
+            checks.positive('TfdsSource', consumer_images=consumer_images)
+        self._consumer_images = consumer_images
+        self._splits = {'train': 'train', 'validation': validation}
         self._builder = prepared.open_builder(data_dir)
 
     def _load(self, split):
-        return prepared.table_of(self._builder, split)
+        table = prepared.table_of(self._builder, self._splits[split])
+        return table if split == 'train' else deepfashion2.with_sources(
+            table, self._consumer_images)
 
     def reader(self, split):
-        return prepared.Reader(self._builder, split)
+        return prepared.Reader(self._builder, self._splits[split])
 
 
 class GarmentSource(FolderSource):
@@ -137,7 +147,7 @@ class CocoSource(Source):
       train_images: folder of the training images.
       validation_annotations: the same for validation; None: the training images.
       validation_images: the same.
-      num_images: of each split, the first ones of its file; None: all.
+      num_images: number of images of each split, evenly spread over its file; None: all.
       skip_malformed: leave out images and annotations that cannot be right, and count them, in
         place of an error.
       consumer_images: see `FolderSource`; of both splits.
@@ -175,6 +185,6 @@ class CocoSource(Source):
                           end_to_end=deepfashion2.end_to_end())
         table = deepfashion2.with_sources(table, self._consumer_images)
         if self._num_images is not None and self._num_images < table.num_images:
-            table = dataclasses.replace(
-                table.subset(range(self._num_images)), problems=problems)
+            chosen = sampling.evenly_spread(table.num_images, self._num_images)
+            table = dataclasses.replace(table.subset(chosen), problems=problems)
         return table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from typing import Callable, Sequence
 
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from official.core import checks
 from official.core import experiment as experiment_lib
+from official.core import files
 from research.s3gan import label_file
 
 LABELS = 'labels.npz'
@@ -97,9 +99,11 @@ class FeatureExperiment(experiment_lib.Experiment):
             yield None
             return
         path = os.path.join(self.run_dir, 'features.partial')
+        shape = len(self._labels), model.network.num_features
         try:
-            yield np.memmap(path, np.float32, 'w+',
-                            shape=(len(self._labels), model.network.num_features))
+            with open(path, 'wb') as file:
+                files.reserve(file, 4 * math.prod(shape), 'the file of features')
+            yield np.memmap(path, np.float32, 'r+', shape=shape)
         finally:
             os.remove(path)
 

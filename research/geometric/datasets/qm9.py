@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from official.data import sampling
 from official.data import tfds_images
 from research.geometric.datasets.graph_dataset import GraphDataset
 from research.geometric.graph import Graph
@@ -42,7 +43,8 @@ def load(data_dir: str | None = None, download: bool = False, config: str = 'dim
         'original' only 'train'.
       targets: properties to predict.
       cutoff: see `molecule`.
-      limit: take the first so many molecules of each split, not all.
+      limit: number of molecules of each split, evenly spread over it, as QM9 is ordered by size;
+        None: all.
 
     Returns:
       Graphs with `y` the targets, and the splits that TFDS has.
@@ -61,8 +63,11 @@ def load(data_dir: str | None = None, download: bool = False, config: str = 'dim
     for split in builder.info.splits:
         start = len(graphs)
         examples = builder.as_dataset(split=split)
-        for example in examples.take(-1 if limit is None else limit).as_numpy_iterator():
-            graphs.append(molecule(example, targets, cutoff))
+        total = builder.info.splits[split].num_examples
+        chosen = set(sampling.evenly_spread(total, limit).tolist())
+        for place, example in enumerate(examples.as_numpy_iterator()):
+            if place in chosen:
+                graphs.append(molecule(example, targets, cutoff))
         splits[split] = np.arange(start, len(graphs))
     return GraphDataset(graphs, (), f'QM9 in {os.fspath(builder.data_path)}', splits)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from official.data import images
+from official.data import sampling
 from research.geometric.datasets.graph_dataset import GraphDataset
 from research.geometric.graph import Graph
 
@@ -21,21 +22,22 @@ def from_images(arrays: images.ImageArrays, num_superpixels: int = 75,
       arrays: the images, of any number of channels.
       num_superpixels: N, nodes a graph; 75 in the paper.
       compactness: see `superpixel_graph`.
-      limit: take the first so many images of each split, not all.
+      limit: number of images of each split, evenly spread over it; None: all.
 
     Returns:
       Graphs with `y`, the class of the image, and the splits 'train' and 'test'.
     """
     graphs, splits = [], {}
     for split in SPLITS:
-        pixels = getattr(arrays, f'{split}_images')[:limit]
-        labels = getattr(arrays, f'{split}_labels')[:limit]
-        splits[split] = np.arange(len(graphs), len(graphs) + len(pixels))
-        for place, (image, label) in enumerate(zip(pixels, labels)):
+        pixels = getattr(arrays, f'{split}_images')
+        labels = getattr(arrays, f'{split}_labels')
+        chosen = sampling.evenly_spread(len(pixels), limit)
+        splits[split] = np.arange(len(graphs), len(graphs) + len(chosen))
+        for place in chosen:
             graph = superpixel_graph(
-                images.unit_interval(image, arrays.max_value), num_superpixels, compactness,
+                images.unit_interval(pixels[place], arrays.max_value), num_superpixels, compactness,
                 f'{arrays.name}, {split} image {place}')
-            graphs.append(graph.replace(y=label, class_names=arrays.class_names))
+            graphs.append(graph.replace(y=labels[place], class_names=arrays.class_names))
     return GraphDataset(graphs, arrays.class_names, f'superpixels of {arrays.name}', splits)
 
 

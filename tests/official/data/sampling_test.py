@@ -50,5 +50,14 @@ def test_a_count_that_cannot_be_balanced(count):
         sampling.balanced_indices(LABELS, count, 3, seed=0)
 
 
+def test_evenly_spread():
+    assert sampling.evenly_spread(10, 3).tolist() == [0, 3, 6]
+    assert sampling.evenly_spread(3, 2).tolist() == [0, 1]
+    # Three classes of 100, in order: each gives as many.
+    assert np.bincount(sampling.evenly_spread(300, 30) // 100).tolist() == [10, 10, 10]
+    for count in (None, 4, 5):
+        assert sampling.evenly_spread(4, count).tolist() == [0, 1, 2, 3]
+
+
 if __name__ == '__main__':
     raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -170,7 +170,7 @@ def test_no_room_for_the_files_is_one_sentence_and_leaves_nothing(tmp_path, monk
             raise OSError(number, os.strerror(number))
         reserve(descriptor, start, size)
     reserve = os.posix_fallocate
-    monkeypatch.setattr(storage.os, 'posix_fallocate', full)
+    monkeypatch.setattr(os, 'posix_fallocate', full)
     with pytest.raises(OSError, match=r'the replay memory needs 0\.00 GB here and .* of disk are '
                                       r'free; make room.*frames.bin'):
         replay.FrameReplay(100, directory=str(tmp_path / 'replay'), slack_frames=5)

@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import sys
 
 import numpy as np
@@ -9,6 +10,7 @@ import tensorflow as tf
 from official.core import checkpoints
 from official.core import model as core_model
 from research.geometric import trials
+from tests.official.core import toy
 
 
 class Data:
@@ -83,6 +85,28 @@ def test_goes_on_with_the_first_missing_trial(tmp_path):
     assert again.ran == []
 
 
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_at_once_and_says_where_it_goes_on(tmp_path, capsys, number):
+    class Asked(Toy):
+        def run_trial(self, index):
+            if index == 2:
+                os.kill(os.getpid(), number)
+            return super().run_trial(index)
+
+    asked = Asked(str(tmp_path))
+    with toy.signals_heard():
+        before = signal.getsignal(number)
+        with pytest.raises(SystemExit) as end:
+            asked.train()
+        assert signal.getsignal(number) is before
+    assert end.value.code == 128 + number and asked.ran == [0, 1]
+    assert (f'Stopped by {number.name} after 2 of 3 trials; the same command goes on from '
+            f'{tmp_path}/trials.jsonl.') in capsys.readouterr().err
+    resumed = Toy(str(tmp_path))
+    resumed.train()
+    assert resumed.ran == [2]
+
+
 def test_more_trials_in_the_same_folder(tmp_path):
     Toy(str(tmp_path)).train()
     more = Toy(str(tmp_path), num_trials=5)
@@ -127,6 +151,8 @@ def test_damaged_file(tmp_path, text, message):
 def test_no_trials():
     with pytest.raises(ValueError, match='num_trials = 0 must be at least 1'):
         Toy('nowhere', num_trials=0)
+    with pytest.raises(ValueError, match='num_trials = 3 is too large for seed 4294967294: the '):
+        Toy('nowhere', 2 ** 32 - 2, num_trials=3)
 
 
 def test_first_model_is_exported_and_reported(tmp_path):

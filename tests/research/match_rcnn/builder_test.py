@@ -13,10 +13,12 @@ import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from official.data import detection_table
 from official.data import problems as problems_lib
 from research.match_rcnn import deepfashion2
 from research.match_rcnn import prepare
 from research.match_rcnn import prepared
+from research.match_rcnn import sources
 from tests.research.match_rcnn import tiny_deepfashion2 as tiny
 
 
@@ -95,6 +97,17 @@ def test_tables_are_those_of_the_folders(folder, data_dir, tmp_path):
 def test_a_split_of_images_alone(data_dir):
     table = prepared.table_of(prepared.open_builder(data_dir), 'test')
     assert (table.image_ids.tolist(), table.sources.tolist(), table.num_items) == ([7], [0], 0)
+
+
+@pytest.mark.parametrize('consumer_images, expected', [
+    (None, detection_table.UNKNOWN), (7, detection_table.USER), (6, detection_table.SHOP)])
+def test_a_source_validates_on_the_test_split(data_dir, folder, consumer_images, expected):
+    source = sources.TfdsSource(data_dir, 'test', consumer_images)
+    assert source.table('validation').sources.tolist() == [expected]
+    assert len(source.reader('validation')) == 1
+    _equal(source.table('train'), prepared.table_of(prepared.open_builder(data_dir), 'train'))
+    with pytest.raises(ValueError, match='TfdsSource.consumer_images = 0'):
+        sources.TfdsSource(data_dir, consumer_images=0)
 
 
 def test_images_are_read_by_index_byte_for_byte(folder, data_dir):

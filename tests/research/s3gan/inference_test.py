@@ -1,6 +1,7 @@
 """Inferred labels and clusters: which they are, what is written, what they are worth."""
 
 import contextlib
+import errno
 import functools
 import json
 import os
@@ -112,6 +113,16 @@ def test_labels_and_probabilities_by_hand(tmp_path, devices):
         'step': 0, 'inferred_error_percent': 0.0, 'unlabelled_error_percent': 0.0}
     assert experiment.experiment.result == result
     assert sorted(os.listdir(tmp_path)) == ['labels.npz']
+
+
+def test_no_room_for_the_features_is_one_sentence_and_leaves_nothing(tmp_path, monkeypatch):
+    def full(descriptor, start, size):
+        assert (start, size) == (0, 4 * NUM * Brightness.num_features)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    monkeypatch.setattr(os, 'posix_fallocate', full)
+    with pytest.raises(OSError, match='the file of features needs .* of disk are free; make room'):
+        run(tmp_path, clusters=(2,))
+    assert not os.listdir(tmp_path)
 
 
 def test_errors_of_labels_that_are_wrong(tmp_path):

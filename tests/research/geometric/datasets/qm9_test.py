@@ -82,7 +82,7 @@ class Qm9(tfds.core.GeneratorBasedBuilder, skip_registration=True):
                 **{name: tensor((), np.float32) for name in qm9.TARGETS}}))
 
     def _split_generators(self, dl_manager):
-        return {'train': self._generate_examples(0, 3), 'test': self._generate_examples(7, 2)}
+        return {'train': self._generate_examples(0, 4), 'test': self._generate_examples(7, 2)}
 
     def _generate_examples(self, start, count):
         for place in range(start, start + count):
@@ -95,13 +95,14 @@ def test_load_what_tfds_prepared(tmp_path, monkeypatch):
     Qm9(config='dimenet', data_dir=tmp_path).download_and_prepare(
         download_config=tfds.download.DownloadConfig(try_download_gcs=False))
     dataset = qm9.load(str(tmp_path), targets=['mu'])
-    assert [graph.y.tolist() for graph in dataset.graphs] == [[0], [1], [2], [7], [8]]
+    assert [graph.y.tolist() for graph in dataset.graphs] == [[0], [1], [2], [3], [7], [8]]
     assert {name: ids.tolist() for name, ids in dataset.splits.items()} == {
-        'train': [0, 1, 2], 'test': [3, 4]}
+        'train': [0, 1, 2, 3], 'test': [4, 5]}
     assert not dataset.class_names
     alike.assert_graphs_equal(dataset.graphs[1], qm9.molecule(_example(mu=1), ['mu']))
-    limited = qm9.load(str(tmp_path), limit=1)
-    assert [graph.y.tolist()[:2] for graph in limited.graphs] == [[0, 1], [7, 1]]
+    # QM9 is ordered by size; the first two of a split would be its smallest.
+    limited = qm9.load(str(tmp_path), limit=2)
+    assert [graph.y.tolist()[:2] for graph in limited.graphs] == [[0, 1], [2, 1], [7, 1], [8, 1]]
     with pytest.raises(ValueError, match="^QM9 has no target 'charm'; known are mu, alpha"):
         qm9.load(str(tmp_path), targets=['charm'])
 

@@ -67,10 +67,12 @@ def test_digits():
     dataset = superpixels.from_images(arrays, 16, limit=20)
     assert {name: ids.tolist() for name, ids in dataset.splits.items()} == {
         'train': list(range(20)), 'test': list(range(20, 40))}
-    assert [graph.y for graph in dataset.graphs[20:]] == arrays.test_labels[:20].tolist()
+    total = len(arrays.test_labels)
+    assert [graph.y for graph in dataset.graphs[20:]] == [
+        arrays.test_labels[place * total // 20] for place in range(20)]
     for place in range(20):
         graph = dataset.graphs[place]
-        pixels = arrays.train_images[place, ..., 0] / 16
+        pixels = arrays.train_images[place * len(arrays.train_images) // 20, ..., 0] / 16
         assert graph.num_nodes == 16
         assert graph.x.min() >= pixels.min() and graph.x.max() <= pixels.max()
         assert (graph.pos >= 0).all() and (graph.pos <= 7).all()

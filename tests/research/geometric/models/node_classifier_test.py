@@ -28,6 +28,8 @@ NETWORKS = {
     'ARMA': lambda: node_networks.GraphNetwork(
         [arma_conv.ARMAConv(3, num_stacks=2, dropout=.25, product_dropout=.5)]),
     'R-GCN': lambda: node_networks.GraphNetwork([rgcn_conv.RGCNConv(3, 3)]),
+    'R-GCN of nodes': lambda: node_networks.GraphNetwork(
+        [rgcn_conv.RGCNConv(4, 3, num_nodes=checks.NODES), rgcn_conv.RGCNConv(3, 3)]),
     'APPNP': lambda: node_networks.PredictThenPropagate(8, 3, appnp.APPNP(K=2), .5),
 }
 
@@ -37,9 +39,10 @@ def inputs(name='GCN', route='edges'):
     if route == 'sparse':
         return {'x': tf.sparse.from_dense(x),
                 'edge_index': sparse.adjacency(checks.EDGES, checks.NODES, ATTR)}
-    edge_attr = {'GAT': {}, 'R-GCN': {'edge_attr': tf.constant(TYPES)}}.get(
+    relations = {'edge_attr': tf.constant(TYPES)}
+    edge_attr = {'GAT': {}, 'R-GCN': relations, 'R-GCN of nodes': relations}.get(
         name, {'edge_attr': tf.constant(ATTR)})
-    return {'x': x, 'edge_index': tf.constant(checks.EDGES), **edge_attr}
+    return {'x': None if name == 'R-GCN of nodes' else x, 'edge_index': tf.constant(checks.EDGES), **edge_attr}
 
 
 def trained(name='GCN', seed=7, steps=3, route='edges', rate=.05):

@@ -7,9 +7,9 @@
 The first draws mutants from SOURCES, evenly over the papers and, within a paper, over its Python
 and its gin files.  The second takes the faults of wiring in `tools/mutations.json`.  Each mutant is
 written into a copy of the tracked files, where the tests of its paper run until one fails: first
-those of its own file, then those of its configurations, then the others.  A mutant that no test
-notices survives.  Results are appended, one JSON object per mutant; finished ones are not run again.
-Standard library only.
+those of its own file, then those that import it, then those of its configurations, then the others.
+A mutant that no test notices survives.  Results are appended, one JSON object per mutant; finished
+ones are not run again.  Standard library only.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import os
 import pathlib
 import queue
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -104,15 +105,21 @@ def hand_written(root: pathlib.Path = ROOT) -> list[mutants.Mutant]:
 
 def steps_of(mutant: mutants.Mutant, root: pathlib.Path = ROOT) -> list[list[str]]:
     """Returns the pytest arguments of each step in which the tests of a mutant run."""
-    path, paper = mutant.path, mutant.of_paper
-    tests, configurations = f'tests/research/{paper}', 'tests/gin_configs'
-    own = f'tests/{path.removesuffix(".py")}_test.py'
-    gin_tests = sorted(test.relative_to(root).as_posix()
-                       for test in (root / configurations).glob(f'{paper}*_test.py'))
-    steps = [gin_tests] if gin_tests else []
-    if path.endswith('.py') and (root / own).exists():
-        steps.insert(0, [own])
-    return [*steps, [tests, f'--ignore={own}']]
+    path, paper = pathlib.PurePath(mutant.path), mutant.of_paper
+
+    def of(folder: str, pattern: str) -> list[str]:
+        return sorted(test.relative_to(root).as_posix() for test in (root / folder).glob(pattern))
+
+    folder = f'tests/research/{paper}'
+    steps = [of('tests/gin_configs', f'{paper}*_test.py')]
+    if path.suffix == '.py':
+        own = of('tests', f'{path.with_suffix("")}_test.py')
+        imported = re.compile(rf'import {path.stem}\b')
+        near = [test for test in of(folder, '**/*_test.py')
+                if test not in own and imported.search((root / test).read_text())]
+        steps = [own, near, *steps]
+    steps = [step for step in steps if step]
+    return [*steps, [folder, *(f'--ignore={test}' for step in steps for test in step)]]
 
 
 class Workplace:

@@ -58,6 +58,20 @@ def test_noticed_and_surviving_mutants(project, tmp_path, capsys):
     assert capsys.readouterr().out == '' and len(mutate.read(results)) == 5
 
 
+def test_the_nearest_tests_run_first(project):
+    (project / 'tests/research/p/deep').mkdir()
+    for name, text in {'deep/user_test.py': 'from research.p import model\n',
+                       'other_test.py': 'from research.p import models\n'}.items():
+        (project / 'tests/research/p' / name).write_text(text)
+    tests = [f'tests/research/p/{name}_test.py' for name in ('model', 'deep/user')]
+    gin = 'tests/gin_configs/p_test.py'
+    ignored = [f'--ignore={test}' for test in (*tests, gin)]
+    steps = mutate.steps_of(mutants.Mutant('research/p/model.py', 0, 1, '', ''), project)
+    assert steps == [tests[:1], tests[1:], [gin], ['tests/research/p', *ignored]]
+    steps = mutate.steps_of(mutants.Mutant('gin_configs/p/a.gin', 0, 1, '', ''), project)
+    assert steps == [[gin], ['tests/research/p', ignored[-1]]]
+
+
 def test_a_mutant_that_never_ends_is_stopped(project, tmp_path):
     place = tmp_path / 'place'
     place.mkdir()

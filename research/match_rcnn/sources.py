@@ -13,7 +13,6 @@ from official.core import checks
 from official.data import coco
 from official.data import detection_table
 from official.data import problems as problems_lib
-from official.data import sampling
 from research.match_rcnn import deepfashion2
 from research.match_rcnn import garments
 from research.match_rcnn import prepared
@@ -147,7 +146,8 @@ class CocoSource(Source):
       train_images: folder of the training images.
       validation_annotations: the same for validation; None: the training images.
       validation_images: the same.
-      num_images: number of images of each split, evenly spread over its file; None: all.
+      num_images: number of images of each split, the first ones of its file, to learn by heart;
+        no sample of the split; None: all.
       skip_malformed: leave out images and annotations that cannot be right, and count them, in
         place of an error.
       consumer_images: see `FolderSource`; of both splits.
@@ -185,6 +185,6 @@ class CocoSource(Source):
                           end_to_end=deepfashion2.end_to_end())
         table = deepfashion2.with_sources(table, self._consumer_images)
         if self._num_images is not None and self._num_images < table.num_images:
-            chosen = sampling.evenly_spread(table.num_images, self._num_images)
-            table = dataclasses.replace(table.subset(chosen), problems=problems)
+            table = dataclasses.replace(
+                table.subset(range(self._num_images)), problems=problems)
         return table

@@ -39,6 +39,9 @@ def test_bad_input():
         folds.stratified_folds(LABELS, 2)
     with pytest.raises(ValueError, match='MUTAG: class 1 has 4 graphs, too few for 5 folds'):
         folds.stratified_folds([0] * 9 + [1] * 4, 5, name='MUTAG')
+    # One of each class for each fold is enough.
+    tests = [fold.test for fold in folds.stratified_folds([0] * 5 + [1] * 5, 5)]
+    assert all(np.bincount(test // 5).tolist() == [1, 1] for test in tests)
 
 
 if __name__ == '__main__':

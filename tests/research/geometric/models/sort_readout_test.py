@@ -29,6 +29,8 @@ def test_formula():
 def test_bad_kernel():
     with pytest.raises(ValueError, match='kernel_size = 5 must be 1 to k = 4'):
         sort_readout.SortReadout(k=4)
+    with pytest.raises(ValueError, match='kernel_size = 0 must be 1 to k = 4'):
+        sort_readout.SortReadout(k=4, kernel_size=0)
 
 
 if __name__ == '__main__':

@@ -43,8 +43,7 @@ class PointNetwork(tf.keras.layers.Layer):
     """
 
     def __init__(self, classes: int, counts: Sequence[int], head: Sequence[int], readout: str,
-                 activation: str | Callable = 'relu', dropout: float = 0.5,
-                 name: str | None = None):
+                 activation: str | Callable, dropout: float, name: str | None = None):
         super().__init__(name=name)
         counts = tuple(counts)
         if not counts or min(counts) < 1 or list(counts) != sorted(counts, reverse=True):

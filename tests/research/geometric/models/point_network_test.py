@@ -15,7 +15,7 @@ class Passing(point_network.PointNetwork):
     """Its features are the positions of the centroids, and what it was given is kept."""
 
     def __init__(self, **settings):
-        super().__init__(3, activation='linear', **settings)
+        super().__init__(3, **{'activation': 'linear', 'dropout': 0.0, **settings})
         self.given = []
 
     def convolve(self, level, x, points, centroids):

@@ -161,6 +161,7 @@ def test_fit_in_a_notebook():
     logits = model(data.inputs).numpy()[data.nodes(0)['test']]
     labels = data.graph.y[data.nodes(0)['test']]
     assert logs['accuracy'] == pytest.approx((logits.argmax(1) == labels).mean())
+    # Fifteen seeds give .75 to .88, with one thread and with two; the largest class has .4.
     assert logs['accuracy'] > .6
 
 

@@ -56,6 +56,14 @@ def test_queries_have_a_style_and_a_shop_item_of_their_identity():
     assert [len(part) for part in protocol.queries(table.subset([]))] == [0, 0]
 
 
+def test_identities_are_pairs_and_styles():
+    identities = protocol.identities_of(small_table())
+    together = [(0, 5), (2, 7, 9), (3, 8), (4,), (6,)]
+    numbers = [set(identities[list(items)].tolist()) for items in together]
+    assert all(len(found) == 1 for found in numbers) and len(set.union(*numbers)) == 5
+    assert identities[1] == -1 and min(set.union(*numbers)) >= 0
+
+
 def test_the_rank_decides():
     table = small_table()
     for rank in range(4):

@@ -207,7 +207,11 @@ def digits_experiment(run_dir, seed, data_dir, strategy, percent, steps):
 
 
 def test_it_learns_to_label_digits_from_a_fifth_of_them(tmp_path):
-    """Errors of about 14 %, where chance is 90 %, and clusters far purer than chance."""
+    """Three seeds, each with one thread and with two: what the floors stand between.
+
+    Errors of 9.4 to 14.5 % (chance 90 %), of rotations 6.7 to 8.3 % (chance 75 %), and a purity of
+    88.7 to 91.8 % (of 30 random clusters 18 %).
+    """
     experiment = inference.FeatureExperiment(
         str(tmp_path), experiment=functools.partial(digits_experiment, percent=20, steps=400),
         clusters=(30,))

@@ -53,6 +53,20 @@ def test_greedy():
     assert list(act(chosen, [0, 1, 2, 0]).action) == [1, 0, 2, 1]
 
 
+def test_a_graph_for_any_number_of_observations():
+    chosen = make([[0.0, 2, 1], [3, 2, 1]], 0.5)
+    step = ts.TimeStep(*(tf.TensorSpec([None], dtype) for dtype in (
+        tf.int32, tf.float32, tf.float32, tf.int32)))
+    function = tf.function(
+        chosen.action, input_signature=[step, tf.TensorSpec([None], tf.int32)])
+    for observations in ([1], [0, 1] * 20):
+        state = chosen.get_initial_state(len(observations))
+        step = ts.restart(tf.constant(observations), batch_size=len(observations))
+        expected = chosen.action(step, state)
+        np.testing.assert_array_equal(function(step, state).action, expected.action)
+    assert len(set(expected.action.numpy())) == 3
+
+
 def test_exploration_is_uniform_and_as_frequent_as_epsilon():
     chosen = make([[0.0, 5.0, 1.0, 2.0]], 0.4)
     counts = np.bincount(act(chosen, [0] * 40_000).action, minlength=4) / 40_000

@@ -359,15 +359,67 @@ def test_real_photographs(name, kind, images, items, crowds, seen, capsys):
     assert (table.num_images, table.num_items, table.crowd.sum()) == (images, items, crowds)
     assert (table.landmarks[..., 2] > 0).any(-1).sum() == seen
     capsys.readouterr()
+    check_against_pycocotools(table, path)
+
+
+def test_drawn_annotations(tmp_path, capsys):
+    """Stars of one polygon and of two, a crowd as run lengths, and key points."""
+    random, size = np.random.default_rng(0), (120, 160)
+    written = {'images': [], 'annotations': [], 'categories': [
+        {'id': 3, 'name': 'star', 'keypoints': KEYPOINTS}, {'id': 8, 'name': 'pair'}]}
+    for image in range(8):
+        save(str(tmp_path / f'images/{image}.jpg'), *size)
+        written['images'].append({'id': image, 'file_name': f'{image}.jpg', 'height': size[0],
+                                  'width': size[1]})
+        for number in range(6):
+            category = (3, 8)[number % 2]
+            polygons = [star(random, size) for _ in range(1 + number % 2)]
+            corners = np.concatenate(polygons).reshape(-1, 2)
+            low, high = corners.min(0), corners.max(0)
+            written['annotations'].append(annotation(
+                10 * image + number + 1, image, category, (*low.tolist(), *(high - low).tolist()),
+                iscrowd=0, area=50., segmentation=[polygon.tolist() for polygon in polygons],
+                **({'keypoints': points(random, corners), 'num_keypoints': 6}
+                   if category == 3 else {})))
+    mask = np.zeros(size, np.uint8, 'F')
+    mask[20:70, 30:90] = 1
+    counts = coco_mask.encode(mask)
+    written['annotations'].append(annotation(
+        900, 0, 8, (30, 20, 60, 50), iscrowd=1, area=3000.,
+        segmentation={'size': list(size), 'counts': counts['counts'].decode()}))
+    table = load(str(tmp_path), written)
+    assert (table.num_items, table.crowd.sum()) == (49, 1)
+    assert (table.landmarks[..., 2] > 0).any(-1).sum() == 24
+    capsys.readouterr()
+    check_against_pycocotools(table, str(tmp_path / 'x.json'))
+
+
+def star(random, size):
+    """A polygon of 14 corners around a point of an image, x and y in turn."""
+    height, width = size
+    middle = np.array([random.uniform(45, width - 45), random.uniform(45, height - 45)])
+    angles = (np.arange(14) + random.uniform(.1, .9, 14)) * 2 * np.pi / 14
+    radii = random.uniform(28, 44, 14)[:, np.newaxis]
+    return (middle + radii * np.stack([np.cos(angles), np.sin(angles)], 1)).round(2).reshape(-1)
+
+
+def points(random, corners):
+    """Six key points, hidden or seen, at whole pixels among the corners."""
+    chosen = corners[random.permutation(len(corners))[:6]].round().astype(int)
+    return np.concatenate([chosen, random.integers(1, 3, (6, 1))], 1).reshape(-1).tolist()
+
+
+def check_against_pycocotools(table, path):
+    """Fields, masks and mini masks of a table are those of the file, as pycocotools reads it."""
     original, ours = coco_api.COCO(path), coco_api.COCO()
-    ours.dataset = coco.to_coco(table, landmarks=seen > 0)
+    ours.dataset = coco.to_coco(table, landmarks=bool((table.landmarks[..., 2] > 0).any()))
     ours.createIndex()
     overlaps = []
     for item, identity in enumerate(table.item_ids):
         was, now = original.anns[identity], ours.anns[identity]
         for field in 'category_id', 'image_id', 'iscrowd':
             assert was[field] == now[field]
-        assert was.get('keypoints') == now.get('keypoints')
+        assert (was.get('keypoints') or []) == (now.get('keypoints') or [])
         # Some boxes of COCO reach beyond their images, but by rounding alone.
         np.testing.assert_allclose(was['bbox'], now['bbox'], atol=0.02)
         mask = original.annToMask(was)

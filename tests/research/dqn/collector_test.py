@@ -1,6 +1,7 @@
 """The driver that plays in the background."""
 
 import functools
+import itertools
 import sys
 
 import numpy as np
@@ -105,6 +106,23 @@ def test_playing_overlaps_with_other_work():
     gate.set()
     step, state = driver.finish()
     assert step.reward == 10 and state == 1
+    driver.close()
+
+
+def test_seconds_since_the_last_call(monkeypatch):
+    """By a clock that is a second on at each look: each span is one of two looks."""
+    clock = itertools.count()
+    monkeypatch.setattr(collector.time, 'perf_counter', lambda: float(next(clock)))
+    env, chosen = make(functools.partial(ScriptedGame, frames=100), 1, frame_size=4,
+                       max_noop_frames=0)
+    driver = collector.Collector(env, chosen)
+    step, state = driver.run(env.reset(), chosen.get_initial_state(1))
+    spans = driver.take_seconds()
+    assert set(spans) == {'acting', 'emulator', 'waiting'}
+    assert all(1 <= seconds <= 5 for seconds in spans.values())
+    assert driver.take_seconds() == dict.fromkeys(spans, 0)
+    driver.run(step, state)
+    assert all(1 <= seconds <= 5 for seconds in driver.take_seconds().values())
     driver.close()
 
 

@@ -181,3 +181,23 @@ def saved_model_cli(path, signature, name, array, tmp_path):
 def read_history(run_dir):
     with open(os.path.join(run_dir, 'history.jsonl')) as f:
         return [json.loads(line) for line in f]
+
+
+def tflite(path, signature, inputs, select=False):
+    """Answers of one signature of a SavedModel, converted for TFLite: output to array.
+
+    Args:
+      path: the SavedModel.
+      signature: name of the signature.
+      inputs: argument to array.
+      select: TensorFlow's own operations may be used, too (SELECT_TF_OPS).
+    """
+    converter = tf.lite.TFLiteConverter.from_saved_model(path, signature_keys=[signature])
+    if select:
+        converter.target_spec.supported_ops = [
+            tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+    interpreter = tf.lite.Interpreter(model_content=converter.convert())
+    details = interpreter.get_signature_runner(signature).get_input_details()
+    for name, value in inputs.items():
+        interpreter.resize_tensor_input(details[name]['index'], value.shape)
+    return interpreter.get_signature_runner(signature)(**inputs)

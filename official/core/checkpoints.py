@@ -167,10 +167,11 @@ def _verify(path: str, step: int, run_dir: str) -> None:
         listed = {name: (entry['bytes'], entry['sha256'])
                   for name, entry in manifest['files'].items()}
         written = manifest['step']
-    except (ValueError, KeyError, TypeError, AttributeError, tf.errors.OpError) as error:
-        raise CheckpointError(
-            f'{manifest_path} is not a checkpoint manifest ({type(error).__name__}: '
-            f'{error}).') from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f'{manifest_path} is not a checkpoint manifest: it does not have a '
+                              'step, and files with bytes and sha256.') from error
+    except (ValueError, tf.errors.OpError) as error:
+        raise CheckpointError(f'{manifest_path} is not a checkpoint manifest: {error}.') from error
     kinds = ('.index', '.data')
     if not all(any(name.startswith(_PREFIX + kind) for name in listed) for kind in kinds):
         raise CheckpointError(

@@ -14,6 +14,8 @@ from collections.abc import Iterable
 
 _OURS = ('official', 'research', 'tests')
 _KINDS = (ValueError, OSError, RuntimeError, FloatingPointError)
+# AutoGraph puts the first line, and frames, before what a graph raises; Keras the other behind it.
+_AROUND = ('in user code:', 'Call arguments received by layer')
 # gin puts this line, and what follows it, after the message of whatever passes through it.
 _GIN_SUFFIX = ('\n  No values supplied by Gin', '\n  In call to configurable')
 
@@ -47,6 +49,10 @@ def sentence(error: BaseException) -> str | None:
     text = str(error)
     for suffix in _GIN_SUFFIX:
         text = text.split(suffix)[0]
+    if any(line in text for line in _AROUND):
+        # The message is the last line between the two.
+        last = text.split(_AROUND[1])[0].strip().splitlines()[-1]
+        text = last.strip().removeprefix(f'{type(error).__name__}: ')
     return ' '.join(text.split())
 
 

@@ -8,12 +8,16 @@ import os
 import tensorflow as tf
 
 from official.core import files
+from official.core import run_folder
 
 _FILE = 'history.jsonl'
+_RUN = 'run'
 
 
 class History:
     """Rows of numbers by step, in `history.jsonl` and `summaries/` of a run folder.
+
+    Each line of the file names its run, see `run_folder.name_of`.
 
     Args:
       run_dir: the run folder.
@@ -24,6 +28,7 @@ class History:
     def __init__(self, run_dir: str, last_step: int, write: bool = True):
         self._path = os.path.join(run_dir, _FILE)
         self._write = write
+        self._run = run_folder.name_of(run_dir)
         self.rows = [row for row in read(run_dir) if row['step'] <= last_step]
         self._summaries = None
         if write:
@@ -32,7 +37,11 @@ class History:
                 self._summaries = tf.summary.create_file_writer(os.path.join(run_dir, 'summaries'))
 
     def _rewrite(self) -> None:
-        files.write_text(self._path, ''.join(json.dumps(row) + '\n' for row in self.rows))
+        files.write_text(self._path, ''.join(map(self._line, self.rows)))
+
+    def _line(self, row: dict) -> str:
+        named = {} if self._run is None else {_RUN: self._run}
+        return json.dumps({**row, **named}) + '\n'
 
     def add(self, step: int, values: dict) -> None:
         """Adds the row of `step`.
@@ -45,7 +54,7 @@ class History:
             return
         with files.writing(self._path):
             with tf.io.gfile.GFile(self._path, 'a') as f:
-                f.write(json.dumps(self.rows[-1]) + '\n')
+                f.write(self._line(self.rows[-1]))
             with self._summaries.as_default():
                 for name, value in values.items():
                     tf.summary.scalar(name, value, step=step)
@@ -58,13 +67,17 @@ def read(run_dir: str) -> list[dict]:
     A last line that was cut short by a kill is left out.
 
     Raises:
-      ValueError: if the file is not a text, or a line not a JSON object with an integer `step`.
+      ValueError: if the file is not a text, a line not a JSON object with an integer `step`, or
+        of another run.
     """
     path = os.path.join(run_dir, _FILE)
     if not tf.io.gfile.exists(path):
         return []
     lines = files.read_text(path).split('\n')[:-1]
-    return [_row(line, f'{path}, line {number},') for number, line in enumerate(lines, 1)]
+    rows = [_row(line, f'{path}, line {number},') for number, line in enumerate(lines, 1)]
+    for named in dict.fromkeys(row.pop(_RUN, None) for row in rows):
+        run_folder.check_part(path, named, run_dir)
+    return rows
 
 
 def _row(line: str, where: str) -> dict:

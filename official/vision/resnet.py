@@ -90,6 +90,8 @@ class ResNet(tf.keras.Model):
             raise ValueError('ResNet.blocks is empty: there is at least one stage.')
         checks.positive('ResNet', **{f'blocks[{i}]': count for i, count in enumerate(blocks)})
         checks.at_least('ResNet', 0, freeze_stages=freeze_stages)
+        checks.share('ResNet', decay=decay)
+        checks.above_zero('ResNet', epsilon=epsilon)
         if freeze_stages > len(blocks) + 1:
             raise ValueError(f'ResNet.freeze_stages = {freeze_stages}, and there are only the stem '
                              f'and {len(blocks)} stages.')

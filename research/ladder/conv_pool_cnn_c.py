@@ -11,6 +11,7 @@ from typing import Sequence
 
 import tensorflow as tf
 
+from official.core import checks
 from official.modeling import batch_statistics
 from official.modeling import random
 from research.ladder import encoder as encoder_lib
@@ -100,6 +101,8 @@ class ConvPoolCNN(encoder_lib.EncoderNetwork):
             weight_decay: float = 0.0,
             noise_shards: int | None = None,
             name: str | None = None):
+        checks.share('ConvPoolCNN', input_dropout=input_dropout, pool_dropout=pool_dropout)
+        checks.within('ConvPoolCNN', 0, float('inf'), weight_decay=weight_decay)
         super().__init__(
             seed, conv_pool_cnn_c() if encoder is None else encoder, input_shape,
             top_scale=top_scale and batch_norm, noise_shards=noise_shards, name=name)

@@ -10,6 +10,7 @@ from typing import NamedTuple, Sequence
 
 import tensorflow as tf
 
+from official.core import checks
 from official.core import model as core_model
 from official.evaluation import classification
 from official.modeling import batch_statistics
@@ -53,7 +54,7 @@ class EncoderNetwork(core_model.Model):
       name: name of the model.
 
     Raises:
-      ValueError: if the top layer is not a vector.
+      ValueError: if the top layer is not a vector, or a number is out of range.
     """
 
     def __init__(
@@ -68,6 +69,11 @@ class EncoderNetwork(core_model.Model):
             noise_shards: int | None = None,
             name: str | None = None):
         super().__init__(seed=seed, noise_shards=noise_shards, name=name)
+        owner = type(self).__name__
+        checks.within(owner, 0, float('inf'), noise_std=noise_std,
+                      hidden_noise_std=hidden_noise_std)
+        checks.positive(owner, **{f'encoder[{index}]': rung for index, rung in enumerate(encoder)
+                                  if not isinstance(rung, layers.Rung)})
         self.example_shape = tuple(input_shape)
         self.noise_std = noise_std
         self.hidden_noise_std = hidden_noise_std

@@ -13,6 +13,7 @@ from typing import Any, Callable
 
 import tensorflow as tf
 
+from official.core import checks
 from official.modeling import random
 
 
@@ -129,6 +130,7 @@ class DenseRung(Rung):
 
     def __init__(self, units: int, activation: Callable = tf.nn.relu, name: str | None = None):
         super().__init__(activation, name)
+        checks.positive('DenseRung', units=units)
         self.units = units
 
     def create_mappings(self, below, key, decode):
@@ -174,6 +176,8 @@ class ConvRung(Rung):
     def __init__(self, filters: int, kernel_size: int, padding: int = 0,
                  activation: Callable = tf.nn.relu, name: str | None = None):
         super().__init__(activation, name)
+        checks.positive('ConvRung', filters=filters, kernel_size=kernel_size)
+        checks.at_least('ConvRung', 0, padding=padding)
         self.filters = filters
         self.kernel_size = kernel_size
         self.padding = padding

@@ -6,6 +6,7 @@ from typing import Sequence
 
 import tensorflow as tf
 
+from official.core import checks
 from official.modeling import batch_statistics
 from official.modeling import random
 from research.ladder import denoisers as denoisers_lib
@@ -49,7 +50,8 @@ class LadderNetwork(encoder_lib.EncoderNetwork):
       name: name of the model.
 
     Raises:
-      ValueError: if `denoising_costs` does not have one number for each of the layers 0..L.
+      ValueError: if `denoising_costs` does not have one number for each of the layers 0..L, or a
+        number is out of range.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class LadderNetwork(encoder_lib.EncoderNetwork):
             raise ValueError(
                 f'denoising_costs has {len(denoising_costs)} numbers; an encoder of {len(encoder)} '
                 f'layers needs {len(encoder) + 1}, one for the input and one a layer.')
+        checks.within('LadderNetwork', 0, float('inf'), **{
+            f'denoising_costs[{l}]': cost for l, cost in enumerate(denoising_costs)})
         costly = [l for l, cost in enumerate(denoising_costs) if cost]
         super().__init__(
             seed, encoder, input_shape, noise_std, hidden_noise_std, top_scale,

@@ -186,6 +186,8 @@ def test_parts_of_the_small_files():
         assert bound(name, 'MatchData.source').full == 'research.match_rcnn.sources.GarmentSource'
     for name in PHOTOGRAPHS:
         assert bound(name, 'MatchData.source').full == 'research.match_rcnn.sources.CocoSource'
+        number = bound(name, 'CocoSource.num_images')
+        assert f'learns {number} photographs of COCO by heart' in source(name).head[0]
 
 
 def _flat(name, table):

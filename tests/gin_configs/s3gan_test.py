@@ -110,6 +110,14 @@ def test_settings_are_the_methods(name):
     elif clusters:
         assert bound(name, 'inferred_labels.path') == left_by(
             f'{folder}_features_rotation', f'clusters_{clusters[1]}.npz')
+    # Whose labels: all, none's, some's, or those of the file above.
+    labelling = bound(name, 'GanData.labelling', None)
+    expected = (
+        'partial_labels' if co or share and method.startswith('biggan')
+        else 'inferred_labels' if share or clusters
+        else 'single_label' if method.startswith('single_label')
+        else 'random_labels' if method.startswith('random_label') else None)
+    assert (labelling and labelling.full.rpartition('.')[2]) == expected, name
 
 
 # Sec. 4 and App. B, of every training on ImageNet; (scope, parameter): value as gin writes it.

@@ -6,6 +6,7 @@ from typing import Callable
 
 import tensorflow as tf
 
+from official.core import checks
 from official.modeling import random
 from research.geometric import kernels
 from research.geometric import message_passing
@@ -65,6 +66,7 @@ class ARMAConv(smoothing.NormalizedPropagation):
                  use_bias: bool = True, kernel_initializer='glorot_uniform',
                  name: str | None = None):
         super().__init__(normalize, self_loops=False, name=name)
+        checks.positive('ARMAConv', channels=channels)
         if num_stacks < 1 or num_layers < 1:
             raise ValueError(
                 f'num_stacks = {num_stacks} and num_layers = {num_layers} must be at least 1.')

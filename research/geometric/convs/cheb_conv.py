@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from official.core import checks
 from research.geometric import kernels
 from research.geometric import message_passing
 from research.geometric import smoothing
@@ -55,6 +56,7 @@ class ChebConv(smoothing.NormalizedPropagation):
                  use_bias: bool = True, kernel_initializer='glorot_uniform',
                  name: str | None = None):
         super().__init__(normalize, self_loops=False, name=name)
+        checks.positive('ChebConv', channels=channels)
         if K < 1:
             raise ValueError(f'K = {K} must be at least 1.')
         if lambda_max <= 0:

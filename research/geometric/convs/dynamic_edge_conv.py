@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from official.core import checks
 from research.geometric import message_passing
 from research.geometric import neighbors
 from research.geometric.convs import edge_conv
@@ -39,6 +40,7 @@ class DynamicEdgeConv(edge_conv.EdgeConv):
 
     def __init__(self, network, k: int, aggregation='max', name: str | None = None):
         super().__init__(network, aggregation, name)
+        checks.positive('DynamicEdgeConv', k=k)
         self.k = k
 
     def call(self, x, num_graphs: int = 1):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from official.core import checks
 from official.modeling import random
 from research.geometric import kernels
 from research.geometric import message_passing
@@ -55,6 +56,7 @@ class GATConv(tf.keras.layers.Layer):
                  use_bias: bool = True, kernel_initializer='glorot_uniform',
                  name: str | None = None):
         super().__init__(name=name)
+        checks.positive('GATConv', channels=channels, heads=heads)
         if not 0 <= dropout < 1:
             raise ValueError(f'dropout = {dropout} is outside [0, 1).')
         self.channels = channels

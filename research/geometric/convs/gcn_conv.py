@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from official.core import checks
 from research.geometric import smoothing
 from research.geometric import sparse
 from research.geometric.convs import inputs
@@ -35,6 +36,7 @@ class GCNConv(smoothing.NormalizedPropagation):
     def __init__(self, channels: int, *, normalize: bool = True, use_bias: bool = True,
                  kernel_initializer='glorot_uniform', name: str | None = None):
         super().__init__(normalize, name=name)
+        checks.positive(type(self).__name__, channels=channels)
         self.channels = channels
         self.use_bias = use_bias
         self.kernel_initializer = tf.keras.initializers.get(kernel_initializer)

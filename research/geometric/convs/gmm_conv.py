@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from official.core import checks
 from research.geometric import segments
 from research.geometric.convs import inputs
 from research.geometric.convs import kernel_conv
@@ -53,6 +54,7 @@ class GMMConv(kernel_conv.KernelConv):
                  deviation_initializer=None, name: str | None = None):
         super().__init__(channels, aggregation, root_weight, use_bias, name)
         initializers = tf.keras.initializers
+        checks.positive('GMMConv', kernel_size=kernel_size, dim=dim)
         self.kernel_size = kernel_size
         self.dim = dim
         self.kernel_initializer = initializers.get(kernel_initializer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from official.core import checks
 from research.geometric import kernels
 from research.geometric import message_passing
 from research.geometric import segments
@@ -29,6 +30,7 @@ class KernelConv(message_passing.MessagePassing):
     def __init__(self, channels: int, aggregation='mean', root_weight: bool = True,
                  use_bias: bool = True, name: str | None = None):
         super().__init__(aggregation, name=name)
+        checks.positive(type(self).__name__, channels=channels)
         self.channels = channels
         self.root_weight = root_weight
         self.use_bias = use_bias

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from official.core import checks
 from research.geometric import kernels
 from research.geometric import message_passing
 from research.geometric import segments
@@ -51,6 +52,10 @@ class RGCNConv(message_passing.MessagePassing):
                  num_nodes: int | None = None, use_bias: bool = True,
                  kernel_initializer='glorot_uniform', name: str | None = None):
         super().__init__('sum', name=name)
+        checks.positive('RGCNConv', channels=channels, num_relations=num_relations)
+        for field, count in (('num_bases', num_bases), ('num_nodes', num_nodes)):
+            if count is not None:
+                checks.positive('RGCNConv', **{field: count})
         self.channels = channels
         self.num_relations = num_relations
         self.num_bases = num_bases

@@ -6,6 +6,7 @@ from typing import Callable
 
 import tensorflow as tf
 
+from official.core import checks
 from research.geometric import kernels
 from research.geometric import message_passing
 from research.geometric import normalization
@@ -63,6 +64,7 @@ class SAGEConv(message_passing.MessagePassing):
         if callable(aggregation) and not root_weight:
             raise ValueError(f'aggregation = {aggregation!r} is a function, which needs '
                              'root_weight=True.')
+        checks.positive('SAGEConv', channels=channels)
         self.channels = channels
         self.root_weight = root_weight
         self.l2_normalize = l2_normalize

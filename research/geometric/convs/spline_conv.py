@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from official.core import checks
 from research.geometric import kernels
 from research.geometric import message_passing
 from research.geometric import segments
@@ -67,6 +68,7 @@ class SplineConv(kernel_conv.KernelConv):
                  root_weight: bool = True, use_bias: bool = True, kernel_initializer=None,
                  name: str | None = None):
         super().__init__(channels, aggregation, root_weight, use_bias, name)
+        checks.positive('SplineConv', dim=dim)
         self.dim = dim
         self.kernel_size = _each(kernel_size, dim, 'kernel_size')
         self.degree = degree

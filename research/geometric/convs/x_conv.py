@@ -7,6 +7,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
+from official.core import checks
 from research.geometric import message_passing
 from research.geometric.convs import inputs
 
@@ -61,6 +62,7 @@ class XConv(tf.keras.layers.Layer):
                  dilation: int = 1, depth_multiplier: int | None = None, use_bias: bool = True,
                  name: str | None = None):
         super().__init__(name=name)
+        checks.positive('XConv', channels=channels)
         for field, value in (('kernel_size', kernel_size), ('dilation', dilation)):
             if value < 1:
                 raise ValueError(f'{field} = {value} is not positive.')

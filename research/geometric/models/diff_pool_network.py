@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from official.core import checks
 from research.geometric.convs import sage_conv
 from research.geometric.pooling import diff_pool
 from research.geometric.pooling import readout
@@ -93,6 +94,7 @@ class DenseSAGEConv(tf.keras.layers.Layer):
 
     def __init__(self, channels: int, name: str | None = None):
         super().__init__(name=name)
+        checks.positive('DenseSAGEConv', channels=channels)
         self.channels = channels
 
     def build(self, input_shape):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 import tensorflow_gnn as tfgnn
 
+from official.core import checks
 from official.core import model
 from official.evaluation import classification
 from official.modeling import batch_statistics
@@ -38,6 +39,8 @@ class GraphClassifier(apart_by_size.ApartBySize, model.Model):
                  num_edge_features: int | None = None, hidden: int = 64, dropout: float = 0.5,
                  seed: int = 0, noise_shards: int | None = None, name: str | None = None):
         super().__init__(seed=seed, noise_shards=noise_shards, name=name)
+        checks.positive('GraphClassifier', num_classes=num_classes, hidden=hidden)
+        checks.share('GraphClassifier', dropout=dropout)
         self.network = network
         self.num_features = num_features
         self.num_classes = num_classes

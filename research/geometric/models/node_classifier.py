@@ -6,6 +6,7 @@ import contextlib
 
 import tensorflow as tf
 
+from official.core import checks
 from official.core import model
 from official.modeling import batch_statistics
 from research.geometric import networks
@@ -35,6 +36,7 @@ class NodeClassifier(model.Model):
     def __init__(self, network: tf.keras.layers.Layer, weight_decay: float = 0.0, seed: int = 0,
                  noise_shards: int | None = None, name: str | None = None):
         super().__init__(seed=seed, noise_shards=noise_shards, name=name)
+        checks.within('NodeClassifier', 0, float('inf'), weight_decay=weight_decay)
         self.network = networks.get(network)
         # Of the inputs that made the weights; plain numbers, which Keras does not track.
         self._num_features = self._attr_width = self._attr_dtype = None

@@ -7,6 +7,7 @@ from typing import Callable, Sequence
 
 import tensorflow as tf
 
+from official.core import checks
 from official.modeling import random
 from research.geometric import networks
 from research.geometric import sparse
@@ -42,6 +43,9 @@ class GraphNetwork(tf.keras.layers.Layer):
         super().__init__(name=name)
         self.operators = [networks.get(operator) for operator in operators]
         self.activation = tf.keras.activations.get(activation)
+        checks.share('GraphNetwork', dropout=dropout)
+        if input_dropout is not None:
+            checks.share('GraphNetwork', input_dropout=input_dropout)
         self.dropout = dropout
         self.input_dropout = dropout if input_dropout is None else input_dropout
         # Operators with dropout of their own take a key.
@@ -98,6 +102,8 @@ class PredictThenPropagate(tf.keras.layers.Layer):
     def __init__(self, channels: int, classes: int, propagation: tf.keras.layers.Layer,
                  dropout: float = 0.0, name: str | None = None):
         super().__init__(name=name)
+        checks.positive('PredictThenPropagate', channels=channels, classes=classes)
+        checks.share('PredictThenPropagate', dropout=dropout)
         self.channels = channels
         self.classes = classes
         self.propagation = networks.get(propagation)

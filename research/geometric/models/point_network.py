@@ -6,6 +6,7 @@ from typing import Callable, Sequence
 
 import tensorflow as tf
 
+from official.core import checks
 from official.modeling import random
 from research.geometric import neighbors
 
@@ -50,6 +51,8 @@ class PointNetwork(tf.keras.layers.Layer):
             raise ValueError(f'counts = {counts} must be positive and not rise.')
         if readout not in _READOUTS:
             raise ValueError(f'readout = {readout!r} is none of {", ".join(_READOUTS)}.')
+        checks.positive(type(self).__name__, classes=classes)
+        checks.share(type(self).__name__, dropout=dropout)
         self.counts = counts
         self.readout = _READOUTS[readout]
         self.activation = tf.keras.activations.get(activation)

@@ -47,6 +47,23 @@ def test_what_this_project_raises_is_a_sentence():
     assert errors.sentence(_caught(in_context)) == 'data/x.gz does not exist.'
 
 
+def test_of_what_a_graph_raises_the_frames_are_not_shown():
+    """Keras and AutoGraph put frames before the message and arguments behind it."""
+    import tensorflow as tf
+
+    class Refusing(tf.keras.layers.Layer):
+        def call(self, x):
+            raise ValueError('Refusing.rate = 2 is outside [0, 1).')
+
+    layer = Refusing()
+    graph = tf.function(lambda: layer(tf.zeros([1])))
+    inner = tf.function(lambda: graph())
+    for function in (graph, inner, lambda: layer(tf.zeros([1]))):
+        error = _caught(function)
+        assert 'Call arguments received by layer' in str(error)
+        assert errors.sentence(error) == 'Refusing.rate = 2 is outside [0, 1).'
+
+
 def test_what_others_raise_is_a_bug():
     def library():
         json.loads('{')

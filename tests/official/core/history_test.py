@@ -1,3 +1,4 @@
+import shutil
 import sys
 
 import pytest
@@ -5,6 +6,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing import event_accumulator
 
 from official.core import history
+from official.core import run_folder
 
 
 def test_rows_are_kept_cut_at_a_resume_and_seen_by_tensorboard(tmp_path):
@@ -41,6 +43,23 @@ def test_damaged_files_are_named(tmp_path):
     path.mkdir()
     with pytest.raises(ValueError, match='history.jsonl is damaged: it is a folder, not a file'):
         history.read(str(tmp_path))
+
+
+def test_rows_of_another_run_are_refused(tmp_path):
+    for seed in (0, 1):
+        folder = tmp_path / f'run_{seed}'
+        folder.mkdir()
+        with run_folder.claim(str(folder), run_folder.Identity(seed, False, {})):
+            history.History(str(folder), last_step=0).add(10, {'loss': 1. + seed})
+        assert history.read(str(folder)) == [{'step': 10, 'loss': 1. + seed}]
+    # A folder of another name is the same run.
+    (tmp_path / 'run_0').rename(tmp_path / 'moved')
+    assert history.read(str(tmp_path / 'moved')) == [{'step': 10, 'loss': 1.}]
+    shutil.copy(tmp_path / 'run_1' / 'history.jsonl', tmp_path / 'moved' / 'history.jsonl')
+    for function in (history.read, lambda folder: history.History(folder, last_step=10)):
+        with pytest.raises(ValueError, match='history.jsonl belongs to another run .seed 1, .*, '
+                                             'not to that of .*moved .seed 0, '):
+            function(str(tmp_path / 'moved'))
 
 
 def test_a_full_disk(tmp_path, monkeypatch):

@@ -257,6 +257,8 @@ def test_the_configuration_makes_the_same_model():
     ({'blocks': (1, 0)}, r'ResNet\.blocks\[1\] = 0'),
     ({'freeze_stages': 6}, r'ResNet\.freeze_stages = 6, and there are only the stem and 4 stages'),
     ({'freeze_stages': -1}, r'ResNet\.freeze_stages = -1'),
+    ({'decay': 2.}, r'ResNet\.decay = 2.0 is outside \[0, 1\)'),
+    ({'epsilon': 0.}, r'ResNet\.epsilon = 0.0 must be a finite number above 0'),
     ({'stem_stride': 3}, r'ResNet\.stem_stride = 3 is none of 1, 2 and 4')])
 def test_a_network_that_cannot_be(arguments, told):
     with pytest.raises(ValueError, match=told):

@@ -50,6 +50,15 @@ def update(dqn, batch):
     return dqn.update(*map(tf.convert_to_tensor, batch[:-1]))
 
 
+def test_a_network_in_training_and_out_of_it():
+    """A Q-network with dropout, in tf-agents' form."""
+    model = tf.keras.Sequential([tf.keras.layers.Dropout(0.999)])
+    wrapped = agent.QNetwork(tf.TensorSpec([400], tf.float32), model)
+    ones = tf.ones([1, 400])
+    np.testing.assert_array_equal(wrapped(ones)[0], ones)
+    assert np.mean(wrapped(ones, training=True)[0] == 0) > 0.9
+
+
 def test_loss_and_gradient_by_hand():
     """y = r + gamma (1 - terminal) max Q^; errors beyond 1 have the gradient of 1."""
     dqn = make(discount=0.5)

@@ -107,6 +107,9 @@ def test_export_answers_as_the_model_does(tmp_path):
     np.testing.assert_allclose(
         answers['predict_batch']['logits'], expected, rtol=1e-3, atol=1e-4)
     np.testing.assert_array_equal(answers['predict_batch']['labels'], expected.argmax(1))
+    for signature, arrays in (('predict', one), ('predict_batch', together)):
+        lite = conformance.tflite(path, signature, arrays)
+        np.testing.assert_allclose(lite['logits'], answers[signature]['logits'], atol=2e-5)
     assert [name.decode() for name in answers['predict_batch']['names']] == [
         experiment.data.class_names[label] for label in expected.argmax(1)]
 

@@ -106,7 +106,7 @@ def test_export_answers_as_the_model_does(tmp_path):
     np.testing.assert_array_equal(cli['labels'], expected.argmax(1))
     check_other_shapes_are_refused(path)
     for signature, inputs in (('predict', {'x': x[:5]}), ('pixels', {'images': pixels[:5]})):
-        answers = in_tflite(path, signature, inputs)
+        answers = conformance.tflite(path, signature, inputs)
         np.testing.assert_allclose(answers['probabilities'], expected[:5], atol=2e-6)
         np.testing.assert_array_equal(answers['labels'], expected[:5].argmax(1))
 
@@ -120,17 +120,6 @@ def check_other_shapes_are_refused(path):
         value = tf.zeros(shape, tf.uint8 if signature == 'pixels' else tf.float32)
         with pytest.raises(tf.errors.InvalidArgumentError, match=r'hape of tensor .*is not compat'):
             signatures[signature](**{name: value})
-
-
-def in_tflite(path, signature, inputs):
-    """Answers of one signature of a SavedModel, converted with TFLite's own operations alone."""
-    converted = tf.lite.TFLiteConverter.from_saved_model(
-        path, signature_keys=[signature]).convert()
-    interpreter = tf.lite.Interpreter(model_content=converted)
-    for name, value in inputs.items():
-        index = interpreter.get_signature_runner(signature).get_input_details()[name]['index']
-        interpreter.resize_tensor_input(index, value.shape)
-    return interpreter.get_signature_runner(signature)(**inputs)
 
 
 def test_bfloat16_changes_the_products_and_little_else(tmp_path):

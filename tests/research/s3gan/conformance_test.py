@@ -80,9 +80,9 @@ def test_export_answers_as_the_model_does(tmp_path):
             ('discriminate', {'images': images, 'label': y - 10}, 'label is outside 0 to 9')):
         with pytest.raises(tf.errors.InvalidArgumentError, match=sentence):
             loaded[signature](**{key: tf.constant(value) for key, value in arguments.items()})
-    lite = tiny.tflite(path, 'discriminate', {'images': images, 'label': y})
+    lite = conformance.tflite(path, 'discriminate', {'images': images, 'label': y})
     np.testing.assert_allclose(lite['logits'], logits, atol=1e-4)
-    lite = tiny.tflite(path, 'generate', {'z': z, 'label': y}, select=True)
+    lite = conformance.tflite(path, 'generate', {'z': z, 'label': y}, select=True)
     np.testing.assert_allclose(lite['images'], images, atol=1e-5)
 
 

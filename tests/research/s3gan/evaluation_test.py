@@ -129,6 +129,26 @@ def evaluate(source, fake, seed=0, **arguments):
     return measure(model=Given(fake), data=data, strategy=STRATEGY, split='test', final=True)
 
 
+def test_during_training_one_set_and_at_the_end_all():
+    source, measured = Folders(), []
+    data = data_lib.GanData(0, source=lambda data_dir: source, evaluation_batch=80)
+    measure = evaluation.GanEvaluation(
+        features=lambda source: Brightness(), num_samples=160, num_sets=3, checkpoint_samples=80,
+        neighbour_samples=0)
+    measure.use_data(data, ['test'])
+    of_set = measure._of_set
+
+    def counted(model, data, strategy, real, number, index, final):
+        measured.append((index, number, final))
+        return of_set(model, data, strategy, real, number, index, final)
+
+    measure._of_set = counted
+    for final in (False, True):
+        measure(model=Given(np.tile(source.pixels, 3)), data=data, strategy=STRATEGY, split='test',
+                final=final)
+    assert measured == [(0, 80, False), *((index, 160, True) for index in range(3))]
+
+
 @pytest.mark.parametrize('neighbours', [60, 120, 240])
 def test_a_perfect_generator_is_precise_and_recalls_all_whatever_the_order_of_the_files(neighbours):
     """The sample of real images has all classes, not the first ones of the folders."""

@@ -30,6 +30,12 @@ def fixture_paper():
         return s3gan.Generator(), s3gan.Discriminator()
 
 
+def test_unit_images():
+    np.testing.assert_allclose(
+        layers.unit_images(tf.constant([0, 51, 255], tf.uint8)), [0, .2, 1], rtol=1e-6)
+    np.testing.assert_array_equal(layers.unit_images(tf.constant([0., .25, 1.])), [0, .25, 1])
+
+
 @pytest.mark.parametrize('which, table, total', [
     (0, tables.TABLE_11, 70_433_988), (1, tables.TABLE_10, 87_982_370)])
 def test_every_tensor_of_tables_10_and_11(paper, which, table, total):

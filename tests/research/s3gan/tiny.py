@@ -77,22 +77,6 @@ def make(run_dir, strategy=None, model_overrides=None, **overrides):
         run_dir, strategy=strategy, **{**arguments, **overrides})
 
 
-def tflite(path, signature, inputs, select=False):
-    """What a signature of a SavedModel answers when converted for TFLite: output to array.
-
-    Args:
-      path: The SavedModel.
-      signature: Its signature.
-      inputs: Argument to array.
-      select: Whether TensorFlow's own operations may be used (SELECT_TF_OPS).
-    """
-    converter = tf.lite.TFLiteConverter.from_saved_model(path, signature_keys=[signature])
-    ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    converter.target_spec.supported_ops = [*ops, tf.lite.OpsSet.SELECT_TF_OPS] if select else ops
-    interpreter = tf.lite.Interpreter(model_content=converter.convert())
-    return interpreter.get_signature_runner(signature)(**inputs)
-
-
 def z_and_labels(number, z_dim, num_classes=10, seed=0):
     """Normal z, float32, and uniform labels, int32."""
     random = np.random.RandomState(seed)

@@ -147,7 +147,7 @@ class NonLocalBlock(tf.keras.layers.Layer):
       ValueError: if `channels` is no multiple of 8.
     """
 
-    def __init__(self, channels: int, key: tf.Tensor, normalize: bool = True,
+    def __init__(self, channels: int, key: tf.Tensor, normalize: bool,
                  name: str = 'non_local_block'):
         super().__init__(name=name, dtype='float32', autocast=False)
         if channels % 8:

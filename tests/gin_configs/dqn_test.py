@@ -39,6 +39,15 @@ def names(pattern):
     return {os.path.basename(path)[:-4] for path in glob.glob(os.path.join(FOLDER, pattern))}
 
 
+def test_reverb_plays_as_catch_does():
+    """Learner and actors over Reverb have the frames and the network of catch.gin."""
+    shared, own = values('_catch_reverb'), values('catch')
+    assert set(shared) == {name for name in own if name.startswith((
+        'GameEnvironment.', 'NatureQNetwork.'))}
+    assert {name: str(value) for name, value in shared.items()} == {
+        name: str(own[name]) for name in shared}
+
+
 # What a file of the paper's setting binds, all of it.
 # Extended Data Table 1, row by row, in the table's order.
 TABLE_1 = {

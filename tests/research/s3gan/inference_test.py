@@ -136,6 +136,23 @@ def test_errors_of_labels_that_are_wrong(tmp_path):
     assert result['unlabelled_error_percent'] == pytest.approx(100 * wrong[unlabelled].mean())
 
 
+def test_clusters_begin_with_three_starts(monkeypatch):
+    """Mini-batch k-means (Sculley 2010) with scikit-learn's three starts, of which the best."""
+    from sklearn import cluster
+
+    asked = {}
+    original = cluster.MiniBatchKMeans
+
+    def recorded(number, **arguments):
+        asked.update(number=number, **arguments)
+        return original(number, **arguments)
+
+    monkeypatch.setattr(cluster, 'MiniBatchKMeans', recorded)
+    found = inference.cluster(np.array([[0.], [.1], [5.], [5.1]], np.float32), 2, seed=8)
+    assert asked == {'number': 2, 'random_state': 8, 'n_init': 3}
+    assert found[0] == found[1] != found[2] == found[3]
+
+
 def test_clusters_are_the_three_greys(tmp_path):
     _, result = run(tmp_path, clusters=(3, 2), num_classes=None)
     assert sorted(os.listdir(tmp_path)) == ['clusters_2.npz', 'clusters_3.npz']

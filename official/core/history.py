@@ -26,6 +26,7 @@ class History:
     """
 
     def __init__(self, run_dir: str, last_step: int, write: bool = True):
+        run_dir = os.fspath(run_dir)
         self._path = os.path.join(run_dir, _FILE)
         self._write = write
         self._run = run_folder.name_of(run_dir)
@@ -70,6 +71,7 @@ def read(run_dir: str) -> list[dict]:
       ValueError: if the file is not a text, a line not a JSON object with an integer `step`, or
         of another run.
     """
+    run_dir = os.fspath(run_dir)
     path = os.path.join(run_dir, _FILE)
     if not tf.io.gfile.exists(path):
         return []

@@ -6,6 +6,7 @@ experiment, `model_overrides` arguments of the model. Importing this module give
 virtual CPUs, which has to come before TensorFlow's first op.
 """
 
+import inspect
 import json
 import os
 import subprocess
@@ -181,6 +182,12 @@ def saved_model_cli(path, signature, name, array, tmp_path):
 def read_history(run_dir):
     with open(os.path.join(run_dir, 'history.jsonl')) as f:
         return [json.loads(line) for line in f]
+
+
+def assert_defaults(owner, stated):
+    """Asserts that the constructor's defaults of a class are `stated`, name to value."""
+    parameters = inspect.signature(owner.__init__).parameters
+    assert {name: parameters[name].default for name in stated} == stated
 
 
 def tflite(path, signature, inputs, select=False):

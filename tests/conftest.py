@@ -1,4 +1,4 @@
-"""What every test shares: a process with two virtual CPUs, whichever tests are collected with it.
+"""Two virtual CPUs for every process of tests, whichever tests are collected with each other.
 
 The number of devices has to be set before TensorFlow's first op, which may be at a test's import.
 """

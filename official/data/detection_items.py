@@ -235,7 +235,7 @@ def _segmentation(given, size, where) -> tuple[Any, list[str]]:
             raise problems_lib.Malformed(
                 (kind, f'{where}: {what} {_short(points)} is not a list of x, y.'))
         if len(polygon) < 3:
-            # Converters of boxes write an empty polygon where there is no mask.
+            # Converters of boxes write an empty polygon for a missing mask.
             handled += [problems_lib.SHORT_POLYGON] * bool(len(polygon))
             continue
         near = masks.clip_polygon(polygon, size[::-1])

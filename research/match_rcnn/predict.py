@@ -23,7 +23,7 @@ from research.match_rcnn import evaluation
 from research.match_rcnn import inference
 from research.match_rcnn import result_files
 
-# Change of the similarity by a second probe, in logits. Near 1 a probability has few digits left.
+# Change of the similarity by a second probe, in logits. A probability near 1 has lost digits.
 _DOWN, _UP = 8.0, 1.0
 
 

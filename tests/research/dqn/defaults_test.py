@@ -12,8 +12,10 @@ from research.dqn import evaluation
 from research.dqn import experiment
 from research.dqn import policy
 from research.dqn import replay
+from tests import conformance
 
-# Extended Data Table 1, and Methods, "Training details" and "Evaluation procedure".
+# Extended Data Table 1, and Methods, "Training details" and "Evaluation procedure"; the number of
+# held-out states is the authors' code's.
 PAPER = {
     environment.GameEnvironment: {
         'frame_skip': 4, 'frame_size': 84, 'history': 4, 'max_noop_frames': 30,
@@ -35,8 +37,7 @@ PAPER = {
 
 @pytest.mark.parametrize('owner', PAPER, ids=lambda owner: owner.__name__)
 def test_defaults(owner):
-    parameters = inspect.signature(owner.__init__).parameters
-    assert {name: parameters[name].default for name in PAPER[owner]} == PAPER[owner]
+    conformance.assert_defaults(owner, PAPER[owner])
 
 
 def test_evaluations_during_training():

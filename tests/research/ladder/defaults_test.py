@@ -1,6 +1,5 @@
 """Without a gin file the classes have the values that the paper states."""
 
-import inspect
 import sys
 
 import pytest
@@ -9,9 +8,10 @@ from research.ladder import autoencoder
 from research.ladder import data
 from research.ladder import denoisers
 from research.ladder import model
+from tests import conformance
 
-# Sec. 4.1: "layer sizes 784-1000-500-250-250-250-10", batches of 100, the multipliers of the full
-# Ladder with 100 labels and noise of 0.3; Eq. (2) of App. B's denoiser is the miniature MLP's.
+# Sec. 4.1: layers 784-1000-500-250-250-250-10, batches of 100, noise and multipliers of the full
+# Ladder with 100 labels; Eq. (1): the denoising function.
 PAPER = {
     model.LadderNetwork: {
         'encoder': (1000, 500, 250, 250, 250, 10), 'input_shape': (784,),
@@ -23,15 +23,13 @@ PAPER = {
 
 @pytest.mark.parametrize('owner', PAPER, ids=lambda owner: owner.__name__)
 def test_defaults(owner):
-    parameters = inspect.signature(owner.__init__).parameters
-    assert {name: parameters[name].default for name in PAPER[owner]} == PAPER[owner]
+    conformance.assert_defaults(owner, PAPER[owner])
 
 
 def test_the_autoencoder_is_of_the_ladders_sizes():
-    """Appendix B, "the same architecture"."""
-    parameters = inspect.signature(autoencoder.Autoencoder.__init__).parameters
-    assert tuple(parameters['units'].default) == PAPER[model.LadderNetwork]['encoder']
-    assert parameters['input_shape'].default == (784,)
+    """Appendix B, "Results": a decoder attached to the MLP of the other experiments."""
+    conformance.assert_defaults(autoencoder.Autoencoder, {
+        'units': PAPER[model.LadderNetwork]['encoder'], 'input_shape': (784,)})
 
 
 if __name__ == '__main__':

@@ -26,8 +26,12 @@ TORCH_OPTION, TORCH_VARIABLE = 'torch_python', 'ARBORETUM_TORCH_PYTHON'
 _PROC_STATUS, _PROC_CPUINFO = '/proc/self/status', '/proc/cpuinfo'
 # Instruction sets that kernels choose by, and variables that keep kernels from some of them.
 _VECTOR_SETS = re.compile(r'fma|f16c|avx\w*|amx\w*|asimd\w*|sve\w*|bf16|i8mm')
-_LIMITS = ('ONEDNN_MAX_CPU_ISA', 'TF_ENABLE_ONEDNN_OPTS', 'OPENBLAS_CORETYPE',
-           'NPY_DISABLE_CPU_FEATURES')
+_LIMITS = (
+    'ONEDNN_MAX_CPU_ISA',
+    'TF_ENABLE_ONEDNN_OPTS',
+    'OPENBLAS_CORETYPE',
+    'NPY_DISABLE_CPU_FEATURES',
+)
 
 
 class Peer(NamedTuple):
@@ -79,10 +83,14 @@ def times(printed: Sequence[Mapping], images: int) -> dict:
     memory = [run['memory'].get('peak_mb') for run in printed]
     median = statistics.median(rounds)
     return {
-        'round_ms': rounds, 'median_ms': median, 'lowest_ms': min(rounds),
-        'highest_ms': max(rounds), 'images_per_s': 1e3 * images / median,
+        'round_ms': rounds,
+        'median_ms': median,
+        'lowest_ms': min(rounds),
+        'highest_ms': max(rounds),
+        'images_per_s': 1e3 * images / median,
         'first_s': max(run['first_s'] for run in printed),
-        'peak_mb': None if None in memory else max(memory)}
+        'peak_mb': None if None in memory else max(memory),
+    }
 
 
 # Measurement.
@@ -107,13 +115,18 @@ def run_worker(command: Sequence[str]) -> dict:
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get('PYTHONPATH')]))
     quiet = {'TF_CPP_MIN_LOG_LEVEL': '3'}
     done = subprocess.run(
-        command, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-        env=quiet | os.environ | {'PYTHONPATH': path})
+        command,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env=quiet | os.environ | {'PYTHONPATH': path},
+    )
     if done.returncode:
         script = next(word for word in command if word.endswith('.py'))
         raise SystemExit(
             f'{os.path.basename(script)} ended with status {done.returncode}: '
-            f'{_last_line(done.stderr)}')
+            f'{_last_line(done.stderr)}'
+        )
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -153,9 +166,15 @@ def machine() -> dict:
                 instructions = ' '.join(filter(_VECTOR_SETS.fullmatch, value.split()))
     limits = {key: os.environ[key] for key in _LIMITS if key in os.environ}
     load = os.getloadavg()[0] if hasattr(os, 'getloadavg') else None
-    return {'processor': name, 'processors': processors(), 'instruction_sets': instructions,
-            **limits, 'system': platform.system(), 'python': platform.python_version(),
-            'load_before': load}
+    return {
+        'processor': name,
+        'processors': processors(),
+        'instruction_sets': instructions,
+        **limits,
+        'system': platform.system(),
+        'python': platform.python_version(),
+        'load_before': load,
+    }
 
 
 def busy(facts: Mapping) -> str:
@@ -164,8 +183,10 @@ def busy(facts: Mapping) -> str:
     if load is None or load < free / 4:
         return ''
     # Threads that wait for each other in a loop, as those of OpenMP do, suffer out of proportion.
-    return (f'The load was {load:.1f} on {free} processors before the first round: other programs '
-            'ran, and these times do not count.')
+    return (
+        f'The load was {load:.1f} on {free} processors before the first round: other programs '
+        'ran, and these times do not count.'
+    )
 
 
 @contextlib.contextmanager
@@ -192,16 +213,21 @@ def peer_environment(given: str | None, peer: Peer) -> Iterator[str | None]:
         yield python
         return
     with tempfile.TemporaryDirectory(prefix='peer_') as folder:
-        print(f'installing {" and ".join(peer.requirements)} into a temporary environment ...',
-              file=sys.stderr, flush=True)
+        print(
+            f'installing {" and ".join(peer.requirements)} into a temporary environment ...',
+            file=sys.stderr,
+            flush=True,
+        )
         python = os.path.join(folder, 'bin', 'python')
         complaint = _complaint([sys.executable, '-I', '-m', 'venv', folder]) or _complaint(
-            [python, '-I', '-m', 'pip', 'install', '--quiet', *peer.requirements])
+            [python, '-I', '-m', 'pip', 'install', '--quiet', *peer.requirements]
+        )
         if complaint:
             raise SystemExit(
                 f'{peer.name}, which is installed only for this comparison, cannot be: '
                 f'{complaint}; name a Python that has it with --{peer.option} or {peer.variable}, '
-                f'or leave it out with --{peer.option}=none.')
+                f'or leave it out with --{peer.option}=none.'
+            )
         yield python
 
 
@@ -235,18 +261,18 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def parse(parser: argparse.ArgumentParser, peer: Peer | None = None,
-          rounds: int = 7) -> argparse.Namespace:
+def parse(
+    parser: argparse.ArgumentParser, peer: Peer | None = None, rounds: int = 7
+) -> argparse.Namespace:
     """The arguments of a benchmark, with those that all have.
 
     These are --rounds, `rounds` unless given, --json, and --torch_python or what else `peer` has.
     """
-    option, variable = (
-        (peer.option, peer.variable) if peer else (TORCH_OPTION, TORCH_VARIABLE))
+    option, variable = (peer.option, peer.variable) if peer else (TORCH_OPTION, TORCH_VARIABLE)
+    parser.add_argument('--rounds', type=positive, default=rounds, help='turns of each contestant')
     parser.add_argument(
-        '--rounds', type=positive, default=rounds, help='turns of each contestant')
-    parser.add_argument(
-        f'--{option}', help=f'a Python that has the peer (or {variable}); none: without')
+        f'--{option}', help=f'a Python that has the peer (or {variable}); none: without'
+    )
     parser.add_argument('--json', help='file to write all numbers to')
     arguments = parser.parse_args()
     if arguments.json and not pathlib.Path(arguments.json).absolute().parent.is_dir():

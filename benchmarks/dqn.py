@@ -30,8 +30,10 @@ from benchmarks import contest
 from benchmarks import dqn_torch
 
 PEER = contest.Peer(
-    'stable-baselines3', 'stable_baselines3',
-    ('torch', 'stable-baselines3', 'gymnasium', 'ale-py', 'opencv-python-headless'))
+    'stable-baselines3',
+    'stable_baselines3',
+    ('torch', 'stable-baselines3', 'gymnasium', 'ale-py', 'opencv-python-headless'),
+)
 ACTIONS = 6
 UPDATES = {
     'update': ('update, float32', ('tensorflow', '--dtype=float32')),
@@ -43,8 +45,10 @@ UPDATES = {
 TRAININGS = {
     'one': ('1 game', ('tensorflow', '--games=1')),
     'eight': ('8 games', ('tensorflow', '--games=8', '--overlap')),
-    'eight_bfloat16': ('8 games, bfloat16', (
-        'tensorflow', '--games=8', '--overlap', '--dtype=bfloat16')),
+    'eight_bfloat16': (
+        '8 games, bfloat16',
+        ('tensorflow', '--games=8', '--overlap', '--dtype=bfloat16'),
+    ),
     'sb3_one': ('stable-baselines3, 1 game', ('torch', '--envs=1')),
     'sb3_eight': ('stable-baselines3, 8 games', ('torch', '--envs=8')),
 }
@@ -58,29 +62,44 @@ def summary(measured: Mapping[str, Sequence[dict]], peaks: Sequence[float]) -> d
         those of the peers may be missing.
       peaks: GFLOP/s of a large product in each round; the highest counts.
     """
-    updates = {name: [statistics.median(printed['update_ms']) for printed in measured[name]]
-               for name in UPDATES if name in measured}
-    speeds = {name: [printed['agent_steps_per_s'] for printed in measured[name]]
-              for name in TRAININGS if name in measured}
+    updates = {
+        name: [statistics.median(printed['update_ms']) for printed in measured[name]]
+        for name in UPDATES
+        if name in measured
+    }
+    speeds = {
+        name: [printed['agent_steps_per_s'] for printed in measured[name]]
+        for name in TRAININGS
+        if name in measured
+    }
     gflop = dqn_torch.update_flops(ACTIONS) / 1e9
     floor_ms = gflop / max(peaks) * 1e3
     result = {
         'update_ms': {name: _spread(values) for name, values in updates.items()},
         'agent_steps_per_s': {name: _spread(values) for name, values in speeds.items()},
-        'shares': {name: _mean_shares([printed['shares'] for printed in measured[name]])
-                   for name in ('one', 'eight', 'eight_bfloat16')},
-        'peak_mb': {name: max(printed['memory'].get('peak_mb', 0) for printed in measured[name])
-                    for name in speeds},
-        'gflop': gflop, 'peak_gflop_per_s': max(peaks), 'floor_ms': floor_ms,
+        'shares': {
+            name: _mean_shares([printed['shares'] for printed in measured[name]])
+            for name in ('one', 'eight', 'eight_bfloat16')
+        },
+        'peak_mb': {
+            name: max(printed['memory'].get('peak_mb', 0) for printed in measured[name])
+            for name in speeds
+        },
+        'gflop': gflop,
+        'peak_gflop_per_s': max(peaks),
+        'floor_ms': floor_ms,
         'floor_fraction': floor_ms / statistics.median(updates['update']),
         'ratios': {},
     }
     if 'torch' in updates:
-        for name, peers in (('update', ('torch', 'torch_compiled')),
-                            ('update_bfloat16', ('torch_bfloat16',))):
+        for name, peers in (
+            ('update', ('torch', 'torch_compiled')),
+            ('update_bfloat16', ('torch_bfloat16',)),
+        ):
             for peer in peers:
                 result['ratios'][f'{peer} over {name}'] = contest.ratio(
-                    updates[peer], updates[name])
+                    updates[peer], updates[name]
+                )
     if 'sb3_one' in speeds:
         best = [max(pair) for pair in zip(speeds['sb3_one'], speeds['sb3_eight'], strict=True)]
         result['ratios']['one over sb3_one'] = contest.ratio(speeds['one'], speeds['sb3_one'])
@@ -90,8 +109,12 @@ def summary(measured: Mapping[str, Sequence[dict]], peaks: Sequence[float]) -> d
 
 
 def _spread(values: Sequence[float]) -> dict:
-    return {'median': statistics.median(values), 'lowest': min(values), 'highest': max(values),
-            'rounds': list(values)}
+    return {
+        'median': statistics.median(values),
+        'lowest': min(values),
+        'highest': max(values),
+        'rounds': list(values),
+    }
 
 
 def _mean_shares(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -106,18 +129,23 @@ def table(numbers: Mapping) -> str:
         lines.append(title)
         for name, row in numbers[kind].items():
             peak = f'  peak {numbers["peak_mb"][name]:.0f} MB' if name in TRAININGS else ''
-            lines.append(f'  {labels[name]:26}  {row["median"]:6.1f}  {row["lowest"]:6.1f}  '
-                         f'{row["highest"]:7.1f}{peak}')
+            lines.append(
+                f'  {labels[name]:26}  {row["median"]:6.1f}  {row["lowest"]:6.1f}  '
+                f'{row["highest"]:7.1f}{peak}'
+            )
     for name, shares in numbers['shares'].items():
         parts = ', '.join(f'{part} {share:.0%}' for part, share in shares.items())
         lines.append(f'share of the time, {labels[name]}: {parts}')
     for name, ratio in numbers['ratios'].items():
-        lines.append(f'{name}: {ratio["median"]:.2f} ({ratio["lowest"]:.2f} to '
-                     f'{ratio["highest"]:.2f}; of the medians {ratio["of_medians"]:.2f})')
+        lines.append(
+            f'{name}: {ratio["median"]:.2f} ({ratio["lowest"]:.2f} to '
+            f'{ratio["highest"]:.2f}; of the medians {ratio["of_medians"]:.2f})'
+        )
     lines.append(
         f'Floor: {numbers["gflop"]:.2f} GFLOP at {numbers["peak_gflop_per_s"]:.0f} GFLOP/s, the '
         f'peak of a large float32 product, are {numbers["floor_ms"]:.2f} ms, '
-        f'{numbers["floor_fraction"]:.0%} of the update')
+        f'{numbers["floor_fraction"]:.0%} of the update'
+    )
     return '\n'.join(lines)
 
 
@@ -139,14 +167,18 @@ def measure(rounds: int, game: str, agent_steps: int, torch_python: str | None) 
             printed = contest.run_worker((*command, f'--mode={mode}', *arguments))
             libraries.update(printed['libraries'])
             return printed
+
         return run
 
     contestants = {
         name: contestant(mode, *settings)
         for mode, group in (('update', UPDATES), ('train', TRAININGS))
-        for name, (_, settings) in group.items() if torch_python or settings[0] == 'tensorflow'}
+        for name, (_, settings) in group.items()
+        if torch_python or settings[0] == 'tensorflow'
+    }
     contestants['peak'] = lambda: max(
-        contest.run_worker((sys.executable, str(here / 'peak.py')))['gflop_per_s'])
+        contest.run_worker((sys.executable, str(here / 'peak.py')))['gflop_per_s']
+    )
     facts = contest.machine()
     measured = contest.take_turns(contestants, rounds)
     peaks = measured.pop('peak')
@@ -160,8 +192,7 @@ def main() -> None:
     parser.add_argument('--agent_steps', type=contest.positive, default=2000, help='timed, a turn')
     arguments = contest.parse(parser)
     with contest.peer_environment(arguments.torch_python, PEER) as torch_python:
-        numbers = measure(
-            arguments.rounds, arguments.game, arguments.agent_steps, torch_python)
+        numbers = measure(arguments.rounds, arguments.game, arguments.agent_steps, torch_python)
     contest.report(numbers, table(numbers), arguments.json)
 
 

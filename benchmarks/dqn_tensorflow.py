@@ -40,20 +40,33 @@ WARM_UP_AGENT_STEPS = 480
 DTYPES = ('float32', 'bfloat16')
 
 
-def make(run_dir: str, game: str, agent_steps: int, games: int = 1, overlap: bool = False,
-         dtype: str = 'float32') -> experiment.DqnExperiment:
+def make(
+    run_dir: str,
+    game: str,
+    agent_steps: int,
+    games: int = 1,
+    overlap: bool = False,
+    dtype: str = 'float32',
+) -> experiment.DqnExperiment:
     """The experiment of a training that warms up and then takes `agent_steps` agent steps."""
     return experiment.DqnExperiment(
         run_dir,
         environment=functools.partial(
-            environment.GameEnvironment, functools.partial(atari.AtariGame, game)),
-        q_network=network.NatureQNetwork, optimizer=optimizers.CentredRMSProp,
+            environment.GameEnvironment, functools.partial(atari.AtariGame, game)
+        ),
+        q_network=network.NatureQNetwork,
+        optimizer=optimizers.CentredRMSProp,
         replay=functools.partial(replay.FrameReplay, capacity_frames=REPLAY_FRAMES),
-        epsilon=policy.LinearEpsilon(0.1, 0.1), num_games=games, overlap=overlap,
-        bfloat16=dtype == 'bfloat16', replay_start_agent_steps=80,
+        epsilon=policy.LinearEpsilon(0.1, 0.1),
+        num_games=games,
+        overlap=overlap,
+        bfloat16=dtype == 'bfloat16',
+        replay_start_agent_steps=80,
         train_agent_steps=WARM_UP_AGENT_STEPS + agent_steps,
         save_every_agent_steps=WARM_UP_AGENT_STEPS + agent_steps,
-        evaluate_every_agent_steps=None, num_held_out_states=1)
+        evaluate_every_agent_steps=None,
+        num_held_out_states=1,
+    )
 
 
 def update_ms(dtype: str, updates: int, blocks: int) -> list[float]:
@@ -69,8 +82,11 @@ def update_ms(dtype: str, updates: int, blocks: int) -> list[float]:
             random.integers(-1, 2, BATCH).astype(np.float32),
             (random.random(BATCH) > 0.01).astype(np.float32),
             random.integers(256, size=(BATCH, 84, 84, 4), dtype=np.uint8),
-            np.ones(BATCH, np.float32), None)
-        for _ in range(10)]
+            np.ones(BATCH, np.float32),
+            None,
+        )
+        for _ in range(10)
+    ]
     learner = made._training._learner
     milliseconds = []
     for _ in range(1 + blocks):
@@ -92,7 +108,8 @@ def train(game: str, agent_steps: int, games: int, overlap: bool, dtype: str) ->
         def full_replay(**arguments):
             memory = make_replay(**arguments)
             frames = np.random.default_rng(0).integers(
-                256, size=(64, games, 84, 84), dtype=np.uint8)
+                256, size=(64, games, 84, 84), dtype=np.uint8
+            )
             zeros = np.zeros(games)
             for slot in range(REPLAY_FRAMES // games):
                 memory.append(frames[slot % 64], zeros, zeros, zeros + 1, zeros > slot % 800)
@@ -106,8 +123,9 @@ def train(game: str, agent_steps: int, games: int, overlap: bool, dtype: str) ->
             if not marks and training._step >= WARM_UP_AGENT_STEPS:
                 work.update(dict.fromkeys(work, 0.0))
                 training._collector.take_seconds()
-                marks.append((time.perf_counter(), training._step,
-                              int(made.agent.train_step_counter)))
+                marks.append(
+                    (time.perf_counter(), training._step, int(made.agent.train_step_counter))
+                )
 
         training._make_replay, training._learn = full_replay, marked_learn
         end = training._end_interval
@@ -116,12 +134,18 @@ def train(game: str, agent_steps: int, games: int, overlap: bool, dtype: str) ->
         def timed_end(rows, progress, values, evaluate):
             start, first, updates = marks[0]
             seconds = time.perf_counter() - start
-            shares = {name.removeprefix('seconds_'): value / seconds
-                      for name, value in values.items() if name.startswith('seconds_')}
+            shares = {
+                name.removeprefix('seconds_'): value / seconds
+                for name, value in values.items()
+                if name.startswith('seconds_')
+            }
             result.update(
-                seconds=seconds, agent_steps_per_s=(training._step - first) / seconds,
-                updates=int(made.agent.train_step_counter) - updates, shares=shares,
-                memory=contest.memory_mb())
+                seconds=seconds,
+                agent_steps_per_s=(training._step - first) / seconds,
+                updates=int(made.agent.train_step_counter) - updates,
+                shares=shares,
+                memory=contest.memory_mb(),
+            )
             begin = time.perf_counter()
             end(rows, progress, values, evaluate)
             result['checkpoint_s'] = time.perf_counter() - begin
@@ -149,8 +173,13 @@ def main() -> None:
     if arguments.mode == 'update':
         result = {'update_ms': update_ms(arguments.dtype, arguments.updates, arguments.blocks)}
     else:
-        result = train(arguments.game, arguments.agent_steps, arguments.games, arguments.overlap,
-                       arguments.dtype)
+        result = train(
+            arguments.game,
+            arguments.agent_steps,
+            arguments.games,
+            arguments.overlap,
+            arguments.dtype,
+        )
     print(json.dumps(result | {'libraries': {'tensorflow': tf.__version__}}))
 
 

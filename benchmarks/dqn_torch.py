@@ -86,17 +86,22 @@ def network(actions: int) -> nn.Sequential:
         channels = filters
     flat = layer_weights(actions)[-2][0] // HIDDEN
     return nn.Sequential(
-        *layers, nn.Flatten(), nn.Linear(flat, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, actions))
+        *layers, nn.Flatten(), nn.Linear(flat, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, actions)
+    )
 
 
 def optimizer_of(online: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.RMSprop(
-        online.parameters(), LEARNING_RATE, alpha=DECAY, eps=EPSILON, centered=True)
+        online.parameters(), LEARNING_RATE, alpha=DECAY, eps=EPSILON, centered=True
+    )
 
 
 def td_loss(
-    online: nn.Module, target: nn.Module, batch: tuple, dtype: torch.dtype,
-    layout: torch.memory_format
+    online: nn.Module,
+    target: nn.Module,
+    batch: tuple,
+    dtype: torch.dtype,
+    layout: torch.memory_format,
 ) -> torch.Tensor:
     """The Huber loss of the TD errors, summed, so that the gradient is the paper's clipped error.
 
@@ -151,13 +156,21 @@ def update_ms(
     target.load_state_dict(online.state_dict())
     optimizer = optimizer_of(online)
     loss_of = functools.partial(
-        td_loss, online, target, dtype=getattr(torch, dtype), layout=memory_format)
+        td_loss, online, target, dtype=getattr(torch, dtype), layout=memory_format
+    )
     if compiled:
         loss_of, optimizer.step = torch.compile(loss_of), torch.compile(optimizer.step)
     pixels = torch.randint(256, (10, 2, BATCH, *IMAGE), dtype=torch.uint8)
     batches = [
-        (images, torch.randint(actions, [BATCH]), torch.randint(-1, 2, [BATCH]).float(),
-         next_images, (torch.rand(BATCH) < 0.01).float()) for images, next_images in pixels]
+        (
+            images,
+            torch.randint(actions, [BATCH]),
+            torch.randint(-1, 2, [BATCH]).float(),
+            next_images,
+            (torch.rand(BATCH) < 0.01).float(),
+        )
+        for images, next_images in pixels
+    ]
     begin = time.perf_counter()
     update(loss_of, optimizer, batches[0])
     first_s = time.perf_counter() - begin
@@ -209,8 +222,11 @@ def rollout(envs: int) -> dict[str, int]:
       after them; and 'agent_steps', those of all games in between.
     """
     agent_steps = math.lcm(AGENT_STEPS_PER_UPDATE, envs)
-    return {'train_freq': agent_steps // envs, 'agent_steps': agent_steps,
-            'gradient_steps': agent_steps // AGENT_STEPS_PER_UPDATE}
+    return {
+        'train_freq': agent_steps // envs,
+        'agent_steps': agent_steps,
+        'gradient_steps': agent_steps // AGENT_STEPS_PER_UPDATE,
+    }
 
 
 def game_id(game: str, known: list[str]) -> str:
@@ -233,13 +249,18 @@ def fill(buffer: Any) -> None:
     for rows in (buffer.observations, buffer.actions, buffer.rewards, buffer.dones):
         for start in missing:
             stop = min(start + given, size)
-            rows[start:stop] = rows[:stop - start]
+            rows[start:stop] = rows[: stop - start]
     buffer.full = True
 
 
 def train(
-    game: str, agent_steps: int, warm_up: int, envs: int, vector: str, replay_agent_steps: int,
-    profile: bool
+    game: str,
+    agent_steps: int,
+    warm_up: int,
+    envs: int,
+    vector: str,
+    replay_agent_steps: int,
+    profile: bool,
 ) -> dict:
     """Times stable-baselines3's DQN on its own preprocessing of a game.
 
@@ -265,21 +286,29 @@ def train(
     gymnasium.register_envs(ale_py)
     apart = vector == 'subprocesses'
     games = env_util.make_atari_env(
-        game_id(game, list(gymnasium.registry)), envs, seed=0,
+        game_id(game, list(gymnasium.registry)),
+        envs,
+        seed=0,
         vec_env_cls=vec_env.SubprocVecEnv if apart else vec_env.DummyVecEnv,
         # Other processes would not know the games that are registered here.
-        vec_env_kwargs={'start_method': 'fork'} if apart else None)
+        vec_env_kwargs={'start_method': 'fork'} if apart else None,
+    )
     games = vec_env.VecFrameStack(games, IMAGE[0])
     every = rollout(envs)
     settings = {
-        'learning_rate': LEARNING_RATE, 'buffer_size': replay_agent_steps,
-        'learning_starts': 2 * every['agent_steps'], 'batch_size': BATCH, 'gamma': DISCOUNT,
-        'train_freq': every['train_freq'], 'gradient_steps': every['gradient_steps'],
+        'learning_rate': LEARNING_RATE,
+        'buffer_size': replay_agent_steps,
+        'learning_starts': 2 * every['agent_steps'],
+        'batch_size': BATCH,
+        'gamma': DISCOUNT,
+        'train_freq': every['train_freq'],
+        'gradient_steps': every['gradient_steps'],
         # Half the memory, and what it asks for: the end of the time is taken for a loss.
         'optimize_memory_usage': True,
         'replay_buffer_kwargs': {'handle_timeout_termination': False},
         'target_update_interval': 10_000,
-        'exploration_initial_eps': 0.1, 'exploration_final_eps': 0.1,
+        'exploration_initial_eps': 0.1,
+        'exploration_final_eps': 0.1,
     }
     model = sb3.DQN('CnnPolicy', games, seed=0, device='cpu', **settings)
     buffer, watch = model.replay_buffer, Stopwatch()
@@ -304,16 +333,25 @@ def train(
     model.learn(warm_up + agent_steps, callback=mark)
     taken = marks[1][0] - marks[0][0]
     result = {
-        'agent_steps_per_s': agent_steps / taken, 'seconds': taken,
+        'agent_steps_per_s': agent_steps / taken,
+        'seconds': taken,
         'updates': marks[1][1] - marks[0][1],
         'memory': memory_mb() | {'replay_mb': buffer.observations.nbytes / 1e6},
         'settings': {
-            'game': game, 'envs': envs, 'vector': vector, 'warm_up_agent_steps': warm_up,
+            'game': game,
+            'envs': envs,
+            'vector': vector,
+            'warm_up_agent_steps': warm_up,
             'optimizer': type(model.policy.optimizer).__name__,
-            'parameters': sum(weights.numel() for weights in model.q_net.parameters()), **settings},
+            'parameters': sum(weights.numel() for weights in model.q_net.parameters()),
+            **settings,
+        },
         'libraries': {
-            'stable_baselines3': sb3.__version__, 'gymnasium': gymnasium.__version__,
-            'ale_py': ale_py.__version__, 'cv2': cv2.__version__},
+            'stable_baselines3': sb3.__version__,
+            'gymnasium': gymnasium.__version__,
+            'ale_py': ale_py.__version__,
+            'cv2': cv2.__version__,
+        },
     }
     if profile:
         shares = {name: spent / taken for name, spent in marks[1][2].items()}
@@ -329,8 +367,11 @@ def memory_mb() -> dict[str, float]:
             rows = dict(line.split(':', 1) for line in file)
     except OSError:
         return {}
-    return {name: int(rows[row].split()[0]) * 1024 / 1e6
-            for name, row in (('now_mb', 'VmRSS'), ('peak_mb', 'VmHWM')) if row in rows}
+    return {
+        name: int(rows[row].split()[0]) * 1024 / 1e6
+        for name, row in (('now_mb', 'VmRSS'), ('peak_mb', 'VmHWM'))
+        if row in rows
+    }
 
 
 def positive(text: str) -> int:
@@ -366,8 +407,10 @@ def parse() -> argparse.Namespace:
         for name in ('agent_steps', 'warm_up_agent_steps'):
             given = getattr(arguments, name)
             if given % every:
-                parser.error(f'--{name}={given} is no multiple of {every}, the agent steps of '
-                             f'{arguments.envs} games between updates')
+                parser.error(
+                    f'--{name}={given} is no multiple of {every}, the agent steps of '
+                    f'{arguments.envs} games between updates'
+                )
             if given < 4 * every:
                 parser.error(f'--{name}={given} is less than {4 * every}')
     return arguments
@@ -382,13 +425,24 @@ def main() -> None:
     torch.set_flush_denormal(True)
     if arguments.mode == 'update':
         result = update_ms(
-            arguments.updates, arguments.blocks, arguments.dtype, arguments.layout,
-            arguments.compile, arguments.actions)
+            arguments.updates,
+            arguments.blocks,
+            arguments.dtype,
+            arguments.layout,
+            arguments.compile,
+            arguments.actions,
+        )
         result |= {'layout': arguments.layout, 'memory': memory_mb(), 'libraries': {}}
     else:
         result = train(
-            arguments.game, arguments.agent_steps, arguments.warm_up_agent_steps, arguments.envs,
-            arguments.vector, arguments.replay_agent_steps, arguments.profile)
+            arguments.game,
+            arguments.agent_steps,
+            arguments.warm_up_agent_steps,
+            arguments.envs,
+            arguments.vector,
+            arguments.replay_agent_steps,
+            arguments.profile,
+        )
     result['threads'] = torch.get_num_threads()
     result['libraries'] |= {'torch': torch.__version__}
     print(json.dumps(result))

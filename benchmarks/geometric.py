@@ -46,7 +46,8 @@ from benchmarks import contest
 from benchmarks import geometric_data
 
 PEER = contest.Peer(
-    'torch-geometric', 'torch_geometric', ('torch==2.13.0', 'torch-geometric==2.8.1', 'numpy'))
+    'torch-geometric', 'torch_geometric', ('torch==2.13.0', 'torch-geometric==2.8.1', 'numpy')
+)
 DATA_DIR = contest.ROOT.parent / 'shared' / 'data' / 'planetoid'
 WARM_UP = 10
 TRIED = 10  # epochs of each form of torch-geometric
@@ -132,8 +133,10 @@ def parameters(network: str, sizes: geometric_data.Sizes) -> int:
         return (features + 1) * 16 + (16 + 1) * classes
     if network == 'gat':
         return (features + 3) * 64 + (64 + 3) * classes
-    return sum((BASES + 1) * inputs * outputs + BASES * sizes.relations + outputs
-               for inputs, outputs in ((sizes.nodes, 16), (16, classes)))
+    return sum(
+        (BASES + 1) * inputs * outputs + BASES * sizes.relations + outputs
+        for inputs, outputs in ((sizes.nodes, 16), (16, classes))
+    )
 
 
 def epoch_work(network: str, sizes: geometric_data.Sizes) -> Work:
@@ -145,12 +148,20 @@ def epoch_work(network: str, sizes: geometric_data.Sizes) -> Work:
     n, classes, words = sizes.nodes, sizes.classes, sizes.words
     update = adam(parameters(network, sizes))
     if network == 'rgcn':
+
         def layer(inputs, outputs):
             # W_r of the bases; and what nodes send along the edges.
-            return (product(sizes.relations, BASES, inputs * outputs) * 3
-                    + sparse_product(sizes.edges, n, outputs) * 2)
-        return (update + layer(n, 16) + layer(16, classes)
-                + product(n, 16, (sizes.relations + 1) * classes) * 3)
+            return (
+                product(sizes.relations, BASES, inputs * outputs) * 3
+                + sparse_product(sizes.edges, n, outputs) * 2
+            )
+
+        return (
+            update
+            + layer(n, 16)
+            + layer(16, classes)
+            + product(n, 16, (sizes.relations + 1) * classes) * 3
+        )
     edges = sizes.edges + n  # with self loops
     if network == 'gcn':
         first = sparse_product(words, n, 16) + sparse_product(words, sizes.features, 16)
@@ -161,8 +172,8 @@ def epoch_work(network: str, sizes: geometric_data.Sizes) -> Work:
     def attention(width, heads):
         # Scores of both ends, and forward and back, to sources and to weights, along the edges.
         return product(n, width, 2) * 3 + sparse_product(edges, n, width, heads) * 3
-    return (update + first + attention(64, 8) + product(n, 64, classes) * 3
-            + attention(classes, 1))
+
+    return update + first + attention(64, 8) + product(n, 64, classes) * 3 + attention(classes, 1)
 
 
 def floor_s(work: Work, peaks: Mapping[str, float]) -> float:
@@ -175,8 +186,13 @@ def floor_s(work: Work, peaks: Mapping[str, float]) -> float:
     return 1e-9 * max(work.flops / peaks['gflop_per_s'], work.bytes / peaks['gbyte_per_s'])
 
 
-def summary(name: str, epochs: int, sizes: geometric_data.Sizes,
-            runs: Mapping[str, Sequence[Mapping]], peaks: Mapping[str, float]) -> dict:
+def summary(
+    name: str,
+    epochs: int,
+    sizes: geometric_data.Sizes,
+    runs: Mapping[str, Sequence[Mapping]],
+    peaks: Mapping[str, float],
+) -> dict:
     """All numbers of a workload.
 
     Args:
@@ -198,25 +214,39 @@ def summary(name: str, epochs: int, sizes: geometric_data.Sizes,
             if run['parameters'] != expected:
                 raise SystemExit(
                     f'{name}: {LABELS[contestant]} trains {run["parameters"]} parameters, not '
-                    f'{expected}.')
+                    f'{expected}.'
+                )
         seconds = [run['seconds'] for run in printed]
         contestants[contestant] = {
-            'label': LABELS[contestant], 'round_s': seconds,
-            'median_s': statistics.median(seconds), 'lowest_s': min(seconds),
-            'highest_s': max(seconds), 'loss': statistics.median(run['loss'] for run in printed),
+            'label': LABELS[contestant],
+            'round_s': seconds,
+            'median_s': statistics.median(seconds),
+            'lowest_s': min(seconds),
+            'highest_s': max(seconds),
+            'loss': statistics.median(run['loss'] for run in printed),
             'peak_mb': _median(run['memory']['peak_mb'] for run in printed),
-            'libraries_mb': _median(run['memory']['libraries_mb'] for run in printed)}
+            'libraries_mb': _median(run['memory']['libraries_mb'] for run in printed),
+        }
     ours = contestants['arboretum']
     floor = floor_s(work, peaks)
     return {
-        'epochs': epochs, 'sizes': sizes._asdict(), 'parameters': expected,
-        'paper_s': workload.paper_s, 'dgl_s': workload.dgl_s, 'paper_epochs': workload.epochs,
+        'epochs': epochs,
+        'sizes': sizes._asdict(),
+        'parameters': expected,
+        'paper_s': workload.paper_s,
+        'dgl_s': workload.dgl_s,
+        'paper_epochs': workload.epochs,
         'contestants': contestants,
         'over_arboretum': {
             other: contest.ratio(contestants[other]['round_s'], ours['round_s'])
-            for other in contestants if other != 'arboretum'},
-        'gflop': work.flops / 1e9, 'gbyte': work.bytes / 1e9, 'floor_s': floor,
-        'floor_fraction': floor / ours['median_s']}
+            for other in contestants
+            if other != 'arboretum'
+        },
+        'gflop': work.flops / 1e9,
+        'gbyte': work.bytes / 1e9,
+        'floor_s': floor,
+        'floor_fraction': floor / ours['median_s'],
+    }
 
 
 def _median(values) -> float | None:
@@ -233,25 +263,31 @@ def table(numbers: Mapping) -> str:
         lines = [
             f'{name}, {row["epochs"]} epochs, {row["parameters"]} parameters, {row["graph"]}',
             f'{"":{wide}}  median s  lowest  highest    MB  of it libraries    loss',
-            *(f'{one["label"]:{wide}}  {one["median_s"]:8.3f}  {one["lowest_s"]:6.3f}  '
-              f'{one["highest_s"]:7.3f}{megabytes(one["peak_mb"])}           '
-              f'{megabytes(one["libraries_mb"])}  {one["loss"]:6.3f}'
-              for one in row['contestants'].values())]
+            *(
+                f'{one["label"]:{wide}}  {one["median_s"]:8.3f}  {one["lowest_s"]:6.3f}  '
+                f'{one["highest_s"]:7.3f}{megabytes(one["peak_mb"])}           '
+                f'{megabytes(one["libraries_mb"])}  {one["loss"]:6.3f}'
+                for one in row['contestants'].values()
+            ),
+        ]
         for other, ratios in row['over_arboretum'].items():
             lines.append(
                 f'{LABELS[other]}, over Arboretum: {ratios["of_medians"]:.1f} of the medians; of '
                 f'the rounds {ratios["median"]:.1f} ({ratios["lowest"]:.1f} to '
-                f'{ratios["highest"]:.1f})')
+                f'{ratios["highest"]:.1f})'
+            )
         lines.append(f'Arboretum: {row["threads"]} threads an operation')
         if row['tried']:
             form = ', '.join(f'{value} {key}' for key, value in row['tried']['fastest'].items())
             lines.append(f'Fastest form of {len(row["tried"]["seconds"])}: {form}')
         if row['epochs'] == row['paper_epochs']:
-            lines.append(f'The paper, on a GPU: PyTorch Geometric {row["paper_s"]} s, DGL '
-                         f'{row["dgl_s"]} s')
+            lines.append(
+                f'The paper, on a GPU: PyTorch Geometric {row["paper_s"]} s, DGL {row["dgl_s"]} s'
+            )
         lines.append(
             f'Floor: {row["gflop"]:.2f} GFLOP and {row["gbyte"]:.2f} GB are {row["floor_s"]:.3f} s '
-            f'at the peak, {row["floor_fraction"]:.0%} of the time')
+            f'at the peak, {row["floor_fraction"]:.0%} of the time'
+        )
         losses = [one['loss'] for one in row['contestants'].values()]
         if max(losses) > 2 * min(losses) and max(losses) > 0.1:
             lines.append('The losses differ: these are not the same training.')
@@ -260,15 +296,21 @@ def table(numbers: Mapping) -> str:
     blocks.append(
         f'Peak: {peaks["gflop_per_s"]:.0f} GFLOP/s of a large float32 product and '
         f'{peaks["gbyte_per_s"]:.0f} GB/s of sums of arrays in the cache, a floor of products, '
-        'gathers, sums and Adam alone')
+        'gathers, sums and Adam alone'
+    )
     return '\n\n'.join(blocks)
 
 
 # Measurement.
 
 
-def measure(names: Sequence[str], rounds: int, epochs: int | None, graphs: Mapping[str, tuple],
-            torch_python: str | None) -> dict:
+def measure(
+    names: Sequence[str],
+    rounds: int,
+    epochs: int | None,
+    graphs: Mapping[str, tuple],
+    torch_python: str | None,
+) -> dict:
     """Runs all contestants of some workloads and returns `summary` of each with the machine.
 
     Args:
@@ -296,35 +338,54 @@ def measure(names: Sequence[str], rounds: int, epochs: int | None, graphs: Mappi
             workload = WORKLOADS[name]
             path = pathlib.Path(folder, f'{workload.graph}.npz')
             np.savez(path, **graphs[workload.graph][0])
-            task = (workload.network, path, f'--epochs={epochs or workload.epochs}',
-                    f'--warm_up={WARM_UP}')
+            task = (
+                workload.network,
+                path,
+                f'--epochs={epochs or workload.epochs}',
+                f'--warm_up={WARM_UP}',
+            )
             ours = (sys.executable, here / 'geometric_tensorflow.py', *task)
             threads_tried = sorted({1, contest.processors()})
-            trials = contest.take_turns({
-                number: _turn(worker, *ours, f'--threads={number}') for number in threads_tried}, 2)
+            trials = contest.take_turns(
+                {number: _turn(worker, *ours, f'--threads={number}') for number in threads_tried}, 2
+            )
             chosen[name] = min(
-                threads_tried, key=lambda number: min(run['seconds'] for run in trials[number]))
+                threads_tried, key=lambda number: min(run['seconds'] for run in trials[number])
+            )
             turns = {'arboretum': _turn(worker, *ours, f'--threads={chosen[name]}')}
             if torch_python:
-                tried[name] = worker(
-                    *of_torch, *task[:2], '--find', f'--epochs={TRIED}', threads)
+                tried[name] = worker(*of_torch, *task[:2], '--find', f'--epochs={TRIED}', threads)
                 form = [f'--{key}={value}' for key, value in tried[name]['fastest'].items()]
                 turns['plain'] = _turn(worker, *of_torch, *task, threads)
                 turns['fastest'] = _turn(worker, *of_torch, *task, *form)
             runs[name] = contest.take_turns(turns, rounds)
     peaks.append(worker(sys.executable, here / 'peak.py'))
-    highest = {key: max(rate for peak in peaks for rate in peak[key])
-               for key in ('gflop_per_s', 'gbyte_per_s')}
+    highest = {
+        key: max(rate for peak in peaks for rate in peak[key])
+        for key in ('gflop_per_s', 'gbyte_per_s')
+    }
     highest['gbyte_per_s'] *= contest.processors()
     workloads = {}
     for name, printed in runs.items():
         arrays, origin = graphs[WORKLOADS[name].graph]
         workloads[name] = {
-            'graph': origin, 'tried': tried.get(name), 'threads': chosen[name],
-            **summary(name, epochs or WORKLOADS[name].epochs, geometric_data.sizes_of(arrays),
-                      printed, highest)}
-    return {'machine': facts | libraries, 'settings': {'rounds': rounds, 'warm_up': WARM_UP},
-            'peaks': highest, 'workloads': workloads}
+            'graph': origin,
+            'tried': tried.get(name),
+            'threads': chosen[name],
+            **summary(
+                name,
+                epochs or WORKLOADS[name].epochs,
+                geometric_data.sizes_of(arrays),
+                printed,
+                highest,
+            ),
+        }
+    return {
+        'machine': facts | libraries,
+        'settings': {'rounds': rounds, 'warm_up': WARM_UP},
+        'peaks': highest,
+        'workloads': workloads,
+    }
 
 
 def _turn(worker: Callable[..., dict], *command) -> Callable[[], dict]:
@@ -349,19 +410,21 @@ def _folder(given: str | None) -> str | None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        '--only', type=_names, default=list(WORKLOADS), help='some of ' + ','.join(WORKLOADS))
+        '--only', type=_names, default=list(WORKLOADS), help='some of ' + ','.join(WORKLOADS)
+    )
     parser.add_argument('--epochs', type=contest.positive, help="by default the paper's")
     parser.add_argument('--data_dir', help="folder of Planetoid's files; none: synthetic graphs")
     arguments = contest.parse(parser)
     folder = _folder(arguments.data_dir)
     try:
-        graphs = {graph: geometric_data.arrays(graph, folder)
-                  for graph in {WORKLOADS[name].graph for name in arguments.only}}
+        graphs = {
+            graph: geometric_data.arrays(graph, folder)
+            for graph in {WORKLOADS[name].graph for name in arguments.only}
+        }
     except (OSError, ValueError) as error:
         parser.error(f'--data_dir={folder}: {error}')
     with contest.peer_environment(arguments.torch_python, PEER) as torch_python:
-        numbers = measure(
-            arguments.only, arguments.rounds, arguments.epochs, graphs, torch_python)
+        numbers = measure(arguments.only, arguments.rounds, arguments.epochs, graphs, torch_python)
     contest.report(numbers, table(numbers), arguments.json)
 
 

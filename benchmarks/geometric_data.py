@@ -69,9 +69,12 @@ def arrays(name: str, data_dir: str | None) -> tuple[dict[str, np.ndarray], str]
         return synthetic(SIZES[name]), f'a SYNTHETIC graph of the sizes of {name}'
     graph = planetoid.load(data_dir, name)
     return {
-        'edge_index': _by_source(graph.edge_index), 'labels': graph.y,
-        'nodes': graph.splits['train'].astype(np.int32), 'classes': len(graph.class_names),
-        **_features(graph.x)}, f'{name} from its files'
+        'edge_index': _by_source(graph.edge_index),
+        'labels': graph.y,
+        'nodes': graph.splits['train'].astype(np.int32),
+        'classes': len(graph.class_names),
+        **_features(graph.x),
+    }, f'{name} from its files'
 
 
 def synthetic(sizes: Sizes, seed: int = 0) -> dict[str, np.ndarray]:
@@ -83,47 +86,65 @@ def synthetic(sizes: Sizes, seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     found = {
         'labels': rng.integers(sizes.classes, size=sizes.nodes, dtype=np.int32),
-        'nodes': rng.permutation(sizes.nodes)[:sizes.labelled].astype(np.int32),
-        'classes': sizes.classes}
+        'nodes': rng.permutation(sizes.nodes)[: sizes.labelled].astype(np.int32),
+        'classes': sizes.classes,
+    }
     if sizes.relations:
         half = sizes.edges // 2
         one_way = rng.integers(sizes.nodes, size=(2, half), dtype=np.int32)
         types = rng.integers(sizes.relations // 2, size=half, dtype=np.int32)
         return {
-            **found, 'relations': sizes.relations,
+            **found,
+            'relations': sizes.relations,
             'edge_index': np.concatenate([one_way, one_way[::-1]], axis=1),
-            'edge_type': np.concatenate([types, types + sizes.relations // 2])}
+            'edge_type': np.concatenate([types, types + sizes.relations // 2]),
+        }
     pairs = _different(rng, sizes.edges // 2, lambda n: _pairs(rng, n, sizes.nodes))
     source, target = pairs // sizes.nodes, pairs % sizes.nodes
     places = _different(
-        rng, sizes.words, lambda n: rng.integers(sizes.nodes * sizes.features, size=n))
+        rng, sizes.words, lambda n: rng.integers(sizes.nodes * sizes.features, size=n)
+    )
     x = scipy.sparse.csr_matrix(
         (np.ones(len(places), np.float32), (places // sizes.features, places % sizes.features)),
-        (sizes.nodes, sizes.features))
-    return {**found, 'edge_index': _by_source(edges.undirected(source, target, sizes.nodes)),
-            **_features(x)}
+        (sizes.nodes, sizes.features),
+    )
+    return {
+        **found,
+        'edge_index': _by_source(edges.undirected(source, target, sizes.nodes)),
+        **_features(x),
+    }
 
 
 def sizes_of(found: Mapping[str, np.ndarray]) -> Sizes:
     """The sizes of the graph that `arrays` gave."""
     return Sizes(
-        len(found['labels']), found['edge_index'].shape[1], int(found['classes']),
-        len(found['nodes']), int(found.get('x_columns', 0)), len(found.get('x_data', ())),
-        int(found.get('relations', 0)))
+        len(found['labels']),
+        found['edge_index'].shape[1],
+        int(found['classes']),
+        len(found['nodes']),
+        int(found.get('x_columns', 0)),
+        len(found.get('x_data', ())),
+        int(found.get('relations', 0)),
+    )
 
 
 def matrix(found: Mapping[str, np.ndarray]) -> scipy.sparse.csr_matrix:
     """The features of the graph."""
     return scipy.sparse.csr_matrix(
         (found['x_data'], found['x_indices'], found['x_indptr']),
-        (len(found['labels']), int(found['x_columns'])))
+        (len(found['labels']), int(found['x_columns'])),
+    )
 
 
 def _features(x) -> dict[str, np.ndarray]:
     total = np.asarray(x.sum(axis=1)).ravel()
     x = (scipy.sparse.diags(1 / np.where(total, total, 1)) @ x).tocsr().sorted_indices()
-    return {'x_data': x.data.astype(np.float32), 'x_indices': x.indices.astype(np.int32),
-            'x_indptr': x.indptr.astype(np.int32), 'x_columns': x.shape[1]}
+    return {
+        'x_data': x.data.astype(np.float32),
+        'x_indices': x.indices.astype(np.int32),
+        'x_indptr': x.indptr.astype(np.int32),
+        'x_columns': x.shape[1],
+    }
 
 
 def _by_source(edge_index) -> np.ndarray:

@@ -42,14 +42,21 @@ PAPER = {
 
 def main(_):
     """Prints a row of each set that is there, and the paper's below."""
-    print(f'{"":28}{"graphs":>8}{"nodes":>10}{"edges":>10}{"features":>10}{"classes":>9}'
-          f'{"repeated":>10}')
+    print(
+        f'{"":28}{"graphs":>8}{"nodes":>10}{"edges":>10}{"features":>10}{"classes":>9}'
+        f'{"repeated":>10}'
+    )
     for name in ('cora', 'citeseer', 'pubmed'):
         if _PLANETOID.value:
-            _show(name, 'Planetoid', graph_dataset.GraphDataset.of(
-                planetoid.load(_PLANETOID.value, name)))
-    for folder, reader, words in ((_TU.value, tu, 'TUDataset'),
-                                  (_POWERFUL_GNNS.value, powerful_gnns, 'powerful-gnns')):
+            _show(
+                name,
+                'Planetoid',
+                graph_dataset.GraphDataset.of(planetoid.load(_PLANETOID.value, name)),
+            )
+    for folder, reader, words in (
+        (_TU.value, tu, 'TUDataset'),
+        (_POWERFUL_GNNS.value, powerful_gnns, 'powerful-gnns'),
+    ):
         for name in ('MUTAG', 'PROTEINS', 'COLLAB', 'IMDB-BINARY', 'REDDIT-BINARY'):
             for file in (f'{name}.zip', f'{name.replace("-", "")}.zip', name):
                 path = os.path.join(folder or '', file)
@@ -62,8 +69,10 @@ def main(_):
 
 def _show(name, words, dataset):
     found = graph_dataset.statistics(dataset)
-    print(f'{f"{name}, {words}":28}{found.graphs:8}{found.nodes:10.2f}{found.edges:10.2f}'
-          f'{found.features:10}{found.classes:9}{found.repeated:10.2f}')
+    print(
+        f'{f"{name}, {words}":28}{found.graphs:8}{found.nodes:10.2f}{found.edges:10.2f}'
+        f'{found.features:10}{found.classes:9}{found.repeated:10.2f}'
+    )
     graphs, nodes, edges, features, classes = PAPER[name]
     edges = '~19440' if edges is None else f'{edges:.2f}'
     print(f'{"  paper":28}{graphs:8}{nodes:10.2f}{edges:>10}{features:10}{classes:9}', flush=True)

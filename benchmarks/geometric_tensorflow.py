@@ -44,15 +44,19 @@ def gat(sizes: geometric_data.Sizes) -> node_networks.GraphNetwork:
     """8 heads of 8 hidden units, dropout 0.6 of input, hidden units and attention."""
     operators = [
         gat_conv.GATConv(8, heads=8, dropout=0.6, self_loops=False),
-        gat_conv.GATConv(sizes.classes, concat=False, dropout=0.6, self_loops=False)]
+        gat_conv.GATConv(sizes.classes, concat=False, dropout=0.6, self_loops=False),
+    ]
     return node_networks.GraphNetwork(operators, activation='elu', dropout=0.6)
 
 
 def rgcn(sizes: geometric_data.Sizes) -> node_networks.GraphNetwork:
     """16 hidden units, 30 bases in each of the two layers."""
-    return node_networks.GraphNetwork([
-        rgcn_conv.RGCNConv(16, sizes.relations, num_bases=30, num_nodes=sizes.nodes),
-        rgcn_conv.RGCNConv(sizes.classes, sizes.relations, num_bases=30)])
+    return node_networks.GraphNetwork(
+        [
+            rgcn_conv.RGCNConv(16, sizes.relations, num_bases=30, num_nodes=sizes.nodes),
+            rgcn_conv.RGCNConv(sizes.classes, sizes.relations, num_bases=30),
+        ]
+    )
 
 
 NETWORKS = {'gcn': gcn, 'gat': gat, 'rgcn': rgcn}
@@ -69,7 +73,8 @@ def batch(name: str, found: dict[str, np.ndarray]) -> tuple:
     if name == 'rgcn':
         sizes = geometric_data.sizes_of(found)
         adjacency = rgcn_conv.relational_adjacency(
-            found['edge_index'], found['edge_type'], sizes.nodes, sizes.relations)
+            found['edge_index'], found['edge_type'], sizes.nodes, sizes.relations
+        )
         return {'x': None, 'edge_index': adjacency}, labels, nodes
     whole = graph.Graph(found['edge_index'], x=geometric_data.matrix(found))
     if name == 'gcn':
@@ -131,10 +136,20 @@ def main() -> None:
     start = time.perf_counter()
     loss = training.run(arguments.epochs)
     seconds = time.perf_counter() - start
-    print(json.dumps({
-        'seconds': seconds, 'loss': loss, 'parameters': training.parameters,
-        'memory': {'libraries_mb': libraries_mb, 'peak_mb': contest.memory_mb().get('peak_mb')},
-        'libraries': {'tensorflow': tf.__version__}}))
+    print(
+        json.dumps(
+            {
+                'seconds': seconds,
+                'loss': loss,
+                'parameters': training.parameters,
+                'memory': {
+                    'libraries_mb': libraries_mb,
+                    'peak_mb': contest.memory_mb().get('peak_mb'),
+                },
+                'libraries': {'tensorflow': tf.__version__},
+            }
+        )
+    )
 
 
 if __name__ == '__main__':

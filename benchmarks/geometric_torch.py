@@ -81,16 +81,21 @@ class Features(nn.Module):
         rows = np.repeat(np.arange(self.size[0]), np.diff(found['x_indptr']))
         places = torch.from_numpy(np.stack([rows, found['x_indices']]).astype(np.int64))
         matrix = torch.sparse_coo_tensor(
-            places, torch.from_numpy(found['x_data']), self.size).coalesce()
+            places, torch.from_numpy(found['x_data']), self.size
+        ).coalesce()
         if form == 'dense':
             self.matrix = matrix.to_dense()
         elif form == 'edge_index':
             self.values = matrix.values()
             self.matrix = torch_geometric.EdgeIndex(
-                matrix.indices(), sparse_size=self.size, sort_order='row').fill_cache_()
+                matrix.indices(), sparse_size=self.size, sort_order='row'
+            ).fill_cache_()
         else:
-            self.matrix = {'csr': matrix.to_sparse_csr, 'csc': matrix.to_sparse_csc,
-                           'coo': lambda: matrix}[form]()
+            self.matrix = {
+                'csr': matrix.to_sparse_csr,
+                'csc': matrix.to_sparse_csc,
+                'coo': lambda: matrix,
+            }[form]()
 
     def forward(self) -> torch.Tensor:
         x = self.matrix
@@ -150,7 +155,8 @@ def connected(network: str, found: dict, form: str | None) -> tuple:
     arguments = tuple(argument[..., order].contiguous() for argument in arguments)
     if form == 'edge_index':
         index = torch_geometric.EdgeIndex(
-            arguments[0], sparse_size=(nodes, nodes), sort_order='col').fill_cache_()
+            arguments[0], sparse_size=(nodes, nodes), sort_order='col'
+        ).fill_cache_()
         return (index, *arguments[1:])
     return arguments
 
@@ -208,7 +214,8 @@ class Training:
         torch.manual_seed(0)
         self.model = Network(network, found, features, edges)
         self.optimizer = torch.optim.Adam(
-            self.model.parameters(), lr=LEARNING_RATE, fused=edges is not None or None)
+            self.model.parameters(), lr=LEARNING_RATE, fused=edges is not None or None
+        )
         self.edges = connected(network, found, edges)
         self.labels = torch.from_numpy(found['labels']).long()
         self.nodes = torch.from_numpy(found['nodes']).long()
@@ -262,8 +269,7 @@ def find(network: str, found: dict, epochs: int, threads: int) -> dict:
     fastest |= {'edges': 'plain', 'threads': threads}
     for option, values in steps:
         if option in fastest:
-            fastest[option] = min(
-                values, key=lambda value: measure(**fastest | {option: value}))
+            fastest[option] = min(values, key=lambda value: measure(**fastest | {option: value}))
     return {'seconds': seconds, 'failed': failed, 'fastest': fastest}
 
 
@@ -274,8 +280,11 @@ def memory_mb() -> dict[str, float]:
             rows = dict(line.split(':', 1) for line in file)
     except OSError:
         return {}
-    return {name: int(rows[row].split()[0]) * 1024 / 1e6
-            for name, row in (('now_mb', 'VmRSS'), ('peak_mb', 'VmHWM')) if row in rows}
+    return {
+        name: int(rows[row].split()[0]) * 1024 / 1e6
+        for name, row in (('now_mb', 'VmRSS'), ('peak_mb', 'VmHWM'))
+        if row in rows
+    }
 
 
 def main() -> None:
@@ -307,10 +316,17 @@ def main() -> None:
         return
     training = Training(network, found, features, edges)
     seconds, loss = timed(training, arguments.warm_up, arguments.epochs)
-    print(json.dumps({
-        'seconds': seconds, 'loss': loss, 'parameters': training.parameters,
-        'memory': {'libraries_mb': libraries_mb, 'peak_mb': memory_mb().get('peak_mb')},
-        'libraries': libraries}))
+    print(
+        json.dumps(
+            {
+                'seconds': seconds,
+                'loss': loss,
+                'parameters': training.parameters,
+                'memory': {'libraries_mb': libraries_mb, 'peak_mb': memory_mb().get('peak_mb')},
+                'libraries': libraries,
+            }
+        )
+    )
 
 
 if __name__ == '__main__':

@@ -134,17 +134,22 @@ def summary(times: Mapping[str, Sequence[float]], peaks: Sequence[float]) -> dic
 
 def table(numbers: dict) -> str:
     """The text of `summary`."""
+
     def between(ratios):
-        return (f'{ratios["median"]:.2f} ({ratios["lowest"]:.2f} to {ratios["highest"]:.2f}; of '
-                f'the medians {ratios["of_medians"]:.2f})')
+        return (
+            f'{ratios["median"]:.2f} ({ratios["lowest"]:.2f} to {ratios["highest"]:.2f}; of '
+            f'the medians {ratios["of_medians"]:.2f})'
+        )
 
     rows = list(numbers['contestants'].values())
     wide = max(len(row['label']) for row in rows)
     lines = [
         f'{"one update, ms":{wide}}  median  lowest  highest  GFLOP  times the Ladder',
-        *(f'{row["label"]:{wide}}  {row["median_ms"]:6.2f}  {row["lowest_ms"]:6.2f}  '
-          f'{row["highest_ms"]:7.2f}  {row["gflop"]:5.2f}  {row["times_the_ladder"]:16.2f}'
-          for row in rows),
+        *(
+            f'{row["label"]:{wide}}  {row["median_ms"]:6.2f}  {row["lowest_ms"]:6.2f}  '
+            f'{row["highest_ms"]:7.2f}  {row["gflop"]:5.2f}  {row["times_the_ladder"]:16.2f}'
+            for row in rows
+        ),
         '',
     ]
     for name, peer in (('torch', 'PyTorch'), ('torch_fused', 'PyTorch with its fused Adam')):
@@ -154,8 +159,10 @@ def table(numbers: dict) -> str:
     lines += [
         f'Ladder over baseline: {between(numbers["ladder_over_baseline"])}; of the GFLOP '
         f'{work:.2f}; the paper: "approximately triples the computation" (Sec. 1)',
-        *(f'  counted for the {name}: {CONTESTANTS[name].counted}'
-          for name in ('ladder', 'baseline')),
+        *(
+            f'  counted for the {name}: {CONTESTANTS[name].counted}'
+            for name in ('ladder', 'baseline')
+        ),
         f'Floor: {CONTESTANTS["ladder"].flops / 1e9:.2f} GFLOP at '
         f'{numbers["peak_gflop_per_s"]:.0f} GFLOP/s, the peak of a large float32 product, are '
         f'{numbers["floor_ms"]:.2f} ms, {numbers["floor_fraction"]:.0%} of the update',
@@ -183,16 +190,21 @@ def measure(rounds: int, updates: int, torch_python: str | None) -> dict:
 
     def of_torch(*arguments: str) -> Callable[[], float]:
         # -I: nothing of this project, and none of its packages, in that environment.
-        command = (torch_python, '-I', str(here / 'ladder_torch.py'), *sizes,
-                   f'--threads={contest.processors()}', *arguments)
+        command = (
+            torch_python,
+            '-I',
+            str(here / 'ladder_torch.py'),
+            *sizes,
+            f'--threads={contest.processors()}',
+            *arguments,
+        )
         return lambda: statistics.median(worker(*command)['update_ms'])
 
     contestants = {'ladder': of_tensorflow('ladder')}
     if torch_python:
         contestants |= {'torch': of_torch(), 'torch_fused': of_torch('--fused')}
     contestants |= {name: of_tensorflow(name) for name in ('gamma', 'baseline')}
-    contestants['peak'] = lambda: max(
-        worker(sys.executable, str(here / 'peak.py'))['gflop_per_s'])
+    contestants['peak'] = lambda: max(worker(sys.executable, str(here / 'peak.py'))['gflop_per_s'])
     facts = contest.machine()
     times = contest.take_turns(contestants, rounds)
     peaks = times.pop('peak')
@@ -202,8 +214,12 @@ def measure(rounds: int, updates: int, torch_python: str | None) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--updates', type=contest.positive, default=40,
-                        help=f'in a block; a turn times {BLOCKS} blocks')
+    parser.add_argument(
+        '--updates',
+        type=contest.positive,
+        default=40,
+        help=f'in a block; a turn times {BLOCKS} blocks',
+    )
     arguments = contest.parse(parser)
     with contest.peer_environment(arguments.torch_python, PEER) as torch_python:
         numbers = measure(arguments.rounds, arguments.updates, torch_python)

@@ -38,8 +38,11 @@ def compiled(name: str, steps_per_execution: int) -> model_lib.LadderNetwork:
     """The network `name` of SETTINGS, ready for `fit`."""
     denoising_costs, hidden_noise_std = SETTINGS[name]
     model = model_lib.LadderNetwork(
-        encoder=ladder.WIDTHS[1:], input_shape=ladder.WIDTHS[:1], denoising_costs=denoising_costs,
-        hidden_noise_std=hidden_noise_std)
+        encoder=ladder.WIDTHS[1:],
+        input_shape=ladder.WIDTHS[:1],
+        denoising_costs=denoising_costs,
+        hidden_noise_std=hidden_noise_std,
+    )
     rate = schedules.ConstantThenLinear(0.002, decay_start=60_000, decay_end=90_000)
     model.compile(optimizers.FusedAdam(rate), steps_per_execution=steps_per_execution)
     return model
@@ -65,7 +68,10 @@ def update_ms(
     clock = step_clock.StepClock()
     model.fit(
         data.two_stream(x[:NUM_LABELS], y, x, ladder.BATCH, ladder.BATCH, max_value=255),
-        steps_per_epoch=(1 + blocks) * updates, callbacks=[clock], verbose=0)
+        steps_per_epoch=(1 + blocks) * updates,
+        callbacks=[clock],
+        verbose=0,
+    )
     return [1000 * seconds / updates for seconds in np.diff(clock.seconds)[1:]]
 
 

@@ -66,11 +66,22 @@ from benchmarks import match_rcnn_data
 from benchmarks import match_rcnn_flops
 
 PEER = contest.Peer(
-    'tf-models', 'official.vision.tasks',
+    'tf-models',
+    'official.vision.tasks',
     # With what else the locked stack has, so that TensorFlow is the same.
-    ('tf-models-official==2.15.0', 'tensorflow==2.15.1', 'tensorflow-datasets==4.9.10',
-     'tensorflow-metadata==1.17.3', 'importlib-resources==7.1.0', 'protobuf==4.25.9',
-     'numpy==1.26.4', 'setuptools==80.9.0'), 'peer_python', 'ARBORETUM_PEER_PYTHON')
+    (
+        'tf-models-official==2.15.0',
+        'tensorflow==2.15.1',
+        'tensorflow-datasets==4.9.10',
+        'tensorflow-metadata==1.17.3',
+        'importlib-resources==7.1.0',
+        'protobuf==4.25.9',
+        'numpy==1.26.4',
+        'setuptools==80.9.0',
+    ),
+    'peer_python',
+    'ARBORETUM_PEER_PYTHON',
+)
 
 
 class Form(NamedTuple):
@@ -96,12 +107,15 @@ FORMS = {
     'one_sample': Form('Arboretum, one sample', False, 'frozen', ('--samples=1',)),
     'peer': Form('tf-models as it comes', True, 'trained', ('--norms=trained',)),
     'peer_batched': Form(
-        'tf-models, NMS of TensorFlow', True, 'trained', ('--norms=trained', '--nms=batched')),
+        'tf-models, NMS of TensorFlow', True, 'trained', ('--norms=trained', '--nms=batched')
+    ),
     'peer_frozen': Form('tf-models, norms frozen', True, 'frozen'),
-    'peer_frozen_batched': Form('tf-models, frozen, NMS of TensorFlow', True, 'frozen',
-                                ('--nms=batched',)),
-    'peer_labels': Form('tf-models, the same, targets made', True, 'frozen',
-                        ('--nms=batched', '--label')),
+    'peer_frozen_batched': Form(
+        'tf-models, frozen, NMS of TensorFlow', True, 'frozen', ('--nms=batched',)
+    ),
+    'peer_labels': Form(
+        'tf-models, the same, targets made', True, 'frozen', ('--nms=batched', '--label')
+    ),
 }
 
 
@@ -127,9 +141,11 @@ class Workload(NamedTuple):
 _TWO = ('arboretum', 'peer_frozen')
 WORKLOADS = {
     'step': Workload(
-        'training step', tuple(form for form in FORMS if form != 'one_sample'), 1, 3, True),
+        'training step', tuple(form for form in FORMS if form != 'one_sample'), 1, 3, True
+    ),
     'forward': Workload(
-        'detections', ('arboretum', 'streams', 'peer_frozen', 'peer_frozen_batched'), 2, 3, True),
+        'detections', ('arboretum', 'streams', 'peer_frozen', 'peer_frozen_batched'), 2, 3, True
+    ),
     'nms': Workload('suppression', (*_TWO, 'peer_frozen_batched'), 20, 3),
     'roi_align': Workload('RoIAlign, 7 x 7', (*_TWO, 'one_sample'), 5, 3),
     'mask_align': Workload('RoIAlign, 14 x 14', (*_TWO, 'one_sample'), 5, 3),
@@ -141,8 +157,12 @@ WORKLOADS = {
 # Arithmetic.
 
 
-def summary(name: str, config: match_rcnn_data.Config, runs: Mapping[str, Sequence[Mapping]],
-            gflop_per_s: float) -> dict:
+def summary(
+    name: str,
+    config: match_rcnn_data.Config,
+    runs: Mapping[str, Sequence[Mapping]],
+    gflop_per_s: float,
+) -> dict:
     """All numbers of a workload.
 
     Args:
@@ -155,23 +175,35 @@ def summary(name: str, config: match_rcnn_data.Config, runs: Mapping[str, Sequen
     images = 1 if name == 'forward' else config.batch
     forms = {}
     for form, printed in runs.items():
-        forms[form] = {'label': FORMS[form].label, 'parameters': printed[0].get('parameters'),
-                       **contest.times(printed, images)}
+        forms[form] = {
+            'label': FORMS[form].label,
+            'parameters': printed[0].get('parameters'),
+            **contest.times(printed, images),
+        }
         if workload.network:
-            gflop = match_rcnn_flops.flops(
-                name, config, FORMS[form].peer, form == 'streams',
-                printed[0].get('positives')) / 1e9
+            gflop = (
+                match_rcnn_flops.flops(
+                    name, config, FORMS[form].peer, form == 'streams', printed[0].get('positives')
+                )
+                / 1e9
+            )
             floor = gflop / gflop_per_s * 1e3
-            forms[form] |= {'gflop': gflop, 'floor_ms': floor,
-                            'floor_fraction': floor / forms[form]['median_ms']}
+            forms[form] |= {
+                'gflop': gflop,
+                'floor_ms': floor,
+                'floor_fraction': floor / forms[form]['median_ms'],
+            }
     ratios = {}
     for ours in (form for form in forms if not FORMS[form].peer):
-        theirs = min((form for form in forms
-                      if FORMS[form].peer and FORMS[form].kind == FORMS[ours].kind),
-                     key=lambda form: forms[form]['median_ms'], default=None)
+        theirs = min(
+            (form for form in forms if FORMS[form].peer and FORMS[form].kind == FORMS[ours].kind),
+            key=lambda form: forms[form]['median_ms'],
+            default=None,
+        )
         if theirs:
             ratios[f'{theirs} over {ours}'] = contest.ratio(
-                forms[theirs]['round_ms'], forms[ours]['round_ms'])
+                forms[theirs]['round_ms'], forms[ours]['round_ms']
+            )
     return {'label': workload.label, 'images': images, 'forms': forms, 'ratios': ratios}
 
 
@@ -188,21 +220,34 @@ def table(numbers: Mapping) -> str:
             work = f'  {form["gflop"]:6.0f}  {form["floor_fraction"]:5.0%}' if network else ''
             lines.append(
                 f'{form["label"]:{wide}}  {form["median_ms"]:8.1f}  {form["lowest_ms"]:8.1f}  '
-                f'{form["highest_ms"]:8.1f}  {form["images_per_s"]:8.3g}  {memory:>7}{work}')
+                f'{form["highest_ms"]:8.1f}  {form["images_per_s"]:8.3g}  {memory:>7}{work}'
+            )
         for text, ratio in row['ratios'].items():
-            lines.append(f'{text}: {ratio["median"]:.2f} ({ratio["lowest"]:.2f} to '
-                         f'{ratio["highest"]:.2f}; of the medians {ratio["of_medians"]:.2f})')
+            lines.append(
+                f'{text}: {ratio["median"]:.2f} ({ratio["lowest"]:.2f} to '
+                f'{ratio["highest"]:.2f}; of the medians {ratio["of_medians"]:.2f})'
+            )
         texts.append('\n'.join(lines))
-    return '\n\n'.join([*texts, f'Floor: share of the time that the products take at their peak, '
-                                f'{numbers["gflop_per_s"]:.0f} GFLOP/s'])
+    return '\n\n'.join(
+        [
+            *texts,
+            f'Floor: share of the time that the products take at their peak, '
+            f'{numbers["gflop_per_s"]:.0f} GFLOP/s',
+        ]
+    )
 
 
 # Measurement.
 
 
-def measure(names: Sequence[str], forms: Collection[str], rounds: int,
-            config: match_rcnn_data.Config, peer_python: str | None,
-            bfloat16: bool = False) -> dict:
+def measure(
+    names: Sequence[str],
+    forms: Collection[str],
+    rounds: int,
+    config: match_rcnn_data.Config,
+    peer_python: str | None,
+    bfloat16: bool = False,
+) -> dict:
     """Runs the contestants of some workloads and returns `summary` of each with the machine.
 
     Args:
@@ -235,19 +280,32 @@ def measure(names: Sequence[str], forms: Collection[str], rounds: int,
         for name in names:
             print(name, file=sys.stderr, flush=True)
             workload = WORKLOADS[name]
-            task = (name, file, f'--repetitions={workload.repetitions}',
-                    f'--blocks={workload.blocks}', *(half if workload.network else ()))
-            turns = {form: contestant(FORMS[form], *task) for form in workload.forms
-                     if form in forms and (peer_python or not FORMS[form].peer)
-                     and not (half and '--nms=batched' in FORMS[form].arguments)}
+            task = (
+                name,
+                file,
+                f'--repetitions={workload.repetitions}',
+                f'--blocks={workload.blocks}',
+                *(half if workload.network else ()),
+            )
+            turns = {
+                form: contestant(FORMS[form], *task)
+                for form in workload.forms
+                if form in forms
+                and (peer_python or not FORMS[form].peer)
+                and not (half and '--nms=batched' in FORMS[form].arguments)
+            }
             runs[name] = contest.take_turns(
-                turns | {'peak': lambda: worker((*ours, 'peak', *half))['gflop_per_s']}, rounds)
+                turns | {'peak': lambda: worker((*ours, 'peak', *half))['gflop_per_s']}, rounds
+            )
             rates += runs[name].pop('peak')
-    return {'machine': facts | libraries,
-            'settings': {'rounds': rounds, 'bfloat16': bfloat16, **config._asdict()},
-            'gflop_per_s': max(rates),
-            'workloads': {name: summary(name, config, found, max(rates))
-                          for name, found in runs.items()}}
+    return {
+        'machine': facts | libraries,
+        'settings': {'rounds': rounds, 'bfloat16': bfloat16, **config._asdict()},
+        'gflop_per_s': max(rates),
+        'workloads': {
+            name: summary(name, config, found, max(rates)) for name, found in runs.items()
+        },
+    }
 
 
 def _some_of(known: Mapping) -> Callable[[str], list[str]]:
@@ -256,13 +314,15 @@ def _some_of(known: Mapping) -> Callable[[str], list[str]]:
             if name not in known:
                 raise argparse.ArgumentTypeError(f'{name!r} is none of {", ".join(known)}')
         return text.split(',')
+
     return names
 
 
 def _canvas(text: str) -> tuple[int, int]:
     sizes = text.split('x')
-    if len(sizes) != 2 or not all(size.isdigit() and int(size) and int(size) % 64 == 0
-                                  for size in sizes):
+    if len(sizes) != 2 or not all(
+        size.isdigit() and int(size) and int(size) % 64 == 0 for size in sizes
+    ):
         raise argparse.ArgumentTypeError(f'{text!r} is not two multiples of 64, as in 832x1344')
     return int(sizes[0]), int(sizes[1])
 
@@ -276,28 +336,48 @@ def _batch(text: str) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--only', type=_some_of(WORKLOADS), default=list(WORKLOADS),
-                        help='some of ' + ','.join(WORKLOADS))
-    parser.add_argument('--forms', type=_some_of(FORMS), default=list(FORMS),
-                        help='some of ' + ','.join(FORMS))
-    parser.add_argument('--canvas', type=_canvas, default='832x1344',
-                        help='height and width of the images, multiples of 64')
+    parser.add_argument(
+        '--only',
+        type=_some_of(WORKLOADS),
+        default=list(WORKLOADS),
+        help='some of ' + ','.join(WORKLOADS),
+    )
+    parser.add_argument(
+        '--forms', type=_some_of(FORMS), default=list(FORMS), help='some of ' + ','.join(FORMS)
+    )
+    parser.add_argument(
+        '--canvas',
+        type=_canvas,
+        default='832x1344',
+        help='height and width of the images, multiples of 64',
+    )
     parser.add_argument('--batch', type=_batch, default=2, help='images of a training step')
-    parser.add_argument('--truths', type=contest.positive, default=28,
-                        help='garments of an image, each of which is a positive RoI')
-    parser.add_argument('--bfloat16', action='store_true',
-                        help='products of both networks in bfloat16')
+    parser.add_argument(
+        '--truths',
+        type=contest.positive,
+        default=28,
+        help='garments of an image, each of which is a positive RoI',
+    )
+    parser.add_argument(
+        '--bfloat16', action='store_true', help='products of both networks in bfloat16'
+    )
     arguments = contest.parse(parser, PEER, rounds=3)
     height, width = arguments.canvas
     config = match_rcnn_data.Config(
-        height, width, number=2 * arguments.batch, batch=arguments.batch,
-        truths=arguments.truths, items=arguments.truths)
+        height,
+        width,
+        number=2 * arguments.batch,
+        batch=arguments.batch,
+        truths=arguments.truths,
+        items=arguments.truths,
+    )
     peer_python = arguments.peer_python
     if not any(FORMS[form].peer for form in arguments.forms):
         peer_python = 'none'
     with contest.peer_environment(peer_python, PEER) as python:
-        numbers = measure(arguments.only, arguments.forms, arguments.rounds, config, python,
-                          arguments.bfloat16)
+        numbers = measure(
+            arguments.only, arguments.forms, arguments.rounds, config, python, arguments.bfloat16
+        )
     contest.report(numbers, table(numbers), arguments.json)
 
 

@@ -80,13 +80,17 @@ def arrays(config: Config, seed: int = 0) -> dict[str, np.ndarray]:
     pair_ids = np.where(styles > 0, 1 + np.arange(number)[:, np.newaxis] // 2, 0)
     scores = np.sort(rng.uniform(size=[number, config.train_candidates]), 1)[:, ::-1]
     return {
-        'images': rng.integers(
-            256, size=[number, config.height, config.width, 3], dtype=np.uint8),
-        'boxes': boxes, 'classes': classes, 'masks': _ellipses(classes),
+        'images': rng.integers(256, size=[number, config.height, config.width, 3], dtype=np.uint8),
+        'boxes': boxes,
+        'classes': classes,
+        'masks': _ellipses(classes),
         'landmarks': _landmarks(rng, boxes, classes),
-        'pair_ids': pair_ids.astype(np.int32), 'styles': styles,
+        'pair_ids': pair_ids.astype(np.int32),
+        'styles': styles,
         'candidates': _candidates(rng, config, boxes[:, :truths]),
-        'scores': scores.astype(np.float32), **config._asdict()}
+        'scores': scores.astype(np.float32),
+        **config._asdict(),
+    }
 
 
 def config_of(found) -> Config:
@@ -119,7 +123,7 @@ def _candidates(rng, config, truths):
 def _ellipses(classes):
     """The mask of every garment is the ellipse that touches the sides of its box."""
     middle = (np.arange(MASK_SIZE) + 0.5) / MASK_SIZE - 0.5
-    inside = middle[:, np.newaxis] ** 2 + middle ** 2 < 0.25
+    inside = middle[:, np.newaxis] ** 2 + middle**2 < 0.25
     return (inside & (classes > 0)[..., np.newaxis, np.newaxis]).astype(np.uint8)
 
 

@@ -31,7 +31,7 @@ def backbone(height: int, width: int, peer: bool = False) -> tuple[int, int]:
     stem = 7 * 7 * 3 * STEM * (height // 2) * (width // 2)
     total, inputs, pixels = stem, STEM, (height // 4) * (width // 4)
     for stage, count in enumerate(BLOCKS):
-        inside = STEM * 2 ** stage
+        inside = STEM * 2**stage
         outputs = 4 * inside
         for block in range(count):
             halves = stage and not block
@@ -52,8 +52,8 @@ def trunk(config: match_rcnn_data.Config, peer: bool = False) -> int:
       peer: the coarsest level is a convolution, not every second pixel.
     """
     pixels = _pixels(config)
-    lateral = sum(count * 4 * STEM * 2 ** stage for stage, count in enumerate(pixels[:4])) * FILTERS
-    output = 9 * FILTERS ** 2 * sum(pixels if peer else pixels[:4])
+    lateral = sum(count * 4 * STEM * 2**stage for stage, count in enumerate(pixels[:4])) * FILTERS
+    output = 9 * FILTERS**2 * sum(pixels if peer else pixels[:4])
     return lateral + output + proposals(sum(pixels))
 
 
@@ -69,31 +69,36 @@ def proposals(places: int) -> int:
 def box(config: match_rcnn_data.Config, peer: bool = False) -> int:
     """Multiplications for a RoI; the peer has boxes of the background, too."""
     outputs = 1 + config.num_classes + 4 * (config.num_classes + peer)
-    return BOX ** 2 * FILTERS * UNITS + UNITS ** 2 + UNITS * outputs
+    return BOX**2 * FILTERS * UNITS + UNITS**2 + UNITS * outputs
 
 
 def mask(config: match_rcnn_data.Config, peer: bool = False) -> int:
     """Multiplications for a RoI; the peer has masks of every class and of the background."""
     maps = 1 + config.num_classes if peer else 1
-    convs = MASK_CONVS * 9 * FILTERS ** 2 * MASK ** 2
-    return convs + 4 * MASK ** 2 * FILTERS * (FILTERS + maps)
+    convs = MASK_CONVS * 9 * FILTERS**2 * MASK**2
+    return convs + 4 * MASK**2 * FILTERS * (FILTERS + maps)
 
 
 def landmark() -> int:
     """Multiplications for a RoI: the maps of the class with the most landmarks."""
     convs = 9 * LANDMARK_WIDTH * (FILTERS + (LANDMARK_CONVS - 1) * LANDMARK_WIDTH)
     maps = 4 * LANDMARK_WIDTH * max(match_rcnn_data.LANDMARK_COUNTS)
-    return MASK ** 2 * (convs + 16 * LANDMARK_WIDTH ** 2 + 16 * maps)
+    return MASK**2 * (convs + 16 * LANDMARK_WIDTH**2 + 16 * maps)
 
 
 def matching() -> int:
     """Multiplications for the feature vector of a RoI."""
     convs = sum(9 * inputs * outputs for inputs, outputs in zip(MATCHING, MATCHING[1:]))
-    return MASK ** 2 * convs + MATCHING[-1] * MATCHING_UNITS
+    return MASK**2 * convs + MATCHING[-1] * MATCHING_UNITS
 
 
-def flops(mode: str, config: match_rcnn_data.Config, peer: bool = False,
-          streams: bool = False, positives: float | None = None) -> float:
+def flops(
+    mode: str,
+    config: match_rcnn_data.Config,
+    peer: bool = False,
+    streams: bool = False,
+    positives: float | None = None,
+) -> float:
     """Of the detections of one image, or of a training step.
 
     Args:
@@ -111,8 +116,11 @@ def flops(mode: str, config: match_rcnn_data.Config, peer: bool = False,
     shared = features + trunk(config, peer)
     small = mask(config, peer) + streams * landmark()
     if mode == 'forward':
-        return 2 * (shared + config.test_proposals * box(config, peer)
-                    + config.detections * (small + streams * matching()))
+        return 2 * (
+            shared
+            + config.test_proposals * box(config, peer)
+            + config.detections * (small + streams * matching())
+        )
     positives = config.positives if positives is None else positives
     image = shared + config.rois * box(config, peer) + positives * small
     pairs = streams * config.batch // 2 * (USER_ROIS + SHOP_ROIS) * matching()

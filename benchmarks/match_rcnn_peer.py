@@ -36,11 +36,30 @@ import numpy as np
 import tensorflow as tf
 
 # The peer's, not this project's, of the same name.
-(optimization, performance, maskrcnn_configs, roi_aligner, roi_sampler, anchor, nms,
- preprocess_ops, maskrcnn_tasks) = (importlib.import_module(f'official.{module}') for module in (
-     'modeling.optimization', 'modeling.performance', 'vision.configs.maskrcnn',
-     'vision.modeling.layers.roi_aligner', 'vision.modeling.layers.roi_sampler',
-     'vision.ops.anchor', 'vision.ops.nms', 'vision.ops.preprocess_ops', 'vision.tasks.maskrcnn'))
+(
+    optimization,
+    performance,
+    maskrcnn_configs,
+    roi_aligner,
+    roi_sampler,
+    anchor,
+    nms,
+    preprocess_ops,
+    maskrcnn_tasks,
+) = (
+    importlib.import_module(f'official.{module}')
+    for module in (
+        'modeling.optimization',
+        'modeling.performance',
+        'vision.configs.maskrcnn',
+        'vision.modeling.layers.roi_aligner',
+        'vision.modeling.layers.roi_sampler',
+        'vision.ops.anchor',
+        'vision.ops.nms',
+        'vision.ops.preprocess_ops',
+        'vision.tasks.maskrcnn',
+    )
+)
 
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 1e-5, 0.9, 1e-5
 MIN_LEVEL, MAX_LEVEL, CHANNELS = 2, 6, 256
@@ -99,7 +118,8 @@ def images_of(given: dict, batch: int) -> tf.Tensor:
 def anchors_of(given: dict) -> dict[str, tf.Tensor]:
     """Anchors of an image by level, [h, w, 4 anchors]."""
     return anchor.build_anchor_generator(MIN_LEVEL, MAX_LEVEL, 1, [0.5, 1.0, 2.0], 8)(
-        (int(given['height']), int(given['width'])))
+        (int(given['height']), int(given['width']))
+    )
 
 
 def truth_of(given: dict) -> dict[str, tf.Tensor]:
@@ -108,8 +128,10 @@ def truth_of(given: dict) -> dict[str, tf.Tensor]:
     return {
         'gt_boxes': tf.constant(np.where(there[..., np.newaxis], _yxyx(given['boxes']), -1.0)),
         'gt_classes': tf.constant(np.where(there, given['classes'], -1)),
-        'gt_masks': tf.constant(np.where(
-            there[..., np.newaxis, np.newaxis], given['masks'], -1).astype(np.float32))}
+        'gt_masks': tf.constant(
+            np.where(there[..., np.newaxis, np.newaxis], given['masks'], -1).astype(np.float32)
+        ),
+    }
 
 
 def label(given: dict, anchors: dict, boxes: tf.Tensor, classes: tf.Tensor) -> dict:
@@ -117,7 +139,8 @@ def label(given: dict, anchors: dict, boxes: tf.Tensor, classes: tf.Tensor) -> d
     labeler = anchor.RpnAnchorLabeler(0.7, 0.3, int(given['anchors']), 0.5)
     count = int(given['truths'])  # Before it pads them.
     scores, deltas = labeler.label_anchors(
-        anchors, boxes[:count], tf.cast(classes[:count, tf.newaxis], tf.float32))
+        anchors, boxes[:count], tf.cast(classes[:count, tf.newaxis], tf.float32)
+    )
     return {'rpn_score_targets': scores, 'rpn_box_targets': deltas}
 
 
@@ -133,8 +156,12 @@ def batches(given: dict, labelled: bool) -> tf.data.Dataset:
     info = tf.constant(np.stack([size, size, np.ones(2, np.float32), np.zeros(2, np.float32)]))
 
     def parse(image, truth):
-        return image, {**truth, 'image_info': info, 'anchor_boxes': anchors,
-                       **label(given, anchors, truth['gt_boxes'], truth['gt_classes'])}
+        return image, {
+            **truth,
+            'image_info': info,
+            'anchor_boxes': anchors,
+            **label(given, anchors, truth['gt_boxes'], truth['gt_classes']),
+        }
 
     data = tf.data.Dataset.from_tensor_slices((images_of(given, 1)[:, 0], truth))
     batch = int(given['batch'])
@@ -154,9 +181,14 @@ def step(given: dict, norms: str, nms_kind: str, labelled: bool):
     model = task.build_model()
     if norms == 'frozen':
         freeze(model)
-    optimizer = task.create_optimizer(optimization.OptimizationConfig({
-        'optimizer': {'type': 'sgd', 'sgd': {'momentum': MOMENTUM}},
-        'learning_rate': {'type': 'constant', 'constant': {'learning_rate': LEARNING_RATE}}}))
+    optimizer = task.create_optimizer(
+        optimization.OptimizationConfig(
+            {
+                'optimizer': {'type': 'sgd', 'sgd': {'momentum': MOMENTUM}},
+                'learning_rate': {'type': 'constant', 'constant': {'learning_rate': LEARNING_RATE}},
+            }
+        )
+    )
     iterator = iter(batches(given, labelled))
 
     @tf.function
@@ -177,8 +209,15 @@ def forward(given: dict, nms_kind: str):
     @tf.function
     def detect(image):
         found = model(image, image_shape=size, anchor_boxes=anchors, training=False)
-        return [found[name] for name in (
-            'detection_boxes', 'detection_scores', 'detection_classes', 'detection_masks')]
+        return [
+            found[name]
+            for name in (
+                'detection_boxes',
+                'detection_scores',
+                'detection_classes',
+                'detection_masks',
+            )
+        ]
 
     def run(number):
         return sum(float(value.numpy().sum()) for value in detect(images[number % len(images)]))
@@ -194,27 +233,40 @@ def operation(name: str, given: dict, nms_kind: str = 'library') -> Callable[[],
     scores = tf.constant(given['scores'][:batch])
     proposals = int(given['train_proposals'])
     if name == 'nms' and nms_kind == 'library':
-        return tf.function(lambda: nms.sorted_non_max_suppression_padded(
-            scores, candidates, proposals, 0.7))
+        return tf.function(
+            lambda: nms.sorted_non_max_suppression_padded(scores, candidates, proposals, 0.7)
+        )
     if name == 'nms':
-        return tf.function(lambda: tf.image.combined_non_max_suppression(
-            candidates[:, :, tf.newaxis], scores[..., tf.newaxis], proposals, proposals, 0.7,
-            clip_boxes=False)[1::-1])
+        return tf.function(
+            lambda: tf.image.combined_non_max_suppression(
+                candidates[:, :, tf.newaxis],
+                scores[..., tf.newaxis],
+                proposals,
+                proposals,
+                0.7,
+                clip_boxes=False,
+            )[1::-1]
+        )
     if name == 'anchors':
         anchors = anchors_of(given)
-        labelled = tf.function(lambda: [
-            label(given, anchors, truth['gt_boxes'][i], truth['gt_classes'][i])
-            for i in range(batch)])
+        labelled = tf.function(
+            lambda: [
+                label(given, anchors, truth['gt_boxes'][i], truth['gt_classes'][i])
+                for i in range(batch)
+            ]
+        )
         return lambda: tf.nest.flatten(labelled())
     if name == 'rois':
         sampler = roi_sampler.ROISampler(
             num_sampled_rois=int(given['rois']),
-            foreground_fraction=float(given['positives'] / given['rois']))
-        return tf.function(lambda: sampler(
-            candidates[:, :proposals], truth['gt_boxes'], truth['gt_classes']))
+            foreground_fraction=float(given['positives'] / given['rois']),
+        )
+        return tf.function(
+            lambda: sampler(candidates[:, :proposals], truth['gt_boxes'], truth['gt_classes'])
+        )
     size, number = {'roi_align': (BOX, 'rois'), 'mask_align': (MASK, 'positives')}[name]
     aligner = roi_aligner.MultilevelROIAligner(size)
-    boxes = candidates[:, :int(given[number])]
+    boxes = candidates[:, : int(given[number])]
 
     @tf.function
     def aligned(levels):
@@ -223,7 +275,7 @@ def operation(name: str, given: dict, nms_kind: str = 'library') -> Callable[[],
             tape.watch(levels)
             features = aligner(levels, boxes)
             # Not a sum, whose gradient is a constant.
-            loss = tf.reduce_sum(features ** 2) / 2
+            loss = tf.reduce_sum(features**2) / 2
         return [features, *tape.gradient(loss, levels).values()]
 
     levels = [tf.constant(level) for level in pyramid(given)]
@@ -233,10 +285,18 @@ def operation(name: str, given: dict, nms_kind: str = 'library') -> Callable[[],
 def pyramid(given: dict) -> list[np.ndarray]:
     """Features of the levels of a batch of images, float32 [batch, h, w, channels]."""
     rng = np.random.default_rng(0)
-    return [rng.standard_normal(
-        [int(given['batch']), int(given['height']) // stride, int(given['width']) // stride,
-         CHANNELS], np.float32) for stride in (2 ** level for level in range(
-            MIN_LEVEL, MAX_LEVEL + 1))]
+    return [
+        rng.standard_normal(
+            [
+                int(given['batch']),
+                int(given['height']) // stride,
+                int(given['width']) // stride,
+                CHANNELS,
+            ],
+            np.float32,
+        )
+        for stride in (2**level for level in range(MIN_LEVEL, MAX_LEVEL + 1))
+    ]
 
 
 def _yxyx(boxes: np.ndarray) -> np.ndarray:
@@ -273,8 +333,13 @@ def gflop(graph: tf.Graph) -> float:
             made = op.outputs[0].shape
             kernel = made if op.type == 'Conv2DBackpropFilter' else shapes[1]
             image = made if op.type == 'Conv2D' else shapes[2]
-            kernel = kernel if kernel.rank == 4 else tf.TensorShape(
-                tf.get_static_value(op.inputs[1 if op.type == 'Conv2DBackpropFilter' else 0]))
+            kernel = (
+                kernel
+                if kernel.rank == 4
+                else tf.TensorShape(
+                    tf.get_static_value(op.inputs[1 if op.type == 'Conv2DBackpropFilter' else 0])
+                )
+            )
             total += 2 * kernel.num_elements() * image[:3].num_elements()
         elif op.type == 'MatMul':
             inner = shapes[0][-2 if op.get_attr('transpose_a') else -1]
@@ -327,13 +392,25 @@ def main() -> None:
             run, graph, model = step(given, arguments.norms, arguments.nms, arguments.label)
         else:
             run, graph, model = forward(given, arguments.nms)
-        result = {'gflop': gflop(graph), 'parameters': sum(
-            variable.shape.num_elements() for variable in model.trainable_variables)}
+        result = {
+            'gflop': gflop(graph),
+            'parameters': sum(
+                variable.shape.num_elements() for variable in model.trainable_variables
+            ),
+        }
     result |= timed(run, arguments.repetitions, arguments.blocks)
-    print(json.dumps(result | {
-        'memory': {'peak_mb': peak_mb()}, 'libraries': {
-            'tf-models': importlib.metadata.version('tf-models-official'),
-            'tensorflow': tf.__version__}}))
+    print(
+        json.dumps(
+            result
+            | {
+                'memory': {'peak_mb': peak_mb()},
+                'libraries': {
+                    'tf-models': importlib.metadata.version('tf-models-official'),
+                    'tensorflow': tf.__version__,
+                },
+            }
+        )
+    )
 
 
 if __name__ == '__main__':

@@ -60,8 +60,9 @@ PIXEL_STDDEV = 74  # Of numbers from 0 to 255 that are equally frequent.
 PEAKS = ((64, 208, 336, 2), (256, 104, 168, 2), (256, 14, 14, 128), (512, 26, 42, 2))
 
 
-def network(config: match_rcnn_data.Config, streams: bool = False,
-            norms: str = 'frozen') -> model_lib.MatchRCNN:
+def network(
+    config: match_rcnn_data.Config, streams: bool = False, norms: str = 'frozen'
+) -> model_lib.MatchRCNN:
     """The network with the sizes of the contest.
 
     Args:
@@ -75,11 +76,17 @@ def network(config: match_rcnn_data.Config, streams: bool = False,
         landmark_counts=match_rcnn_data.LANDMARK_COUNTS,
         backbone=functools.partial(resnet.ResNet, frozen=norms == 'frozen'),
         proposals=functools.partial(
-            rpn.RPN, number=config.anchors, train_candidates=config.train_candidates,
-            train_proposals=config.train_proposals, candidates=config.test_candidates,
-            proposals=config.test_proposals),
+            rpn.RPN,
+            number=config.anchors,
+            train_candidates=config.train_candidates,
+            train_proposals=config.train_proposals,
+            candidates=config.test_candidates,
+            proposals=config.test_proposals,
+        ),
         sampler=roi_sampling.RoiSampler(config.rois, config.positives / config.rois),
-        selection=detection.Selection(config.detections), **left_out)
+        selection=detection.Selection(config.detections),
+        **left_out,
+    )
     if norms == 'frozen':
         # As norms of a trained network do: initial ones let features grow without end.
         model.backbone.stem.scale.assign(tf.ones_like(model.backbone.stem.scale) / PIXEL_STDDEV)
@@ -91,16 +98,24 @@ def network(config: match_rcnn_data.Config, streams: bool = False,
 def batches(given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What the pipeline gives of the images, [batches, batch, ...]."""
     config = match_rcnn_data.config_of(given)
-    found = {name: given[name] for name in (
-        'images', 'boxes', 'classes', 'masks', 'landmarks', 'pair_ids', 'styles')}
+    found = {
+        name: given[name]
+        for name in ('images', 'boxes', 'classes', 'masks', 'landmarks', 'pair_ids', 'styles')
+    }
     found['sizes'] = np.tile(np.float32([config.height, config.width]), [config.number, 1])
     found['crowd'] = np.zeros(found['classes'].shape, bool)
-    return {name: value.reshape([-1, config.batch, *value.shape[1:]])
-            for name, value in found.items()}
+    return {
+        name: value.reshape([-1, config.batch, *value.shape[1:]]) for name, value in found.items()
+    }
 
 
-def step_ms(given: Mapping[str, np.ndarray], repetitions: int, blocks: int, streams: bool = False,
-            norms: str = 'frozen') -> dict:
+def step_ms(
+    given: Mapping[str, np.ndarray],
+    repetitions: int,
+    blocks: int,
+    streams: bool = False,
+    norms: str = 'frozen',
+) -> dict:
     """Times training steps.
 
     Args:
@@ -120,40 +135,58 @@ def step_ms(given: Mapping[str, np.ndarray], repetitions: int, blocks: int, stre
     model = network(match_rcnn_data.config_of(given), streams, norms)
     model.compile(
         optimizers.MomentumSGD(LEARNING_RATE, MOMENTUM, weight_decay=WEIGHT_DECAY),
-        steps_per_execution=repetitions)
+        steps_per_execution=repetitions,
+    )
     model.build_optimizers()
     clock = step_clock.StepClock()
     contest.forget_peak()
-    model.fit(tf.data.Dataset.from_tensor_slices(batches(given)).repeat(),
-              steps_per_epoch=(1 + blocks) * repetitions, callbacks=[clock], verbose=0)
+    model.fit(
+        tf.data.Dataset.from_tensor_slices(batches(given)).repeat(),
+        steps_per_epoch=(1 + blocks) * repetitions,
+        callbacks=[clock],
+        verbose=0,
+    )
     _check(int(model.first_bad_step) < 0)
     first_s, *seconds = np.diff(clock.seconds).tolist()
-    return {'ms': [1000 * block / repetitions for block in seconds], 'first_s': first_s,
-            'parameters': _parameters(model), 'positives': _positives(model, batches(given))}
+    return {
+        'ms': [1000 * block / repetitions for block in seconds],
+        'first_s': first_s,
+        'parameters': _parameters(model),
+        'positives': _positives(model, batches(given)),
+    }
 
 
 def _positives(model, found) -> float:
     """The mean number of positive RoIs of an image in all batches."""
+
     @tf.function
     def count(batch):
         canvas = batch['images'].shape[1:3]
-        levels = model.pyramid(model.backbone(
-            resnet.preprocess(batch['images'], batch['sizes']), training=False))
+        levels = model.pyramid(
+            model.backbone(resnet.preprocess(batch['images'], batch['sizes']), training=False)
+        )
         boxes, valid = model.rpn.propose(model.rpn(levels), canvas, batch['sizes'], training=True)
         rois = model.sampler(boxes, valid, batch, random.make_key(0))
         return tf.reduce_mean(tf.reduce_sum(tf.cast(rois.classes > 0, tf.float32), 1))
 
     number = len(found['images'])
-    return sum(float(count({name: tf.constant(value[index]) for name, value in found.items()}))
-               for index in range(number)) / number
+    return (
+        sum(
+            float(count({name: tf.constant(value[index]) for name, value in found.items()}))
+            for index in range(number)
+        )
+        / number
+    )
 
 
-def forward_ms(given: Mapping[str, np.ndarray], repetitions: int, blocks: int,
-               streams: bool = False) -> dict:
+def forward_ms(
+    given: Mapping[str, np.ndarray], repetitions: int, blocks: int, streams: bool = False
+) -> dict:
     """Times the detections of an image; see `step_ms`."""
     model = network(match_rcnn_data.config_of(given), streams)
-    found = {name: tf.constant(batches({**given, 'batch': 1})[name]) for name in (
-        'images', 'sizes')}
+    found = {
+        name: tf.constant(batches({**given, 'batch': 1})[name]) for name in ('images', 'sizes')
+    }
     detect = tf.function(model.detect)
 
     def run(number):
@@ -164,8 +197,9 @@ def forward_ms(given: Mapping[str, np.ndarray], repetitions: int, blocks: int,
     return _timed(run, repetitions, blocks) | {'parameters': _parameters(model)}
 
 
-def operation(name: str, given: Mapping[str, np.ndarray],
-              samples: int = 2) -> Callable[[], list[tf.Tensor]]:
+def operation(
+    name: str, given: Mapping[str, np.ndarray], samples: int = 2
+) -> Callable[[], list[tf.Tensor]]:
     """One of OPERATIONS, on a batch of images.
 
     Args:
@@ -175,37 +209,43 @@ def operation(name: str, given: Mapping[str, np.ndarray],
     """
     config = match_rcnn_data.config_of(given)
     candidates, scores = (
-        tf.constant(given[part][:config.batch]) for part in ('candidates', 'scores'))
+        tf.constant(given[part][: config.batch]) for part in ('candidates', 'scores')
+    )
     batch = {part: tf.constant(value[0]) for part, value in batches(given).items()}
     key = random.make_key(0)
     if name == 'nms':
+
         def kept():
             indices, real = nms.batched_nms(candidates, scores, 0.7, config.train_proposals)
             return [
                 tf.where(real, tf.gather(scores, indices, batch_dims=1), 0.0),
-                tf.where(real[..., tf.newaxis],
-                         tf.gather(candidates, indices, batch_dims=1), 0.0)]
+                tf.where(real[..., tf.newaxis], tf.gather(candidates, indices, batch_dims=1), 0.0),
+            ]
+
         return tf.function(kept)
     if name == 'anchors':
-        all_anchors = tf.constant(np.concatenate(
-            anchors.pyramid_anchors((config.height, config.width), STRIDES)))
+        all_anchors = tf.constant(
+            np.concatenate(anchors.pyramid_anchors((config.height, config.width), STRIDES))
+        )
 
         def drawn():
             matched = assignment.match_anchors(
-                all_anchors, batch['boxes'], batch['classes'] > 0, batch['crowd'])
+                all_anchors, batch['boxes'], batch['classes'] > 0, batch['crowd']
+            )
             indices, kinds = assignment.sample(matched.labels, key, config.anchors, 0.5)
             truths = tf.gather(
-                batch['boxes'], tf.gather(matched.indices, indices, batch_dims=1), batch_dims=1)
+                batch['boxes'], tf.gather(matched.indices, indices, batch_dims=1), batch_dims=1
+            )
             deltas = box_ops.encode(truths, tf.gather(all_anchors, indices), (1, 1, 1, 1))
             return [matched.labels, indices, kinds, deltas]
+
         return tf.function(drawn)
     if name == 'rois':
         sampler = roi_sampling.RoiSampler(config.rois, config.positives / config.rois)
-        proposals = candidates[:, :config.train_proposals]
+        proposals = candidates[:, : config.train_proposals]
         valid = tf.ones(proposals.shape[:2], tf.bool)
         return tf.function(lambda: list(sampler(proposals, valid, batch, key)))
-    size, number = {
-        'roi_align': (BOX, config.rois), 'mask_align': (MASK, config.positives)}[name]
+    size, number = {'roi_align': (BOX, config.rois), 'mask_align': (MASK, config.positives)}[name]
     boxes = candidates[:, :number]
 
     @tf.function
@@ -214,7 +254,7 @@ def operation(name: str, given: Mapping[str, np.ndarray],
             tape.watch(levels)
             features = roi_align.roi_align(levels, boxes, STRIDES[:4], size, samples)
             # Not a sum, whose gradient is a constant.
-            loss = tf.reduce_sum(features ** 2) / 2
+            loss = tf.reduce_sum(features**2) / 2
         return [features, *tape.gradient(loss, levels)]
 
     levels = [tf.constant(level) for level in pyramid(config)[:4]]  # The fifth is the RPN's.
@@ -224,9 +264,12 @@ def operation(name: str, given: Mapping[str, np.ndarray],
 def pyramid(config: match_rcnn_data.Config) -> list[np.ndarray]:
     """Features of the levels of a batch of images, float32 [batch, h, w, channels]."""
     rng = np.random.default_rng(0)
-    return [rng.standard_normal(
-        [config.batch, config.height // stride, config.width // stride, CHANNELS], np.float32)
-        for stride in STRIDES]
+    return [
+        rng.standard_normal(
+            [config.batch, config.height // stride, config.width // stride, CHANNELS], np.float32
+        )
+        for stride in STRIDES
+    ]
 
 
 def _timed(run: Callable[[int], float], repetitions: int, blocks: int) -> dict:
@@ -271,8 +314,11 @@ def main() -> None:
         tf.keras.mixed_precision.set_global_policy('mixed_bfloat16')
     if arguments.mode == 'peak':
         dtype = 'bfloat16' if arguments.bfloat16 else 'float32'
-        result = {'gflop_per_s': max(
-            peak.convolution_gflop_per_s(PEAKS, dtype), *peak.gflop_per_s(dtype=dtype))}
+        result = {
+            'gflop_per_s': max(
+                peak.convolution_gflop_per_s(PEAKS, dtype), *peak.gflop_per_s(dtype=dtype)
+            )
+        }
     else:
         with np.load(arguments.file) as file:
             given = dict(file)
@@ -285,8 +331,9 @@ def main() -> None:
             function = operation(arguments.mode, given, arguments.samples)
             if arguments.answers:
                 np.savez(arguments.answers, *(value.numpy() for value in function()))
-            result = _timed(lambda number: float(tf.reduce_sum(
-                tf.cast(function()[0][0], tf.float32))), *sizes)
+            result = _timed(
+                lambda number: float(tf.reduce_sum(tf.cast(function()[0][0], tf.float32))), *sizes
+            )
         result['memory'] = contest.memory_mb()
     print(json.dumps(result | {'libraries': {'tensorflow': tf.__version__}}))
 

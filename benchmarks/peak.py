@@ -23,18 +23,20 @@ from benchmarks import contest
 
 def gflop_per_s(size: int = 2048, repetitions: int = 10, dtype: str = 'float32') -> list[float]:
     """The rate of each of several products of two matrices [size, size]."""
-    a, b = (tf.cast(tf.random.stateless_normal([size, size], seed), dtype)
-            for seed in ([0, 0], [0, 1]))
+    a, b = (
+        tf.cast(tf.random.stateless_normal([size, size], seed), dtype) for seed in ([0, 0], [0, 1])
+    )
     rates = []
     for _ in range(1 + repetitions):
         start = time.perf_counter()
         tf.matmul(a, b)
-        rates.append(2e-9 * size ** 3 / (time.perf_counter() - start))
+        rates.append(2e-9 * size**3 / (time.perf_counter() - start))
     return rates[1:]
 
 
-def convolution_gflop_per_s(sizes: Sequence[tuple[int, int, int, int]], dtype: str = 'float32',
-                            repetitions: int = 5) -> float:
+def convolution_gflop_per_s(
+    sizes: Sequence[tuple[int, int, int, int]], dtype: str = 'float32', repetitions: int = 5
+) -> float:
     """The highest rate of 3 x 3 convolutions.
 
     Args:
@@ -44,13 +46,15 @@ def convolution_gflop_per_s(sizes: Sequence[tuple[int, int, int, int]], dtype: s
     """
     rates = []
     for channels, height, width, number in sizes:
-        x, kernel = (tf.cast(tf.random.stateless_normal(shape, [0, 0]), dtype) for shape in (
-            [number, height, width, channels], [3, 3, channels, channels]))
+        x, kernel = (
+            tf.cast(tf.random.stateless_normal(shape, [0, 0]), dtype)
+            for shape in ([number, height, width, channels], [3, 3, channels, channels])
+        )
         for _ in range(1 + repetitions):
             start = time.perf_counter()
             tf.nn.conv2d(x, kernel, 1, 'SAME')
             seconds = time.perf_counter() - start
-            rates.append(2e-9 * 9 * number * height * width * channels ** 2 / seconds)
+            rates.append(2e-9 * 9 * number * height * width * channels**2 / seconds)
     return max(rates)
 
 
@@ -73,9 +77,16 @@ def gbyte_per_s(kilobytes: int = 100, repetitions: int = 50, sums: int = 100) ->
 
 
 def main() -> None:
-    print(json.dumps({
-        'gflop_per_s': gflop_per_s(), 'gbyte_per_s': gbyte_per_s(),
-        'libraries': {'tensorflow': tf.__version__}, 'machine': contest.machine()}))
+    print(
+        json.dumps(
+            {
+                'gflop_per_s': gflop_per_s(),
+                'gbyte_per_s': gbyte_per_s(),
+                'libraries': {'tensorflow': tf.__version__},
+                'machine': contest.machine(),
+            }
+        )
+    )
 
 
 if __name__ == '__main__':

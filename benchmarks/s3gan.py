@@ -116,14 +116,14 @@ FORMS = {
     'unfused': Form('Arboretum, resampling apart', False, 'float32', ('--unfused',)),
     'torch': Form('PyTorch', True, 'float32'),
     'torch_contiguous': Form('PyTorch, NCHW', True, 'float32', ('--layout=contiguous',)),
-    'torch_library': Form(
-        'PyTorch, its spectral norm', True, 'float32', ('--spectral=library',)),
+    'torch_library': Form('PyTorch, its spectral norm', True, 'float32', ('--spectral=library',)),
     'torch_compiled': Form('PyTorch, compiled', True, 'float32', ('--compile',)),
     'bfloat16': Form('Arboretum, bfloat16', False, 'bfloat16'),
     'bfloat16_xla': Form('Arboretum, bfloat16, XLA', False, 'bfloat16', ('--xla',)),
     'torch_bfloat16': Form('PyTorch, bfloat16', True, 'bfloat16'),
     'torch_bfloat16_compiled': Form(
-        'PyTorch, bfloat16, compiled', True, 'bfloat16', ('--compile',)),
+        'PyTorch, bfloat16, compiled', True, 'bfloat16', ('--compile',)
+    ),
 }
 
 
@@ -157,30 +157,31 @@ def _resampled(inputs: int, outputs: int, size: int, fused: bool) -> tuple[int, 
       fused: as `SpectralConv2D`: both convolutions there, one with 4 x 4 weights and stride 2
         unless images are small; else where it is higher.
     """
-    pixel = inputs * outputs * size ** 2
+    pixel = inputs * outputs * size**2
     return (16 if fused and size >= FUSED_FROM else 36) * pixel, (1 if fused else 4) * pixel
 
 
 def _attention(channels: int, size: int) -> Products:
     # theta and phi have an eighth of the channels, g half; phi and g a quarter of the pixels.
-    pixels = size ** 2
-    return Products(pixels * channels ** 2 * 5 // 4, 0,
-                    pixels * (pixels // 4) * (channels // 8 + channels // 2))
+    pixels = size**2
+    return Products(
+        pixels * channels**2 * 5 // 4, 0, pixels * (pixels // 4) * (channels // 8 + channels // 2)
+    )
 
 
 def generator_products(config: Config, fused: bool = False) -> Products:
     """Of one image; labels, which are looked up, are left out."""
     widths, size = [config.ch * width for width in config.generator], SEED_SIZE
-    lowest = CHUNK * widths[0] * size ** 2
+    lowest = CHUNK * widths[0] * size**2
     total = Products(lowest, lowest)
     for number, (inputs, outputs) in enumerate(zip(widths, widths[1:]), 1):
         conditions = 2 * (inputs + outputs) * (CHUNK + EMBEDDING)
         resampled = sum(_resampled(inputs, outputs, size, fused))
         size *= 2
-        total += Products(conditions + resampled + 9 * outputs ** 2 * size ** 2)
+        total += Products(conditions + resampled + 9 * outputs**2 * size**2)
         if number == config.attention[0]:
             total += _attention(outputs, size)
-    return total + Products(9 * widths[-1] * config.channels * size ** 2)
+    return total + Products(9 * widths[-1] * config.channels * size**2)
 
 
 def discriminator_products(config: Config, fused: bool = False) -> Products:
@@ -188,12 +189,12 @@ def discriminator_products(config: Config, fused: bool = False) -> Products:
     total, inputs, size = Products(), config.channels, config.image_size
     for number, width in enumerate(config.discriminator, 1):
         outputs = config.ch * width
-        first = 9 * inputs * outputs * size ** 2
+        first = 9 * inputs * outputs * size**2
         if number < len(config.discriminator):
             size //= 2
             second = _resampled(outputs, outputs, size, fused)[0]
         else:
-            second = 9 * outputs ** 2 * size ** 2
+            second = 9 * outputs**2 * size**2
         # Where the number of channels changes, which that of the last block never does.
         shortcut = _resampled(inputs, outputs, size, fused)[1] if inputs != outputs else 0
         total += Products(first + second + shortcut, first + shortcut if number == 1 else 0)
@@ -222,8 +223,9 @@ def flops(mode: str, config: Config, fused: bool = False) -> int:
     return 2 * (2 * discriminator + generator)
 
 
-def summary(name: str, config: Config, runs: Mapping[str, Sequence[Mapping]],
-            peaks: Mapping[str, float]) -> dict:
+def summary(
+    name: str, config: Config, runs: Mapping[str, Sequence[Mapping]], peaks: Mapping[str, float]
+) -> dict:
     """All numbers of a workload.
 
     Args:
@@ -243,24 +245,38 @@ def summary(name: str, config: Config, runs: Mapping[str, Sequence[Mapping]],
     forms = {}
     for form, printed in runs.items():
         floor = gflop / peaks[FORMS[form].dtype] * 1e3
-        forms[form] = {'label': FORMS[form].label, 'floor_ms': floor,
-                       **contest.times(printed, config.batch)}
+        forms[form] = {
+            'label': FORMS[form].label,
+            'floor_ms': floor,
+            **contest.times(printed, config.batch),
+        }
         forms[form]['floor_fraction'] = floor / forms[form]['median_ms']
     ratios = {}
     for dtype in DTYPES:
-        best = {torch: min((form for form in forms if FORMS[form][1:3] == (torch, dtype)),
-                           key=lambda form: forms[form]['median_ms'], default=None)
-                for torch in (False, True)}
+        best = {
+            torch: min(
+                (form for form in forms if FORMS[form][1:3] == (torch, dtype)),
+                key=lambda form: forms[form]['median_ms'],
+                default=None,
+            )
+            for torch in (False, True)
+        }
         if all(best.values()):
             ratios[f'{best[True]} over {best[False]}'] = (best[True], best[False])
     if {'arboretum', 'unfused'} <= forms.keys():
         ratios['unfused over arboretum'] = ('unfused', 'arboretum')
     return {
-        'label': workload.label, 'batch': config.batch, 'parameters': min(sizes.values()),
-        'gflop': gflop, 'fused_gflop': flops(workload.mode, config, fused=True) / 1e9,
+        'label': workload.label,
+        'batch': config.batch,
+        'parameters': min(sizes.values()),
+        'gflop': gflop,
+        'fused_gflop': flops(workload.mode, config, fused=True) / 1e9,
         'forms': forms,
-        'ratios': {text: contest.ratio(*(forms[form]['round_ms'] for form in pair))
-                   for text, pair in ratios.items()}}
+        'ratios': {
+            text: contest.ratio(*(forms[form]['round_ms'] for form in pair))
+            for text, pair in ratios.items()
+        },
+    }
 
 
 def table(numbers: Mapping) -> str:
@@ -269,30 +285,45 @@ def table(numbers: Mapping) -> str:
     texts = []
     for name, row in numbers['workloads'].items():
         speed = 'images/s' if WORKLOADS[name].mode == 'forward' else ''
-        lines = [f'{row["label"]}, batch {row["batch"]}, {row["parameters"]} parameters',
-                 f'{"ms":{wide}}    median    lowest   highest  peak MB  floor  {speed}'.rstrip()]
+        lines = [
+            f'{row["label"]}, batch {row["batch"]}, {row["parameters"]} parameters',
+            f'{"ms":{wide}}    median    lowest   highest  peak MB  floor  {speed}'.rstrip(),
+        ]
         for form in row['forms'].values():
             memory = '?' if form['peak_mb'] is None else f'{form["peak_mb"]:.0f}'
             images = f'{form["images_per_s"]:8.1f}' if speed else ''
             lines.append(
                 f'{form["label"]:{wide}}  {form["median_ms"]:8.1f}  {form["lowest_ms"]:8.1f}  '
                 f'{form["highest_ms"]:8.1f}  {memory:>7}  {form["floor_fraction"]:5.0%}  '
-                f'{images}'.rstrip())
+                f'{images}'.rstrip()
+            )
         for text, ratio in row['ratios'].items():
-            lines.append(f'{text}: {ratio["median"]:.2f} ({ratio["lowest"]:.2f} to '
-                         f'{ratio["highest"]:.2f}; of the medians {ratio["of_medians"]:.2f})')
+            lines.append(
+                f'{text}: {ratio["median"]:.2f} ({ratio["lowest"]:.2f} to '
+                f'{ratio["highest"]:.2f}; of the medians {ratio["of_medians"]:.2f})'
+            )
         lines.append(f'{row["gflop"]:.2f} GFLOP, {row["fused_gflop"]:.2f} with fused resampling')
         texts.append('\n'.join(lines))
     rates = ', '.join(f'{rate:.0f} GFLOP/s in {dtype}' for dtype, rate in numbers['peaks'].items())
-    return '\n\n'.join([*texts, f'Floor: share of the time that the products, unfused, take at the '
-                                f'peak of convolutions, {rates}'])
+    return '\n\n'.join(
+        [
+            *texts,
+            f'Floor: share of the time that the products, unfused, take at the '
+            f'peak of convolutions, {rates}',
+        ]
+    )
 
 
 # Measurement.
 
 
-def measure(names: Sequence[str], forms: Collection[str], rounds: int, full_batch: int,
-            torch_python: str | None) -> dict:
+def measure(
+    names: Sequence[str],
+    forms: Collection[str],
+    rounds: int,
+    full_batch: int,
+    torch_python: str | None,
+) -> dict:
     """Runs the contestants of some workloads and returns `summary` of each with the machine.
 
     Args:
@@ -306,8 +337,7 @@ def measure(names: Sequence[str], forms: Collection[str], rounds: int, full_batc
     facts, libraries = contest.machine(), {}
     ours = (sys.executable, str(here / 's3gan_tensorflow.py'))
     # -I: nothing of this project, and none of its packages, in that environment.
-    theirs = (torch_python, '-I', str(here / 's3gan_torch.py'),
-              f'--threads={contest.processors()}')
+    theirs = (torch_python, '-I', str(here / 's3gan_torch.py'), f'--threads={contest.processors()}')
 
     def worker(command: Sequence[str]) -> dict:
         printed = contest.run_worker(command)
@@ -315,8 +345,9 @@ def measure(names: Sequence[str], forms: Collection[str], rounds: int, full_batc
         return printed
 
     def contestant(form: Form, *task: str) -> Callable[[], dict]:
-        return lambda: worker((*(theirs if form.torch else ours), *task, f'--dtype={form.dtype}',
-                               *form.arguments))
+        return lambda: worker(
+            (*(theirs if form.torch else ours), *task, f'--dtype={form.dtype}', *form.arguments)
+        )
 
     rates, workloads = [], {}
     for name in names:
@@ -325,18 +356,32 @@ def measure(names: Sequence[str], forms: Collection[str], rounds: int, full_batc
         config = CONFIGS[workload.config]
         if workload.config == 'full':
             config = config._replace(batch=full_batch)
-        task = (workload.mode, workload.config, f'--batch={config.batch}',
-                f'--repetitions={workload.repetitions}', f'--blocks={workload.blocks}')
-        turns = {key: contestant(form, *task) for key, form in FORMS.items()
-                 if key in forms and (torch_python or not form.torch)}
+        task = (
+            workload.mode,
+            workload.config,
+            f'--batch={config.batch}',
+            f'--repetitions={workload.repetitions}',
+            f'--blocks={workload.blocks}',
+        )
+        turns = {
+            key: contestant(form, *task)
+            for key, form in FORMS.items()
+            if key in forms and (torch_python or not form.torch)
+        }
         runs = contest.take_turns(
-            turns | {'peak': lambda: worker((*ours, 'peak'))['gflop_per_s']}, rounds)
+            turns | {'peak': lambda: worker((*ours, 'peak'))['gflop_per_s']}, rounds
+        )
         rates += runs.pop('peak')
         workloads[name] = config, runs
     peaks = {dtype: max(rate[dtype] for rate in rates) for dtype in DTYPES}
-    return {'machine': facts | libraries, 'settings': {'rounds': rounds}, 'peaks': peaks,
-            'workloads': {name: summary(name, config, runs, peaks)
-                          for name, (config, runs) in workloads.items()}}
+    return {
+        'machine': facts | libraries,
+        'settings': {'rounds': rounds},
+        'peaks': peaks,
+        'workloads': {
+            name: summary(name, config, runs, peaks) for name, (config, runs) in workloads.items()
+        },
+    }
 
 
 def _some_of(known: Mapping) -> Callable[[str], list[str]]:
@@ -345,24 +390,35 @@ def _some_of(known: Mapping) -> Callable[[str], list[str]]:
             if name not in known:
                 raise argparse.ArgumentTypeError(f'{name!r} is none of {", ".join(known)}')
         return text.split(',')
+
     return names
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--only', type=_some_of(WORKLOADS), default=list(WORKLOADS),
-                        help='some of ' + ','.join(WORKLOADS))
-    parser.add_argument('--forms', type=_some_of(FORMS), default=list(FORMS),
-                        help='some of ' + ','.join(FORMS))
-    parser.add_argument('--full_batch', type=contest.positive, default=CONFIGS['full'].batch,
-                        help='images of an update of the full networks')
+    parser.add_argument(
+        '--only',
+        type=_some_of(WORKLOADS),
+        default=list(WORKLOADS),
+        help='some of ' + ','.join(WORKLOADS),
+    )
+    parser.add_argument(
+        '--forms', type=_some_of(FORMS), default=list(FORMS), help='some of ' + ','.join(FORMS)
+    )
+    parser.add_argument(
+        '--full_batch',
+        type=contest.positive,
+        default=CONFIGS['full'].batch,
+        help='images of an update of the full networks',
+    )
     arguments = contest.parse(parser)
     torch_python = arguments.torch_python
     if not any(FORMS[form].torch for form in arguments.forms):
         torch_python = 'none'
     with contest.peer_environment(torch_python, PEER) as python:
-        numbers = measure(arguments.only, arguments.forms, arguments.rounds,
-                          arguments.full_batch, python)
+        numbers = measure(
+            arguments.only, arguments.forms, arguments.rounds, arguments.full_batch, python
+        )
     contest.report(numbers, table(numbers), arguments.json)
 
 

@@ -47,8 +47,12 @@ PEAKS = ((192, 64, 64, 8), (384, 32, 32, 8), (768, 16, 16, 8))
 
 def sizes(config: s3gan.Config) -> dict:
     """The arguments that both networks have in common."""
-    return {'image_size': config.image_size, 'ch': config.ch, 'num_classes': config.classes,
-            'channels': config.channels}
+    return {
+        'image_size': config.image_size,
+        'ch': config.ch,
+        'num_classes': config.classes,
+        'channels': config.channels,
+    }
 
 
 def training(config: s3gan.Config, fused: bool = True) -> model_lib.S3GAN:
@@ -57,9 +61,11 @@ def training(config: s3gan.Config, fused: bool = True) -> model_lib.S3GAN:
     model = model_lib.S3GAN(
         generator=functools.partial(generator.Generator, **common),
         discriminator=functools.partial(discriminator.Discriminator, **common),
-        discriminator_steps=2, rotation_losses=True,
+        discriminator_steps=2,
+        rotation_losses=True,
         # Every 16th image, one at least.
-        rotated_share=math.ceil(config.batch / s3gan.ROTATION_STRIDE) / config.batch)
+        rotated_share=math.ceil(config.batch / s3gan.ROTATION_STRIDE) / config.batch,
+    )
     model.average_weights(AVERAGE_DECAY)
     return model
 
@@ -89,8 +95,9 @@ def step_ms(
     """
     model = training(config, fused)
     ours, theirs = players()
-    model.compile(ours, discriminator_optimizer=theirs, steps_per_execution=repetitions,
-                  jit_compile=xla)
+    model.compile(
+        ours, discriminator_optimizer=theirs, steps_per_execution=repetitions, jit_compile=xla
+    )
     model.build_optimizers()
     rng = np.random.default_rng(0)
     shape = 2 * config.batch, config.image_size, config.image_size, config.channels
@@ -98,12 +105,19 @@ def step_ms(
     labels = rng.integers(config.classes, size=(BATCHES, shape[0]), dtype=np.int32)
     clock = step_clock.StepClock()
     contest.forget_peak()
-    model.fit(tf.data.Dataset.from_tensor_slices((images, labels)).repeat(),
-              steps_per_epoch=(1 + blocks) * repetitions, callbacks=[clock], verbose=0)
+    model.fit(
+        tf.data.Dataset.from_tensor_slices((images, labels)).repeat(),
+        steps_per_epoch=(1 + blocks) * repetitions,
+        callbacks=[clock],
+        verbose=0,
+    )
     _check(int(model.first_bad_step) < 0)
     first_s, *seconds = np.diff(clock.seconds).tolist()
-    return {'ms': [1000 * block / repetitions for block in seconds], 'first_s': first_s,
-            'parameters': _parameters(model)}
+    return {
+        'ms': [1000 * block / repetitions for block in seconds],
+        'first_s': first_s,
+        'parameters': _parameters(model),
+    }
 
 
 def forward_ms(
@@ -123,8 +137,11 @@ def forward_ms(
         marks.append(time.perf_counter())
     _check(math.isfinite(images.sum()))
     first_s, *seconds = np.diff(marks).tolist()
-    return {'ms': [1000 * block / repetitions for block in seconds], 'first_s': first_s,
-            'parameters': _parameters(net)}
+    return {
+        'ms': [1000 * block / repetitions for block in seconds],
+        'first_s': first_s,
+        'parameters': _parameters(net),
+    }
 
 
 def _parameters(net: tf.keras.Model) -> int:
@@ -150,8 +167,9 @@ def main() -> None:
     parser.add_argument('--xla', action='store_true', help='compile with XLA')
     parser.add_argument('--unfused', action='store_true', help='resample and convolve apart')
     parser.add_argument('--repetitions', type=contest.positive, default=10, help='in a block')
-    parser.add_argument('--blocks', type=contest.positive, default=3,
-                        help='timed, after one to warm up')
+    parser.add_argument(
+        '--blocks', type=contest.positive, default=3, help='timed, after one to warm up'
+    )
     arguments = parser.parse_args()
     tf.config.experimental.enable_op_determinism()  # As every run of the project.
     tf.keras.utils.set_random_seed(0)
@@ -163,8 +181,12 @@ def main() -> None:
         config = s3gan.CONFIGS[arguments.config]
         timed: Callable = {'forward': forward_ms, 'step': step_ms}[arguments.mode]
         result = timed(
-            config._replace(batch=arguments.batch or config.batch), arguments.repetitions,
-            arguments.blocks, not arguments.unfused, arguments.xla)
+            config._replace(batch=arguments.batch or config.batch),
+            arguments.repetitions,
+            arguments.blocks,
+            not arguments.unfused,
+            arguments.xla,
+        )
         result['memory'] = contest.memory_mb()
     print(json.dumps(result | {'libraries': {'tensorflow': tf.__version__}}))
 

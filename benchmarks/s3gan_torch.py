@@ -103,8 +103,7 @@ def spectral(module: nn.Module, kind: str, dim: int = 0) -> nn.Module:
     """Normalizes the weights of a module; `kind` is one of SPECTRAL."""
     if kind == 'library':
         return parametrizations.spectral_norm(module, eps=EPSILON, dim=dim)
-    return parametrize.register_parametrization(
-        module, 'weight', SpectralNorm(module.weight, dim))
+    return parametrize.register_parametrization(module, 'weight', SpectralNorm(module.weight, dim))
 
 
 def conv(inputs: int, outputs: int, size: int, kind: str, bias: bool = True) -> nn.Module:
@@ -125,7 +124,8 @@ class BatchNorm(nn.Module):
         if self.training and not self.moving:
             averages = None, None
         return functional.batch_norm(
-            x, *averages, gain, shift, training=self.training, momentum=0.1, eps=1e-5)
+            x, *averages, gain, shift, training=self.training, momentum=0.1, eps=1e-5
+        )
 
 
 class FinalNorm(BatchNorm):
@@ -141,9 +141,12 @@ class FinalNorm(BatchNorm):
 class ConditionalNorm(BatchNorm):
     def __init__(self, channels: int, inputs: int, kind: str):
         super().__init__(channels)
-        self.condition = nn.ModuleDict({
-            name: spectral(nn.Linear(inputs, channels, bias=False), kind)
-            for name in ('gamma', 'beta')})
+        self.condition = nn.ModuleDict(
+            {
+                name: spectral(nn.Linear(inputs, channels, bias=False), kind)
+                for name in ('gamma', 'beta')
+            }
+        )
 
     def forward(self, x, condition):
         gain, shift = (part(condition)[:, :, None, None] for part in self.condition.values())
@@ -199,15 +202,20 @@ class NonLocalBlock(nn.Module):
     def __init__(self, channels: int, kind: str):
         super().__init__()
         for name, inputs, outputs in (
-                ('theta', channels, channels // 8), ('phi', channels, channels // 8),
-                ('g', channels, channels // 2), ('attn_g', channels // 2, channels)):
+            ('theta', channels, channels // 8),
+            ('phi', channels, channels // 8),
+            ('g', channels, channels // 2),
+            ('attn_g', channels // 2, channels),
+        ):
             self.add_module(f'conv2d_{name}', conv(inputs, outputs, 1, kind, bias=False))
         self.sigma = nn.Parameter(torch.zeros([]))
 
     def forward(self, x):
         theta = self.conv2d_theta(x).flatten(2)
-        phi, g = (functional.max_pool2d(part(x), 2).flatten(2)
-                  for part in (self.conv2d_phi, self.conv2d_g))
+        phi, g = (
+            functional.max_pool2d(part(x), 2).flatten(2)
+            for part in (self.conv2d_phi, self.conv2d_g)
+        )
         weights = torch.softmax(theta.transpose(1, 2) @ phi, dim=-1)
         attended = (g @ weights.transpose(1, 2)).unflatten(2, x.shape[2:])
         return x + self.sigma * self.conv2d_attn_g(attended)
@@ -253,9 +261,11 @@ class Discriminator(nn.Module):
             self.non_local_block = NonLocalBlock(widths[self.attention - 1], kind)
         self.final_fc = spectral(nn.Linear(widths[-1], 1), kind)
         self.discriminator_projection = spectral(
-            nn.Embedding(config.classes, widths[-1]), kind, dim=1)
+            nn.Embedding(config.classes, widths[-1]), kind, dim=1
+        )
         self.discriminator_rotation = nn.ModuleDict(
-            {'score_classify': spectral(nn.Linear(widths[-1], 4), kind)})
+            {'score_classify': spectral(nn.Linear(widths[-1], 4), kind)}
+        )
 
     def features(self, x):
         """Images [n, channels, size, size] to [n, features]."""
@@ -304,15 +314,22 @@ class Training:
       compiled: the networks and the losses with torch.compile.
     """
 
-    def __init__(self, config: Config, kind: str = 'own', dtype: str = 'float32',
-                 layout: str = 'channels_last', compiled: bool = False):
+    def __init__(
+        self,
+        config: Config,
+        kind: str = 'own',
+        dtype: str = 'float32',
+        layout: str = 'channels_last',
+        compiled: bool = False,
+    ):
         self.config, self.half = config, dtype == 'bfloat16'
         self.layout = (torch.channels_last, torch.contiguous_format)[LAYOUTS.index(layout)]
         self.generator = Generator(config, kind, self.layout).to(memory_format=self.layout)
         self.discriminator = Discriminator(config, kind).to(memory_format=self.layout)
         self.optimizers = [
             torch.optim.Adam(net.parameters(), rate, betas=(0.0, 0.999), fused=True)
-            for net, rate in zip((self.generator, self.discriminator), LEARNING_RATES)]
+            for net, rate in zip((self.generator, self.discriminator), LEARNING_RATES)
+        ]
         self.averages = [weights.detach().clone() for weights in self.generator.parameters()]
         if compiled:
             for name in ('make', 'discriminator_loss', 'generator_loss'):
@@ -334,10 +351,12 @@ class Training:
 
     def features(self, *images: torch.Tensor) -> torch.Tensor:
         """Of several tensors of images and of the rotations of every 16th of the first."""
-        turned = [torch.rot90(images[0][::ROTATION_STRIDE], quarter, (2, 3))
-                  for quarter in (1, 2, 3)]
+        turned = [
+            torch.rot90(images[0][::ROTATION_STRIDE], quarter, (2, 3)) for quarter in (1, 2, 3)
+        ]
         return self.discriminator.features(
-            torch.cat([*images, *turned]).contiguous(memory_format=self.layout))
+            torch.cat([*images, *turned]).contiguous(memory_format=self.layout)
+        )
 
     def rotation_loss(self, upright: torch.Tensor, turned: torch.Tensor) -> torch.Tensor:
         """Eq. (1) of features."""
@@ -351,18 +370,20 @@ class Training:
         number = len(real)
         with self.autocast():
             features = self.features(real, fake)
-            logits = self.discriminator.logits(features[:2 * number], torch.cat([labels, y]))
-            turning = self.rotation_loss(features[:number], features[2 * number:])
-        hinge = (functional.relu(1 - logits[:number]).mean()
-                 + functional.relu(1 + logits[number:]).mean())
+            logits = self.discriminator.logits(features[: 2 * number], torch.cat([labels, y]))
+            turning = self.rotation_loss(features[:number], features[2 * number :])
+        hinge = (
+            functional.relu(1 - logits[:number]).mean()
+            + functional.relu(1 + logits[number:]).mean()
+        )
         return hinge + BETA * turning
 
     def generator_loss(self, z, y) -> torch.Tensor:
         """L_G with Eq. (5), of noise and labels."""
         with self.autocast():
             features = self.features(self.generator(z, y))
-            logits = self.discriminator.logits(features[:len(y)], y)
-            turning = self.rotation_loss(features[:len(y)], features[len(y):])
+            logits = self.discriminator.logits(features[: len(y)], y)
+            turning = self.rotation_loss(features[: len(y)], features[len(y) :])
         return ALPHA * turning - logits.mean()
 
     def step(self, images: torch.Tensor, labels: torch.Tensor, draws=None) -> list[float]:
@@ -385,8 +406,12 @@ class Training:
         for number, (z, y) in enumerate(draws[:2]):
             with torch.no_grad():
                 fake = self.make(z, y)
-            losses.append(self._update(self.optimizers[1], self.discriminator_loss(
-                images[number::2], labels[number::2], fake, y)))
+            losses.append(
+                self._update(
+                    self.optimizers[1],
+                    self.discriminator_loss(images[number::2], labels[number::2], fake, y),
+                )
+            )
         # No gradients of weights that are not updated.
         self.discriminator.requires_grad_(False)
         set_mode(self.generator, training=True, moving=True)
@@ -394,7 +419,8 @@ class Training:
         losses.append(self._update(self.optimizers[0], self.generator_loss(*draws[2])))
         with torch.no_grad():
             torch._foreach_lerp_(
-                self.averages, list(self.generator.parameters()), 1 - AVERAGE_DECAY)
+                self.averages, list(self.generator.parameters()), 1 - AVERAGE_DECAY
+            )
         return losses
 
     def _update(self, optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> float:
@@ -416,8 +442,9 @@ def task(training: Training, mode: str) -> Callable[[int], float]:
         make = torch.inference_mode()(training.make)
         return lambda number: make(z, y)[0, 0, 0, 0].item()
     shape = 2 * config.batch, config.image_size, config.image_size, config.channels
-    images = [torch.randint(256, shape, dtype=torch.uint8).permute(0, 3, 1, 2)
-              for _ in range(BATCHES)]
+    images = [
+        torch.randint(256, shape, dtype=torch.uint8).permute(0, 3, 1, 2) for _ in range(BATCHES)
+    ]
     labels = torch.randint(config.classes, shape[:1])
     return lambda number: sum(training.step(images[number % BATCHES], labels))
 
@@ -467,13 +494,26 @@ def main() -> None:
     torch.set_flush_denormal(True)
     config = CONFIGS[arguments.config]
     training = Training(
-        config._replace(batch=arguments.batch or config.batch), arguments.spectral,
-        arguments.dtype, arguments.layout, arguments.compile)
+        config._replace(batch=arguments.batch or config.batch),
+        arguments.spectral,
+        arguments.dtype,
+        arguments.layout,
+        arguments.compile,
+    )
     result = timed(task(training, arguments.mode), arguments.repetitions, arguments.blocks)
-    networks = [training.generator, training.discriminator][:1 + (arguments.mode == 'step')]
-    print(json.dumps(result | {
-        'parameters': sum(weights.numel() for net in networks for weights in net.parameters()),
-        'memory': {'peak_mb': peak_mb()}, 'libraries': {'torch': torch.__version__}}))
+    networks = [training.generator, training.discriminator][: 1 + (arguments.mode == 'step')]
+    print(
+        json.dumps(
+            result
+            | {
+                'parameters': sum(
+                    weights.numel() for net in networks for weights in net.parameters()
+                ),
+                'memory': {'peak_mb': peak_mb()},
+                'libraries': {'torch': torch.__version__},
+            }
+        )
+    )
 
 
 if __name__ == '__main__':

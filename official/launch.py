@@ -16,23 +16,31 @@ from absl import app, flags, logging
 
 from official.core import config, distribution, errors, run_folder, runner
 
-_LARGEST_SEED = 2 ** 32 - 1  # Of NumPy's.
+_LARGEST_SEED = 2**32 - 1  # Of NumPy's.
 flags.DEFINE_string('gin_file', None, 'The gin file that wires the experiment.')
 flags.DEFINE_multi_string(
-    'gin_param', [], 'Class.parameter=value, in place of what the gin file says; may be repeated.')
+    'gin_param', [], 'Class.parameter=value, in place of what the gin file says; may be repeated.'
+)
 flags.DEFINE_enum(
-    'mode', 'train_and_evaluate', list(runner.MODES),
-    'What to do; train_and_evaluate trains, evaluates, exports and reports.')
+    'mode',
+    'train_and_evaluate',
+    list(runner.MODES),
+    'What to do; train_and_evaluate trains, evaluates, exports and reports.',
+)
 flags.DEFINE_string(
-    'model_dir', None, 'The run folder; by default runs/<folder>/<name> of the gin file.')
+    'model_dir', None, 'The run folder; by default runs/<folder>/<name> of the gin file.'
+)
 flags.DEFINE_string('data_dir', None, 'The folder of the data, where it comes with no package.')
 flags.DEFINE_enum('strategy', 'one_device', distribution.STRATEGIES, 'What to run on.')
 flags.DEFINE_string('tpu', None, "Name or address of the TPU, or 'local'; needs --strategy=tpu.")
 flags.DEFINE_float(
-    'wait_minutes', None, 'How long to wait for the other workers, 60 by default; needs '
-    '--strategy=multi_worker.')
-flags.DEFINE_integer('seed', 0, 'The seed, or the first of Run.num_seeds.', lower_bound=0,
-    upper_bound=_LARGEST_SEED)
+    'wait_minutes',
+    None,
+    'How long to wait for the other workers, 60 by default; needs --strategy=multi_worker.',
+)
+flags.DEFINE_integer(
+    'seed', 0, 'The seed, or the first of Run.num_seeds.', lower_bound=0, upper_bound=_LARGEST_SEED
+)
 
 _NOISE = (
     r'\s*TensorFlow Addons \(TFA\) has ended development',
@@ -64,9 +72,16 @@ def parse_flags(arguments: list[str]) -> list[str]:
 
 
 def launch(
-        gin_file: str, gin_params: tuple[str, ...] = (), mode: str = 'train_and_evaluate',
-        model_dir: str | None = None, data_dir: str | None = None, strategy: str = 'one_device',
-        tpu: str | None = None, seed: int = 0, wait_minutes: float | None = None) -> dict | None:
+    gin_file: str,
+    gin_params: tuple[str, ...] = (),
+    mode: str = 'train_and_evaluate',
+    model_dir: str | None = None,
+    data_dir: str | None = None,
+    strategy: str = 'one_device',
+    tpu: str | None = None,
+    seed: int = 0,
+    wait_minutes: float | None = None,
+) -> dict | None:
     """Runs what a gin file wires; the arguments are the flags.
 
     Returns:
@@ -79,7 +94,8 @@ def launch(
         os.getcwd()
     except FileNotFoundError:
         raise FileNotFoundError(
-            'The current folder was removed; change to one that exists.') from None
+            'The current folder was removed; change to one that exists.'
+        ) from None
     distribution.check(strategy, tpu, wait_minutes)
     configuration = config.read(os.path.expanduser(gin_file), gin_params)
     run_dir = os.path.expanduser(model_dir or os.path.join('runs', configuration.name))
@@ -90,11 +106,14 @@ def launch(
     several = configuration.source.bindings.get(f'{config.RUN}.num_seeds')
     seeds = several.value if several and isinstance(several.value, int) else 1
     if seed + seeds - 1 > _LARGEST_SEED:
-        raise ValueError(f'--seed={seed} is too large for the {seeds} seeds of Run.num_seeds: the '
-                         f'last would be beyond {_LARGEST_SEED}.')
+        raise ValueError(
+            f'--seed={seed} is too large for the {seeds} seeds of Run.num_seeds: the '
+            f'last would be beyond {_LARGEST_SEED}.'
+        )
     if strategy != 'multi_worker' or distribution.cluster_task()[-1]:
         identity = run_folder.Identity(
-            seed, bool(several and several.value != 1), configuration.identity())
+            seed, bool(several and several.value != 1), configuration.identity()
+        )
         run_folder.check(run_dir, identity, starts='train' in mode)
     print(f'{mode}: {configuration.path} in {run_dir}', flush=True)
     _prepare_environment(strategy, tpu, (run_dir, data_dir or ''))
@@ -110,8 +129,16 @@ def main(arguments: list[str]) -> None:
     values = flags.FLAGS
     try:
         launch(
-            values.gin_file, tuple(values.gin_param), values.mode, values.model_dir,
-            values.data_dir, values.strategy, values.tpu, values.seed, values.wait_minutes)
+            values.gin_file,
+            tuple(values.gin_param),
+            values.mode,
+            values.model_dir,
+            values.data_dir,
+            values.strategy,
+            values.tpu,
+            values.seed,
+            values.wait_minutes,
+        )
     except KeyboardInterrupt:
         _stop('Interrupted; the same command goes on from the last checkpoint.', 130)
     except Exception as error:

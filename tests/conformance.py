@@ -31,9 +31,13 @@ def weights(experiment):
     """All variables of an experiment's checkpoint, by name in the checkpoint."""
     steps = experiment._checkpoints.steps()
     reader = tf.train.load_checkpoint(
-        os.path.join(experiment._checkpoints.path(steps[-1]), 'weights'))
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
-            if name not in ('_CHECKPOINTABLE_OBJECT_GRAPH', 'save_counter/.ATTRIBUTES/VARIABLE_VALUE')}
+        os.path.join(experiment._checkpoints.path(steps[-1]), 'weights')
+    )
+    return {
+        name: reader.get_tensor(name)
+        for name in reader.get_variable_to_shape_map()
+        if name not in ('_CHECKPOINTABLE_OBJECT_GRAPH', 'save_counter/.ATTRIBUTES/VARIABLE_VALUE')
+    }
 
 
 def assert_same_bits(one, other):
@@ -64,6 +68,7 @@ def _train_until(experiment, step):
             if int(experiment.model.global_step.numpy()) >= step:
                 raise _Killed
             return logs
+
         return run
 
     experiment.model.make_train_function = make_train_function
@@ -102,8 +107,9 @@ def check_two_devices(make, tmp_path, rtol=1e-3, atol=1e-4):
     assert_close(weights(two), weights(one), rtol, atol)
     for row, other in zip(read_history(one.run_dir), read_history(two.run_dir), strict=True):
         assert row.keys() == other.keys()
-        assert all(row[key] == pytest.approx(other[key], rel=1e-3)
-                   for key in row if key != 'train_seconds')
+        assert all(
+            row[key] == pytest.approx(other[key], rel=1e-3) for key in row if key != 'train_seconds'
+        )
     result, other = one.evaluate(), two.evaluate()
     assert np.sum(result.get('confusion_matrix', 0)) == np.sum(other.get('confusion_matrix', 0))
 
@@ -131,7 +137,7 @@ def check_bad_checkpoint(make, tmp_path):
         make(run_dir).export()
 
 
-_CLIENT = '''
+_CLIENT = """
 import json, sys
 import numpy as np, tensorflow as tf
 path, inputs, outputs = sys.argv[1:]
@@ -144,7 +150,7 @@ np.save(outputs, answers, allow_pickle=True)
 extra = [m for m in sys.modules if m.split('.')[0] in
          ('official', 'research', 'tensorflow_gnn', 'tf_agents', 'tensorflow_addons')]
 assert not extra, extra
-'''
+"""
 
 
 def check_export(path, inputs, tmp_path):
@@ -162,8 +168,18 @@ def check_export(path, inputs, tmp_path):
     environment = {**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3'}
     environment.pop('PYTHONPATH', None)
     subprocess.run(
-        [sys.executable, '-c', _CLIENT, path, str(tmp_path / 'inputs.npy'),
-         str(tmp_path / 'outputs.npy')], check=True, cwd=tmp_path, env=environment)
+        [
+            sys.executable,
+            '-c',
+            _CLIENT,
+            path,
+            str(tmp_path / 'inputs.npy'),
+            str(tmp_path / 'outputs.npy'),
+        ],
+        check=True,
+        cwd=tmp_path,
+        env=environment,
+    )
     return np.load(tmp_path / 'outputs.npy', allow_pickle=True).item()
 
 
@@ -171,12 +187,30 @@ def saved_model_cli(path, signature, name, array, tmp_path):
     """Returns the answer of `saved_model_cli run`: output to array."""
     np.save(tmp_path / 'input.npy', array)
     subprocess.run(
-        [sys.executable, '-m', 'tensorflow.python.tools.saved_model_cli', 'run', '--dir', path,
-         '--tag_set', 'serve', '--signature_def', signature, '--inputs',
-         f'{name}={tmp_path}/input.npy', '--outdir', str(tmp_path / 'cli')],
-        check=True, cwd=tmp_path, capture_output=True,
-        env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3'})
-    return {file.stem: np.load(file, allow_pickle=True) for file in (tmp_path / 'cli').glob('*.npy')}
+        [
+            sys.executable,
+            '-m',
+            'tensorflow.python.tools.saved_model_cli',
+            'run',
+            '--dir',
+            path,
+            '--tag_set',
+            'serve',
+            '--signature_def',
+            signature,
+            '--inputs',
+            f'{name}={tmp_path}/input.npy',
+            '--outdir',
+            str(tmp_path / 'cli'),
+        ],
+        check=True,
+        cwd=tmp_path,
+        capture_output=True,
+        env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3'},
+    )
+    return {
+        file.stem: np.load(file, allow_pickle=True) for file in (tmp_path / 'cli').glob('*.npy')
+    }
 
 
 def read_history(run_dir):
@@ -202,7 +236,9 @@ def tflite(path, signature, inputs, select=False):
     converter = tf.lite.TFLiteConverter.from_saved_model(path, signature_keys=[signature])
     if select:
         converter.target_spec.supported_ops = [
-            tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+            tf.lite.OpsSet.TFLITE_BUILTINS,
+            tf.lite.OpsSet.SELECT_TF_OPS,
+        ]
     interpreter = tf.lite.Interpreter(model_content=converter.convert())
     details = interpreter.get_signature_runner(signature).get_input_details()
     for name, value in inputs.items():

@@ -10,7 +10,7 @@ README = pathlib.Path(__file__).resolve().parent.parent / 'README.md'
 
 
 def test_the_ten_lines_for_a_notebook_learn_the_digits():
-    code, = re.findall(r'```python\n(.*?)```', README.read_text(), re.DOTALL)
+    (code,) = re.findall(r'```python\n(.*?)```', README.read_text(), re.DOTALL)
     names = {}
     exec(compile(code, str(README), 'exec'), names)
     # Seen: 0.07; chance is 0.9.

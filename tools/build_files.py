@@ -145,7 +145,7 @@ class Tree:
         if path.startswith('tests/'):
             # What a test names, it runs: a gin file, or a module as in python -m official.launch.
             named = re.findall(r'gin_configs/\w+/\w+\.gin', text)
-            modules = re.findall(r'''['"]((?:official|research)\.[\w.]+)['"]''', text)
+            modules = re.findall(r"""['"]((?:official|research)\.[\w.]+)['"]""", text)
             named += [module.replace('.', '/') + '.py' for module in modules]
             found += [name for name in named if (self.root / name).exists()]
         return sorted(set(found) - {path})

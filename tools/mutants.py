@@ -15,18 +15,51 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 _COMPARISONS = {
-    ast.Lt: '<=', ast.LtE: '<', ast.Gt: '>=', ast.GtE: '>', ast.Eq: '!=', ast.NotEq: '==',
-    ast.Is: 'is not', ast.IsNot: 'is', ast.In: 'not in', ast.NotIn: 'in'}
-_ARITHMETIC = {ast.Add: '-', ast.Sub: '+', ast.Mult: '/', ast.Div: '*', ast.FloorDiv: '*',
-               ast.Pow: '*', ast.Mod: '*'}
-_NAMES = {'minimum': 'maximum', 'maximum': 'minimum', 'min': 'max', 'max': 'min',
-          'reduce_mean': 'reduce_sum', 'reduce_sum': 'reduce_mean', 'reduce_max': 'reduce_min',
-          'argmax': 'argmin', 'argmin': 'argmax', 'zeros': 'ones', 'ones': 'zeros',
-          'zeros_like': 'ones_like', 'ones_like': 'zeros_like', 'any': 'all', 'all': 'any',
-          'reduce_any': 'reduce_all', 'reduce_all': 'reduce_any', 'sin': 'cos', 'cos': 'sin'}
+    ast.Lt: '<=',
+    ast.LtE: '<',
+    ast.Gt: '>=',
+    ast.GtE: '>',
+    ast.Eq: '!=',
+    ast.NotEq: '==',
+    ast.Is: 'is not',
+    ast.IsNot: 'is',
+    ast.In: 'not in',
+    ast.NotIn: 'in',
+}
+_ARITHMETIC = {
+    ast.Add: '-',
+    ast.Sub: '+',
+    ast.Mult: '/',
+    ast.Div: '*',
+    ast.FloorDiv: '*',
+    ast.Pow: '*',
+    ast.Mod: '*',
+}
+_NAMES = {
+    'minimum': 'maximum',
+    'maximum': 'minimum',
+    'min': 'max',
+    'max': 'min',
+    'reduce_mean': 'reduce_sum',
+    'reduce_sum': 'reduce_mean',
+    'reduce_max': 'reduce_min',
+    'argmax': 'argmin',
+    'argmin': 'argmax',
+    'zeros': 'ones',
+    'ones': 'zeros',
+    'zeros_like': 'ones_like',
+    'ones_like': 'zeros_like',
+    'any': 'all',
+    'all': 'any',
+    'reduce_any': 'reduce_all',
+    'reduce_all': 'reduce_any',
+    'sin': 'cos',
+    'cos': 'sin',
+}
 # A binding whose value may go on over several lines, up to the next line that is not indented.
-_BINDING = re.compile(r'^(?!include\b|import\b|from\b)([\w./@]+) =((?:.*)(?:\n[ \t]+.*|\n[)\]}].*)*)',
-                      re.M)
+_BINDING = re.compile(
+    r'^(?!include\b|import\b|from\b)([\w./@]+) =((?:.*)(?:\n[ \t]+.*|\n[)\]}].*)*)', re.M
+)
 _GIN_NUMBER = re.compile(r'(?<![\w.@\'/])-?\d+(?:\.\d+)?(?:e-?\d+)?(?![\w.\'/])')
 _DOCUMENTATION = ('.title', '.reference')
 
@@ -56,7 +89,7 @@ class Mutant(NamedTuple):
 
     def applied_to(self, text: str) -> str:
         """Returns the changed text."""
-        return text[:self.start] + self.new + text[self.end:]
+        return text[: self.start] + self.new + text[self.end :]
 
     def line(self, root: pathlib.Path) -> int:
         """Returns the number of the line at which the change begins, from 1."""
@@ -126,7 +159,8 @@ def _of_python(text: str) -> Iterator[tuple[int, int, str, str]]:
         if isinstance(node, ast.Compare):
             operands = [node.left, *node.comparators]
             for left, operator, right in zip(
-                    operands[:-1], node.ops, node.comparators, strict=True):
+                operands[:-1], node.ops, node.comparators, strict=True
+            ):
                 yield between(left, right, _COMPARISONS[type(operator)])
         elif isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
             if not _is_text(node.left) and not _is_text(node.right):

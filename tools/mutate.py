@@ -41,25 +41,71 @@ HAND_WRITTEN = 'tools/mutations.json'
 # Files that decide a paper's numbers; `*` as in pathlib.
 SOURCES = {
     'ladder': ('model', 'encoder', 'layers', 'denoisers', 'data', 'architectures'),
-    'geometric': ('trials', 'node_trials', 'fold_experiment', 'folds', 'node_data', 'graph_data',
-                  'message_passing', 'models/*', 'convs/*', 'pooling/*'),
-    'dqn': ('agent', 'training', 'collector', 'evaluation', 'network', 'learner', 'replay', 'phi',
-            'environment', 'policy', 'learning_rates', 'selection'),
-    's3gan': ('model', 'losses', 'generator', 'discriminator', 'layers', 'data', 'rotations',
-              'evaluation', 'inference', 'feature_extractor'),
-    'match_rcnn': ('model', 'losses', 'streams', 'matching', 'inference', 'detection',
-                   'roi_sampling', 'pair_sampling', 'packing', 'evaluation',
-                   'retrieval_protocol'),
+    'geometric': (
+        'trials',
+        'node_trials',
+        'fold_experiment',
+        'folds',
+        'node_data',
+        'graph_data',
+        'message_passing',
+        'models/*',
+        'convs/*',
+        'pooling/*',
+    ),
+    'dqn': (
+        'agent',
+        'training',
+        'collector',
+        'evaluation',
+        'network',
+        'learner',
+        'replay',
+        'phi',
+        'environment',
+        'policy',
+        'learning_rates',
+        'selection',
+    ),
+    's3gan': (
+        'model',
+        'losses',
+        'generator',
+        'discriminator',
+        'layers',
+        'data',
+        'rotations',
+        'evaluation',
+        'inference',
+        'feature_extractor',
+    ),
+    'match_rcnn': (
+        'model',
+        'losses',
+        'streams',
+        'matching',
+        'inference',
+        'detection',
+        'roi_sampling',
+        'pair_sampling',
+        'packing',
+        'evaluation',
+        'retrieval_protocol',
+    ),
 }
 SECONDS = 1800
 
 
 def sources(paper: str, root: pathlib.Path = ROOT) -> tuple[list[str], list[str]]:
     """Returns the paths of a paper's Python files and gin files that are mutated, sorted."""
-    python = {path.relative_to(root).as_posix() for pattern in SOURCES[paper]
-              for path in (root / 'research' / paper).glob(f'{pattern}.py')}
-    gin = {path.relative_to(root).as_posix()
-           for path in (root / 'gin_configs' / paper).rglob('*.gin')}
+    python = {
+        path.relative_to(root).as_posix()
+        for pattern in SOURCES[paper]
+        for path in (root / 'research' / paper).glob(f'{pattern}.py')
+    }
+    gin = {
+        path.relative_to(root).as_posix() for path in (root / 'gin_configs' / paper).rglob('*.gin')
+    }
     return sorted(path for path in python if not path.endswith('__init__.py')), sorted(gin)
 
 
@@ -94,12 +140,21 @@ def hand_written(root: pathlib.Path = ROOT) -> list[mutants.Mutant]:
     for entry in json.loads((root / HAND_WRITTEN).read_text()):
         text = (root / entry['path']).read_text()
         if text.count(entry['old']) != 1:
-            raise ValueError(f'{HAND_WRITTEN}: {entry["name"]}: {entry["path"]} has '
-                             f'{text.count(entry["old"])} places with {entry["old"]!r}, not one')
+            raise ValueError(
+                f'{HAND_WRITTEN}: {entry["name"]}: {entry["path"]} has '
+                f'{text.count(entry["old"])} places with {entry["old"]!r}, not one'
+            )
         start = text.index(entry['old'])
-        found.append(mutants.Mutant(
-            entry['path'], start, start + len(entry['old']), entry['new'], entry['name'],
-            entry.get('paper', '')))
+        found.append(
+            mutants.Mutant(
+                entry['path'],
+                start,
+                start + len(entry['old']),
+                entry['new'],
+                entry['name'],
+                entry.get('paper', ''),
+            )
+        )
     return found
 
 
@@ -115,8 +170,11 @@ def steps_of(mutant: mutants.Mutant, root: pathlib.Path = ROOT) -> list[list[str
     if path.suffix == '.py':
         own = of('tests', f'{path.with_suffix("")}_test.py')
         imported = re.compile(rf'import {path.stem}\b')
-        near = [test for test in of(folder, '**/*_test.py')
-                if test not in own and imported.search((root / test).read_text())]
+        near = [
+            test
+            for test in of(folder, '**/*_test.py')
+            if test not in own and imported.search((root / test).read_text())
+        ]
         steps = [own, near, *steps]
     steps = [step for step in steps if step]
     return [*steps, [folder, *(f'--ignore={test}' for step in steps for test in step)]]
@@ -125,11 +183,13 @@ def steps_of(mutant: mutants.Mutant, root: pathlib.Path = ROOT) -> list[list[str
 class Workplace:
     """A copy of the tracked files, in which one mutant at a time stands."""
 
-    def __init__(self, folder: pathlib.Path, python: str = sys.executable,
-                 root: pathlib.Path = ROOT):
+    def __init__(
+        self, folder: pathlib.Path, python: str = sys.executable, root: pathlib.Path = ROOT
+    ):
         self.folder, self._python = folder, python
-        listed = subprocess.run(['git', 'ls-files', '-z'], cwd=root, check=True,
-                                capture_output=True, text=True).stdout.split('\0')
+        listed = subprocess.run(
+            ['git', 'ls-files', '-z'], cwd=root, check=True, capture_output=True, text=True
+        ).stdout.split('\0')
         for name in filter(None, listed):
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -152,20 +212,38 @@ class Workplace:
                 if status is None:
                     return {'outcome': 'timed out', 'by': ''}
                 if status not in (0, 5):  # 5: no test was collected.
-                    failed = [line for line in output.splitlines()
-                              if line.startswith(('FAILED', 'ERROR'))]
+                    failed = [
+                        line for line in output.splitlines() if line.startswith(('FAILED', 'ERROR'))
+                    ]
                     return {'outcome': 'killed', 'by': failed[0][:200] if failed else output[-200:]}
             return {'outcome': 'survived', 'by': ''}
         finally:
             path.write_text(original)
 
     def _pytest(self, arguments: Sequence[str], seconds: float) -> tuple[int | None, str]:
-        command = [self._python, '-P', '-m', 'pytest', '-x', '-q', '--no-header', '--tb=no', '-p',
-                   'no:cacheprovider', *arguments]
+        command = [
+            self._python,
+            '-P',
+            '-m',
+            'pytest',
+            '-x',
+            '-q',
+            '--no-header',
+            '--tb=no',
+            '-p',
+            'no:cacheprovider',
+            *arguments,
+        ]
         variables = os.environ | {'PYTHONDONTWRITEBYTECODE': '1', 'PYTHONPATH': '.'}
         process = subprocess.Popen(
-            command, cwd=self.folder, env=variables, text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, start_new_session=True)
+            command,
+            cwd=self.folder,
+            env=variables,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         try:
             output, _ = process.communicate(timeout=max(seconds, 1))
             return process.returncode, output
@@ -188,8 +266,11 @@ def table(rows: Sequence[dict]) -> str:
     noticed = sum(row['outcome'] != 'survived' for row in rows)
     share = 100 * noticed / len(rows) if rows else 0
     lines.append(f'{"all":18}{len(rows):8}{noticed:8}  ({share:.1f} %)')
-    lines += [f'survived: {row["path"]}:{row["line"]}: {row["what"]}'
-              for row in rows if row['outcome'] == 'survived']
+    lines += [
+        f'survived: {row["path"]}:{row["line"]}: {row["what"]}'
+        for row in rows
+        if row['outcome'] == 'survived'
+    ]
     return '\n'.join(lines)
 
 
@@ -198,8 +279,9 @@ def read(path: pathlib.Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def run_all(wanted: Sequence[mutants.Mutant], results: pathlib.Path, jobs: int,
-            root: pathlib.Path = ROOT) -> None:
+def run_all(
+    wanted: Sequence[mutants.Mutant], results: pathlib.Path, jobs: int, root: pathlib.Path = ROOT
+) -> None:
     """Runs the mutants that are not among the results yet, `jobs` at once."""
     done = {row['mutant'] for row in read(results)}
     todo = [mutant for mutant in wanted if mutant.name(root) not in done]
@@ -215,9 +297,15 @@ def run_all(wanted: Sequence[mutants.Mutant], results: pathlib.Path, jobs: int,
             try:
                 begin = time.monotonic()
                 outcome = place.run(mutant)
-                return {'mutant': mutant.name(root), 'paper': mutant.of_paper,
-                        'path': mutant.path, 'line': mutant.line(root), 'what': mutant.what, **outcome,
-                        'seconds': round(time.monotonic() - begin, 1)}
+                return {
+                    'mutant': mutant.name(root),
+                    'paper': mutant.of_paper,
+                    'path': mutant.path,
+                    'line': mutant.line(root),
+                    'what': mutant.what,
+                    **outcome,
+                    'seconds': round(time.monotonic() - begin, 1),
+                }
             finally:
                 places.put(place)
 
@@ -239,8 +327,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.table:
         wanted = hand_written() if arguments.hand_written else []
-        run_all([*wanted, *draw(arguments.sample, arguments.seed)], arguments.results,
-                arguments.jobs)
+        run_all(
+            [*wanted, *draw(arguments.sample, arguments.seed)], arguments.results, arguments.jobs
+        )
     print(table(read(arguments.results)))
 
 

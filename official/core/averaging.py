@@ -22,17 +22,21 @@ class WeightAverage(tf.Module):
       ValueError: if `decay` is outside [0, 1), or `start_step` is negative.
     """
 
-    def __init__(self, variables: Sequence[tf.Variable], decay: float,
-                 start_step: int = 0):
+    def __init__(self, variables: Sequence[tf.Variable], decay: float, start_step: int = 0):
         super().__init__()
         checks.share('WeightAverage', decay=decay)
         checks.at_least('WeightAverage', 0, start_step=start_step)
         self.decay = decay
         self.start_step = start_step
         self.averages = [
-            tf.Variable(variable, trainable=False, name='average',
-                        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
-            for variable in variables]
+            tf.Variable(
+                variable,
+                trainable=False,
+                name='average',
+                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+            )
+            for variable in variables
+        ]
 
     def update(self, variables: Sequence[tf.Variable], step: tf.Tensor | int = 0) -> None:
         """One step of the average, inside `train_step`.

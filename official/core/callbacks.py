@@ -66,7 +66,8 @@ class NanGuard(_Callback):
             checkpoint = self._last_checkpoint()
             raise FloatingPointError(
                 f'The loss of step {step} is not finite; the last good checkpoint is '
-                f'{checkpoint or "none: training had not come to its first one"}.')
+                f'{checkpoint or "none: training had not come to its first one"}.'
+            )
 
     def on_train_batch_end(self, batch, logs=None):
         self.check()
@@ -86,8 +87,14 @@ class Progress(_Callback):
         # In a log file a line every half minute is enough.
         interval = 0.2 if sys.stderr.isatty() else 30
         self._bar = tqdm.tqdm(
-            total=last_step, initial=first_step, desc=description, unit='step',
-            mininterval=interval, maxinterval=interval, dynamic_ncols=True)
+            total=last_step,
+            initial=first_step,
+            desc=description,
+            unit='step',
+            mininterval=interval,
+            maxinterval=interval,
+            dynamic_ncols=True,
+        )
 
     def on_train_batch_end(self, batch, logs=None):
         self.advance(int(self.model.global_step.numpy()))
@@ -99,7 +106,8 @@ class Progress(_Callback):
     def show(self, values: dict) -> None:
         """Shows the latest numbers beside the bar."""
         self._bar.set_postfix(
-            {name: f'{value:.4g}' for name, value in values.items()}, refresh=False)
+            {name: f'{value:.4g}' for name, value in values.items()}, refresh=False
+        )
 
     def close(self) -> None:
         """Ends the bar's line."""

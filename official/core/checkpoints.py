@@ -62,13 +62,15 @@ class Checkpoints:
         if not tf.io.gfile.isdir(self.directory):
             if tf.io.gfile.exists(self.directory):
                 raise CheckpointError(
-                    f'{self.directory} is a file, and the folder of the checkpoints belongs there.')
+                    f'{self.directory} is a file, and the folder of the checkpoints belongs there.'
+                )
             return []
         names = [name.rstrip('/') for name in tf.io.gfile.listdir(self.directory)]
         return sorted(
-            int(name) for name in names
-            if name.isdigit() and tf.io.gfile.exists(os.path.join(
-                self.directory, name, _MANIFEST)))
+            int(name)
+            for name in names
+            if name.isdigit() and tf.io.gfile.exists(os.path.join(self.directory, name, _MANIFEST))
+        )
 
     def save(self, step: int, keep: set[int], replace: bool = False) -> str:
         """Writes the checkpoint of `step`, then removes all but it and those in `keep`.
@@ -89,8 +91,11 @@ class Checkpoints:
             return path
         if replace or step not in self.steps():
             good = self.steps()
-            kept = f'The last good checkpoint is {self.path(good[-1])}.' if good else (
-                'There is no checkpoint yet.')
+            kept = (
+                f'The last good checkpoint is {self.path(good[-1])}.'
+                if good
+                else ('There is no checkpoint yet.')
+            )
             with files.writing(path, kept):
                 self._replace(path, step)
         for name in tf.io.gfile.listdir(self.directory):
@@ -110,9 +115,13 @@ class Checkpoints:
             tf.io.gfile.makedirs(partial)
             self._checkpoint.write(os.path.join(partial, _PREFIX))
             manifest = {
-                'step': step, 'run': run_folder.name_of(os.path.dirname(self.directory)),
-                'files': {name: _fingerprint(os.path.join(partial, name))
-                          for name in sorted(tf.io.gfile.listdir(partial))}}
+                'step': step,
+                'run': run_folder.name_of(os.path.dirname(self.directory)),
+                'files': {
+                    name: _fingerprint(os.path.join(partial, name))
+                    for name in sorted(tf.io.gfile.listdir(partial))
+                },
+            }
             with tf.io.gfile.GFile(os.path.join(partial, _MANIFEST), 'w') as f:
                 f.write(json.dumps(manifest, indent=2))
             _flush_to_disk(partial)
@@ -145,8 +154,7 @@ class Checkpoints:
             status.assert_consumed()
         except (AssertionError, ValueError) as error:
             first_line = str(error).splitlines()[0]
-            raise CheckpointError(
-                f'Checkpoint {path} is of another model: {first_line}') from error
+            raise CheckpointError(f'Checkpoint {path} is of another model: {first_line}') from error
 
 
 def _fingerprint(path: str) -> dict:
@@ -164,21 +172,26 @@ def _verify(path: str, step: int, run_dir: str) -> None:
     try:
         with tf.io.gfile.GFile(manifest_path) as f:
             manifest = json.loads(f.read())
-        listed = {name: (entry['bytes'], entry['sha256'])
-                  for name, entry in manifest['files'].items()}
+        listed = {
+            name: (entry['bytes'], entry['sha256']) for name, entry in manifest['files'].items()
+        }
         written = manifest['step']
     except (KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f'{manifest_path} is not a checkpoint manifest: it does not have a '
-                              'step, and files with bytes and sha256.') from error
+        raise CheckpointError(
+            f'{manifest_path} is not a checkpoint manifest: it does not have a '
+            'step, and files with bytes and sha256.'
+        ) from error
     except (ValueError, tf.errors.OpError) as error:
         raise CheckpointError(f'{manifest_path} is not a checkpoint manifest: {error}.') from error
     kinds = ('.index', '.data')
     if not all(any(name.startswith(_PREFIX + kind) for name in listed) for kind in kinds):
         raise CheckpointError(
-            f'{manifest_path} is damaged: it does not list the files of a checkpoint.')
+            f'{manifest_path} is damaged: it does not list the files of a checkpoint.'
+        )
     if written != step:
         raise CheckpointError(
-            f'Checkpoint {path} is of step {written}, not {step}: its folder was renamed.')
+            f'Checkpoint {path} is of step {written}, not {step}: its folder was renamed.'
+        )
     try:
         run_folder.check_part(f'Checkpoint {path}', manifest.get('run'), run_dir)
     except ValueError as error:
@@ -192,11 +205,13 @@ def _verify(path: str, step: int, run_dir: str) -> None:
         if size != expected_size:
             raise CheckpointError(
                 f'Checkpoint file {file} has {size} bytes, not {expected_size}: it was cut '
-                f'short or changed. {advice}')
+                f'short or changed. {advice}'
+            )
         if _fingerprint(file)['sha256'] != expected_hash:
             raise CheckpointError(
                 f'Checkpoint file {file} is damaged: its SHA-256 is not the one it was written '
-                f'with. {advice}')
+                f'with. {advice}'
+            )
 
 
 def _flush_to_disk(directory: str) -> None:

@@ -18,7 +18,8 @@ def at_least(owner: str, least: int, **counts: int) -> None:
         whole = isinstance(count, numbers.Integral) and not isinstance(count, bool)
         if not whole or count < least:
             raise ValueError(
-                f'{owner}.{name} = {count!r} must be a whole number of at least {least}.')
+                f'{owner}.{name} = {count!r} must be a whole number of at least {least}.'
+            )
 
 
 def within(owner: str, low: float, high: float, **values: float) -> None:
@@ -55,7 +56,8 @@ def called(owner: str, optional: bool = False, **values: Callable | None) -> Non
     for name, value in values.items():
         if not callable(value) and not (optional and value is None):
             raise ValueError(
-                f'{owner}.{name} = {value!r} must be a class or a function, in gin @module.Name.')
+                f'{owner}.{name} = {value!r} must be a class or a function, in gin @module.Name.'
+            )
 
 
 def mapping(owner: str, **values: dict | None) -> None:
@@ -75,5 +77,4 @@ def no_data_dir(owner: str, data_dir: str | None) -> None:
 
 
 def _is_number(value: object) -> bool:
-    return (isinstance(value, numbers.Real) and not isinstance(value, bool)
-            and math.isfinite(value))
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)

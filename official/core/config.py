@@ -69,9 +69,12 @@ class Config:
         and any parameter that begins with `query`: one index answers many.
         """
         return {
-            key: _canonical(binding.value) for key, binding in self.source.bindings.items()
-            if key != f'{RUN}.num_seeds' and binding.parameter != 'num_trials'
-            and not binding.parameter.startswith('query')}
+            key: _canonical(binding.value)
+            for key, binding in self.source.bindings.items()
+            if key != f'{RUN}.num_seeds'
+            and binding.parameter != 'num_trials'
+            and not binding.parameter.startswith('query')
+        }
 
     def text(self) -> str:
         """The configuration as one gin file: the head of the file asked for, includes merged,
@@ -92,11 +95,13 @@ def read(gin_file: str, gin_params: Sequence[str] = ()) -> Config:
     if binding is None:
         raise ValueError(
             f'{source.path} wires no experiment: it needs a line such as '
-            f'"runner.Run.experiment = @keras_experiment.KerasExperiment".')
+            f'"runner.Run.experiment = @keras_experiment.KerasExperiment".'
+        )
     if not isinstance(binding.value, gin_source.Reference) or binding.value.evaluate:
         raise ValueError(
             f'{binding.place}: {binding.key} is a class, as in @keras_experiment.KerasExperiment, '
-            f'not {binding.value!r}.')
+            f'not {binding.value!r}.'
+        )
     for other in source.bindings.values():
         if other.full == binding.value.full and other.parameter in FROM_LAUNCHER:
             flag = {'run_dir': 'model_dir'}.get(other.parameter, other.parameter)
@@ -216,20 +221,30 @@ def _check_parameter(named: Any, binding: gin_source.Binding) -> None:
     if binding.parameter not in found and not any_other:
         near = errors.did_you_mean(binding.parameter, found)
         raise ValueError(
-            f'{binding.place}: {binding.selector} has no parameter {binding.parameter!r}{near}')
+            f'{binding.place}: {binding.selector} has no parameter {binding.parameter!r}{near}'
+        )
 
 
 def _check_complete(
-    source: gin_source.Source, reference: gin_source.Reference, named: Any,
-    given: Sequence[str], place: str) -> None:
+    source: gin_source.Source,
+    reference: gin_source.Reference,
+    named: Any,
+    given: Sequence[str],
+    place: str,
+) -> None:
     bound = {b.parameter for b in source.bindings.values() if b.full == reference.full}
     first = named.__init__ if inspect.isclass(named) else named
     own = set(inspect.signature(first).parameters)
     missing = [
-        name for name, parameter in _parameters(named)[0].items()
-        if name in own and parameter.default is parameter.empty
-        and name not in bound and name not in given]
+        name
+        for name, parameter in _parameters(named)[0].items()
+        if name in own
+        and parameter.default is parameter.empty
+        and name not in bound
+        and name not in given
+    ]
     if missing:
         raise ValueError(
             f'{place}: {reference.selector} needs a value for {", ".join(missing)}, as in '
-            f'"{reference.selector}.{missing[0]} = ...".')
+            f'"{reference.selector}.{missing[0]} = ...".'
+        )

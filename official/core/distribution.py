@@ -34,7 +34,8 @@ def check(name: str, tpu: str | None = None, wait_minutes: float | None = None) 
     if wait_minutes is not None:
         if name != 'multi_worker':
             raise ValueError(
-                f'--wait_minutes={wait_minutes:g} needs --strategy=multi_worker, not {name}.')
+                f'--wait_minutes={wait_minutes:g} needs --strategy=multi_worker, not {name}.'
+            )
         checks.above_zero('--strategy=multi_worker', wait_minutes=wait_minutes)
     if name == 'multi_worker':
         cluster_task()
@@ -103,14 +104,19 @@ def worker_addresses() -> dict[str, str]:
     Raises:
       ValueError: see `cluster_task`.
     """
-    return {f'{job} {index}': address for job, addresses in _cluster()[0].items()
-            for index, address in enumerate(addresses)}
+    return {
+        f'{job} {index}': address
+        for job, addresses in _cluster()[0].items()
+        for index, address in enumerate(addresses)
+    }
 
 
 def _cluster() -> tuple[dict[str, list[str]], str, int]:
     """The addresses of the jobs that train, and this process's job and index in it."""
-    example = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, ' \
+    example = (
+        '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
         '"task": {"type": "worker", "index": 0}}'
+    )
     text = os.environ.get('TF_CONFIG')
     if not text:
         raise ValueError(f'--strategy=multi_worker needs the variable TF_CONFIG, as in {example}.')
@@ -126,8 +132,10 @@ def _cluster() -> tuple[dict[str, list[str]], str, int]:
         raise ValueError(f'TF_CONFIG={text} lacks a part of {example}.') from None
     for job, addresses in jobs.items():
         if not isinstance(addresses, list) or not all(map(_is_address, addresses)):
-            raise ValueError(f'TF_CONFIG={text}: {job!r} is {json.dumps(addresses)}, not a list of '
-                             f'addresses, as in {example}.')
+            raise ValueError(
+                f'TF_CONFIG={text}: {job!r} is {json.dumps(addresses)}, not a list of '
+                f'addresses, as in {example}.'
+            )
     if kind not in jobs or not 0 <= index < len(jobs[kind]):
         raise ValueError(f'TF_CONFIG={text}: the cluster has no {kind} {index} that trains.')
     return jobs, kind, index
@@ -135,7 +143,7 @@ def _cluster() -> tuple[dict[str, list[str]], str, int]:
 
 def _is_address(value: object) -> bool:
     port = value.rpartition(':')[2] if isinstance(value, str) else ''
-    return port.isdecimal() and ':' in value and 0 < int(port) < 2 ** 16
+    return port.isdecimal() and ':' in value and 0 < int(port) < 2**16
 
 
 def lost_worker(error: Exception) -> str | None:
@@ -146,19 +154,27 @@ def lost_worker(error: Exception) -> str | None:
     """
     import tensorflow as tf
 
-    kinds = (tf.errors.UnavailableError, tf.errors.AbortedError,
-             tf.errors.DeadlineExceededError, tf.errors.CancelledError)
+    kinds = (
+        tf.errors.UnavailableError,
+        tf.errors.AbortedError,
+        tf.errors.DeadlineExceededError,
+        tf.errors.CancelledError,
+    )
     if not isinstance(error, kinds):
         return None
     own, _, _ = cluster_task()
     found = re.findall(r'/job:(\w+)/(?:replica:\d+/)?task:(\d+)', str(error))
-    names = [name for name in dict.fromkeys(f'{job} {index}' for job, index in found)
-             if name != own]
+    names = [
+        name for name in dict.fromkeys(f'{job} {index}' for job, index in found) if name != own
+    ]
     peers = worker_addresses()
     who = ', '.join(f'{name} ({peers[name]})' for name in names if name in peers) or (
-        'another worker')
-    return (f'{own}: the connection to {who} was lost; start every worker again, and all go on '
-            f'from the last checkpoint.')
+        'another worker'
+    )
+    return (
+        f'{own}: the connection to {who} was lost; start every worker again, and all go on '
+        f'from the last checkpoint.'
+    )
 
 
 def is_chief(strategy) -> bool:
@@ -180,8 +196,11 @@ def from_all_workers(strategy, value: int) -> list[int]:
 
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return [value]
-    gathered = tf.function(lambda: strategy.run(
-        lambda: tf.distribute.get_replica_context().all_gather(tf.constant([value]), axis=0)))()
+    gathered = tf.function(
+        lambda: strategy.run(
+            lambda: tf.distribute.get_replica_context().all_gather(tf.constant([value]), axis=0)
+        )
+    )()
     return strategy.experimental_local_results(gathered)[0].numpy().tolist()
 
 
@@ -201,8 +220,7 @@ def results_of(step, dataset, strategy):
 
     for element in dataset:
         results = strategy.run(step, args=element if isinstance(element, tuple) else (element,))
-        yield tf.nest.map_structure(
-            lambda value: strategy.gather(value, axis=0).numpy(), results)
+        yield tf.nest.map_structure(lambda value: strategy.gather(value, axis=0).numpy(), results)
 
 
 def supports_jit_compile(strategy) -> bool:
@@ -230,14 +248,16 @@ def virtual_cpu_devices(count: int) -> list[str]:
     cpu = tf.config.list_physical_devices('CPU')[0]
     try:
         tf.config.set_logical_device_configuration(
-            cpu, [tf.config.LogicalDeviceConfiguration()] * count)
+            cpu, [tf.config.LogicalDeviceConfiguration()] * count
+        )
     except RuntimeError:  # It is too late, but it may have been done before.
         pass
     names = [device.name for device in tf.config.list_logical_devices('CPU')]
     if len(names) < count:
         raise RuntimeError(
             f'TensorFlow runs already with {len(names)} CPU, {count} were asked for: call '
-            f'virtual_cpu_devices before anything else.')
+            f'virtual_cpu_devices before anything else.'
+        )
     return names[:count]
 
 

@@ -27,12 +27,28 @@ _DASHES = ('-', (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)))  # When the c
 _LARGEST = 1e150  # Matplotlib's axes cannot span from -1e308 to 1e308.
 _MOST_POINTS = 800  # A curve of more points than a screen has pixels only makes a larger file.
 _STYLE = {
-    'font.family': 'DejaVu Sans', 'font.size': 9, 'text.color': INK, 'axes.labelcolor': SOFT,
-    'axes.edgecolor': '#b8c2cc', 'axes.spines.top': False, 'axes.spines.right': False,
-    'axes.titlesize': 10, 'axes.titleweight': 'bold', 'axes.titlelocation': 'left',
-    'axes.grid': True, 'axes.axisbelow': True, 'grid.color': '#e6ebf0', 'grid.linewidth': .8,
-    'xtick.color': SOFT, 'ytick.color': SOFT, 'lines.linewidth': 1.6, 'legend.frameon': False,
-    'legend.fontsize': 8, 'svg.fonttype': 'path', 'svg.hashsalt': 'report', 'text.usetex': False,
+    'font.family': 'DejaVu Sans',
+    'font.size': 9,
+    'text.color': INK,
+    'axes.labelcolor': SOFT,
+    'axes.edgecolor': '#b8c2cc',
+    'axes.spines.top': False,
+    'axes.spines.right': False,
+    'axes.titlesize': 10,
+    'axes.titleweight': 'bold',
+    'axes.titlelocation': 'left',
+    'axes.grid': True,
+    'axes.axisbelow': True,
+    'grid.color': '#e6ebf0',
+    'grid.linewidth': 0.8,
+    'xtick.color': SOFT,
+    'ytick.color': SOFT,
+    'lines.linewidth': 1.6,
+    'legend.frameon': False,
+    'legend.fontsize': 8,
+    'svg.fonttype': 'path',
+    'svg.hashsalt': 'report',
+    'text.usetex': False,
     'text.parse_math': False,
 }
 
@@ -46,6 +62,7 @@ def figure(width: float = 4.8, height: float = 3.2):
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+
     with matplotlib.rc_context(_STYLE):
         drawing = Figure(figsize=(width, height), layout='constrained')
         FigureCanvasAgg(drawing)
@@ -69,9 +86,16 @@ def svg(drawing, alt: str, caption: str = '') -> str:
     return f'<figure><img alt="{html.escape(alt)}" src="{_uri("svg+xml", drawn)}">{below}</figure>'
 
 
-def curves(history: Sequence[Mapping[str, float]], keys: Sequence[str], title: str, *,
-           log: bool = False, y_label: str = '', lines: Mapping[str, float] | None = None,
-           compare: Mapping[str, Sequence[Mapping[str, float]]] | None = None) -> str:
+def curves(
+    history: Sequence[Mapping[str, float]],
+    keys: Sequence[str],
+    title: str,
+    *,
+    log: bool = False,
+    y_label: str = '',
+    lines: Mapping[str, float] | None = None,
+    compare: Mapping[str, Sequence[Mapping[str, float]]] | None = None,
+) -> str:
     """Recorded values over training steps.
 
     Args:
@@ -86,6 +110,7 @@ def curves(history: Sequence[Mapping[str, float]], keys: Sequence[str], title: s
       compare: other histories by name, whose same keys are dashed.
     """
     from matplotlib.ticker import FuncFormatter, MaxNLocator
+
     with figure() as drawing:
         axes = drawing.add_subplot(title=title, xlabel='step', ylabel=y_label)
         names = [results.label(key) for key in keys]
@@ -99,8 +124,13 @@ def curves(history: Sequence[Mapping[str, float]], keys: Sequence[str], title: s
                     label = other if len(keys) == 1 else f'{other}: {name}'
                     _curve(axes, steps, values, f'{other}-{key}', label, SOFT, '--')
         for index, (name, value) in enumerate((lines or {}).items()):
-            axes.axhline(value, color=(INK, *PALETTE[3:])[index % 5], linewidth=1,
-                         linestyle=(0, (1, 1.5)), label=f'{name}: {value:.3g}')
+            axes.axhline(
+                value,
+                color=(INK, *PALETTE[3:])[index % 5],
+                linewidth=1,
+                linestyle=(0, (1, 1.5)),
+                label=f'{name}: {value:.3g}',
+            )
         if log:
             axes.set_yscale('log')
             _plain_log_ticks(axes)
@@ -109,15 +139,22 @@ def curves(history: Sequence[Mapping[str, float]], keys: Sequence[str], title: s
         drawing.legend(loc='outside lower left', ncols=2, handlelength=1.6, columnspacing=1.4)
         # The legend needs its rows without taking them from the curves.
         entries = len(axes.get_legend_handles_labels()[0])
-        drawing.set_size_inches(4.8, 2.7 + .17 * math.ceil(entries / 2))
+        drawing.set_size_inches(4.8, 2.7 + 0.17 * math.ceil(entries / 2))
         return svg(drawing, f'{title}: {", ".join(names)} over steps')
 
 
 def _curve(axes, steps, values, key, name, color, dashes):
     finite = np.flatnonzero(np.isfinite(values))
     last = f': {values[finite[-1]]:.3g}' if finite.size else ': no value'
-    line, = axes.plot(steps, values, linestyle=dashes, color=color, label=name + last,
-                      marker='o' if finite.size <= 20 else None, markersize=3)
+    (line,) = axes.plot(
+        steps,
+        values,
+        linestyle=dashes,
+        color=color,
+        label=name + last,
+        marker='o' if finite.size <= 20 else None,
+        markersize=3,
+    )
     line.set_gid(f'curve-{key}')
 
 
@@ -134,19 +171,22 @@ def _points(history, key, log) -> tuple[np.ndarray, np.ndarray]:
 
 def _colors(keys: Sequence[str]) -> list:
     import matplotlib
+
     numbered = [key for key in keys if re.search(r'_\d+$', key)]
     if len(numbered) < 3:
         numbered = []
-    scale = matplotlib.colormaps['viridis'](np.linspace(0, .88, max(len(numbered), 1)))
+    scale = matplotlib.colormaps['viridis'](np.linspace(0, 0.88, max(len(numbered), 1)))
     # Blue and green are on the scale already.
-    plain = iter((PALETTE[1], PALETTE[3], PALETTE[4], INK) * len(keys) if numbered
-                 else PALETTE * len(keys))
+    plain = iter(
+        (PALETTE[1], PALETTE[3], PALETTE[4], INK) * len(keys) if numbered else PALETTE * len(keys)
+    )
     shades = iter(scale)
     return [next(shades) if key in numbered else next(plain) for key in keys]
 
 
 def _plain_log_ticks(axes):
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     low, high = axes.get_ylim()
     few = high / low < 200
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,), numticks=9))
@@ -154,8 +194,9 @@ def _plain_log_ticks(axes):
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def strip_plot(groups: Mapping[str, Mapping[str, object]], title: str, x_label: str,
-               point: str = 'a seed') -> str:
+def strip_plot(
+    groups: Mapping[str, Mapping[str, object]], title: str, x_label: str, point: str = 'a seed'
+) -> str:
     """Every value as a point, their mean with its standard deviation, and their median.
 
     Args:
@@ -165,7 +206,7 @@ def strip_plot(groups: Mapping[str, Mapping[str, object]], title: str, x_label: 
       x_label: what the values are.
       point: what each point is.
     """
-    with figure(4.8, 1.5 + .55 * len(groups)) as drawing:
+    with figure(4.8, 1.5 + 0.55 * len(groups)) as drawing:
         axes = drawing.add_subplot(title=title, xlabel=x_label)
         named = set()
 
@@ -178,28 +219,54 @@ def strip_plot(groups: Mapping[str, Mapping[str, object]], title: str, x_label: 
             color = PALETTE[row % len(PALETTE)]
             values = np.asarray(group.get('values') or (), np.float64)
             # Three heights in turn keep equal values apart.
-            axes.plot(values, row - .2 + .1 * (np.arange(len(values)) % 3 - 1), 'o', color=color,
-                      alpha=.55, markersize=5, markeredgewidth=0, gid=f'values-{row}',
-                      label=once(point) if len(values) else '_nolegend_')
+            axes.plot(
+                values,
+                row - 0.2 + 0.1 * (np.arange(len(values)) % 3 - 1),
+                'o',
+                color=color,
+                alpha=0.55,
+                markersize=5,
+                markeredgewidth=0,
+                gid=f'values-{row}',
+                label=once(point) if len(values) else '_nolegend_',
+            )
             if group.get('median') is not None:
-                axes.plot([group['median']], [row - .2], '|', color=INK, markersize=15,
-                          markeredgewidth=1.6, label=once('median'))
+                axes.plot(
+                    [group['median']],
+                    [row - 0.2],
+                    '|',
+                    color=INK,
+                    markersize=15,
+                    markeredgewidth=1.6,
+                    label=once('median'),
+                )
             std = group.get('std')
-            axes.errorbar([group['mean']], [row + .2], xerr=None if std is None else [std],
-                          fmt='D', color=color, markersize=5, capsize=3,
-                          label=once('mean ± standard deviation'))
+            axes.errorbar(
+                [group['mean']],
+                [row + 0.2],
+                xerr=None if std is None else [std],
+                fmt='D',
+                color=color,
+                markersize=5,
+                capsize=3,
+                label=once('mean ± standard deviation'),
+            )
         axes.set_yticks(range(len(groups)), list(groups))
         axes.tick_params('y', length=0, labelcolor=INK)
-        axes.set_ylim(len(groups) - .45, -.55)
+        axes.set_ylim(len(groups) - 0.45, -0.55)
         axes.grid(False, axis='y')
         drawing.legend(loc='outside lower left', ncols=3, handlelength=1.2)
         alt = '; '.join(f'{name}: mean {group["mean"]:.4g}' for name, group in groups.items())
         return svg(drawing, f'{title}: {alt}')
 
 
-def image_grid(rows: Sequence[Sequence[np.ndarray | None]], row_titles: Sequence[str],
-               column_titles: Sequence[str], value_range: tuple[float, float] = (0., 1.),
-               large: bool = False) -> str:
+def image_grid(
+    rows: Sequence[Sequence[np.ndarray | None]],
+    row_titles: Sequence[str],
+    column_titles: Sequence[str],
+    value_range: tuple[float, float] = (0.0, 1.0),
+    large: bool = False,
+) -> str:
     """Images in a table, each pixel as it is.
 
     Args:
@@ -214,13 +281,17 @@ def image_grid(rows: Sequence[Sequence[np.ndarray | None]], row_titles: Sequence
     for title, images in zip(row_titles, rows, strict=True):
         names = [f'{column}, {title}'.strip(', ') for column in column_titles]
         cells = ''.join(
-            '<td></td>' if image is None else
-            f'<td><img alt="{html.escape(name)}" src="{_png(image, value_range)}"></td>'
-            for name, image in zip(names, images, strict=True))
+            '<td></td>'
+            if image is None
+            else f'<td><img alt="{html.escape(name)}" src="{_png(image, value_range)}"></td>'
+            for name, image in zip(names, images, strict=True)
+        )
         body.append(f'<tr><th>{html.escape(str(title))}</th>{cells}</tr>')
     kind = '"images large"' if large else 'images'
-    return (f'<div class=scroll><table class={kind}><thead><tr><th></th>{head}</tr></thead>'
-            f'<tbody>{"".join(body)}</tbody></table></div>')
+    return (
+        f'<div class=scroll><table class={kind}><thead><tr><th></th>{head}</tr></thead>'
+        f'<tbody>{"".join(body)}</tbody></table></div>'
+    )
 
 
 def grid_image(rows: np.ndarray, gap: int = 2) -> np.ndarray:
@@ -236,10 +307,10 @@ def grid_image(rows: np.ndarray, gap: int = 2) -> np.ndarray:
     padded = np.pad(rows, ((0, 0), (0, 0), (0, gap), (0, gap), (0, 0)), constant_values=1)
     down, across, height, width, channels = padded.shape
     joined = padded.transpose(0, 2, 1, 3, 4).reshape(down * height, across * width, channels)
-    return joined[:down * height - gap, :across * width - gap]
+    return joined[: down * height - gap, : across * width - gap]
 
 
-def write_png(path: str, image: np.ndarray, value_range: tuple[float, float] = (0., 1.)) -> None:
+def write_png(path: str, image: np.ndarray, value_range: tuple[float, float] = (0.0, 1.0)) -> None:
     """Writes an image, as `image_grid` takes them, to a PNG file."""
     with open(path, 'wb') as file:
         file.write(_png_bytes(image, value_range))
@@ -251,6 +322,7 @@ def _png(image: np.ndarray, value_range: tuple[float, float]) -> str:
 
 def _png_bytes(image: np.ndarray, value_range: tuple[float, float]) -> bytes:
     from PIL import Image  # Comes with Matplotlib, whose own writer makes a grey one less.
+
     low, high = value_range
     pixels = np.clip((np.asarray(image, np.float32) - low) / (high - low), 0, 1)
     pixels = np.round(255 * np.nan_to_num(pixels)).astype(np.uint8)

@@ -37,8 +37,9 @@ def writing(path: str, kept: str = '') -> Iterator[None]:
         reason = _reason(error, path)
         if reason is None:
             raise
-        raise OSError(' '.join(filter(None, [f'{path} cannot be written: {reason}.', kept]))
-                      ) from error
+        raise OSError(
+            ' '.join(filter(None, [f'{path} cannot be written: {reason}.', kept]))
+        ) from error
 
 
 def write_text(path: str, text: str) -> None:
@@ -132,8 +133,11 @@ def reserve(file: BinaryIO, size: int, what: str, remedy: str = '') -> None:
             raise
         free = shutil.disk_usage(os.path.dirname(os.path.abspath(file.name))).free
         raise OSError(
-            error.errno, f'{what} needs {size / 1e9:.2f} GB here and {free / 1e9:.2f} GB of disk '
-            f'are free; make room{remedy and f", {remedy}"}', file.name) from error
+            error.errno,
+            f'{what} needs {size / 1e9:.2f} GB here and {free / 1e9:.2f} GB of disk '
+            f'are free; make room{remedy and f", {remedy}"}',
+            file.name,
+        ) from error
 
 
 def _reason(error: Exception, path: str) -> str | None:

@@ -171,7 +171,9 @@ def find(gin_file: str, place: str = '') -> str:
         near = [
             os.path.relpath(os.path.join(base, name), ROOT)
             for base, _, names in os.walk(os.path.join(ROOT, 'gin_configs'))
-            for name in names if name.endswith('.gin')]
+            for name in names
+            if name.endswith('.gin')
+        ]
     near = errors.did_you_mean(gin_file, near)
     raise FileNotFoundError(f'{place + ": " if place else ""}{gin_file} {kind}{near}')
 
@@ -195,7 +197,8 @@ def _statements(text: str, place) -> Iterator[Any]:
         lines = text.splitlines()
         deepest = max(range(len(lines)), key=lambda i: sum(map(lines[i].count, '([{')))
         raise ValueError(
-            f'{place(deepest + 1)}: brackets are nested too deeply to be read.') from None
+            f'{place(deepest + 1)}: brackets are nested too deeply to be read.'
+        ) from None
     except tokenize.TokenError as error:
         message, (line, _) = error.args
         raise ValueError(f'{place(line)}: the text ends too soon ({message}).') from None
@@ -205,7 +208,8 @@ def _statements(text: str, place) -> Iterator[Any]:
         if unreadable:
             raise ValueError(
                 f'{place(error.lineno)}: cannot read the value {unreadable[1]} in {line!r}; a text '
-                f'needs quotes, a class an @, a macro a %.') from None
+                f'needs quotes, a class an @, a macro a %.'
+            ) from None
         raise ValueError(f'{place(error.lineno)}: cannot read {line!r} ({error.msg}).') from None
 
 
@@ -218,8 +222,9 @@ def _read_into(source: Source, path: str, included: bool) -> None:
         raise ValueError(f'{path} is not a text file in UTF-8 ({error}).') from None
     if not included:
         lines = text.splitlines()
-        source.head = lines[:next(
-            (i for i, line in enumerate(lines) if not line.startswith('#')), len(lines))]
+        source.head = lines[
+            : next((i for i, line in enumerate(lines) if not line.startswith('#')), len(lines))
+        ]
     mine, dynamic, includes = {}, False, 0
     for statement in _statements(text, lambda line: f'{path}:{line}'):
         place = f'{path}:{statement.location.line_num}'
@@ -233,7 +238,8 @@ def _read_into(source: Source, path: str, included: bool) -> None:
             if included:
                 raise ValueError(
                     f'{place}: includes {statement.filename!r}, but is itself included; includes '
-                    f'do not nest.')
+                    f'do not nest.'
+                )
             if includes > 1:
                 raise ValueError(f'{place}: a second include; a gin file has at most one.')
             if mine:
@@ -243,8 +249,8 @@ def _read_into(source: Source, path: str, included: bool) -> None:
             binding = _binding(source, statement, place)
             if binding.key in mine:
                 raise ValueError(
-                    f'{place}: {binding.key} is bound a second time (first at '
-                    f'{mine[binding.key]}).')
+                    f'{place}: {binding.key} is bound a second time (first at {mine[binding.key]}).'
+                )
             mine[binding.key] = place
             # A file's own binding comes after, and in place of, the one it included.
             source.bindings.pop(binding.key, None)
@@ -265,7 +271,8 @@ def _import(source: Source, statement: config_parser.ImportStatement, place: str
         if other.is_from or other.alias or statement.is_from or statement.alias:
             raise ValueError(
                 f'{place}: {symbol!r} is {other.module} already; import {statement.module} with '
-                f'`as`.')
+                f'`as`.'
+            )
         # `import a.b` and `import a.c` share the symbol `a`; gin needs both lines.
         symbol = statement.module
     source.imports[symbol] = statement
@@ -276,10 +283,9 @@ def _check_module(name: str, place: str) -> None:
     parts = name.split('.')
     for i, part in enumerate(parts):
         parent = '.'.join(parts[:i])
-        found, inner = _module_path('.'.join(parts[:i + 1]), path)
+        found, inner = _module_path('.'.join(parts[: i + 1]), path)
         if not found:
-            near = errors.did_you_mean(
-                part, (module.name for module in pkgutil.iter_modules(path)))
+            near = errors.did_you_mean(part, (module.name for module in pkgutil.iter_modules(path)))
             where = f'{parent} has no module {part!r}' if parent else f'there is no module {part!r}'
             raise ValueError(f'{place}: {where}{near}')
         path = inner
@@ -302,8 +308,7 @@ def _module_path(name: str, path) -> tuple[bool, list[str]]:
     return False, []
 
 
-def _binding(
-    source: Source, statement: config_parser.BindingStatement, place: str) -> Binding:
+def _binding(source: Source, statement: config_parser.BindingStatement, place: str) -> Binding:
     scope, selector, parameter, value, _ = statement
     if not parameter:  # A macro; its name stands where the class would.
         scope, selector, full = f'{scope + "/" if scope else ""}{selector}', '', ''
@@ -314,8 +319,10 @@ def _binding(
             part.full = source.full(part.selector, place)
         elif isinstance(part, float) and not math.isfinite(part):
             # Python reads 1e999 as infinity and writes it as `inf`, which gin does not read.
-            raise ValueError(f'{place}: {selector or scope}{"." if parameter else ""}'
-                             f'{parameter or ""} = {part} is not a finite number.')
+            raise ValueError(
+                f'{place}: {selector or scope}{"." if parameter else ""}'
+                f'{parameter or ""} = {part} is not a finite number.'
+            )
     return Binding(scope, selector, full, parameter, value, place)
 
 
@@ -343,8 +350,10 @@ def _used(source: Source, selector: str, place: str) -> str:
     names = source.names()
     dotted = f'.{selector}'
     found = {
-        full: name for full, name in names.items()
-        if f'.{full}'.endswith(dotted) or f'.{name}'.endswith(dotted)}
+        full: name
+        for full, name in names.items()
+        if f'.{full}'.endswith(dotted) or f'.{name}'.endswith(dotted)
+    }
     if not found:
         near = errors.did_you_mean(selector, names.values())
         raise ValueError(f'{place}: the file does not use {selector!r}{near}')
@@ -362,7 +371,8 @@ def _check_macros(source: Source) -> None:
             if part.name == 'gin.REQUIRED':
                 raise ValueError(
                     f'{binding.place}: a value is needed: --gin_param={binding.selector}.'
-                    f'{binding.parameter}=...')
+                    f'{binding.parameter}=...'
+                )
             near = errors.did_you_mean(part.name, defined)
             raise ValueError(f'{binding.place}: no line defines the macro %{part.name}{near}')
 
@@ -370,13 +380,14 @@ def _check_macros(source: Source) -> None:
 def _check_scopes(source: Source) -> None:
     opened = set()
     for reference, _ in source.references():
-        opened |= {'/'.join(reference.scopes[:i + 1]) for i in range(len(reference.scopes))}
+        opened |= {'/'.join(reference.scopes[: i + 1]) for i in range(len(reference.scopes))}
     for binding in source.bindings.values():
         if binding.selector and binding.scope and binding.scope not in opened:
             near = errors.did_you_mean(binding.scope, opened)
             raise ValueError(
                 f'{binding.place}: no reference @{binding.scope}/... opens the scope '
-                f'{binding.scope!r}{near}')
+                f'{binding.scope!r}{near}'
+            )
 
 
 def _parts(value: Any) -> Iterator[Any]:

@@ -16,8 +16,13 @@ from official.core import gin_source
 
 _SEQUENCES = (collections.abc.Sequence, collections.abc.Iterable, list, tuple)
 _MAPPINGS = (collections.abc.Mapping, dict)
-_NAMES = {bool: 'True or False', int: 'a whole number', float: 'a number', str: 'a text in quotes',
-          type(None): 'None'}
+_NAMES = {
+    bool: 'True or False',
+    int: 'a whole number',
+    float: 'a number',
+    str: 'a text in quotes',
+    type(None): 'None',
+}
 
 
 def hint_of(named: Any, parameter: str) -> Any:
@@ -47,7 +52,8 @@ def check(binding: gin_source.Binding, hint: Any, macros: dict[str, Any]) -> Non
     if hint is not None and not _fits(binding.value, hint, macros):
         raise ValueError(
             f'{binding.place}: {binding.selector}.{binding.parameter} = {binding.value!r} must be '
-            f'{_described(hint)}.')
+            f'{_described(hint)}.'
+        )
 
 
 def _fits(value: Any, hint: Any, macros: dict[str, Any]) -> bool:
@@ -73,7 +79,8 @@ def _fits(value: Any, hint: Any, macros: dict[str, Any]) -> bool:
             return False
         if kind is tuple and inner and inner[-1] is not ...:
             return len(value) == len(inner) and all(
-                _fits(item, each, macros) for item, each in zip(value, inner))
+                _fits(item, each, macros) for item, each in zip(value, inner)
+            )
         return not inner or all(_fits(item, inner[0], macros) for item in value)
     return True
 

@@ -78,57 +78,80 @@ class KerasExperiment(model_experiment.ModelExperiment):
     """
 
     def __init__(
-            self,
-            run_dir: str,
-            seed: int = 0,
-            data_dir: str | None = None,
-            strategy: tf.distribute.Strategy | None = None,
-            *,
-            model: Callable,
-            optimizer: Callable,
-            discriminator_optimizer: Callable | None = None,
-            data: Callable,
-            train_steps: int,
-            save_every_steps: int,
-            steps_per_execution: int = 1,
-            jit_compile: bool = False,
-            bfloat16: bool = False,
-            average_decay: float | None = None,
-            average_start_step: int = 0,
-            calibrate: bool = False,
-            evaluator: Callable | None = None,
-            check: Callable | None = None,
-            split: str = 'test',
-            monitor_split: str | None = None,
-            monitor: str | None = None,
-            patience_steps: int | None = None,
-            report_best: bool = False,
-            signatures: Callable | None = None,
-            reporter: Callable | None = None,
-            baseline: Callable | None = None,
-            reference: dict | None = None,
-            title: str = ''):
+        self,
+        run_dir: str,
+        seed: int = 0,
+        data_dir: str | None = None,
+        strategy: tf.distribute.Strategy | None = None,
+        *,
+        model: Callable,
+        optimizer: Callable,
+        discriminator_optimizer: Callable | None = None,
+        data: Callable,
+        train_steps: int,
+        save_every_steps: int,
+        steps_per_execution: int = 1,
+        jit_compile: bool = False,
+        bfloat16: bool = False,
+        average_decay: float | None = None,
+        average_start_step: int = 0,
+        calibrate: bool = False,
+        evaluator: Callable | None = None,
+        check: Callable | None = None,
+        split: str = 'test',
+        monitor_split: str | None = None,
+        monitor: str | None = None,
+        patience_steps: int | None = None,
+        report_best: bool = False,
+        signatures: Callable | None = None,
+        reporter: Callable | None = None,
+        baseline: Callable | None = None,
+        reference: dict | None = None,
+        title: str = '',
+    ):
         super().__init__(
-            run_dir, seed, data_dir, strategy, signatures=signatures, reporter=reporter,
-            reference=reference, title=title)
+            run_dir,
+            seed,
+            data_dir,
+            strategy,
+            signatures=signatures,
+            reporter=reporter,
+            reference=reference,
+            title=title,
+        )
         name = 'KerasExperiment'
         checks.positive(
-            name, train_steps=train_steps, save_every_steps=save_every_steps,
-            steps_per_execution=steps_per_execution)
+            name,
+            train_steps=train_steps,
+            save_every_steps=save_every_steps,
+            steps_per_execution=steps_per_execution,
+        )
         checks.at_least(name, 0, average_start_step=average_start_step)
         if average_decay is not None:
             checks.share(name, average_decay=average_decay)
         if patience_steps is not None:
             checks.positive(name, patience_steps=patience_steps)
-        checks.switch(name, jit_compile=jit_compile, bfloat16=bfloat16, calibrate=calibrate,
-                      report_best=report_best)
+        checks.switch(
+            name,
+            jit_compile=jit_compile,
+            bfloat16=bfloat16,
+            calibrate=calibrate,
+            report_best=report_best,
+        )
         checks.called(name, model=model, optimizer=optimizer, data=data)
-        checks.called(name, optional=True, discriminator_optimizer=discriminator_optimizer,
-                      evaluator=evaluator, check=check, baseline=baseline)
+        checks.called(
+            name,
+            optional=True,
+            discriminator_optimizer=discriminator_optimizer,
+            evaluator=evaluator,
+            check=check,
+            baseline=baseline,
+        )
         if isinstance(model, tf.Module):
             raise ValueError(
                 f'{name}.model is a {type(model).__name__} already, and must be what makes one: in '
-                f'gin @module.{type(model).__name__} without ().')
+                f'gin @module.{type(model).__name__} without ().'
+            )
         if monitor is None and (report_best or patience_steps):
             raise ValueError('report_best and patience_steps need a monitor, which is None.')
         if monitor is not None and monitor_split is None:
@@ -166,13 +189,17 @@ class KerasExperiment(model_experiment.ModelExperiment):
         if hasattr(evaluator, 'use_data'):
             evaluator.use_data(self.data, {split, monitor_split} - {None})
         self.baseline = baseline and baseline(
-            run_dir=os.path.join(run_dir, 'baseline'), seed=seed, data_dir=data_dir,
-            strategy=self.strategy)
+            run_dir=os.path.join(run_dir, 'baseline'),
+            seed=seed,
+            data_dir=data_dir,
+            strategy=self.strategy,
+        )
 
     def _create(self, model, optimizers, steps_per_execution, jit_compile):
         self.model = model
-        model.compile(**optimizers, steps_per_execution=steps_per_execution,
-                      jit_compile=jit_compile)
+        model.compile(
+            **optimizers, steps_per_execution=steps_per_execution, jit_compile=jit_compile
+        )
         # All variables exist now, so that a checkpoint restores into them before the first step.
         model.build_optimizers()
         if self.average_decay is not None:
@@ -180,7 +207,9 @@ class KerasExperiment(model_experiment.ModelExperiment):
         self._progress = _Progress()
         self._checkpoints = checkpoints.Checkpoints(
             os.path.join(self.run_dir, 'checkpoints'),
-            {'model': model, 'progress': self._progress}, write=self.is_chief)
+            {'model': model, 'progress': self._progress},
+            write=self.is_chief,
+        )
 
     # Training.
 
@@ -201,7 +230,8 @@ class KerasExperiment(model_experiment.ModelExperiment):
 
     def _fit(self, rows: history.History) -> None:
         progress = callbacks.Progress(
-            self._step, self.train_steps, os.path.basename(os.path.normpath(self.run_dir)))
+            self._step, self.train_steps, os.path.basename(os.path.normpath(self.run_dir))
+        )
         guard = callbacks.NanGuard(self._last_checkpoint)
         interval = _AtInterval(lambda logs: self._end_interval(logs, rows, guard, progress))
         interval.seconds = rows.rows[-1].get('train_seconds', 0.0) if rows.rows else 0.0
@@ -218,8 +248,11 @@ class KerasExperiment(model_experiment.ModelExperiment):
                         steps, epochs = every, (self.train_steps - first) // every
                     self.model.fit(
                         self._distributed(self.data.train, start_step=first),
-                        steps_per_epoch=steps, epochs=epochs, verbose=0,
-                        callbacks=[guard, progress, interval, preemption])
+                        steps_per_epoch=steps,
+                        epochs=epochs,
+                        verbose=0,
+                        callbacks=[guard, progress, interval, preemption],
+                    )
         finally:
             progress.close()
 
@@ -231,14 +264,18 @@ class KerasExperiment(model_experiment.ModelExperiment):
         if self.monitor_split is not None:
             with self._averaged():
                 logs = self._logs(self.monitor_split, final=False)
-            values.update({f'{self.monitor_split}_{name}': float(value)
-                           for name, value in logs.items()
-                           if not isinstance(value, (str, dict))
-                           and not getattr(value, 'ndim', 0)})
+            values.update(
+                {
+                    f'{self.monitor_split}_{name}': float(value)
+                    for name, value in logs.items()
+                    if not isinstance(value, (str, dict)) and not getattr(value, 'ndim', 0)
+                }
+            )
         if self.monitor is not None:
             if self.monitor not in values:
                 raise ValueError(
-                    f'monitor = {self.monitor!r} is none of the metrics: {sorted(values)}.')
+                    f'monitor = {self.monitor!r} is none of the metrics: {sorted(values)}.'
+                )
             if values[self.monitor] < self._progress.best_value.numpy():
                 self._progress.best_value.assign(values[self.monitor])
                 self._progress.best_step.assign(step)
@@ -247,13 +284,21 @@ class KerasExperiment(model_experiment.ModelExperiment):
         if self.check is not None:
             self.check(rows.rows)
         self._save()
-        progress.show({name: values[name] for name in values if name in (
-            'loss', f'{self.monitor_split}_error_percent')})
+        progress.show(
+            {
+                name: values[name]
+                for name in values
+                if name in ('loss', f'{self.monitor_split}_error_percent')
+            }
+        )
 
     def _out_of_patience(self) -> bool:
         best = int(self._progress.best_step.numpy())
-        return (self.patience_steps is not None and best >= 0
-                and self._step - best >= self.patience_steps)
+        return (
+            self.patience_steps is not None
+            and best >= 0
+            and self._step - best >= self.patience_steps
+        )
 
     # Checkpoints.
 
@@ -261,7 +306,8 @@ class KerasExperiment(model_experiment.ModelExperiment):
         if not checkpoints.all_finite(self.model.trainable_variables):
             raise FloatingPointError(
                 f'A weight is not finite after step {self._step - 1}; the last good checkpoint is '
-                f'{self._last_checkpoint() or "none"}.')
+                f'{self._last_checkpoint() or "none"}.'
+            )
         return self._checkpoints.save(self._step, keep={int(self._progress.best_step.numpy())})
 
     def _last_checkpoint(self) -> str | None:
@@ -278,21 +324,24 @@ class KerasExperiment(model_experiment.ModelExperiment):
             if best and best_step < 0:
                 raise ValueError(
                     f'{self._checkpoints.directory} has no best checkpoint yet: no interval has '
-                    f'been evaluated.')
+                    f'been evaluated.'
+                )
             if best and best_step != steps[-1]:
                 self._checkpoints.restore(best_step)
         restored = distribution.from_all_workers(self.strategy, self._step)
         if len(set(restored)) > 1:
             raise ValueError(
                 f'The workers are at steps {restored}: {self.run_dir} must be one folder that all '
-                f'of them see.')
+                f'of them see.'
+            )
         return bool(steps)
 
     # Results.
 
     def _distributed(self, pipeline: Callable, *args, **kwargs):
         return self.strategy.distribute_datasets_from_function(
-            lambda context: pipeline(*args, input_context=context, **kwargs))
+            lambda context: pipeline(*args, input_context=context, **kwargs)
+        )
 
     @contextlib.contextmanager
     def _averaged(self):
@@ -304,20 +353,22 @@ class KerasExperiment(model_experiment.ModelExperiment):
 
     def _logs(self, split: str, final: bool = True) -> dict:
         if self.evaluator is not None:
-            return self.evaluator(model=self.model, data=self.data, strategy=self.strategy,
-                                  split=split, final=final)
+            return self.evaluator(
+                model=self.model, data=self.data, strategy=self.strategy, split=split, final=final
+            )
         # Keras cannot count the batches of a distributed dataset; there are as many globally.
         steps = int(self.data.evaluation(split).cardinality())
         return self.model.evaluate(
-            self._distributed(self.data.evaluation, split), steps=steps, verbose=0,
-            return_dict=True)
+            self._distributed(self.data.evaluation, split), steps=steps, verbose=0, return_dict=True
+        )
 
     @contextlib.contextmanager
     def reported_model(self):
         """The trained model as it is reported: best or last, averaged, calibrated."""
         if not self._restore(self.report_best):
             raise FileNotFoundError(
-                f'{self._checkpoints.directory} has no checkpoint: train first.')
+                f'{self._checkpoints.directory} has no checkpoint: train first.'
+            )
         with self._averaged():
             if self.use_calibration:
                 self.model.calibrate(self._distributed(self.data.calibration))
@@ -355,7 +406,8 @@ def _check_rate(optimizer: tf.keras.optimizers.Optimizer) -> None:
     warms_up = isinstance(optimizer.get_config().get('learning_rate'), dict)  # A schedule.
     if not math.isfinite(rate) or rate < 0 or (rate == 0 and not warms_up):
         raise ValueError(
-            f'{type(optimizer).__name__}.learning_rate = {rate:g} must be a finite number above 0.')
+            f'{type(optimizer).__name__}.learning_rate = {rate:g} must be a finite number above 0.'
+        )
 
 
 class _AtInterval(tf.keras.callbacks.Callback):

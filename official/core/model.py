@@ -31,9 +31,11 @@ class Model(tf.keras.Model):
         self.noise_shards = noise_shards
         once = tf.VariableAggregation.ONLY_FIRST_REPLICA
         self.global_step = tf.Variable(
-            0, trainable=False, dtype=tf.int64, aggregation=once, name='global_step')
+            0, trainable=False, dtype=tf.int64, aggregation=once, name='global_step'
+        )
         self.first_bad_step = tf.Variable(
-            -1, trainable=False, dtype=tf.int64, aggregation=once, name='first_bad_step')
+            -1, trainable=False, dtype=tf.int64, aggregation=once, name='first_bad_step'
+        )
         self.average: averaging.WeightAverage | None = None
         self._set_metrics([])
 
@@ -60,8 +62,14 @@ class Model(tf.keras.Model):
         """
         self.average = averaging.WeightAverage(self.averaged_variables, decay, start_step)
 
-    def compile(self, optimizer, *, steps_per_execution: int = 1, jit_compile: bool = False,
-                run_eagerly: bool | None = None):
+    def compile(
+        self,
+        optimizer,
+        *,
+        steps_per_execution: int = 1,
+        jit_compile: bool = False,
+        run_eagerly: bool | None = None,
+    ):
         """Names the optimizer; the loss is the paper's and part of the model.
 
         Args:
@@ -70,9 +78,13 @@ class Model(tf.keras.Model):
           jit_compile: compile the training step with XLA.
           run_eagerly: run Python step by step, to debug.
         """
-        super().compile(optimizer=optimizer, steps_per_execution=steps_per_execution,
-                        jit_compile=jit_compile, run_eagerly=run_eagerly,
-                        weighted_metrics=[])  # Named, or Keras warns of every evaluation.
+        super().compile(
+            optimizer=optimizer,
+            steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile,
+            run_eagerly=run_eagerly,
+            weighted_metrics=[],
+        )  # Named, or Keras warns of every evaluation.
         # Keras would add up over the replicas what a metric has reduced already.
         self.distribute_reduction_method = 'first'
 
@@ -97,11 +109,13 @@ class Model(tf.keras.Model):
         if outputs is not None and classes is not None and outputs != len(classes):
             raise ValueError(
                 f'{name} has {outputs} outputs, one per class, and the data have {len(classes)} '
-                f'classes.')
+                f'classes.'
+            )
         takes, given = getattr(self, 'example_shape', None), getattr(data, 'input_shape', None)
         if takes is not None and given is not None and tuple(takes) != tuple(given):
             raise ValueError(
-                f'{name} takes examples of shape {tuple(takes)}, and the data have {tuple(given)}.')
+                f'{name} takes examples of shape {tuple(takes)}, and the data have {tuple(given)}.'
+            )
 
     def update(self, data, key: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """One update of the weights.
@@ -120,7 +134,8 @@ class Model(tf.keras.Model):
         loss, logs = self.update(data, key)
         # On whichever replica: the mean of a number that is not finite is not finite either.
         bad = tf.logical_and(
-            self.first_bad_step < 0, ~tf.math.is_finite(batch_statistics.global_mean(loss)))
+            self.first_bad_step < 0, ~tf.math.is_finite(batch_statistics.global_mean(loss))
+        )
         self.first_bad_step.assign(tf.where(bad, self.global_step, self.first_bad_step))
         if self.average is not None:
             self.average.update(self.averaged_variables, self.global_step)
@@ -128,8 +143,13 @@ class Model(tf.keras.Model):
             self.global_step.assign_add(1)
         return logs
 
-    def apply_gradients(self, tape: tf.GradientTape, loss: tf.Tensor,
-                        variables: Sequence[tf.Variable] | None = None, optimizer=None) -> None:
+    def apply_gradients(
+        self,
+        tape: tf.GradientTape,
+        loss: tf.Tensor,
+        variables: Sequence[tf.Variable] | None = None,
+        optimizer=None,
+    ) -> None:
         """One step of an optimizer down the mean over replicas of `loss`.
 
         Args:

@@ -41,9 +41,18 @@ class ModelExperiment(experiment.Experiment):
       ValueError: if an argument is of another kind.
     """
 
-    def __init__(self, run_dir: str, seed: int, data_dir: str | None,
-                 strategy: tf.distribute.Strategy | None, *, signatures: Callable | None,
-                 reporter: Callable | None, reference: dict | None, title: str):
+    def __init__(
+        self,
+        run_dir: str,
+        seed: int,
+        data_dir: str | None,
+        strategy: tf.distribute.Strategy | None,
+        *,
+        signatures: Callable | None,
+        reporter: Callable | None,
+        reference: dict | None,
+        title: str,
+    ):
         super().__init__(run_dir, seed, data_dir, strategy or tf.distribute.get_strategy())
         name = type(self).__name__
         checks.called(name, optional=True, signatures=signatures, reporter=reporter)
@@ -85,7 +94,8 @@ class ModelExperiment(experiment.Experiment):
             result['run'] = run
         if self.is_chief:
             run_folder.write_text(
-                os.path.join(self.run_dir, run_folder.RESULT), json.dumps(result, indent=2) + '\n')
+                os.path.join(self.run_dir, run_folder.RESULT), json.dumps(result, indent=2) + '\n'
+            )
         return result
 
     def export(self) -> str:
@@ -100,8 +110,11 @@ class ModelExperiment(experiment.Experiment):
         if self.reporter is not None:
             with self.reported_model() as model:
                 sections += report.drawn(
-                    'The pictures of the reporter', lambda: self.reporter(
-                        model=model, data=self.data, key=random.make_key(self.seed)))
+                    'The pictures of the reporter',
+                    lambda: self.reporter(
+                        model=model, data=self.data, key=random.make_key(self.seed)
+                    ),
+                )
         if not self.is_chief:
             return os.path.join(self.run_dir, 'report.html')
         return report.run_report(self.run_dir, self.title, sections)

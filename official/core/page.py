@@ -149,8 +149,7 @@ def _cell(value: object, tag: str = 'td') -> str:
     if isinstance(value, Numeral):
         return f'<{tag} class=number>{html.escape(value.text)}</{tag}>'
     if isinstance(value, Link):
-        return (f'<{tag}><a href="{html.escape(value.href)}">{html.escape(value.text)}</a>'
-                f'</{tag}>')
+        return f'<{tag}><a href="{html.escape(value.href)}">{html.escape(value.text)}</a></{tag}>'
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
         return f'<{tag} class=number>{number(value)}</{tag}>'
     return f'<{tag}>{html.escape("" if value is None else str(value))}</{tag}>'
@@ -169,10 +168,11 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str] = ()) -> str:
         last = rows[-1] if rows else header
         cells = ''.join(
             f'<th{" class=number" if isinstance(value, (numbers.Real, Numeral)) else ""}>'
-            f'{html.escape(name)}</th>' for name, value in zip(header, last, strict=True))
+            f'{html.escape(name)}</th>'
+            for name, value in zip(header, last, strict=True)
+        )
         head = f'<thead><tr>{cells}</tr></thead>'
-    body = ''.join(
-        f'<tr>{_cell(row[0], "th")}{"".join(map(_cell, row[1:]))}</tr>' for row in rows)
+    body = ''.join(f'<tr>{_cell(row[0], "th")}{"".join(map(_cell, row[1:]))}</tr>' for row in rows)
     return f'<div class=scroll><table>{head}<tbody>{body}</tbody></table></div>'
 
 
@@ -189,21 +189,27 @@ def confusion_matrix(matrix: Sequence[Sequence[int]], class_names: Sequence[str]
     names = [str(name) for name in class_names]
     if len(matrix) != len(names) or any(len(row) != len(names) for row in matrix):
         widths = sorted({len(row) for row in matrix})
-        raise ValueError(f'a confusion matrix of {len(matrix)} rows of {widths} counts does not '
-                         f'fit {len(names)} class names.')
+        raise ValueError(
+            f'a confusion matrix of {len(matrix)} rows of {widths} counts does not '
+            f'fit {len(names)} class names.'
+        )
     if len(names) > _LARGEST_MATRIX:
         return _most_confused(matrix, names)
     head = ''.join(f'<th>{html.escape(name)}</th>' for name in names)
     rows = []
     for true, counts in enumerate(matrix):
         total = sum(counts)
-        cells = ''.join(_count(count, total, true == predicted)
-                        for predicted, count in enumerate(counts))
+        cells = ''.join(
+            _count(count, total, true == predicted) for predicted, count in enumerate(counts)
+        )
         error = f'{100 * (1 - counts[true] / total):.2f} %' if total else ''
-        rows.append(f'<tr><th>{html.escape(names[true])}</th>{cells}<th class=number>{error}'
-                    '</th></tr>')
-    return ('<div class=scroll><table class=confusion><thead><tr><th>true \\ predicted</th>'
-            f'{head}<th>error</th></tr></thead><tbody>{"".join(rows)}</tbody></table></div>')
+        rows.append(
+            f'<tr><th>{html.escape(names[true])}</th>{cells}<th class=number>{error}</th></tr>'
+        )
+    return (
+        '<div class=scroll><table class=confusion><thead><tr><th>true \\ predicted</th>'
+        f'{head}<th>error</th></tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    )
 
 
 def _count(count: int, total: int, correct: bool) -> str:
@@ -211,18 +217,26 @@ def _count(count: int, total: int, correct: bool) -> str:
         return '<td class=zero>0</td>'
     share = count / total
     # The root keeps a single confused example visible beside a thousand right ones.
-    color, strength = ('11,92,173', .08 + .37 * share) if correct else (
-        '214,94,0', .12 + .68 * share ** .5)
+    color, strength = (
+        ('11,92,173', 0.08 + 0.37 * share) if correct else ('214,94,0', 0.12 + 0.68 * share**0.5)
+    )
     return f'<td style="background:rgba({color},{strength:.3f})">{number(count)}</td>'
 
 
 def _most_confused(matrix, names, most: int = 20) -> str:
-    pairs = sorted(((count, -true, -predicted) for true, counts in enumerate(matrix)
-                    for predicted, count in enumerate(counts) if count and true != predicted),
-                   reverse=True)
+    pairs = sorted(
+        (
+            (count, -true, -predicted)
+            for true, counts in enumerate(matrix)
+            for predicted, count in enumerate(counts)
+            if count and true != predicted
+        ),
+        reverse=True,
+    )
     rows = [(names[-true], names[-predicted], count) for count, true, predicted in pairs[:most]]
     return table(rows, ('true', 'predicted', 'examples')) + paragraph(
-        f'The {len(rows)} most frequent confusions among {len(names)} classes.', note=True)
+        f'The {len(rows)} most frequent confusions among {len(names)} classes.', note=True
+    )
 
 
 def document(title: str, summary: str, sections: Sequence[Section]) -> str:
@@ -233,16 +247,23 @@ def document(title: str, summary: str, sections: Sequence[Section]) -> str:
       summary: HTML below the title, before the list of sections.
       sections: the sections in order.
     """
-    links = ''.join(f'<a href="#section-{index}">{html.escape(section.title)}</a> '
-                    for index, section in enumerate(sections))
-    body = ''.join(f'<section id="section-{index}"><h2>{html.escape(section.title)}</h2>'
-                   f'{section.html}</section>\n' for index, section in enumerate(sections))
+    links = ''.join(
+        f'<a href="#section-{index}">{html.escape(section.title)}</a> '
+        for index, section in enumerate(sections)
+    )
+    body = ''.join(
+        f'<section id="section-{index}"><h2>{html.escape(section.title)}</h2>'
+        f'{section.html}</section>\n'
+        for index, section in enumerate(sections)
+    )
     title = html.escape(title)
-    return ('<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-            f'<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n'
-            f'<h1>{title}</h1>\n{summary}\n<nav>{links}</nav>\n{body}</body>\n</html>\n')
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f'<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n'
+        f'<h1>{title}</h1>\n{summary}\n<nav>{links}</nav>\n{body}</body>\n</html>\n'
+    )
 
 
 def write_report(path: str, title: str, summary: str, sections: Sequence[Section]) -> str:

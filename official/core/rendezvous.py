@@ -31,14 +31,14 @@ def meet(workers: dict[str, str], own: str, seconds: float) -> None:
     start = told = time.monotonic()
     with _listening(own, workers[own]):
         while missing:
-            missing = {name: address for name, address in missing.items()
-                       if not _answers(address)}
+            missing = {name: address for name, address in missing.items() if not _answers(address)}
             now = time.monotonic()
             names = ', '.join(f'{name} ({address})' for name, address in missing.items())
             if missing and now - start >= seconds:
                 raise ConnectionError(
                     f'{own}: {names} did not come within {seconds / 60:g} minutes; start every '
-                    f'worker of TF_CONFIG, or allow more with --wait_minutes.')
+                    f'worker of TF_CONFIG, or allow more with --wait_minutes.'
+                )
             if missing and now - told >= _REPORT_SECONDS:
                 told = now
                 print(f'{own}: still waiting for {names}.', file=sys.stderr, flush=True)
@@ -59,7 +59,8 @@ def _listening(own: str, address: str):
         except OSError as error:
             raise ConnectionError(
                 f'{own} cannot listen at {address}, its address in TF_CONFIG: {error.strerror}. '
-                f'Another process may have the port {port}.') from None
+                f'Another process may have the port {port}.'
+            ) from None
         yield
 
 

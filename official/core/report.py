@@ -22,8 +22,12 @@ from official.core import figures, files, history, page, results, run_folder
 from official.core.page import Section
 
 # Numbers in result.json that say how the run went; the other numbers are what it measured.
-_FACTS = {'step': 'training steps', 'seed': 'seed', 'num_seeds': 'seeds',
-          'train_seconds': 'training time'}
+_FACTS = {
+    'step': 'training steps',
+    'seed': 'seed',
+    'num_seeds': 'seeds',
+    'train_seconds': 'training time',
+}
 _MOST_SEEDS = 20  # In a table that is open; more would hide what comes after it.
 _OF_REFERENCE = ('cell', 'std', 'note')
 
@@ -60,8 +64,12 @@ def run_report(run_dir: str, title: str, sections: Sequence[Section] = ()) -> st
     parts.append(Section('Run', run_facts(result)))
     config = os.path.join(run_dir, 'operative_config.gin')
     if tf.io.gfile.exists(config):
-        parts.append(Section('Operative configuration',
-                             f'<pre>{html.escape(files.read_text(config).strip())}</pre>'))
+        parts.append(
+            Section(
+                'Operative configuration',
+                f'<pre>{html.escape(files.read_text(config).strip())}</pre>',
+            )
+        )
     return page.write_report(os.path.join(run_dir, 'report.html'), title, summary, parts)
 
 
@@ -93,8 +101,12 @@ def drawn(what: str, draw: Callable[[], Sequence[Section]]) -> list[Section]:
         return list(draw())
     except Exception as error:
         logging.exception('%s could not be drawn.', what)
-        return [Section('Not drawn', page.paragraph(
-            f'{what} could not be drawn: {type(error).__name__}: {error}'))]
+        return [
+            Section(
+                'Not drawn',
+                page.paragraph(f'{what} could not be drawn: {type(error).__name__}: {error}'),
+            )
+        ]
 
 
 def measured_against_paper(result: Mapping) -> str:
@@ -113,8 +125,15 @@ def measured_against_paper(result: Mapping) -> str:
     if not names:
         return page.paragraph('The result names no measured number.')
     headline = names[0]
-    cards = [_card(f'Measured {results.label(headline)}', headline, measured[headline],
-                   _runs(result), main=True)]
+    cards = [
+        _card(
+            f'Measured {results.label(headline)}',
+            headline,
+            measured[headline],
+            _runs(result),
+            main=True,
+        )
+    ]
     if printed:
         published = {'mean': reference[printed[0]], 'std': reference.get('std')}
         note = '; '.join(str(reference[key]) for key in ('cell', 'note') if reference.get(key))
@@ -127,8 +146,14 @@ def measured_against_paper(result: Mapping) -> str:
         text += page.paragraph(_difference(headline, measured[headline], reference))
     if result.get('measured_on'):
         text += page.paragraph(f'Measured on {result["measured_on"]}.', note=True)
-    others = [(results.label(name), _shown(name, measured[name]),
-               _shown(name, baseline[name]) if name in baseline else '') for name in names[1:]]
+    others = [
+        (
+            results.label(name),
+            _shown(name, measured[name]),
+            _shown(name, baseline[name]) if name in baseline else '',
+        )
+        for name in names[1:]
+    ]
     if others:
         head = ('also measured', 'this run', 'baseline')
         keep = 3 if any(row[2] for row in others) else 2
@@ -139,8 +164,13 @@ def measured_against_paper(result: Mapping) -> str:
 def _metrics(result: Mapping) -> dict:
     def is_number(value):
         return isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return {name: value for name, value in result.items() if name not in _FACTS
-            and (is_number(value) or isinstance(value, Mapping) and is_number(value.get('mean')))}
+
+    return {
+        name: value
+        for name, value in result.items()
+        if name not in _FACTS
+        and (is_number(value) or isinstance(value, Mapping) and is_number(value.get('mean')))
+    }
 
 
 def _statistics(value) -> Mapping:
@@ -151,10 +181,11 @@ def _shown(name: str, value) -> str:
     group = _statistics(value)
     mean, std = group['mean'], group.get('std')
     percent = name.endswith('_percent')
+
     def form(number):
         return f'{number:.2f}' if percent else page.number(number)
-    return (form(mean) + (f' ± {form(std)}' if std is not None else '')
-            + (' %' if percent else ''))
+
+    return form(mean) + (f' ± {form(std)}' if std is not None else '') + (' %' if percent else '')
 
 
 def _card(title: str, name: str, value, note: str, main: bool = False) -> str:
@@ -166,15 +197,20 @@ def _card(title: str, name: str, value, note: str, main: bool = False) -> str:
     if group.get('median') is not None:
         small.append(f'median {_shown(name, group["median"])}')
     lines = ''.join(f'<span>{html.escape(line)}</span>' for line in (*small, note) if line)
-    return (f'<div class="card{" main" if main else ""}"><span>{html.escape(title)}</span>'
-            f'<b>{html.escape(big)}</b>{lines}</div>')
+    return (
+        f'<div class="card{" main" if main else ""}"><span>{html.escape(title)}</span>'
+        f'<b>{html.escape(big)}</b>{lines}</div>'
+    )
 
 
 def _runs(result: Mapping) -> str:
     if 'num_seeds' in result:
         return f'mean of {result["num_seeds"]} {_unit(result)}s'
-    return ', '.join(f'{name} {page.number(result[key])}'
-                     for key, name in (('seed', 'seed'), ('step', 'step')) if key in result)
+    return ', '.join(
+        f'{name} {page.number(result[key])}'
+        for key, name in (('seed', 'seed'), ('step', 'step'))
+        if key in result
+    )
 
 
 def _unit(result: Mapping) -> str:
@@ -188,14 +224,17 @@ def _difference(name: str, value, reference: Mapping) -> str:
     percent = name.endswith('_percent')
     unit = ' percentage points' if percent else ''
     if round(abs(gap), 2 if percent else 10) == 0:
-        return f'The {results.label(name)} equals the paper\'s.'
+        return f"The {results.label(name)} equals the paper's."
     size = f'{abs(gap):.2f}' if percent else page.number(abs(gap))
     side = 'above' if gap > 0 else 'below'
-    text = f'The {results.label(name)} is {size}{unit} {side} the paper\'s'
+    text = f"The {results.label(name)} is {size}{unit} {side} the paper's"
     std = reference.get('std')
     if std:
-        text += (', within one of its standard deviations' if abs(gap) <= std else
-                 f', {abs(gap) / std:.1f} of its standard deviations')
+        text += (
+            ', within one of its standard deviations'
+            if abs(gap) <= std
+            else f', {abs(gap) / std:.1f} of its standard deviations'
+        )
     return text + '.'
 
 
@@ -203,17 +242,27 @@ def _curves(run_dir: str, result: Mapping) -> list[Section]:
     records = history.read(run_dir)
     of_baseline = history.read(os.path.join(run_dir, 'baseline'))
     compare = {'baseline': of_baseline} if of_baseline else {}
-    keys = [key for key in dict.fromkeys(key for record in records for key in record)
-            if key not in _FACTS and any(isinstance(record.get(key), numbers.Real)
-                                     for record in records)]
+    keys = [
+        key
+        for key in dict.fromkeys(key for record in records for key in record)
+        if key not in _FACTS
+        and any(isinstance(record.get(key), numbers.Real) for record in records)
+    ]
     errors = [key for key in keys if 'error' in key]
     costs = [key for key in keys if key not in errors and re.search('cost|loss', key)]
     charts = []
     if errors:
-        charts.append(figures.curves(
-            records, errors, 'Error', log=_spans_decades(records, errors), compare=compare,
-            y_label='%' if errors[0].endswith('_percent') else '',
-            lines=_horizontal(result, errors)))
+        charts.append(
+            figures.curves(
+                records,
+                errors,
+                'Error',
+                log=_spans_decades(records, errors),
+                compare=compare,
+                y_label='%' if errors[0].endswith('_percent') else '',
+                lines=_horizontal(result, errors),
+            )
+        )
     if costs:
         charts.append(figures.curves(records, costs, 'Costs', log=_positive(records, costs)))
     times = [key for key in keys if key.startswith('seconds_')]
@@ -225,27 +274,44 @@ def _curves(run_dir: str, result: Mapping) -> list[Section]:
             charts.append(figures.curves(records, [key], title[:1].upper() + title[1:]))
     if not charts:
         return [Section('Curves', page.paragraph('The run recorded no values.'))]
-    return [Section('Curves', f'<div class=figures>{"".join(charts)}</div>' + page.paragraph(
-        'The number after a name is the last value.', note=True))]
+    return [
+        Section(
+            'Curves',
+            f'<div class=figures>{"".join(charts)}</div>'
+            + page.paragraph('The number after a name is the last value.', note=True),
+        )
+    ]
 
 
 def _spans_decades(records: Sequence[Mapping], keys: Sequence[str]) -> bool:
-    values = [record[key] for record in records for key in keys
-              if record.get(key) is not None and record[key] > 0]
+    values = [
+        record[key]
+        for record in records
+        for key in keys
+        if record.get(key) is not None and record[key] > 0
+    ]
     return bool(values) and max(values) > 10 * min(values)
 
 
 def _positive(records: Sequence[Mapping], keys: Sequence[str]) -> bool:
-    return all(record[key] > 0 for record in records for key in keys
-               if record.get(key) is not None and math.isfinite(record[key]))
+    return all(
+        record[key] > 0
+        for record in records
+        for key in keys
+        if record.get(key) is not None and math.isfinite(record[key])
+    )
 
 
 def _horizontal(result: Mapping, errors: Sequence[str]) -> dict[str, float]:
     """The paper's figure, if it is of the kind that the chart of errors shows."""
     reference = result.get('reference') or {}
-    return {f'paper, {results.label(name)}': value for name, value in _metrics(reference).items()
-            if 'error' in name and not reference.get('note')
-            and name.endswith('_percent') == errors[0].endswith('_percent')}
+    return {
+        f'paper, {results.label(name)}': value
+        for name, value in _metrics(reference).items()
+        if 'error' in name
+        and not reference.get('note')
+        and name.endswith('_percent') == errors[0].endswith('_percent')
+    }
 
 
 def _confusion(result: Mapping) -> Section:
@@ -256,8 +322,11 @@ def _confusion(result: Mapping) -> Section:
 
 def _seeds(run_dir: str, result: Mapping) -> list[Section]:
     """The sections of a report of several seeds: each seed's value, and its error over steps."""
-    names = [name for name, value in _metrics(result).items()
-             if isinstance(value, Mapping) and value.get('values')]
+    names = [
+        name
+        for name, value in _metrics(result).items()
+        if isinstance(value, Mapping) and value.get('values')
+    ]
     reference, baseline = result.get('reference') or {}, result.get('baseline') or {}
     unit, charts = _unit(result), []
     for name in names:
@@ -267,9 +336,14 @@ def _seeds(run_dir: str, result: Mapping) -> list[Section]:
         if name in _metrics(baseline):
             groups['baseline'] = _statistics(baseline[name])
         title = results.label(name)
-        charts.append(figures.strip_plot(
-            groups, title[:1].upper() + title[1:], '%' if name.endswith('_percent') else title,
-            f'a {unit}'))
+        charts.append(
+            figures.strip_plot(
+                groups,
+                title[:1].upper() + title[1:],
+                '%' if name.endswith('_percent') else title,
+                f'a {unit}',
+            )
+        )
     merged: dict[int, dict] = {}
     key = None
     for seed in sorted(name.rstrip('/') for name in tf.io.gfile.listdir(run_dir)):
@@ -281,16 +355,26 @@ def _seeds(run_dir: str, result: Mapping) -> list[Section]:
                 merged.setdefault(record['step'], {'step': record['step']})[seed] = record[key]
     if merged:
         records = [merged[step] for step in sorted(merged)]
-        seeds = sorted({name for record in records for name in record} - {'step'},
-                       key=lambda name: (len(name), name))
+        seeds = sorted(
+            {name for record in records for name in record} - {'step'},
+            key=lambda name: (len(name), name),
+        )
         title = results.label(key)
-        charts.append(figures.curves(
-            records, seeds, f'{title[:1].upper()}{title[1:]} of each seed',
-            log=_spans_decades(records, seeds), y_label='%' if key.endswith('_percent') else ''))
+        charts.append(
+            figures.curves(
+                records,
+                seeds,
+                f'{title[:1].upper()}{title[1:]} of each seed',
+                log=_spans_decades(records, seeds),
+                y_label='%' if key.endswith('_percent') else '',
+            )
+        )
     count = max((len(result[name]['values']) for name in names), default=0)
     seeds = result.get('seeds') or range(count)
-    rows = [(seed, *(_shown(name, result[name]['values'][index]) for name in names))
-            for index, seed in enumerate(seeds)]
+    rows = [
+        (seed, *(_shown(name, result[name]['values'][index]) for name in names))
+        for index, seed in enumerate(seeds)
+    ]
     values = page.table(rows, (unit, *map(results.label, names))) if names else ''
     if len(rows) > _MOST_SEEDS:
         values = f'<details><summary>All {len(rows)} {unit}s</summary>{values}</details>'
@@ -305,8 +389,7 @@ def run_facts(result: Mapping) -> str:
             value = result[key]
             if key == 'num_seeds':
                 name = f'{_unit(result)}s'
-            rows.append((name, duration(value) if key.endswith('_seconds')
-                         else page.number(value)))
+            rows.append((name, duration(value) if key.endswith('_seconds') else page.number(value)))
     baseline = result.get('baseline') or {}
     if isinstance(baseline.get('train_seconds'), numbers.Real):
         rows.append(('training time of the baseline', duration(baseline['train_seconds'])))
@@ -316,8 +399,9 @@ def run_facts(result: Mapping) -> str:
         except importlib.metadata.PackageNotFoundError:
             pass  # As with a build of TensorFlow under another name.
     rows.append(('Python', platform.python_version()))
-    rows.append(('platform', f'{platform.system()} {platform.machine()}, '
-                             f'{os.cpu_count()} processors'))
+    rows.append(
+        ('platform', f'{platform.system()} {platform.machine()}, {os.cpu_count()} processors')
+    )
     return page.table(rows)
 
 

@@ -40,8 +40,11 @@ def _average(results: Sequence[dict]) -> dict:
             averaged[name] = _average(values)
         elif name not in _NOT_METRICS and all(_is_number(v) for v in values):
             averaged[name] = {
-                'mean': statistics.fmean(values), 'std': statistics.stdev(values),
-                'median': statistics.median(values), 'values': values}
+                'mean': statistics.fmean(values),
+                'std': statistics.stdev(values),
+                'median': statistics.median(values),
+                'values': values,
+            }
     return averaged
 
 
@@ -86,8 +89,10 @@ def _lines(result: dict, prefix: str, unit: str) -> list[str]:
             shown.append(_line(prefix + name, value, []))
         elif isinstance(value, dict) and 'median' in value:
             notes = [
-                f'±{_number(name, value["std"])}', f'median {_number(name, value["median"])}',
-                f'{len(value["values"])} {unit}s']
+                f'±{_number(name, value["std"])}',
+                f'median {_number(name, value["median"])}',
+                f'{len(value["values"])} {unit}s',
+            ]
             shown.append(_line(prefix + name, value['mean'], notes))
     return shown
 

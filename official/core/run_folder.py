@@ -63,7 +63,8 @@ def check(run_dir: str, identity: Identity, starts: bool = True) -> None:
             raise FileNotFoundError(f'{run_dir} holds no run; train it first.')
         if any(name != _LOCK and not name.endswith(files.PARTIAL) for name in names):
             raise FileExistsError(
-                f'{run_dir} is not empty and not a run folder: it has no {RUN}. {_OTHER_FOLDER}')
+                f'{run_dir} is not empty and not a run folder: it has no {RUN}. {_OTHER_FOLDER}'
+            )
         return
     there = _read(run_dir)
     difference = _difference(there, identity)
@@ -73,7 +74,8 @@ def check(run_dir: str, identity: Identity, starts: bool = True) -> None:
 
 @contextlib.contextmanager
 def claim(
-    run_dir: str, identity: Identity, starts: bool = True, write: bool = True) -> Iterator[None]:
+    run_dir: str, identity: Identity, starts: bool = True, write: bool = True
+) -> Iterator[None]:
     """Makes `run_dir` the run folder of `identity`, and this process the only one in it.
 
     Args:
@@ -126,7 +128,8 @@ def check_part(path: str, named: object, run_dir: str) -> None:
     ours = name_of(run_dir)
     if named is not None and ours is not None and named != ours:
         raise ValueError(
-            f'{path} belongs to another run ({named}), not to that of {run_dir} ({ours}).')
+            f'{path} belongs to another run ({named}), not to that of {run_dir} ({ours}).'
+        )
 
 
 def holder(run_dir: str) -> str | None:
@@ -182,8 +185,10 @@ def _check_writable(run_dir: str) -> None:
     while not os.path.lexists(there):
         there = os.path.dirname(there)
     if os.path.islink(there) and not os.path.exists(there):
-        raise FileExistsError(f'{run_dir} cannot be a run folder: {there} is a link to '
-                              f'{os.readlink(there)}, which does not exist.')
+        raise FileExistsError(
+            f'{run_dir} cannot be a run folder: {there} is a link to '
+            f'{os.readlink(there)}, which does not exist.'
+        )
     if not os.path.isdir(there):
         raise FileExistsError(f'{run_dir} cannot be a run folder: {there} is a file.')
     if not os.access(there, os.R_OK | os.W_OK | os.X_OK):
@@ -194,8 +199,9 @@ def _read(run_dir: str) -> dict:
     path = os.path.join(run_dir, RUN)
     contents = read_json(path)
     if not isinstance(contents.get('bindings'), dict):
-        raise ValueError(f'{path} is damaged: "bindings" is {contents.get("bindings")!r:.60}, not '
-                         f'an object.')
+        raise ValueError(
+            f'{path} is damaged: "bindings" is {contents.get("bindings")!r:.60}, not an object.'
+        )
     return contents
 
 
@@ -210,7 +216,8 @@ def _difference(there: dict, identity: Identity) -> str:
         if theirs.get(name) != ours.get(name):
             return (
                 f'{name} is {theirs.get(name, "not bound")} there and '
-                f'{ours.get(name, "not bound")} here')
+                f'{ours.get(name, "not bound")} here'
+            )
     for name in ('seed', 'several_seeds'):
         if there.get(name) != getattr(identity, name):
             return f'{name} is {there.get(name)} there and {getattr(identity, name)} here'
@@ -262,8 +269,8 @@ def _locked(run_dir: str) -> Iterator[None]:
             file.seek(0)
             process = file.read().strip() or 'unknown'
             raise BlockingIOError(
-                f'{run_dir} is in use by another process ({process}); wait for it. '
-                f'{_OTHER_FOLDER}') from None
+                f'{run_dir} is in use by another process ({process}); wait for it. {_OTHER_FOLDER}'
+            ) from None
         except OSError:
             pass  # A network file system without locks.
         with files.writing(run_dir):

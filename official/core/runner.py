@@ -41,8 +41,8 @@ class Run:
         self.deterministic = deterministic
 
     def __call__(
-            self, mode: str, run_dir: str, seed: int = 0, data_dir: str | None = None,
-            strategy=None) -> dict | None:
+        self, mode: str, run_dir: str, seed: int = 0, data_dir: str | None = None, strategy=None
+    ) -> dict | None:
         """Runs the experiment and prints the result.
 
         Every worker of a cluster calls this, and all methods of the experiment; the chief alone
@@ -75,8 +75,12 @@ class Run:
 
         def run(folder, seed):
             tf.keras.utils.set_random_seed(seed)
-            return self._run(mode, folder, chief, dict(
-                run_dir=folder, seed=seed, data_dir=data_dir, strategy=strategy))
+            return self._run(
+                mode,
+                folder,
+                chief,
+                dict(run_dir=folder, seed=seed, data_dir=data_dir, strategy=strategy),
+            )
 
         with claim(run_dir, seed, several):
             # No other worker may come before the chief, which wants an empty folder.
@@ -131,7 +135,8 @@ class Run:
                 return
             run_folder.write_text(os.path.join(run_dir, run_folder.CONFIG), bound.text())
             run_folder.write_text(
-                os.path.join(run_dir, run_folder.OPERATIVE_CONFIG), config.operative_text())
+                os.path.join(run_dir, run_folder.OPERATIVE_CONFIG), config.operative_text()
+            )
 
         experiment = self.experiment(**arguments)
         # Now, in case the run is killed, and at the end, when all that is used was used.

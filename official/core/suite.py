@@ -50,13 +50,24 @@ class Suite(experiment.Experiment):
       FileNotFoundError: if a file is missing.
     """
 
-    def __init__(self, run_dir: str, seed: int = 0, data_dir: str | None = None,
-                 strategy: tf.distribute.Strategy | None = None, *, files: Sequence[str],
-                 gin_params: Sequence[str] = (), at_once: int = 1, title: str = ''):
+    def __init__(
+        self,
+        run_dir: str,
+        seed: int = 0,
+        data_dir: str | None = None,
+        strategy: tf.distribute.Strategy | None = None,
+        *,
+        files: Sequence[str],
+        gin_params: Sequence[str] = (),
+        at_once: int = 1,
+        title: str = '',
+    ):
         super().__init__(run_dir, seed, data_dir, strategy or tf.distribute.get_strategy())
         if self.strategy.num_replicas_in_sync > 1:
-            raise ValueError('A Suite starts processes of its own and runs on one device; run its '
-                             'files by themselves on several.')
+            raise ValueError(
+                'A Suite starts processes of its own and runs on one device; run its '
+                'files by themselves on several.'
+            )
         self.files = {}
         for path in files:
             name = os.path.splitext(os.path.basename(path))[0]
@@ -74,24 +85,32 @@ class Suite(experiment.Experiment):
         self.title = title or os.path.basename(os.path.normpath(run_dir))
 
     def train(self) -> None:
-        missing = [name for name in self.files
-                   if not run_folder.is_finished(os.path.join(self.run_dir, name))]
+        missing = [
+            name
+            for name in self.files
+            if not run_folder.is_finished(os.path.join(self.run_dir, name))
+        ]
         with self._signals_passed_on(), futures.ThreadPoolExecutor(self.at_once) as pool:
             codes = list(pool.map(self._run, missing))
         if self._stopped is not None:
             with contextlib.suppress(OSError):  # After SIGHUP the terminal is gone.
-                print(f'Stopped by {self._stopped.name}; the same command goes on.',
-                      file=sys.stderr, flush=True)
+                print(
+                    f'Stopped by {self._stopped.name}; the same command goes on.',
+                    file=sys.stderr,
+                    flush=True,
+                )
             raise SystemExit(128 + self._stopped)
         failed = [name for name, code in zip(missing, codes, strict=True) if code]
         if failed:
             raise RuntimeError(
                 f'{len(failed)} of {len(self.files)} experiments of the suite failed, and the '
-                f'others are done: {", ".join(failed)}.')
+                f'others are done: {", ".join(failed)}.'
+            )
 
     @contextlib.contextmanager
     def _signals_passed_on(self):
         """Sends the signals that ask this process to end to the experiments, too."""
+
         def pass_on(number, frame):
             del frame
             with self._lock:
@@ -101,8 +120,9 @@ class Suite(experiment.Experiment):
 
         previous = {}
         if threading.current_thread() is threading.main_thread():
-            previous = {number: signal.signal(number, pass_on)
-                        for number in callbacks.signals_to_end()}
+            previous = {
+                number: signal.signal(number, pass_on) for number in callbacks.signals_to_end()
+            }
         try:
             yield
         finally:
@@ -113,8 +133,10 @@ class Suite(experiment.Experiment):
         """Returns when no other process holds the folder of an experiment, or the suite ends."""
         holder = run_folder.holder(folder)
         if holder is not None:
-            print(f'{name}: {folder} is in use by another process ({holder}); waiting for it.',
-                  flush=True)
+            print(
+                f'{name}: {folder} is in use by another process ({holder}); waiting for it.',
+                flush=True,
+            )
         while self._stopped is None and run_folder.holder(folder) is not None:
             time.sleep(_POLL_SECONDS)
 
@@ -129,9 +151,14 @@ class Suite(experiment.Experiment):
         number = list(self.files).index(name) + 1
         print(f'{name} ({number} of {len(self.files)})', flush=True)
         arguments = [
-            sys.executable, '-m', 'official.launch', f'--gin_file={self.files[name]}',
-            f'--model_dir={os.path.abspath(folder)}', f'--seed={self.seed}',
-            *(f'--gin_param={parameter}' for parameter in self.gin_params)]
+            sys.executable,
+            '-m',
+            'official.launch',
+            f'--gin_file={self.files[name]}',
+            f'--model_dir={os.path.abspath(folder)}',
+            f'--seed={self.seed}',
+            *(f'--gin_param={parameter}' for parameter in self.gin_params),
+        ]
         if self.data_dir is not None:
             arguments.append(f'--data_dir={os.path.abspath(self.data_dir)}')
         environment = {**os.environ, 'PYTHONPATH': gin_source.ROOT}
@@ -148,8 +175,13 @@ class Suite(experiment.Experiment):
                 if self._stopped is not None:
                     return 0
                 child = subprocess.Popen(
-                    arguments, cwd=gin_source.ROOT, env=environment, stdout=output, stderr=output,
-                    process_group=0)
+                    arguments,
+                    cwd=gin_source.ROOT,
+                    env=environment,
+                    stdout=output,
+                    stderr=output,
+                    process_group=0,
+                )
                 self._children.add(child)
             code = child.wait()
             with self._lock:
@@ -173,7 +205,8 @@ class Suite(experiment.Experiment):
         print('\n'.join('  '.join(row) for row in _aligned(rows(found))), flush=True)
         result = {'experiments': found, 'missing': missing}
         run_folder.write_text(
-            os.path.join(self.run_dir, run_folder.RESULT), json.dumps(result, indent=2) + '\n')
+            os.path.join(self.run_dir, run_folder.RESULT), json.dumps(result, indent=2) + '\n'
+        )
         return result
 
     def export(self) -> str:
@@ -182,14 +215,19 @@ class Suite(experiment.Experiment):
 
     def report(self) -> str:
         result = run_folder.read_json(os.path.join(self.run_dir, run_folder.RESULT))
-        table = [[page.Link(f'{row[0]}/report.html', row[0]), *row[1:]]
-                 for row in rows(result['experiments'])]
+        table = [
+            [page.Link(f'{row[0]}/report.html', row[0]), *row[1:]]
+            for row in rows(result['experiments'])
+        ]
         text = page.table(table, HEADER)
         if result['missing']:
             text += page.paragraph('Not run: ' + ', '.join(result['missing']) + '.')
         return page.write_report(
-            os.path.join(self.run_dir, 'report.html'), self.title, text,
-            self.sections(result['experiments']))
+            os.path.join(self.run_dir, 'report.html'),
+            self.title,
+            text,
+            self.sections(result['experiments']),
+        )
 
     def sections(self, found: dict[str, dict]) -> list[page.Section]:
         """Sections below the report's table; a subclass has some.
@@ -210,7 +248,8 @@ def rows(found: dict[str, dict]) -> list[list[str]]:
     for name, result in found.items():
         reference = result.get('reference') or {}
         metric = next((key for key in reference if key in result), None) or next(
-            (key for key in result if key.startswith('test_')), None)
+            (key for key in result if key.startswith('test_')), None
+        )
         if metric is None:
             table.append([name, str(reference.get('cell', '')), '', '', '', ''])
             continue
@@ -219,11 +258,21 @@ def rows(found: dict[str, dict]) -> list[list[str]]:
         mean = value['mean'] if several else value
         spread = f' ±{value["std"]:.2f}' if several else ''
         printed = reference.get(metric)
-        paper = '' if printed is None else f'{printed:.2f}' + (
-            f' ±{reference["std"]:.2f}' if 'std' in reference else '')
-        table.append([
-            name, str(reference.get('cell', '')), str(len(value['values']) if several else 1),
-            f'{mean:.2f}{spread}', paper, '' if printed is None else f'{mean - printed:+.2f}'])
+        paper = (
+            ''
+            if printed is None
+            else f'{printed:.2f}' + (f' ±{reference["std"]:.2f}' if 'std' in reference else '')
+        )
+        table.append(
+            [
+                name,
+                str(reference.get('cell', '')),
+                str(len(value['values']) if several else 1),
+                f'{mean:.2f}{spread}',
+                paper,
+                '' if printed is None else f'{mean - printed:+.2f}',
+            ]
+        )
     return table
 
 

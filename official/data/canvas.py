@@ -24,15 +24,22 @@ def fitted_size(size: tf.Tensor, min_size: int | tf.Tensor, max_size: int) -> tf
       int32 [..., 2].
     """
     size = tf.cast(size, tf.float64)
-    scale = tf.minimum(tf.cast(min_size, tf.float64) / tf.reduce_min(size, -1),
-                       tf.cast(max_size, tf.float64) / tf.reduce_max(size, -1))
+    scale = tf.minimum(
+        tf.cast(min_size, tf.float64) / tf.reduce_min(size, -1),
+        tf.cast(max_size, tf.float64) / tf.reduce_max(size, -1),
+    )
     fitted = tf.floor(size * scale[..., tf.newaxis] + 0.5)
     return tf.maximum(tf.cast(fitted, tf.int32), 1)
 
 
-def place(image: tf.Tensor, canvas: tuple[int, int], min_size: int | tf.Tensor, max_size: int,
-          mirrored: tf.Tensor | None = None, antialias: bool = False
-          ) -> tuple[tf.Tensor, tf.Tensor]:
+def place(
+    image: tf.Tensor,
+    canvas: tuple[int, int],
+    min_size: int | tf.Tensor,
+    max_size: int,
+    mirrored: tf.Tensor | None = None,
+    antialias: bool = False,
+) -> tuple[tf.Tensor, tf.Tensor]:
     """An image resized bilinearly, in the upper left corner of a canvas, zeros around it.
 
     Args:
@@ -49,10 +56,12 @@ def place(image: tf.Tensor, canvas: tuple[int, int], min_size: int | tf.Tensor, 
       (canvas, size): uint8 [*canvas, 3] and the resized image's (height, width), int32 [2].
     """
     size = fitted_size(tf.shape(image)[:2], min_size, max_size)
-    shrunk = tf.cast(size, tf.float64) * tf.reduce_min(tf.constant(canvas, tf.float64)
-                                                       / tf.cast(size, tf.float64))
-    size = tf.where(tf.reduce_any(size > canvas),
-                    tf.maximum(tf.cast(tf.floor(shrunk + 0.5), tf.int32), 1), size)
+    shrunk = tf.cast(size, tf.float64) * tf.reduce_min(
+        tf.constant(canvas, tf.float64) / tf.cast(size, tf.float64)
+    )
+    size = tf.where(
+        tf.reduce_any(size > canvas), tf.maximum(tf.cast(tf.floor(shrunk + 0.5), tf.int32), 1), size
+    )
     size = tf.minimum(size, canvas)
     pixels = tf.image.resize(image, size, antialias=antialias)
     pixels = tf.cast(pixels + 0.5, tf.uint8)  # Between the image's own values, so in range.
@@ -64,8 +73,9 @@ def place(image: tf.Tensor, canvas: tuple[int, int], min_size: int | tf.Tensor, 
     return tf.reshape(rows, [*canvas, 3]), size
 
 
-def check_fits(sizes: np.ndarray, names: list[str], canvas: tuple[int, int], min_size: int,
-               max_size: int) -> None:
+def check_fits(
+    sizes: np.ndarray, names: list[str], canvas: tuple[int, int], min_size: int, max_size: int
+) -> None:
     """Raises ValueError if an image, resized, is larger than the canvas.
 
     Args:
@@ -86,4 +96,5 @@ def check_fits(sizes: np.ndarray, names: list[str], canvas: tuple[int, int], min
             f'{names[first]}: an image of {sizes[first, 0]} x {sizes[first, 1]} pixels (height x '
             f'width) resized by min_size = {min_size}, max_size = {max_size} has '
             f'{fitted[first, 0]} x {fitted[first, 1]} and does not fit the canvas of {canvas[0]} '
-            f'x {canvas[1]}, as {len(beyond)} of {len(sizes)} images do not.')
+            f'x {canvas[1]}, as {len(beyond)} of {len(sizes)} images do not.'
+        )

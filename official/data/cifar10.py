@@ -13,12 +13,22 @@ import numpy as np
 from official.data import images
 from official.data import tfds_images
 
-CLASS_NAMES = ('airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship',
-               'truck')
+CLASS_NAMES = (
+    'airplane',
+    'automobile',
+    'bird',
+    'cat',
+    'deer',
+    'dog',
+    'frog',
+    'horse',
+    'ship',
+    'truck',
+)
 _TRAIN = tuple(f'data_batch_{number}.bin' for number in range(1, 6))
 _TEST = 'test_batch.bin'
 _SIZE = 32
-_RECORD = 1 + 3 * _SIZE ** 2  # The class, then the red, the green and the blue plane.
+_RECORD = 1 + 3 * _SIZE**2  # The class, then the red, the green and the blue plane.
 
 
 def load(data_dir: str | None = None, download: bool = False) -> images.ImageArrays:
@@ -43,24 +53,31 @@ def load(data_dir: str | None = None, download: bool = False) -> images.ImageArr
         return images.ImageArrays(
             train_images=np.concatenate([pixels for pixels, _ in train]),
             train_labels=np.concatenate([labels for _, labels in train]),
-            test_images=test_images, test_labels=test_labels, class_names=CLASS_NAMES,
-            name=f'CIFAR-10 in {data_dir}')
+            test_images=test_images,
+            test_labels=test_labels,
+            class_names=CLASS_NAMES,
+            name=f'CIFAR-10 in {data_dir}',
+        )
     try:
         return tfds_images.cifar10(data_dir, download)
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f'{error} Or give with --data_dir the folder that holds the files of the binary '
-            f'version, {_TRAIN[0]} and others.') from None
+            f'version, {_TRAIN[0]} and others.'
+        ) from None
 
 
 def _read(path: str) -> tuple[np.ndarray, np.ndarray]:
     if not os.path.exists(path):
-        raise FileNotFoundError(f'{path}: no such file, while others of the six CIFAR-10 files are '
-                                'there.')
+        raise FileNotFoundError(
+            f'{path}: no such file, while others of the six CIFAR-10 files are there.'
+        )
     records = np.fromfile(path, np.uint8)
     if not len(records) or len(records) % _RECORD:
-        raise ValueError(f'{path} has {len(records)} bytes, no multiple of {_RECORD}: it is cut '
-                         'short or of another version.')
+        raise ValueError(
+            f'{path} has {len(records)} bytes, no multiple of {_RECORD}: it is cut '
+            'short or of another version.'
+        )
     records = records.reshape(-1, _RECORD)
     labels = records[:, 0].astype(np.int32)
     images.check_labels(labels, len(CLASS_NAMES), len(records), path)

@@ -16,15 +16,22 @@ from official.data import detection_table
 from official.data import image_files
 from official.data import problems as problems_lib
 
-_NEEDED = {'images': ('id', 'file_name', 'height', 'width'),
-           'annotations': ('id', 'image_id', 'category_id', 'bbox')}
+_NEEDED = {
+    'images': ('id', 'file_name', 'height', 'width'),
+    'annotations': ('id', 'image_id', 'category_id', 'bbox'),
+}
 _SOURCES = {'user': detection_table.USER, 'shop': detection_table.SHOP}
 
 
-def load(annotation_file: str, image_dir: str, problems: problems_lib.Problems | None = None,
-         check_images: bool = True, mask_size: int = detection_table.MASK_SIZE,
-         skip_malformed: bool = False, end_to_end: coco_classes.EndToEnd | None = None
-         ) -> detection_table.DetectionTable:
+def load(
+    annotation_file: str,
+    image_dir: str,
+    problems: problems_lib.Problems | None = None,
+    check_images: bool = True,
+    mask_size: int = detection_table.MASK_SIZE,
+    skip_malformed: bool = False,
+    end_to_end: coco_classes.EndToEnd | None = None,
+) -> detection_table.DetectionTable:
     """Reads a set.
 
     Categories become classes 1..C in the order of their ids; of equal names the id is added.
@@ -71,8 +78,8 @@ def load(annotation_file: str, image_dir: str, problems: problems_lib.Problems |
     annotations = _by_image(content['annotations'], images, annotation_file, own, faults)
     classes = coco_classes.Classes(categories, annotations, annotation_file, own, end_to_end)
     builder = detection_table.TableBuilder(
-        name, classes.names, classes.counts, classes.flip, own, mask_size, tuple(categories),
-        faults)
+        name, classes.names, classes.counts, classes.flip, own, mask_size, tuple(categories), faults
+    )
     paths = [os.path.join(image_dir, image['file_name']) for image in images.values()]
     headers = image_files.headers(paths) if check_images else [None] * len(paths)
     for image, path, header in zip(images.values(), paths, headers):
@@ -86,12 +93,19 @@ def load(annotation_file: str, image_dir: str, problems: problems_lib.Problems |
             if not _same_shape(stored, header.upright):
                 orientation = header.orientation
         file = f'{annotation_file}, image {image["file_name"]}'
-        items = [faults.call(classes.item, annotation, orientation, stored)
-                 for annotation in annotations[image['id']]
-                 if _has_area(annotation, annotation_file, own)]
-        builder.add_image(path, image['id'], stored[::-1] if orientation >= 5 else stored,
-                          _SOURCES.get(image.get('source'), detection_table.UNKNOWN),
-                          [item for item in items if item is not None], file)
+        items = [
+            faults.call(classes.item, annotation, orientation, stored)
+            for annotation in annotations[image['id']]
+            if _has_area(annotation, annotation_file, own)
+        ]
+        builder.add_image(
+            path,
+            image['id'],
+            stored[::-1] if orientation >= 5 else stored,
+            _SOURCES.get(image.get('source'), detection_table.UNKNOWN),
+            [item for item in items if item is not None],
+            file,
+        )
     faults.check()
     if check_images:
         _count_others(image_dir, [image['file_name'] for image in images.values()], own)
@@ -101,8 +115,9 @@ def load(annotation_file: str, image_dir: str, problems: problems_lib.Problems |
     return table
 
 
-def to_coco(table: detection_table.DetectionTable, landmarks: bool = False,
-            all_landmarks: bool = False) -> dict[str, Any]:
+def to_coco(
+    table: detection_table.DetectionTable, landmarks: bool = False, all_landmarks: bool = False
+) -> dict[str, Any]:
     """The table as COCO's dictionary, of which `pycocotools.coco.COCO.dataset` may be made.
 
     Args:
@@ -131,14 +146,18 @@ def to_coco(table: detection_table.DetectionTable, landmarks: bool = False,
         x1, y1, x2, y2 = table.boxes[item].astype(np.float64).tolist()
         number = int(table.classes[item])
         annotation = {
-            'id': int(table.item_ids[item]), 'image_id': int(table.image_ids[image]),
-            'category_id': table.category_ids[number - 1], 'bbox': [x1, y1, x2 - x1, y2 - y1],
-            'area': float(table.areas[item]), 'iscrowd': int(table.crowd[item]),
-            'segmentation': _plain(table.segmentations[item])}
+            'id': int(table.item_ids[item]),
+            'image_id': int(table.image_ids[image]),
+            'category_id': table.category_ids[number - 1],
+            'bbox': [x1, y1, x2 - x1, y2 - y1],
+            'area': float(table.areas[item]),
+            'iscrowd': int(table.crowd[item]),
+            'segmentation': _plain(table.segmentations[item]),
+        }
         if in_pairs:
             annotation |= {'pair_id': int(table.pair_ids[item]), 'style': int(table.styles[item])}
         if landmarks:
-            own = table.landmarks[item, :table.landmark_counts[number - 1]].astype(np.float64)
+            own = table.landmarks[item, : table.landmark_counts[number - 1]].astype(np.float64)
             values = own.reshape(-1).tolist()
             if all_landmarks:
                 before, after = offsets[number - 1], offsets[-1] - offsets[number]
@@ -146,9 +165,15 @@ def to_coco(table: detection_table.DetectionTable, landmarks: bool = False,
             annotation['keypoints'] = values
             annotation['num_keypoints'] = int(np.count_nonzero(own[:, 2]))
         annotations.append(annotation)
-    images = [{'id': int(identity), 'file_name': os.path.basename(path), 'height': int(height),
-               'width': int(width)}
-              for identity, path, (height, width) in zip(table.image_ids, table.paths, table.sizes)]
+    images = [
+        {
+            'id': int(identity),
+            'file_name': os.path.basename(path),
+            'height': int(height),
+            'width': int(width),
+        }
+        for identity, path, (height, width) in zip(table.image_ids, table.paths, table.sizes)
+    ]
     return {'images': images, 'annotations': annotations, 'categories': categories}
 
 
@@ -184,14 +209,17 @@ def _categories(entries, file) -> dict[int, dict]:
             if not isinstance(entry, dict) or field not in entry:
                 raise ValueError(f'{file}: categories[{number}] has no {field!r}.')
         if not coco_classes.is_id(entry['id']) or entry['id'] in found:
-            raise ValueError(f'{file}: category id {entry["id"]!r} is not a whole number or is '
-                             'there twice.')
+            raise ValueError(
+                f'{file}: category id {entry["id"]!r} is not a whole number or is there twice.'
+            )
         if not isinstance(entry['name'], (str, int)):
             raise ValueError(f'{file}: category {entry["id"]} has the name {entry["name"]!r}.')
         names = entry.get('keypoints') or []
         if not isinstance(names, list) or not all(isinstance(one, (str, int)) for one in names):
-            raise ValueError(f'{file}: category {entry["id"]} has keypoints '
-                             f'{str(entry["keypoints"])[:60]}, which is not a list of names.')
+            raise ValueError(
+                f'{file}: category {entry["id"]} has keypoints '
+                f'{str(entry["keypoints"])[:60]}, which is not a list of names.'
+            )
         names = [str(one) for one in names]
         if len(set(names)) < len(names):
             raise ValueError(f'{file}: two keypoints of one category have one name: {names}.')
@@ -203,8 +231,10 @@ def _categories(entries, file) -> dict[int, dict]:
 
 def _entry(entry, part, number, file) -> None:
     """Raises `Malformed` unless an image or annotation has its fields and an id."""
+
     def malformed(what):
         return problems_lib.Malformed((problems_lib.BAD_ENTRY, f'{file}: {part}[{number}] {what}.'))
+
     for field in _NEEDED[part]:
         if not isinstance(entry, dict) or field not in entry:
             raise malformed(f'has no {field!r}')
@@ -214,11 +244,16 @@ def _entry(entry, part, number, file) -> None:
         if not isinstance(entry['file_name'], str) or not entry['file_name']:
             raise malformed(f'has file_name {entry["file_name"]!r}')
         size = entry['height'], entry['width']
-        if not all(coco_classes.is_id(length) and 0 < length <= detection_table.MAX_EDGE
-                   for length in size):
-            raise problems_lib.Malformed((
-                problems_lib.BAD_ENTRY, f'{file}: image {entry["file_name"]} has height '
-                f'{size[0]!r} and width {size[1]!r}; there are 1 to {detection_table.MAX_EDGE}.'))
+        if not all(
+            coco_classes.is_id(length) and 0 < length <= detection_table.MAX_EDGE for length in size
+        ):
+            raise problems_lib.Malformed(
+                (
+                    problems_lib.BAD_ENTRY,
+                    f'{file}: image {entry["file_name"]} has height '
+                    f'{size[0]!r} and width {size[1]!r}; there are 1 to {detection_table.MAX_EDGE}.',
+                )
+            )
 
 
 def _images(entries, file, faults) -> dict[int, dict]:
@@ -228,9 +263,9 @@ def _images(entries, file, faults) -> dict[int, dict]:
         try:
             _entry(entry, 'images', number, file)
             if entry['id'] in found:
-                raise problems_lib.Malformed((
-                    problems_lib.BAD_ENTRY,
-                    f'{file}: image id {entry["id"]!r} is there twice.'))
+                raise problems_lib.Malformed(
+                    (problems_lib.BAD_ENTRY, f'{file}: image id {entry["id"]!r} is there twice.')
+                )
         except problems_lib.Malformed as error:
             faults.add(error)
             continue
@@ -251,8 +286,10 @@ def _by_image(entries, images, file, problems, faults) -> dict[int, list]:
         if coco_classes.is_id(image) and image in found:
             found[image].append(annotation)
         else:
-            problems.add(problems_lib.NO_IMAGE,
-                         f'{file}, annotation {annotation["id"]} of image {str(image)[:40]}')
+            problems.add(
+                problems_lib.NO_IMAGE,
+                f'{file}, annotation {annotation["id"]} of image {str(image)[:40]}',
+            )
     return found
 
 
@@ -266,7 +303,8 @@ def _fits(size, header, path, problems) -> bool:
     if size in (header.upright, header.stored):
         return True
     if _same_shape(size, header.upright) or (
-            header.orientation >= 5 and _same_shape(size, header.stored)):
+        header.orientation >= 5 and _same_shape(size, header.stored)
+    ):
         problems.add(problems_lib.OTHER_SIZE, path)
         return True
     problems.add(problems_lib.OTHER_SHAPE, path)
@@ -276,8 +314,11 @@ def _fits(size, header, path, problems) -> bool:
 def _has_area(annotation, file, problems) -> bool:
     """False, counted, of the boxes of no area that the original COCO has."""
     box = annotation['bbox']
-    numbers = isinstance(box, list) and len(box) == 4 and all(
-        isinstance(number, (int, float)) for number in box)
+    numbers = (
+        isinstance(box, list)
+        and len(box) == 4
+        and all(isinstance(number, (int, float)) for number in box)
+    )
     if numbers and min(box[2:]) == 0:
         problems.add(problems_lib.NO_AREA, f'{file}, annotation {annotation["id"]}')
         return False

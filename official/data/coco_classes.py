@@ -15,7 +15,7 @@ from official.data import landmark_names
 from official.data import problems as problems_lib
 
 _CODES = ('pair_id', 'style', 'scale', 'occlusion', 'zoom_in', 'viewpoint')
-_INT64 = 2 ** 63 - 1
+_INT64 = 2**63 - 1
 
 
 class EndToEnd(NamedTuple):
@@ -54,15 +54,21 @@ class Classes:
       flip: see `detection_table.DetectionTable.landmark_flip`.
     """
 
-    def __init__(self, categories: Mapping[int, Mapping[str, Any]],
-                 annotations: Mapping[int, Sequence[Mapping[str, Any]]], file: str,
-                 problems: problems_lib.Problems, end_to_end: EndToEnd | None):
+    def __init__(
+        self,
+        categories: Mapping[int, Mapping[str, Any]],
+        annotations: Mapping[int, Sequence[Mapping[str, Any]]],
+        file: str,
+        problems: problems_lib.Problems,
+        end_to_end: EndToEnd | None,
+    ):
         self._file = file
         self._numbers = {identity: number for number, identity in enumerate(categories, 1)}
         keypoints = {identity: one['keypoints'] for identity, one in categories.items()}
         self._offsets, self.flip = None, None
         if end_to_end is not None and [len(names) for names in keypoints.values()] == (
-                [sum(end_to_end.counts)] * len(end_to_end.counts)):
+            [sum(end_to_end.counts)] * len(end_to_end.counts)
+        ):
             self._offsets = np.concatenate([[0], np.cumsum(end_to_end.counts)]).tolist()
             self.names, self.counts = tuple(end_to_end.names), tuple(end_to_end.counts)
             self.flip = end_to_end.flip
@@ -71,16 +77,18 @@ class Classes:
             # Some tools leave the list empty while annotations have landmarks.
             if identity in keypoints and not keypoints[identity]:
                 keypoints[identity] = [str(number) for number in range(1, count + 1)]
-        self.names = tuple(unique_names(
-            {identity: one['name'] for identity, one in categories.items()}).values())
+        self.names = tuple(
+            unique_names({identity: one['name'] for identity, one in categories.items()}).values()
+        )
         self.counts = tuple(map(len, keypoints.values()))
         self.flip = landmark_names.flips(list(keypoints.values()))
         for name, count, row in zip(self.names, self.counts, self.flip[1:]):
             if count > 1 and (row == self.flip[0]).all():
                 problems.add(problems_lib.NO_MIRROR, f'{file}, category {name}')
 
-    def item(self, annotation: Mapping[str, Any], orientation: int,
-             stored: tuple[int, int]) -> detection_table.Item:
+    def item(
+        self, annotation: Mapping[str, Any], orientation: int, stored: tuple[int, int]
+    ) -> detection_table.Item:
         """An annotation as an item of the upright image.
 
         Args:
@@ -94,15 +102,25 @@ class Classes:
         """
         where, category = f'{self._file}: annotation {annotation["id"]}', annotation['category_id']
         if not is_id(category) or category not in self._numbers:
-            raise problems_lib.Malformed((
-                problems_lib.BAD_CATEGORY, f'{where} has unknown category {str(category)[:40]}; '
-                f'there is {_some(self._numbers)}.'))
+            raise problems_lib.Malformed(
+                (
+                    problems_lib.BAD_CATEGORY,
+                    f'{where} has unknown category {str(category)[:40]}; '
+                    f'there is {_some(self._numbers)}.',
+                )
+            )
         box = annotation['bbox']
-        if not isinstance(box, list) or len(box) != 4 or not all(
-                isinstance(number, (int, float)) for number in box):
-            raise problems_lib.Malformed((
-                problems_lib.BAD_BOX,
-                f'{where} has box {str(box)[:60]}, not x, y, width and height.'))
+        if (
+            not isinstance(box, list)
+            or len(box) != 4
+            or not all(isinstance(number, (int, float)) for number in box)
+        ):
+            raise problems_lib.Malformed(
+                (
+                    problems_lib.BAD_BOX,
+                    f'{where} has box {str(box)[:60]}, not x, y, width and height.',
+                )
+            )
         x, y, width, height = box
         try:
             box = [x, y, float(x) + float(width), float(y) + float(height)]
@@ -110,21 +128,33 @@ class Classes:
             box = [np.inf] * 4
         number = self._numbers[category]
         landmarks = annotation.get('keypoints')
-        if self._offsets and isinstance(landmarks, list) and len(landmarks) == (
-                3 * self._offsets[-1]):
-            landmarks = landmarks[3 * self._offsets[number - 1]:3 * self._offsets[number]]
+        if (
+            self._offsets
+            and isinstance(landmarks, list)
+            and len(landmarks) == (3 * self._offsets[-1])
+        ):
+            landmarks = landmarks[3 * self._offsets[number - 1] : 3 * self._offsets[number]]
         if not self.counts[number - 1]:
             landmarks = None  # Where no landmark is known of the class.
         item = detection_table.Item(
-            box, number, annotation.get('segmentation'), landmarks, annotation.get('iscrowd', 0),
-            item_id=annotation['id'], area=annotation.get('area'), **self._codes(annotation))
+            box,
+            number,
+            annotation.get('segmentation'),
+            landmarks,
+            annotation.get('iscrowd', 0),
+            item_id=annotation['id'],
+            area=annotation.get('area'),
+            **self._codes(annotation),
+        )
         if orientation == 1:
             return item
         # What is turned has to be right before.
         item = detection_items.checked(
-            item, stored, self.counts, where, self._file, problems_lib.Problems())
+            item, stored, self.counts, where, self._file, problems_lib.Problems()
+        )
         item.box, item.segmentation, item.landmarks = image_files.turned_item_arrays(
-            item.box, item.segmentation, item.landmarks, orientation, stored)
+            item.box, item.segmentation, item.landmarks, orientation, stored
+        )
         return item
 
     def _codes(self, annotation) -> dict:
@@ -138,8 +168,10 @@ class Classes:
 def unique_names(names: Mapping[int, str]) -> dict[int, str]:
     """Names by id, where several have one with the id in brackets."""
     counts = collections.Counter(names.values())
-    return {identity: f'{name} ({identity})' if counts[name] > 1 else name
-            for identity, name in names.items()}
+    return {
+        identity: f'{name} ({identity})' if counts[name] > 1 else name
+        for identity, name in names.items()
+    }
 
 
 def _counts(annotations) -> dict:

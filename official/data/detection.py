@@ -42,8 +42,17 @@ _FLIP_STREAM = 3
 _SIZE_STREAM = 4
 _PAIR_STREAM = 5
 
-_COLUMNS = ('sizes', 'landmark_flip', 'classes', 'crowd', 'pair_ids', 'styles', 'boxes',
-            'landmarks', 'mini_masks')
+_COLUMNS = (
+    'sizes',
+    'landmark_flip',
+    'classes',
+    'crowd',
+    'pair_ids',
+    'styles',
+    'boxes',
+    'landmarks',
+    'mini_masks',
+)
 
 
 class DetectionPipeline:
@@ -74,18 +83,34 @@ class DetectionPipeline:
       ValueError: an image would not fit the canvas; a size makes no sense; there are no images.
     """
 
-    def __init__(self, table: detection_table.DetectionTable, canvas: tuple[int, int],
-                 min_size: int | Sequence[int], max_size: int, max_items: int, flip: bool = False,
-                 seed: int = 0, skip_empty: bool = False, antialias: bool = False,
-                 reader: Callable[[tf.Tensor], tf.Tensor] | None = None):
+    def __init__(
+        self,
+        table: detection_table.DetectionTable,
+        canvas: tuple[int, int],
+        min_size: int | Sequence[int],
+        max_size: int,
+        max_items: int,
+        flip: bool = False,
+        seed: int = 0,
+        skip_empty: bool = False,
+        antialias: bool = False,
+        reader: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    ):
         sizes = (min_size,) if isinstance(min_size, int) else tuple(min_size)
         if not sizes or len(canvas) != 2:
-            raise ValueError(f'DetectionPipeline.min_size = {min_size!r} must have a number, and '
-                             f'canvas = {canvas!r} two.')
+            raise ValueError(
+                f'DetectionPipeline.min_size = {min_size!r} must have a number, and '
+                f'canvas = {canvas!r} two.'
+            )
         for size in sizes:
             checks.positive('DetectionPipeline', min_size=size)
-        checks.positive('DetectionPipeline', max_size=max_size, max_items=max_items,
-                        height=canvas[0], width=canvas[1])
+        checks.positive(
+            'DetectionPipeline',
+            max_size=max_size,
+            max_items=max_items,
+            height=canvas[0],
+            width=canvas[1],
+        )
         if not table.num_images:
             raise ValueError(f'{table.name}: there are no images.')
         self.table, self.canvas, self.max_items, self.seed = table, tuple(canvas), max_items, seed
@@ -99,8 +124,12 @@ class DetectionPipeline:
         self._columns = {name: _column(getattr(table, name)) for name in _COLUMNS}
         self._columns['styles'] = _column(np.where(table.of_interest(), table.styles, 0))
 
-    def train(self, batch_size: int, start_step: int = 0,
-              input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
+    def train(
+        self,
+        batch_size: int,
+        start_step: int = 0,
+        input_context: tf.distribute.InputContext | None = None,
+    ) -> tf.data.Dataset:
         """Batches without end, every epoch in another order.
 
         Args:
@@ -121,8 +150,12 @@ class DetectionPipeline:
         images, which = self._images(tf.data.Dataset.zip((positions, numbers)), rows, True)
         return _endless(images.map(lambda image, number: self._batch(image, which(number))))
 
-    def train_pairs(self, batch_size: int, start_step: int = 0,
-                    input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
+    def train_pairs(
+        self,
+        batch_size: int,
+        start_step: int = 0,
+        input_context: tf.distribute.InputContext | None = None,
+    ) -> tf.data.Dataset:
         """Batches without end of pairs: rows 2 i are a user's image, rows 2 i + 1 a shop's.
 
         Every epoch has all pairs of the table once. Where one of the two images cannot be read the
@@ -140,28 +173,36 @@ class DetectionPipeline:
             raise ValueError(f'batch size {batch_size}: pairs make an even number of images.')
         replicas = input_context.num_replicas_in_sync if input_context else 1
         if batch_size // 2 % replicas:
-            raise ValueError(f'batch size {batch_size}: {batch_size // 2} pairs of images cannot '
-                             f'be divided among {replicas} replicas.')
+            raise ValueError(
+                f'batch size {batch_size}: {batch_size // 2} pairs of images cannot '
+                f'be divided among {replicas} replicas.'
+            )
         positions = pipeline.batch_positions(batch_size // 2, start_step, input_context)
         pairs = self.table.pairs()
         if not len(pairs):
-            raise ValueError(f'{self.table.name}: no image of a user and image of a shop show '
-                             'garments of one pair_id and one style above 0.')
+            raise ValueError(
+                f'{self.table.name}: no image of a user and image of a shop show '
+                'garments of one pair_id and one style above 0.'
+            )
         self._check_readable(np.unique(pairs))
         numbers = pipeline.shuffled_indices(positions, len(pairs), self.seed, _PAIR_STREAM)
         images = self._pairs_of_images(tf.data.Dataset.zip((positions, numbers)), pairs)
         on_host = pipeline.on_host(pairs)
 
         def batch(image, number):
-            image = {name: tf.reshape(column, [-1, *column.shape[2:]])
-                     for name, column in image.items()}
+            image = {
+                name: tf.reshape(column, [-1, *column.shape[2:]]) for name, column in image.items()
+            }
             return self._batch(image, tf.reshape(tf.gather(on_host, number), [-1]))
 
         return _endless(images.map(batch))
 
-    def evaluation(self, batch_size: int,
-                   input_context: tf.distribute.InputContext | None = None,
-                   rows: np.ndarray | None = None) -> tf.data.Dataset:
+    def evaluation(
+        self,
+        batch_size: int,
+        input_context: tf.distribute.InputContext | None = None,
+        rows: np.ndarray | None = None,
+    ) -> tf.data.Dataset:
         """Every image once, in order, not mirrored; the last batch is padded with weight 0.
 
         Args:
@@ -173,7 +214,8 @@ class DetectionPipeline:
         self._check_readable(rows)
         batches = pipeline.eval_batches(len(rows), batch_size, input_context)
         images, which = self._images(
-            batches.map(lambda number, weight: (number, number)), rows, False)
+            batches.map(lambda number, weight: (number, number)), rows, False
+        )
 
         def batch(found, wanted):
             (image, number), (asked, weights) = found, wanted
@@ -187,22 +229,38 @@ class DetectionPipeline:
 
     def _check_readable(self, rows):
         encoded_images.check_readable(
-            self._read, lambda encoded, position: self._decode(encoded, position, False), rows,
-            self.table.name, self.skipped)
+            self._read,
+            lambda encoded, position: self._decode(encoded, position, False),
+            rows,
+            self.table.name,
+            self.skipped,
+        )
 
     def _decode(self, encoded, position, training):
         """One image on its canvas; what is drawn for it follows from its position alone."""
         min_size, mirrored = max(self._min_sizes), None
         if training and len(self._min_sizes) > 1:
             drawn = tf.random.stateless_uniform(
-                [], self._key(_SIZE_STREAM, position), maxval=len(self._min_sizes), dtype=tf.int32,
-                alg='philox')
+                [],
+                self._key(_SIZE_STREAM, position),
+                maxval=len(self._min_sizes),
+                dtype=tf.int32,
+                alg='philox',
+            )
             min_size = tf.constant(self._min_sizes)[drawn]
         if training and self._flip:
-            mirrored = tf.random.stateless_uniform(
-                [], self._key(_FLIP_STREAM, position), alg='philox') < 0.5
-        image, size = canvas_lib.place(image_reader.decode(encoded), self.canvas, min_size,
-                                       self._max_size, mirrored, self._antialias)
+            mirrored = (
+                tf.random.stateless_uniform([], self._key(_FLIP_STREAM, position), alg='philox')
+                < 0.5
+            )
+        image, size = canvas_lib.place(
+            image_reader.decode(encoded),
+            self.canvas,
+            min_size,
+            self._max_size,
+            mirrored,
+            self._antialias,
+        )
         features = {'images': image, 'sizes': size}
         return features if mirrored is None else features | {'mirrored': mirrored}
 
@@ -217,9 +275,13 @@ class DetectionPipeline:
             return tf.gather(on_host, numbers)
 
         return encoded_images.decoded(
-            examples, lambda numbers: self._read(which(numbers)),
-            lambda encoded, position: self._decode(encoded, position, training), len(rows),
-            self.skipped, lambda number: int(rows[number])), which
+            examples,
+            lambda numbers: self._read(which(numbers)),
+            lambda encoded, position: self._decode(encoded, position, training),
+            len(rows),
+            self.skipped,
+            lambda number: int(rows[number]),
+        ), which
 
     def _pairs_of_images(self, examples, pairs):
         on_host = pipeline.on_host(pairs)
@@ -234,7 +296,8 @@ class DetectionPipeline:
 
         def readable(row):
             return encoded_images.readable(
-                self._read, lambda encoded, position: self._decode(encoded, position, False), row)
+                self._read, lambda encoded, position: self._decode(encoded, position, False), row
+            )
 
         skipped = _SkippedPairs(pairs, self.table.paths, self.skipped, readable)
         return encoded_images.decoded(examples, read, decode, len(pairs), skipped)
@@ -262,13 +325,24 @@ class DetectionPipeline:
         masks = masks_lib.unpack(gather('mini_masks'), self.table.mask_size)
         if 'mirrored' in image:
             flips = tf.gather(self._columns['landmark_flip'], features['classes'])
-            others = (_mirrored_boxes(boxes, sizes[:, 1], valid),
-                      _mirrored_landmarks(landmarks, sizes[:, 1], flips), tf.reverse(masks, [-1]))
+            others = (
+                _mirrored_boxes(boxes, sizes[:, 1], valid),
+                _mirrored_landmarks(landmarks, sizes[:, 1], flips),
+                tf.reverse(masks, [-1]),
+            )
             boxes, landmarks, masks = (
-                tf.where(tf.reshape(image['mirrored'], [-1, *[1] * (one.shape.rank - 1)]), other,
-                         one) for one, other in zip((boxes, landmarks, masks), others))
-        features |= {'images': image['images'], 'sizes': sizes, 'boxes': boxes,
-                     'landmarks': landmarks, 'masks': masks}
+                tf.where(
+                    tf.reshape(image['mirrored'], [-1, *[1] * (one.shape.rank - 1)]), other, one
+                )
+                for one, other in zip((boxes, landmarks, masks), others)
+            )
+        features |= {
+            'images': image['images'],
+            'sizes': sizes,
+            'boxes': boxes,
+            'landmarks': landmarks,
+            'masks': masks,
+        }
         return features, scales
 
 
@@ -280,7 +354,8 @@ def _files_reader(paths):
 def _column(values) -> tf.Tensor:
     """In the host's memory, to gather from: of one row at least, even of a table without items."""
     return pipeline.on_host(
-        values if len(values) else np.zeros([1, *values.shape[1:]], values.dtype))
+        values if len(values) else np.zeros([1, *values.shape[1:]], values.dtype)
+    )
 
 
 def _chosen_items(table, max_items, problems) -> np.ndarray:

@@ -14,7 +14,7 @@ from official.vision import masks
 
 MIN_SIDE = 0.01  # Pixels. Of a narrower box a float32 does not tell the sides apart for sure.
 _MOST = float(np.finfo(np.float32).max)
-_INT32, _INT64 = 2 ** 31 - 1, 2 ** 63 - 1
+_INT32, _INT64 = 2**31 - 1, 2**63 - 1
 _CODES = ('pair_id', 'style', 'scale', 'occlusion', 'zoom_in', 'viewpoint')
 
 
@@ -56,8 +56,14 @@ class Item:
     area: float | None = None
 
 
-def checked(item: Item, size: tuple[int, int], landmark_counts: Sequence[int], where: str,
-            file: str, problems: problems_lib.Problems) -> Item:
+def checked(
+    item: Item,
+    size: tuple[int, int],
+    landmark_counts: Sequence[int],
+    where: str,
+    file: str,
+    problems: problems_lib.Problems,
+) -> Item:
     """The item with arrays for lists, its box inside the image; or an error.
 
     Polygons of fewer than 3 points are left out, and what is left of a segmentation without area is
@@ -113,46 +119,58 @@ def checked(item: Item, size: tuple[int, int], landmark_counts: Sequence[int], w
         problems.add(kind, file)
     if isinstance(segmentation, list) and _is_outside(np.concatenate(segmentation), box):
         problems.add(problems_lib.MASK_OUTSIDE, file)
-    return Item(box, category, segmentation, landmarks, crowd, item_id=item_id, area=float(area),
-                **codes)
+    return Item(
+        box, category, segmentation, landmarks, crowd, item_id=item_id, area=float(area), **codes
+    )
 
 
 def _category(category, landmark_counts, where) -> int:
     if not is_count(category) or not 1 <= category <= len(landmark_counts):
-        raise problems_lib.Malformed((
-            problems_lib.BAD_CATEGORY, f'{where}: unknown category {_short(category)}; there is 1 '
-            f'to {len(landmark_counts)}.'))
+        raise problems_lib.Malformed(
+            (
+                problems_lib.BAD_CATEGORY,
+                f'{where}: unknown category {_short(category)}; there is 1 '
+                f'to {len(landmark_counts)}.',
+            )
+        )
     return int(category)
 
 
 def _code(value, name, where) -> int:
     if type(value) is not int and not is_count(value) or not 0 <= value <= _INT32:
-        raise problems_lib.Malformed((
-            problems_lib.BAD_FIELD,
-            f'{where}: {name} {_short(value)} is not a whole number from 0.'))
+        raise problems_lib.Malformed(
+            (
+                problems_lib.BAD_FIELD,
+                f'{where}: {name} {_short(value)} is not a whole number from 0.',
+            )
+        )
     return int(value)
 
 
 def _identity(value, where) -> int:
     if not is_count(value) or value > _INT64:
-        raise problems_lib.Malformed((
-            problems_lib.BAD_FIELD, f'{where}: item_id {_short(value)} is not a whole number from '
-            '0 to 2**63 - 1.'))
+        raise problems_lib.Malformed(
+            (
+                problems_lib.BAD_FIELD,
+                f'{where}: item_id {_short(value)} is not a whole number from 0 to 2**63 - 1.',
+            )
+        )
     return int(value)
 
 
 def _crowd(value, where) -> bool:
     if not isinstance(value, (numbers.Integral, np.bool_)) or value not in (0, 1):
-        raise problems_lib.Malformed((
-            problems_lib.BAD_FIELD, f'{where}: crowd {_short(value)} is neither 0 nor 1.'))
+        raise problems_lib.Malformed(
+            (problems_lib.BAD_FIELD, f'{where}: crowd {_short(value)} is neither 0 nor 1.')
+        )
     return bool(value)
 
 
 def _area(value, where) -> float | None:
-    if value is not None and (
-            not isinstance(value, numbers.Real) or not 0 <= value <= _MOST):
-        raise problems_lib.Malformed((
-            problems_lib.BAD_FIELD, f'{where}: area {_short(value)} is not a number from 0.'))
+    if value is not None and (not isinstance(value, numbers.Real) or not 0 <= value <= _MOST):
+        raise problems_lib.Malformed(
+            (problems_lib.BAD_FIELD, f'{where}: area {_short(value)} is not a number from 0.')
+        )
     return value
 
 
@@ -171,11 +189,13 @@ def _floats(values, what: str, where: str, kind: str) -> np.ndarray:
         array = np.asarray(values, np.float64)
     except (TypeError, ValueError, OverflowError):
         raise problems_lib.Malformed(
-            (kind, f'{where}: {what} {_short(values)} is not made of numbers.')) from None
+            (kind, f'{where}: {what} {_short(values)} is not made of numbers.')
+        ) from None
     # Tables have float32, for which what is finite here may be too much.
     if not np.abs(array).max(initial=0) <= _MOST:
         raise problems_lib.Malformed(
-            (kind, f'{where}: {what} {_short(values)} has a number that is not finite.'))
+            (kind, f'{where}: {what} {_short(values)} has a number that is not finite.')
+        )
     return array
 
 
@@ -194,20 +214,26 @@ def _box(values, size, where) -> tuple[np.ndarray, bool]:
     box = _floats(values, 'box', where, kind)
     if box.shape != (4,):
         raise problems_lib.Malformed(
-            (kind, f'{where}: box {_short(values)} does not have 4 numbers.'))
+            (kind, f'{where}: box {_short(values)} does not have 4 numbers.')
+        )
     shown = f'{where}: box {box.tolist()} (x1, y1, x2, y2)'
     if box[2] <= box[0] or box[3] <= box[1]:
         raise problems_lib.Malformed((kind, f'{shown} has no area.'))
     height, width = size
     clipped = np.clip(box, 0, [width, height, width, height])
     if clipped[2] <= clipped[0] or clipped[3] <= clipped[1]:
-        raise problems_lib.Malformed((
-            kind, f'{shown} is outside the image of {width} x {height} pixels (width x height).'))
+        raise problems_lib.Malformed(
+            (kind, f'{shown} is outside the image of {width} x {height} pixels (width x height).')
+        )
     sides = clipped[2:] - clipped[:2]
     if sides.min() < MIN_SIDE:
-        raise problems_lib.Malformed((
-            kind, f'{shown} has a side of {sides.min():g} pixels in the image; the least is '
-            f'{MIN_SIDE}.'))
+        raise problems_lib.Malformed(
+            (
+                kind,
+                f'{shown} has a side of {sides.min():g} pixels in the image; the least is '
+                f'{MIN_SIDE}.',
+            )
+        )
     return clipped, bool((clipped != box).any())
 
 
@@ -223,8 +249,9 @@ def _segmentation(given, size, where) -> tuple[Any, list[str]]:
             raise problems_lib.Malformed((kind, f'{where}: {error}')) from None
         return given, []
     if not isinstance(given, (list, tuple, np.ndarray)):
-        raise problems_lib.Malformed((
-            kind, f'{where}: segmentation {_short(given)} is neither polygons nor an RLE.'))
+        raise problems_lib.Malformed(
+            (kind, f'{where}: segmentation {_short(given)} is neither polygons nor an RLE.')
+        )
     polygons, handled = [], []
     for number, points in enumerate(given, 1):
         what = f'polygon {number}'
@@ -233,7 +260,8 @@ def _segmentation(given, size, where) -> tuple[Any, list[str]]:
             polygon = polygon.reshape(-1, 2)
         if polygon.ndim != 2 or polygon.shape[1] != 2:
             raise problems_lib.Malformed(
-                (kind, f'{where}: {what} {_short(points)} is not a list of x, y.'))
+                (kind, f'{where}: {what} {_short(points)} is not a list of x, y.')
+            )
         if len(polygon) < 3:
             # Converters of boxes write an empty polygon for a missing mask.
             handled += [problems_lib.SHORT_POLYGON] * bool(len(polygon))
@@ -262,8 +290,12 @@ def _encloses(polygon) -> bool:
         return True  # As nearly all do by their first corner.
     sides = (polygon[1:] - polygon[0]).astype(np.float64)
     longest = sides[np.argmax(np.square(sides).sum(1))]
-    return bool((np.abs(sides[:, 0] * longest[1] - sides[:, 1] * longest[0]) > 1e-9 * (
-        np.square(longest).sum())).any())
+    return bool(
+        (
+            np.abs(sides[:, 0] * longest[1] - sides[:, 1] * longest[0])
+            > 1e-9 * (np.square(longest).sum())
+        ).any()
+    )
 
 
 def _landmarks(given, category, landmark_counts, where):
@@ -271,14 +303,19 @@ def _landmarks(given, category, landmark_counts, where):
     if given is None or isinstance(given, (list, tuple)) and not given:
         return None
     landmarks, count = _floats(given, 'landmarks', where, kind), landmark_counts[category - 1]
-    if landmarks.size != 3 * count or landmarks.ndim not in (1, 2) or (
-            landmarks.ndim == 2 and count and landmarks.shape[1] != 3):
-        raise problems_lib.Malformed((
-            kind, f'{where}: {landmarks.size / 3:g} landmarks; category {category} has {count}.'))
+    if (
+        landmarks.size != 3 * count
+        or landmarks.ndim not in (1, 2)
+        or (landmarks.ndim == 2 and count and landmarks.shape[1] != 3)
+    ):
+        raise problems_lib.Malformed(
+            (kind, f'{where}: {landmarks.size / 3:g} landmarks; category {category} has {count}.')
+        )
     landmarks = landmarks.reshape(-1, 3).astype(np.float32)
     odd = landmarks[~np.isin(landmarks[:, 2], (0, 1, 2))]
     if len(odd):
-        raise problems_lib.Malformed((
-            kind, f'{where}: landmark {odd[0].tolist()} (x, y, v) has a v other than 0, 1 and 2.'))
+        raise problems_lib.Malformed(
+            (kind, f'{where}: landmark {odd[0].tolist()} (x, y, v) has a v other than 0, 1 and 2.')
+        )
     landmarks[landmarks[:, 2] == 0] = 0
     return landmarks

@@ -17,8 +17,21 @@ UNKNOWN, USER, SHOP = 0, 1, 2
 MASK_SIZE = 112
 MAX_EDGE = masks.MAX_EDGE
 
-_PER_ITEM = ('boxes', 'classes', 'crowd', 'landmarks', 'mini_masks', 'pair_ids', 'styles', 'scales',
-             'occlusions', 'zoom_ins', 'viewpoints', 'item_ids', 'areas')
+_PER_ITEM = (
+    'boxes',
+    'classes',
+    'crowd',
+    'landmarks',
+    'mini_masks',
+    'pair_ids',
+    'styles',
+    'scales',
+    'occlusions',
+    'zoom_ins',
+    'viewpoints',
+    'item_ids',
+    'areas',
+)
 
 
 @dataclasses.dataclass
@@ -126,11 +139,16 @@ class DetectionTable:
         first = np.concatenate([[0], np.cumsum(counts)])
         items = np.repeat(self.first[rows] - first[:-1], counts) + np.arange(first[-1])
         return dataclasses.replace(
-            self, paths=[self.paths[row] for row in rows], image_ids=self.image_ids[rows],
-            sizes=self.sizes[rows], sources=self.sources[rows], first=first,
+            self,
+            paths=[self.paths[row] for row in rows],
+            image_ids=self.image_ids[rows],
+            sizes=self.sizes[rows],
+            sources=self.sources[rows],
+            first=first,
             segmentations=[self.segmentations[item] for item in items],
             problems=problems_lib.Problems(self.name),
-            **{column: getattr(self, column)[items] for column in _PER_ITEM})
+            **{column: getattr(self, column)[items] for column in _PER_ITEM},
+        )
 
     def of_interest(self) -> np.ndarray:
         """Which items have a partner, bool [I].
@@ -198,14 +216,22 @@ class TableBuilder:
       ValueError: the arguments do not fit each other.
     """
 
-    def __init__(self, name: str, class_names: Sequence[str], landmark_counts: Sequence[int],
-                 landmark_flip: np.ndarray | None = None,
-                 problems: problems_lib.Problems | None = None, mask_size: int = MASK_SIZE,
-                 category_ids: Sequence[int] | None = None,
-                 faults: problems_lib.Faults | None = None):
+    def __init__(
+        self,
+        name: str,
+        class_names: Sequence[str],
+        landmark_counts: Sequence[int],
+        landmark_flip: np.ndarray | None = None,
+        problems: problems_lib.Problems | None = None,
+        mask_size: int = MASK_SIZE,
+        category_ids: Sequence[int] | None = None,
+        faults: problems_lib.Faults | None = None,
+    ):
         if len(landmark_counts) != len(class_names) or not class_names:
-            raise ValueError(f'{name}: {len(class_names)} class names and {len(landmark_counts)} '
-                             'landmark counts; there must be one of each a class.')
+            raise ValueError(
+                f'{name}: {len(class_names)} class names and {len(landmark_counts)} '
+                'landmark counts; there must be one of each a class.'
+            )
         if mask_size < 4 or mask_size % 4:
             raise ValueError(f'{name}: mask_size = {mask_size} is not a multiple of 4.')
         self.name, self.class_names = name, tuple(class_names)
@@ -216,15 +242,30 @@ class TableBuilder:
         self.landmark_flip = _checked_flip(landmark_flip, self.landmark_counts, name)
         self._paths, self._segmentations, self._files = [], [], []
         landmarks = self.landmark_flip.shape[1]
-        self._images = {'image_ids': _Column(np.int64), 'sizes': _Column(np.int32, (2,)),
-                        'sources': _Column(np.int32), 'counts': _Column(np.int64)}
+        self._images = {
+            'image_ids': _Column(np.int64),
+            'sizes': _Column(np.int32, (2,)),
+            'sources': _Column(np.int32),
+            'counts': _Column(np.int64),
+        }
         self._items = {column: _Column(np.int32) for column in _PER_ITEM} | {
-            'boxes': _Column(np.float32, (4,)), 'crowd': _Column(bool),
-            'landmarks': _Column(np.float32, (landmarks, 3)), 'item_ids': _Column(np.int64),
-            'mini_masks': _Column(np.uint8, (mask_size ** 2 // 8,)), 'areas': _Column(np.float32)}
+            'boxes': _Column(np.float32, (4,)),
+            'crowd': _Column(bool),
+            'landmarks': _Column(np.float32, (landmarks, 3)),
+            'item_ids': _Column(np.int64),
+            'mini_masks': _Column(np.uint8, (mask_size**2 // 8,)),
+            'areas': _Column(np.float32),
+        }
 
-    def add_image(self, path: str, image_id: int, size: tuple[int, int], source: int = UNKNOWN,
-                  items: Sequence[Item] = (), file: str | None = None) -> None:
+    def add_image(
+        self,
+        path: str,
+        image_id: int,
+        size: tuple[int, int],
+        source: int = UNKNOWN,
+        items: Sequence[Item] = (),
+        file: str | None = None,
+    ) -> None:
         """Adds an image and its items.
 
         Args:
@@ -241,20 +282,31 @@ class TableBuilder:
         """
         file = file or path
         if len(size) != 2 or not 1 <= min(size) <= max(size) <= MAX_EDGE:
-            raise problems_lib.Malformed((
-                problems_lib.BAD_ENTRY, f'{file}: an image of size {tuple(size)} (height, width); '
-                f'an edge has 1 to {MAX_EDGE} pixels.'))
+            raise problems_lib.Malformed(
+                (
+                    problems_lib.BAD_ENTRY,
+                    f'{file}: an image of size {tuple(size)} (height, width); '
+                    f'an edge has 1 to {MAX_EDGE} pixels.',
+                )
+            )
         if source not in (UNKNOWN, USER, SHOP):
-            raise problems_lib.Malformed((
-                problems_lib.BAD_ENTRY, f'{file}: source {source!r} is none of 0 (unknown), 1 '
-                '(user) and 2 (shop).'))
+            raise problems_lib.Malformed(
+                (
+                    problems_lib.BAD_ENTRY,
+                    f'{file}: source {source!r} is none of 0 (unknown), 1 (user) and 2 (shop).',
+                )
+            )
         items = self._all_checked(items, size, file)
         if not items:
             self.problems.add(problems_lib.NO_ITEM, file)
         self._paths.append(path)
         self._files.append(file)
-        for column, value in (('image_ids', image_id), ('sizes', size), ('sources', source),
-                              ('counts', len(items))):
+        for column, value in (
+            ('image_ids', image_id),
+            ('sizes', size),
+            ('sources', source),
+            ('counts', len(items)),
+        ):
             self._images[column].append(value)
         if items:
             self._add_items(items)
@@ -264,8 +316,11 @@ class TableBuilder:
         for number, item in enumerate(items, 1):
             where = f'{file}: item {number}' + (f' (id {item.item_id})' if item.item_id else '')
             try:
-                good.append(detection_items.checked(
-                    item, size, self.landmark_counts, where, file, self.problems))
+                good.append(
+                    detection_items.checked(
+                        item, size, self.landmark_counts, where, file, self.problems
+                    )
+                )
             except problems_lib.Malformed as error:
                 errors.append(error)
         if errors and self._faults is None:
@@ -279,14 +334,23 @@ class TableBuilder:
         mini = np.zeros([len(items), self.mask_size, self.mask_size], np.uint8)
         for row, item in enumerate(items):
             if item.landmarks is not None:
-                landmarks[row, :len(item.landmarks)] = item.landmarks
+                landmarks[row, : len(item.landmarks)] = item.landmarks
             if item.segmentation is not None:
                 mini[row] = masks.rasterize(item.segmentation, item.box, self.mask_size)
         self._segmentations += [item.segmentation for item in items]
-        columns = {'boxes': 'box', 'classes': 'category', 'crowd': 'crowd', 'pair_ids': 'pair_id',
-                   'styles': 'style', 'scales': 'scale', 'occlusions': 'occlusion',
-                   'zoom_ins': 'zoom_in', 'viewpoints': 'viewpoint', 'item_ids': 'item_id',
-                   'areas': 'area'}
+        columns = {
+            'boxes': 'box',
+            'classes': 'category',
+            'crowd': 'crowd',
+            'pair_ids': 'pair_id',
+            'styles': 'style',
+            'scales': 'scale',
+            'occlusions': 'occlusion',
+            'zoom_ins': 'zoom_in',
+            'viewpoints': 'viewpoint',
+            'item_ids': 'item_id',
+            'areas': 'area',
+        }
         for column, name in columns.items():
             self._items[column].append([getattr(item, name) for item in items])
         self._items['landmarks'].append(landmarks)
@@ -308,18 +372,27 @@ class TableBuilder:
         ids, counts = np.unique(images['image_ids'], return_counts=True)
         if (counts > 1).any():
             same = np.flatnonzero(images['image_ids'] == ids[counts > 1][0])
-            raise ValueError(f'{self._files[same[1]]}: image id {ids[counts > 1][0]} is that of '
-                             f'{self._files[same[0]]}, too.')
+            raise ValueError(
+                f'{self._files[same[1]]}: image id {ids[counts > 1][0]} is that of '
+                f'{self._files[same[0]]}, too.'
+            )
         item_ids = items['item_ids']
         again = np.setdiff1d(np.arange(len(item_ids)), np.unique(item_ids, return_index=True)[1])
         if (item_ids < 1).any() or again.size:
             items['item_ids'] = np.arange(1, len(item_ids) + 1)
         table = DetectionTable(
-            name=self.name, class_names=self.class_names, landmark_counts=self.landmark_counts,
-            landmark_flip=self.landmark_flip, paths=self._paths,
+            name=self.name,
+            class_names=self.class_names,
+            landmark_counts=self.landmark_counts,
+            landmark_flip=self.landmark_flip,
+            paths=self._paths,
             first=np.concatenate([[0], np.cumsum(images.pop('counts'))]),
-            segmentations=self._segmentations, problems=self.problems,
-            category_ids=self.category_ids, **images, **items)
+            segmentations=self._segmentations,
+            problems=self.problems,
+            category_ids=self.category_ids,
+            **images,
+            **items,
+        )
         of_items = table.images_of_items()
         for image in of_items[again[item_ids[again] > 0]]:
             self.problems.add(problems_lib.SAME_ID, self._files[image])
@@ -336,13 +409,18 @@ def _checked_flip(flip, counts, name) -> np.ndarray:
         return np.tile(np.arange(shape[1], dtype=np.int32), (shape[0], 1))
     flip = np.asarray(flip, np.int32)
     if flip.shape != shape:
-        raise ValueError(f'{name}: landmark_flip has shape {list(flip.shape)} instead of '
-                         f'{list(shape)}.')
+        raise ValueError(
+            f'{name}: landmark_flip has shape {list(flip.shape)} instead of {list(shape)}.'
+        )
     for category, (row, count) in enumerate(zip(flip, (0, *counts))):
         there, back = row[:count], np.arange(count)
-        if (row[count:] != np.arange(count, shape[1])).any() or (
-                count and not (0 <= there.min() and there.max() < count)) or (
-                    (there[there] != back).any()):
-            raise ValueError(f'{name}: landmark_flip of category {category}, {row.tolist()}, does '
-                             f'not pair its {count} landmarks.')
+        if (
+            (row[count:] != np.arange(count, shape[1])).any()
+            or (count and not (0 <= there.min() and there.max() < count))
+            or ((there[there] != back).any())
+        ):
+            raise ValueError(
+                f'{name}: landmark_flip of category {category}, {row.tolist()}, does '
+                f'not pair its {count} landmarks.'
+            )
     return flip

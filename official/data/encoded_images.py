@@ -46,13 +46,17 @@ class Skipped:
             if index in self.indices:
                 return
             self.indices.add(index)
-            print(f'{self.name(index)} cannot be read as an image and is skipped '
-                  f'({len(self.indices)} so far){reason and f": {reason}"}.', file=sys.stderr,
-                  flush=True)
+            print(
+                f'{self.name(index)} cannot be read as an image and is skipped '
+                f'({len(self.indices)} so far){reason and f": {reason}"}.',
+                file=sys.stderr,
+                flush=True,
+            )
 
 
-def check_readable(read: Callable, decode: Callable, indices: np.ndarray, name: str,
-                   skipped: Skipped) -> None:
+def check_readable(
+    read: Callable, decode: Callable, indices: np.ndarray, name: str, skipped: Skipped
+) -> None:
     """Looks for an image that can be read, so that a set without one is refused at once.
 
     Args:
@@ -75,11 +79,18 @@ def check_readable(read: Callable, decode: Callable, indices: np.ndarray, name: 
             return
     raise ValueError(
         f'{name}: of {len(indices)} images {len(tried)} were tried and none can be read; the first '
-        f'is {skipped.name(int(tried[0]))} ({file_checks.sentence(errors[0])}).')
+        f'is {skipped.name(int(tried[0]))} ({file_checks.sentence(errors[0])}).'
+    )
 
 
-def decoded(batches: tf.data.Dataset, read: Callable, decode: Callable, num_images: int,
-            skipped: Skipped, index: Callable = int) -> tf.data.Dataset:
+def decoded(
+    batches: tf.data.Dataset,
+    read: Callable,
+    decode: Callable,
+    num_images: int,
+    skipped: Skipped,
+    index: Callable = int,
+) -> tf.data.Dataset:
     """Reads and decodes the images of batches, on all cores, in order.
 
     Args:
@@ -111,41 +122,56 @@ def decoded(batches: tf.data.Dataset, read: Callable, decode: Callable, num_imag
             if error is None:
                 return candidate
             skipped.note(index(candidate), file_checks.sentence(error))
-        raise ValueError(f'None of {num_images} images can be read any more, among them '
-                         f'{skipped.name(index(candidate))}.')
+        raise ValueError(
+            f'None of {num_images} images can be read any more, among them '
+            f'{skipped.name(index(candidate))}.'
+        )
 
     def repaired(positions, numbers):
         instead = tf.numpy_function(
             lambda numbers: np.array([readable_from(number) for number in numbers], np.int64),
-            [numbers], tf.int64)
+            [numbers],
+            tf.int64,
+        )
         return positions, tf.ensure_shape(instead, numbers.shape)
 
     def images_of(examples):
         encoded = examples.map(
-            lambda positions, numbers: (read(numbers), positions, numbers)).unbatch()
+            lambda positions, numbers: (read(numbers), positions, numbers)
+        ).unbatch()
         return encoded.map(
-            lambda encoded, position, number: (traced(encoded, position), number)).batch(
-                few, drop_remainder=True)
+            lambda encoded, position, number: (traced(encoded, position), number)
+        ).batch(few, drop_remainder=True)
 
     def together(positions, numbers):
         examples = tf.data.Dataset.from_tensors((positions, numbers))
-        return images_of(examples).ignore_errors().concatenate(
-            images_of(examples.map(repaired))).take(1).get_single_element()
+        return (
+            images_of(examples)
+            .ignore_errors()
+            .concatenate(images_of(examples.map(repaired)))
+            .take(1)
+            .get_single_element()
+        )
 
     def in_parts(*batch):
         return tuple(tf.reshape(column, [size // few, few]) for column in batch)
 
     def whole_batch(*columns):
         return tf.nest.map_structure(
-            lambda column: tf.reshape(column, [size, *column.shape[2:]]), columns)
+            lambda column: tf.reshape(column, [size, *column.shape[2:]]), columns
+        )
 
-    parts = batches.map(in_parts).unbatch().map(
-        together, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    parts = (
+        batches.map(in_parts)
+        .unbatch()
+        .map(together, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    )
     return parts.batch(size // few, drop_remainder=True).map(whole_batch)
 
 
-def distorted_square(image: tf.Tensor, size: int, key: tf.Tensor,
-                     resampling: Callable = resizing.antialiased) -> tf.Tensor:
+def distorted_square(
+    image: tf.Tensor, size: int, key: tf.Tensor, resampling: Callable = resizing.antialiased
+) -> tf.Tensor:
     """Cuts a random square of 50 to 100 % of an image's area and resizes it, not mirrored.
 
     Where no such square is found, as in a very long image, the largest central one is taken.
@@ -161,13 +187,19 @@ def distorted_square(image: tf.Tensor, size: int, key: tf.Tensor,
     """
     shape = tf.shape(image)
     begin, extent, _ = tf.image.stateless_sample_distorted_bounding_box(
-        shape, tf.zeros([0, 0, 4]), key, aspect_ratio_range=(1.0, 1.0), area_range=(0.5, 1.0),
-        max_attempts=100, use_image_if_no_bounding_boxes=True)
+        shape,
+        tf.zeros([0, 0, 4]),
+        key,
+        aspect_ratio_range=(1.0, 1.0),
+        area_range=(0.5, 1.0),
+        max_attempts=100,
+        use_image_if_no_bounding_boxes=True,
+    )
     # Where it finds no square it gives the whole image.
     found = tf.equal(extent[0], extent[1])
     side = tf.where(found, extent[0], tf.minimum(shape[0], shape[1]))
     top, left = tf.unstack(tf.where(found, begin[:2], (shape[:2] - side) // 2))
-    return resampling(image[top:top + side, left:left + side], size)
+    return resampling(image[top : top + side, left : left + side], size)
 
 
 def readable(read: Callable, decode: Callable, index: int) -> bool:
@@ -187,5 +219,4 @@ def _error(read: Callable, decode: Callable, index: int) -> tf.errors.OpError | 
 
 def crop_key(seed: int, position: tf.Tensor) -> tf.Tensor:
     """The key of the crop of the example at `position` of a run's stream."""
-    return tf.random.fold_in(
-        tf.constant([seed, _CROP_STREAM], tf.int64), position, alg='philox')
+    return tf.random.fold_in(tf.constant([seed, _CROP_STREAM], tf.int64), position, alg='philox')

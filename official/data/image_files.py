@@ -112,9 +112,16 @@ def turned_points(points: np.ndarray, orientation: int, stored: tuple[int, int])
     """
     height, width = stored
     x, y = np.moveaxis(np.asarray(points, np.float64), -1, 0)
-    x, y = {1: (x, y), 2: (width - x, y), 3: (width - x, height - y), 4: (x, height - y),
-            5: (y, x), 6: (height - y, x), 7: (height - y, width - x), 8: (y, width - x)}[
-                orientation]
+    x, y = {
+        1: (x, y),
+        2: (width - x, y),
+        3: (width - x, height - y),
+        4: (x, height - y),
+        5: (y, x),
+        6: (height - y, x),
+        7: (height - y, width - x),
+        8: (y, width - x),
+    }[orientation]
     return np.stack([x, y], -1)
 
 
@@ -130,8 +137,9 @@ def turned_pixels(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return pixels
 
 
-def turned_item_arrays(box: Any, segmentation: Any, landmarks: Any, orientation: int,
-                       stored: tuple[int, int]) -> tuple[np.ndarray, Any, Any]:
+def turned_item_arrays(
+    box: Any, segmentation: Any, landmarks: Any, orientation: int, stored: tuple[int, int]
+) -> tuple[np.ndarray, Any, Any]:
     """An item's (box, segmentation, landmarks) of a stored image, for the upright one.
 
     For annotations that were made on an image as it is stored. Polygons may be flat or [n, 2],
@@ -142,8 +150,10 @@ def turned_item_arrays(box: Any, segmentation: Any, landmarks: Any, orientation:
     if isinstance(segmentation, dict):
         segmentation = _turned_rle(segmentation, orientation)
     elif segmentation:
-        segmentation = [turned_points(np.reshape(polygon, [-1, 2]), orientation, stored)
-                        for polygon in segmentation]
+        segmentation = [
+            turned_points(np.reshape(polygon, [-1, 2]), orientation, stored)
+            for polygon in segmentation
+        ]
     if landmarks is not None:
         landmarks = np.reshape(landmarks, [-1, 3]).astype(np.float64)
         landmarks[:, :2] = turned_points(landmarks[:, :2], orientation, stored)

@@ -36,10 +36,12 @@ class ImageFolder:
         self.folder = folder
         self.problems = problems_lib.Problems(folder)
         self.class_names = tuple(
-            name for name in self._visible(folder) if os.path.isdir(os.path.join(folder, name)))
+            name for name in self._visible(folder) if os.path.isdir(os.path.join(folder, name))
+        )
         if not self.class_names:
             raise ValueError(
-                f'{folder} has no folders; images are expected in one folder per class.')
+                f'{folder} has no folders; images are expected in one folder per class.'
+            )
         self.paths, labels = [], []
         for label, name in enumerate(self.class_names):
             files = self._files(os.path.join(folder, name))
@@ -66,8 +68,10 @@ class ImageFolder:
                 files.append(path)
             elif not os.path.isdir(path):
                 self.problems.add(
-                    f'file that is none of {", ".join(image_files.SUFFIXES)} (left out)', path)
+                    f'file that is none of {", ".join(image_files.SUFFIXES)} (left out)', path
+                )
         if not files:
-            raise ValueError(f'{folder}: a class without images '
-                             f'({", ".join(image_files.SUFFIXES)}).')
+            raise ValueError(
+                f'{folder}: a class without images ({", ".join(image_files.SUFFIXES)}).'
+            )
         return files

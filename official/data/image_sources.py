@@ -47,8 +47,13 @@ class ImageSource(abc.ABC):
         """The class of every image of 'train' or 'test', int32 [n]."""
 
     @abc.abstractmethod
-    def images(self, examples: tf.data.Dataset, split: str, used: np.ndarray | None = None,
-               seed: int | None = None) -> tf.data.Dataset:
+    def images(
+        self,
+        examples: tf.data.Dataset,
+        split: str,
+        used: np.ndarray | None = None,
+        seed: int | None = None,
+    ) -> tf.data.Dataset:
         """Reads images.
 
         Args:
@@ -82,8 +87,13 @@ class ArraySource(ImageSource):
 
     in_memory = True
 
-    def __init__(self, data_dir: str | None, load: Callable, image_size: int | None = None,
-                 resize: bool = False):
+    def __init__(
+        self,
+        data_dir: str | None,
+        load: Callable,
+        image_size: int | None = None,
+        resize: bool = False,
+    ):
         arrays = load(data_dir)
         height, width, self.channels = arrays.image_shape
         self.name, self.class_names = arrays.name, arrays.class_names
@@ -92,9 +102,11 @@ class ArraySource(ImageSource):
         if height != width:
             raise ValueError(f'{arrays.name}: images of {height} x {width} pixels are not square.')
         if height > self.image_size and not resize:
-            raise ValueError(f'{arrays.name}: images of {height} pixels are larger than '
-                             f'ArraySource.image_size = {self.image_size}; resize = True makes '
-                             'them smaller.')
+            raise ValueError(
+                f'{arrays.name}: images of {height} pixels are larger than '
+                f'ArraySource.image_size = {self.image_size}; resize = True makes '
+                'them smaller.'
+            )
         self._labels = {'train': arrays.train_labels, 'test': arrays.test_labels}
         self._images = {}
         for split in SPLITS:
@@ -136,7 +148,8 @@ class _EncodedSource(ImageSource):
         self.resampling = resampling
         self.skipped: dict[str, encoded_images.Skipped] = {
             split: encoded_images.Skipped(lambda index, split=split: self._describe(split, index))
-            for split in SPLITS}
+            for split in SPLITS
+        }
 
     @abc.abstractmethod
     def _describe(self, split: str, index: int) -> str:
@@ -154,14 +167,19 @@ class _EncodedSource(ImageSource):
             image = image_reader.decode(encoded)
             if self.random_crop and seed is not None:
                 return encoded_images.distorted_square(
-                    image, self.image_size, encoded_images.crop_key(seed, position),
-                    self.resampling)
+                    image, self.image_size, encoded_images.crop_key(seed, position), self.resampling
+                )
             return tfds_stream.square(image, self.image_size, self.resampling)
 
         encoded_images.check_readable(read, decode, used, self.name, self.skipped[split])
         return encoded_images.decoded(
-            examples, lambda numbers: read(tf.gather(which, numbers)), decode, len(used),
-            self.skipped[split], lambda number: int(used[number]))
+            examples,
+            lambda numbers: read(tf.gather(which, numbers)),
+            decode,
+            len(used),
+            self.skipped[split],
+            lambda number: int(used[number]),
+        )
 
 
 class FolderSource(_EncodedSource):
@@ -186,17 +204,26 @@ class FolderSource(_EncodedSource):
       ValueError: a class has no image, or the two parts have different classes.
     """
 
-    def __init__(self, data_dir: str | None, image_size: int, train: str = 'train',
-                 test: str = 'val', random_crop: bool = True,
-                 resampling: Callable = resizing.antialiased):
+    def __init__(
+        self,
+        data_dir: str | None,
+        image_size: int,
+        train: str = 'train',
+        test: str = 'val',
+        random_crop: bool = True,
+        resampling: Callable = resizing.antialiased,
+    ):
         super().__init__(image_size, random_crop, resampling)
         if data_dir is None:
-            raise FileNotFoundError(f'--data_dir is needed: the folder that holds {train}/<class>/'
-                                    f'<image>.JPEG and {test}/<class>/<image>.JPEG.')
+            raise FileNotFoundError(
+                f'--data_dir is needed: the folder that holds {train}/<class>/'
+                f'<image>.JPEG and {test}/<class>/<image>.JPEG.'
+            )
         self.name = data_dir
         self._folders = {
             split: image_folder.ImageFolder(os.path.normpath(os.path.join(data_dir, folder)))
-            for split, folder in (('train', train), ('test', test))}
+            for split, folder in (('train', train), ('test', test))
+        }
         self.class_names, others = (self._folders[split].class_names for split in SPLITS)
         if self.class_names != others:
             odd = sorted(set(self.class_names) ^ set(others))[0]
@@ -212,7 +239,8 @@ class FolderSource(_EncodedSource):
     def _reader(self, split):
         if split not in self._paths:
             self._paths[split] = pipeline.on_host(
-                [os.fsencode(path) for path in self._folders[split].paths])
+                [os.fsencode(path) for path in self._folders[split].paths]
+            )
         paths = self._paths[split]
         return lambda indices: tf.map_fn(tf.io.read_file, tf.gather(paths, indices))
 
@@ -234,13 +262,22 @@ class TfdsSource(_EncodedSource):
       ValueError: TFDS knows no such name or split, or the set has no labels.
     """
 
-    def __init__(self, data_dir: str | None, name: str, image_size: int, train: str = 'train',
-                 test: str = 'validation', random_crop: bool = True,
-                 resampling: Callable = resizing.antialiased):
+    def __init__(
+        self,
+        data_dir: str | None,
+        name: str,
+        image_size: int,
+        train: str = 'train',
+        test: str = 'validation',
+        random_crop: bool = True,
+        resampling: Callable = resizing.antialiased,
+    ):
         super().__init__(image_size, random_crop, resampling)
         self.name = name
-        self._splits = {split: tfds_stream.Source(name, data_dir, given)
-                        for split, given in (('train', train), ('test', test))}
+        self._splits = {
+            split: tfds_stream.Source(name, data_dir, given)
+            for split, given in (('train', train), ('test', test))
+        }
         self.class_names = self._splits['train'].class_names
         if not self.class_names:
             raise ValueError(f'{name}: this data set has no labels.')
@@ -279,16 +316,23 @@ def check_fits(source: ImageSource, image_size: int, channels: int) -> None:
     """Raises ValueError unless images of a source are what a network of these sizes takes."""
     have = (source.image_size, source.channels)
     if have != (image_size, channels):
-        theirs, ours = ({1: 'grey', 3: 'RGB'}.get(number, f'{number} channels')
-                        for number in (have[1], channels))
+        theirs, ours = (
+            {1: 'grey', 3: 'RGB'}.get(number, f'{number} channels')
+            for number in (have[1], channels)
+        )
         raise ValueError(
             f'{source.name}: images of {have[0]} pixels, {theirs}; the networks are for '
-            f'image_size = {image_size}, {ours}.')
+            f'image_size = {image_size}, {ours}.'
+        )
 
 
-def in_order(source: ImageSource, split: str, batch_size: int,
-             input_context: tf.distribute.InputContext | None = None,
-             used: np.ndarray | None = None) -> tf.data.Dataset:
+def in_order(
+    source: ImageSource,
+    split: str,
+    batch_size: int,
+    input_context: tf.distribute.InputContext | None = None,
+    used: np.ndarray | None = None,
+) -> tf.data.Dataset:
     """Every image once, in order; the last batch is padded with weight 0.
 
     Args:
@@ -306,7 +350,9 @@ def in_order(source: ImageSource, split: str, batch_size: int,
     images = source.images(batches.map(lambda number, weight: (number, number)), split, used)
     on_host = pipeline.on_host(labels)
     together = tf.data.Dataset.zip((images, batches)).map(
-        lambda image, batch: (image[0], tf.gather(on_host, image[1]), batch[1]))
+        lambda image, batch: (image[0], tf.gather(on_host, image[1]), batch[1])
+    )
     number = batches.cardinality()
-    return pipeline.finish(together.apply(tf.data.experimental.assert_cardinality(number)),
-                           one_thread=source.in_memory)
+    return pipeline.finish(
+        together.apply(tf.data.experimental.assert_cardinality(number)), one_thread=source.in_memory
+    )

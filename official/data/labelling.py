@@ -36,8 +36,9 @@ class Labelling:
         if self.labels.ndim == 1 and len(self.labels):
             for label in (self.labels.min(), self.labels.max()):
                 if not -1 <= label < self.num_labels:
-                    raise ValueError(f'label {label} is outside -1, for none, to '
-                                     f'{self.num_labels - 1}.')
+                    raise ValueError(
+                        f'label {label} is outside -1, for none, to {self.num_labels - 1}.'
+                    )
 
     def distribution(self) -> np.ndarray:
         """The empirical distribution of the labels, float64 [num_labels], of those there are.
@@ -65,8 +66,9 @@ def single_label(labels: np.ndarray, num_classes: int, seed: int) -> Labelling:
     return Labelling(np.arange(len(labels)), np.zeros(len(labels), np.int32), 1)
 
 
-def random_labels(labels: np.ndarray, num_classes: int, seed: int,
-                  num_labels: int | None = None) -> Labelling:
+def random_labels(
+    labels: np.ndarray, num_classes: int, seed: int, num_labels: int | None = None
+) -> Labelling:
     """Every image with a label drawn uniformly, another one each time the image is read.
 
     So does the code of Lucic et al. 2019, whose RANDOM LABEL this is.
@@ -96,19 +98,21 @@ def uniform_labels(positions: tf.Tensor, num_labels: int, seed: int) -> tf.Tenso
     """
     # SplitMix64 (Steele et al. 2014, "Fast Splittable Pseudorandom Number Generators"): one hash of
     # a place, in a few operations for a whole batch.
-    start = _random(seed, _ANEW).randint(0, 2 ** 64, dtype=np.uint64)
+    start = _random(seed, _ANEW).randint(0, 2**64, dtype=np.uint64)
     bits = start + tf.cast(positions, tf.uint64) * np.uint64(0x9E3779B97F4A7C15)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         bits = tf.bitwise.bitwise_xor(
-            bits, tf.bitwise.right_shift(bits, np.uint64(shift))) * np.uint64(factor)
+            bits, tf.bitwise.right_shift(bits, np.uint64(shift))
+        ) * np.uint64(factor)
     bits = tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, np.uint64(31)))
     # The upper half, as a share of the labels: of 1 000 none is likelier by more than 1e-6.
     upper = tf.cast(tf.bitwise.right_shift(bits, np.uint64(32)), tf.int64)
     return tf.cast(tf.bitwise.right_shift(upper * num_labels, tf.constant(32, tf.int64)), tf.int32)
 
 
-def partial_labels(labels: np.ndarray, num_classes: int, seed: int, percent: float,
-                   drop_unlabelled: bool = False) -> Labelling:
+def partial_labels(
+    labels: np.ndarray, num_classes: int, seed: int, percent: float, drop_unlabelled: bool = False
+) -> Labelling:
     """The labels of so many percent of each class, drawn without replacement with the seed.
 
     Args:
@@ -139,7 +143,8 @@ def draw_percent(labels: np.ndarray, num_classes: int, percent: float, seed: int
         if not number:
             raise ValueError(
                 f'percent = {percent} of the {len(members)} images of class {label} is none: every '
-                f'class needs at least one label.')
+                f'class needs at least one label.'
+            )
         chosen.append(random.permutation(members)[:number])
     return np.sort(np.concatenate(chosen))
 

@@ -16,8 +16,18 @@ from official.data import images
 from official.data import tfds_images
 
 CLASS_NAMES = tuple('0123456789')
-FASHION_CLASS_NAMES = ('T-shirt/top', 'Trouser', 'Pullover', 'Dress', 'Coat', 'Sandal', 'Shirt',
-                       'Sneaker', 'Bag', 'Ankle boot')
+FASHION_CLASS_NAMES = (
+    'T-shirt/top',
+    'Trouser',
+    'Pullover',
+    'Dress',
+    'Coat',
+    'Sandal',
+    'Shirt',
+    'Sneaker',
+    'Bag',
+    'Ankle boot',
+)
 
 _STEMS = {
     'train_images': 'train-images-idx3-ubyte',
@@ -51,8 +61,9 @@ def load_fashion(data_dir: str | None = None, download: bool = False) -> images.
     return _load('fashion_mnist', 'Fashion-MNIST', FASHION_CLASS_NAMES, data_dir, download)
 
 
-def _load(tfds_name: str, name: str, class_names: tuple[str, ...], data_dir: str | None,
-          download: bool) -> images.ImageArrays:
+def _load(
+    tfds_name: str, name: str, class_names: tuple[str, ...], data_dir: str | None, download: bool
+) -> images.ImageArrays:
     if data_dir is not None:
         if not os.path.isdir(data_dir) and not download:
             raise FileNotFoundError(f'data_dir {data_dir}: no such folder.')
@@ -76,8 +87,9 @@ def _find(data_dir: str, stem: str) -> str | None:
     return None
 
 
-def _load_idx(data_dir: str, paths: dict[str, str | None], name: str,
-              class_names: tuple[str, ...]) -> images.ImageArrays:
+def _load_idx(
+    data_dir: str, paths: dict[str, str | None], name: str, class_names: tuple[str, ...]
+) -> images.ImageArrays:
     for field, path in paths.items():
         if path is None:
             raise FileNotFoundError(

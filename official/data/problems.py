@@ -108,8 +108,10 @@ class Problems:
     def as_dict(self) -> dict[str, dict]:
         """{kind: {'count': int, 'files': [str, ...]}}, for JSON."""
         with self._lock:
-            return {kind: {'count': count, 'files': list(self._files[kind])}
-                    for kind, count in self._counts.items()}
+            return {
+                kind: {'count': count, 'files': list(self._files[kind])}
+                for kind, count in self._counts.items()
+            }
 
     def print_summary(self, file: TextIO | None = None) -> None:
         """Prints one line a kind on standard error, or `file`; nothing where there is nothing.
@@ -122,8 +124,7 @@ class Problems:
             if found['files']:
                 files = found['files'] + ['...'] * (found['count'] > len(found['files']))
                 few = len(found['files']) <= _IN_A_LINE
-                line += f': {", ".join(files)}' if few else ''.join(
-                    f'\n  {name}' for name in files)
+                line += f': {", ".join(files)}' if few else ''.join(f'\n  {name}' for name in files)
             print(line, file=file or sys.stderr, flush=True)
 
 

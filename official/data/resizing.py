@@ -33,7 +33,8 @@ def tf1_bilinear(image: tf.Tensor, size: int) -> tf.Tensor:
       uint8 [size, size, channels]. compare_gan keeps the fractions, which are rounded here.
     """
     resized = tf.compat.v1.image.resize_bilinear(
-        image[tf.newaxis], [size, size], align_corners=False, half_pixel_centers=False)
+        image[tf.newaxis], [size, size], align_corners=False, half_pixel_centers=False
+    )
     return _pixels(resized[0], size)
 
 

@@ -41,24 +41,29 @@ def load(data_dir: str | None = None, download: bool = False) -> images.ImageArr
     try:
         return tfds_images.svhn_cropped(data_dir, download)
     except FileNotFoundError as error:
-        raise FileNotFoundError(f'{error} Or give with --data_dir the folder that holds '
-                                f'{" and ".join(_FILES.values())}.') from None
+        raise FileNotFoundError(
+            f'{error} Or give with --data_dir the folder that holds '
+            f'{" and ".join(_FILES.values())}.'
+        ) from None
 
 
 def _read(path: str) -> tuple[np.ndarray, np.ndarray]:
     from scipy import io  # pylint: disable=g-import-not-at-top; only this source needs it
 
     if not os.path.exists(path):
-        raise FileNotFoundError(f'{path}: no such file, while the other of the two SVHN files is '
-                                'there.')
+        raise FileNotFoundError(
+            f'{path}: no such file, while the other of the two SVHN files is there.'
+        )
     try:
         contents = io.loadmat(path)
         pixels, labels = contents['X'], contents['y']
     except Exception as error:  # Whatever scipy raises of a file that is cut short.
         raise ValueError(f'{path} is damaged: no .mat file with X and y ({error}).') from None
     if pixels.ndim != 4 or pixels.shape[:3] != (32, 32, 3) or labels.size != pixels.shape[3]:
-        raise ValueError(f'{path}: X has shape {pixels.shape} and y {labels.shape}, not '
-                         '(32, 32, 3, n) and (n, 1).')
+        raise ValueError(
+            f'{path}: X has shape {pixels.shape} and y {labels.shape}, not '
+            '(32, 32, 3, n) and (n, 1).'
+        )
     labels = labels.reshape(-1).astype(np.int32) % 10  # The digit 0 is class 10 there.
     images.check_labels(labels, len(CLASS_NAMES), len(labels), path)
     return np.ascontiguousarray(pixels.transpose(3, 0, 1, 2)), labels

@@ -74,7 +74,8 @@ def train_images(
     )
     # Said, since several workers keep static shapes only of a dataset they know to be endless.
     return _decoded(examples, decode, size).apply(
-        tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+        tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
+    )
 
 
 def evaluation_images(
@@ -157,8 +158,7 @@ class Source:
             split=split, decoders={'image': tfds.decode.SkipDecoding()}
         )
         self._has_labels = 'label' in builder.info.features
-        self.class_names = (
-            tuple(builder.info.features['label'].names) if self._has_labels else ())
+        self.class_names = tuple(builder.info.features['label'].names) if self._has_labels else ()
         self._labels_path = os.path.join(str(builder.data_path), f'labels-{split}.npy')
         self._info_path = os.path.join(str(builder.data_path), 'dataset_info.json')
 
@@ -194,8 +194,11 @@ class Source:
             labels = np.load(self._labels_path, allow_pickle=False)
         except (OSError, ValueError, EOFError):
             return None
-        fits = isinstance(labels, np.ndarray) and labels.dtype == np.int32 and (
-            labels.shape == (len(self),))
+        fits = (
+            isinstance(labels, np.ndarray)
+            and labels.dtype == np.int32
+            and (labels.shape == (len(self),))
+        )
         return labels if fits and np.all((0 <= labels) & (labels < len(self.class_names))) else None
 
     def read(self, indices: tf.Tensor) -> tuple[tf.Tensor, ...]:

@@ -26,8 +26,11 @@ class ConfusionMatrix(tf.keras.metrics.Metric):
           y_pred: predicted classes, int [batch].
           sample_weight: weights [batch]; 0 leaves an example out.
         """
-        self.counts.assign_add(tf.math.confusion_matrix(
-            y_true, y_pred, self.num_classes, weights=sample_weight, dtype=self.dtype))
+        self.counts.assign_add(
+            tf.math.confusion_matrix(
+                y_true, y_pred, self.num_classes, weights=sample_weight, dtype=self.dtype
+            )
+        )
 
     def reset_state(self):
         self.counts.assign(tf.zeros_like(self.counts))

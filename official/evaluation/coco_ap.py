@@ -25,10 +25,14 @@ from official.vision import masks
 KINDS = {'bbox': 'bbox', 'segm': 'segmentation', 'keypoints': 'keypoints'}  # And their fields.
 
 
-def average_precision(ground_truth: Mapping, detections: Sequence[Mapping], kind: str,
-                      sigmas: np.ndarray | Mapping[int, np.ndarray] | None = None,
-                      max_detections: int = 100,
-                      ignore: Sequence[bool] | None = None) -> dict:
+def average_precision(
+    ground_truth: Mapping,
+    detections: Sequence[Mapping],
+    kind: str,
+    sigmas: np.ndarray | Mapping[int, np.ndarray] | None = None,
+    max_detections: int = 100,
+    ignore: Sequence[bool] | None = None,
+) -> dict:
     """Average precision and recall over the thresholds .5, .55, ..., .95.
 
     Args:
@@ -54,16 +58,24 @@ def average_precision(ground_truth: Mapping, detections: Sequence[Mapping], kind
       ValueError: if `kind` is none, a detection is of an unknown image or category, a score is
         not a number, a field is missing, or boxes, landmarks or masks do not fit.
     """
-    counts = np.ones(len(ground_truth['annotations']), bool) if ignore is None else ~np.asarray(
-        ignore, bool)
+    counts = (
+        np.ones(len(ground_truth['annotations']), bool)
+        if ignore is None
+        else ~np.asarray(ignore, bool)
+    )
     return subset_average_precision(
-        ground_truth, detections, kind, {'all': counts}, sigmas, max_detections)['all']
+        ground_truth, detections, kind, {'all': counts}, sigmas, max_detections
+    )['all']
 
 
-def subset_average_precision(ground_truth: Mapping, detections: Sequence[Mapping], kind: str,
-                             subsets: Mapping[str, Sequence[bool]],
-                             sigmas: np.ndarray | Mapping[int, np.ndarray] | None = None,
-                             max_detections: int = 100) -> dict[str, dict]:
+def subset_average_precision(
+    ground_truth: Mapping,
+    detections: Sequence[Mapping],
+    kind: str,
+    subsets: Mapping[str, Sequence[bool]],
+    sigmas: np.ndarray | Mapping[int, np.ndarray] | None = None,
+    max_detections: int = 100,
+) -> dict[str, dict]:
     """`average_precision` of several subsets of the annotations, for little more than that of one.
 
     Args:
@@ -85,8 +97,9 @@ def subset_average_precision(ground_truth: Mapping, detections: Sequence[Mapping
     annotations = ground_truth['annotations']
     for name, counts in subsets.items():
         if len(counts) != len(annotations):
-            raise ValueError(f'subset {name!r} is of {len(counts)} annotations; there are '
-                             f'{len(annotations)}.')
+            raise ValueError(
+                f'subset {name!r} is of {len(counts)} annotations; there are {len(annotations)}.'
+            )
     if kind == 'keypoints' and sigmas is None:
         sigmas = cocoeval.Params('keypoints').kpt_oks_sigmas
     cells = _Cells(ground_truth, kind, sigmas)
@@ -99,19 +112,26 @@ def subset_average_precision(ground_truth: Mapping, detections: Sequence[Mapping
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation.evaluate()
         evaluation.accumulate()
-    names = coco_classes.unique_names({
-        category['id']: category['name'] for category in ground_truth['categories']})
+    names = coco_classes.unique_names(
+        {category['id']: category['name'] for category in ground_truth['categories']}
+    )
     names = [names[identity] for identity in evaluation.params.catIds]
     precision, recall = evaluation.eval['precision'][..., 0], evaluation.eval['recall'][..., 0]
-    return {name: _summary(precision[..., index], recall[..., index], names)
-            for index, name in enumerate(subsets)}
+    return {
+        name: _summary(precision[..., index], recall[..., index], names)
+        for index, name in enumerate(subsets)
+    }
 
 
 def _summary(precision, recall, names) -> dict:
     """Of precision [threshold, recall, category] and recall [threshold, category]."""
-    return {'AP': _mean(precision), 'AP50': _mean(precision[0]), 'AP75': _mean(precision[5]),
-            'AR': _mean(recall),
-            'per_class': {name: _mean(precision[..., k]) for k, name in enumerate(names)}}
+    return {
+        'AP': _mean(precision),
+        'AP50': _mean(precision[0]),
+        'AP75': _mean(precision[5]),
+        'AR': _mean(recall),
+        'per_class': {name: _mean(precision[..., k]) for k, name in enumerate(names)},
+    }
 
 
 def _mean(values) -> float | None:
@@ -143,7 +163,7 @@ class _Cells:
     def add_truth(self, index, annotation, counted):
         cell, what = self._add(self.truths, 'annotation', index, annotation)
         crowd = int(annotation.get('iscrowd', 0))
-        cell.update(iscrowd=crowd, area=0.)
+        cell.update(iscrowd=crowd, area=0.0)
         if self._kind == 'keypoints':
             cell['area'] = _number(annotation, 'area', what)
             x, y, width, height = _box(annotation, what)
@@ -153,7 +173,7 @@ class _Cells:
 
     def add_detection(self, index, detection):
         cell, what = self._add(self.found, 'detection', index, detection)
-        cell.update(score=_number(detection, 'score', what), area=0.)
+        cell.update(score=_number(detection, 'score', what), area=0.0)
 
     def _add(self, cells, word, index, one) -> tuple[dict, str]:
         what = f'{word} {index}'
@@ -171,8 +191,10 @@ class _Cells:
         else:
             value = _floats(value, field, what)
             if value.size != 3 * len(self.sigmas(category)):
-                raise ValueError(f'{what}: keypoints has {value.size} numbers; category '
-                                 f'{category} has {len(self.sigmas(category))} landmarks.')
+                raise ValueError(
+                    f'{what}: keypoints has {value.size} numbers; category '
+                    f'{category} has {len(self.sigmas(category))} landmarks.'
+                )
             value = value.reshape(-1, 3)
         cell = cells.setdefault((image, category), [])
         # pycocotools takes an id of 0 for "not matched", so its ids are not the file's.
@@ -213,8 +235,9 @@ def _box(one, what) -> np.ndarray:
 def _run_lengths(what, segmentation, image) -> dict:
     """Compressed run lengths of polygons (none: no pixel) or of run lengths of either kind."""
     if not isinstance(segmentation, (list, dict)):
-        raise ValueError(f'{what}: segmentation {str(segmentation)[:60]} is neither polygons nor '
-                         'an RLE.')
+        raise ValueError(
+            f'{what}: segmentation {str(segmentation)[:60]} is neither polygons nor an RLE.'
+        )
     try:
         return masks.run_lengths(segmentation, (image['height'], image['width']))
     except (TypeError, ValueError) as error:
@@ -243,11 +266,16 @@ class _Evaluation(cocoeval.COCOeval):
         truths, found = self._gts[imgId, catId], self._dts[imgId, catId]
         if not truths or not found:
             return []
-        found = sorted(found, key=lambda one: -one['score'])[:self.params.maxDets[-1]]
+        found = sorted(found, key=lambda one: -one['score'])[: self.params.maxDets[-1]]
         points = np.stack([one['keypoints'][:, :2] for one in found])
         sigmas = self._cells.sigmas(catId)
-        return np.stack([oks.oks(points, truth['keypoints'], sigmas, truth['area'], truth['box'])
-                         for truth in truths], 1)
+        return np.stack(
+            [
+                oks.oks(points, truth['keypoints'], sigmas, truth['area'], truth['box'])
+                for truth in truths
+            ],
+            1,
+        )
 
     def evaluateImg(self, imgId, catId, aRng, maxDet):  # pylint: disable=invalid-name
         """pycocotools' matching for the subset `aRng`, done once for subsets that agree here."""

@@ -32,8 +32,9 @@ class FeatureStatistics:
             self._sum = np.zeros_like(self._shift)
             self._products = np.zeros((len(self._shift), len(self._shift)))
         if features.shape[1:] != self._shift.shape:
-            raise ValueError(f'features of size {features.shape[1:]} after others of size '
-                             f'{self._shift.shape}.')
+            raise ValueError(
+                f'features of size {features.shape[1:]} after others of size {self._shift.shape}.'
+            )
         centred = features - self._shift
         self.count += len(features)
         self._sum += centred.sum(0)
@@ -63,8 +64,9 @@ class FeatureStatistics:
         return (self._products - outer) / (self.count - 1)
 
 
-def frechet_distance(mean_1: np.ndarray, covariance_1: np.ndarray, mean_2: np.ndarray,
-                     covariance_2: np.ndarray) -> float:
+def frechet_distance(
+    mean_1: np.ndarray, covariance_1: np.ndarray, mean_2: np.ndarray, covariance_2: np.ndarray
+) -> float:
     """|m_1 - m_2|^2 + Tr(C_1 + C_2 - 2 (C_1 C_2)^(1/2)), the squared distance of two Gaussians.
 
     The root's trace is that of the root of the symmetric C_1^(1/2) C_2 C_1^(1/2), which has the
@@ -77,7 +79,8 @@ def frechet_distance(mean_1: np.ndarray, covariance_1: np.ndarray, mean_2: np.nd
       covariance_2: [size, size].
     """
     mean_1, covariance_1, mean_2, covariance_2 = (
-        np.asarray(value, np.float64) for value in (mean_1, covariance_1, mean_2, covariance_2))
+        np.asarray(value, np.float64) for value in (mean_1, covariance_1, mean_2, covariance_2)
+    )
     values, vectors = np.linalg.eigh(covariance_1)
     root = (vectors * _roots(values)) @ vectors.T
     product = _roots(np.linalg.eigvalsh(root @ covariance_2 @ root))

@@ -28,7 +28,7 @@ def inception_score(probabilities: np.ndarray, splits: int = 1) -> tuple[float, 
     size = len(probabilities) // splits
     scores = []
     for part in range(splits):
-        rows = probabilities[part * size:(part + 1) * size]
+        rows = probabilities[part * size : (part + 1) * size]
         marginal = rows.mean(0)
         # 0 log 0 is 0; where a marginal is 0, all its rows are.
         ratios = np.where(rows > 0, rows, 1) / np.where(marginal > 0, marginal, 1)

@@ -61,8 +61,9 @@ def load(source=None, weights: str = TF_GAN) -> InceptionV3:
     if os.path.isdir(weights):
         return _saved_model(weights, weights)
     if not os.path.exists(weights):
-        raise FileNotFoundError(f'{weights}: no such weights of Inception V3; '
-                                f'{TF_GAN} has those of published scores.')
+        raise FileNotFoundError(
+            f'{weights}: no such weights of Inception V3; {TF_GAN} has those of published scores.'
+        )
     # Built in the middle of another model's policy, it would compute in bfloat16.
     policy = tf.keras.mixed_precision.global_policy()
     tf.keras.mixed_precision.set_global_policy('float32')
@@ -76,9 +77,11 @@ def load(source=None, weights: str = TF_GAN) -> InceptionV3:
         raise ValueError(f'{weights} holds no Keras weights of InceptionV3 ({error}).') from None
     network = tf.keras.Model(whole.inputs, [whole.get_layer('avg_pool').output, whole.output])
     network.trainable = False
-    return InceptionV3(lambda images: network(images, training=False),
-                       f"Keras' Inception V3 ({os.path.basename(weights)}), whose scores do not "
-                       'compare with published ones')
+    return InceptionV3(
+        lambda images: network(images, training=False),
+        f"Keras' Inception V3 ({os.path.basename(weights)}), whose scores do not "
+        'compare with published ones',
+    )
 
 
 def _saved_model(folder: str, name: str) -> InceptionV3:
@@ -88,12 +91,15 @@ def _saved_model(folder: str, name: str) -> InceptionV3:
         outputs = function(tf.zeros([1, _SIZE, _SIZE, 3]))
         sizes = [np.prod(outputs[key].shape) for key in ('pool_3', 'logits')]
     except Exception as error:  # Whatever a folder of something else raises.
-        raise ValueError(f"{name} is no SavedModel of Inception V3 with the outputs 'pool_3' and "
-                         f"'logits' ({type(error).__name__}).") from None
+        raise ValueError(
+            f"{name} is no SavedModel of Inception V3 with the outputs 'pool_3' and "
+            f"'logits' ({type(error).__name__})."
+        ) from None
 
     def network(images):
         outputs = function(images)
         return tf.reshape(outputs['pool_3'], [-1, sizes[0]]), outputs['logits']
+
     return InceptionV3(network, f'Inception V3 ({name})')
 
 
@@ -104,12 +110,15 @@ def _fetched(address: str) -> str:
     if os.path.isdir(folder):
         return folder
     import tarfile
+
     query = _HUB if 'tfhub.dev' in address and '?' not in address else ''
     try:
         archive = tf.keras.utils.get_file(f'{name}.tar.gz', address + query)
     except Exception as error:
-        raise FileNotFoundError(f'{address} cannot be fetched ({error}); give a folder or file '
-                                'with weights of Inception V3 in its place.') from None
+        raise FileNotFoundError(
+            f'{address} cannot be fetched ({error}); give a folder or file '
+            'with weights of Inception V3 in its place.'
+        ) from None
     partial = folder + '.partial'
     try:
         with tarfile.open(archive) as file:

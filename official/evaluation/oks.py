@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 
-def oks(found: np.ndarray, truth: np.ndarray, sigmas: np.ndarray, area: float,
-        box: np.ndarray) -> np.ndarray:
+def oks(
+    found: np.ndarray, truth: np.ndarray, sigmas: np.ndarray, area: float, box: np.ndarray
+) -> np.ndarray:
     """The mean over the labelled landmarks of exp(-d^2 / (2 s^2 k^2)).
 
     Here d is the distance in pixels, s^2 the area of the object, and k = 2 sigma, so that k^2 is

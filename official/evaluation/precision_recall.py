@@ -48,8 +48,11 @@ class Manifold:
         self._features = np.asarray(features, np.float64)
         self._squares = np.square(self._features).sum(1)
         # Of a point of the set itself the nearest is that point.
-        distances, _ = neighbors.NearestNeighbors(
-            n_neighbors=k + 1, algorithm='brute').fit(self._features).kneighbors(self._features)
+        distances, _ = (
+            neighbors.NearestNeighbors(n_neighbors=k + 1, algorithm='brute')
+            .fit(self._features)
+            .kneighbors(self._features)
+        )
         self._limits = distances[:, -1] ** 2
         # A point on the border counts as inside: a squared distance, |a|^2 - 2 ab + |b|^2, is off
         # by up to so much of |a|^2 + |b|^2.
@@ -59,7 +62,7 @@ class Manifold:
         """The share of points, [m, size], that lie in one of the balls."""
         inside = 0
         for start in range(0, len(points), _BLOCK):
-            block = np.asarray(points[start:start + _BLOCK], np.float64)
+            block = np.asarray(points[start : start + _BLOCK], np.float64)
             squares = block @ self._features.T
             squares *= -2
             squares += np.square(block).sum(1)[:, np.newaxis] * (1 - self._slack)

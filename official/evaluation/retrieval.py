@@ -14,8 +14,9 @@ _SPARE = 12  # More than wanted are taken by float32 products and then compared 
 _REFINED = 256  # Queries compared in float64 at once, which bounds the memory.
 
 
-def top_k(queries: np.ndarray, gallery: np.ndarray, k: int,
-          block: int = 1024) -> tuple[np.ndarray, np.ndarray]:
+def top_k(
+    queries: np.ndarray, gallery: np.ndarray, k: int, block: int = 1024
+) -> tuple[np.ndarray, np.ndarray]:
     """The gallery's vectors of the largest dot product with each query.
 
     Args:
@@ -34,13 +35,16 @@ def top_k(queries: np.ndarray, gallery: np.ndarray, k: int,
     queries, gallery = _checked(queries, gallery, k)
 
     def exact(rows, found):
-        return np.einsum('qd,qkd->qk', queries[rows].astype(np.float64),
-                         gallery[found].astype(np.float64))
+        return np.einsum(
+            'qd,qkd->qk', queries[rows].astype(np.float64), gallery[found].astype(np.float64)
+        )
+
     return _search(queries, gallery, np.zeros(len(gallery), np.float32), k, block, exact)
 
 
-def weighted_distance_top_k(queries: np.ndarray, gallery: np.ndarray, weight: np.ndarray, k: int,
-                            block: int = 1024) -> tuple[np.ndarray, np.ndarray]:
+def weighted_distance_top_k(
+    queries: np.ndarray, gallery: np.ndarray, weight: np.ndarray, k: int, block: int = 1024
+) -> tuple[np.ndarray, np.ndarray]:
     """The gallery's vectors of the largest weight . (query - vector)^2.
 
     That is the order of a learned similarity softmax(dense((v_1 - v_2)^2)) with `weight` the
@@ -70,8 +74,9 @@ def weighted_distance_top_k(queries: np.ndarray, gallery: np.ndarray, weight: np
     queries, gallery = _checked(queries, gallery, k)
     weight = np.asarray(weight, np.float32)
     if weight.shape != queries.shape[1:]:
-        raise ValueError(f'weight has shape {list(weight.shape)}; vectors are of '
-                         f'{queries.shape[1]} numbers.')
+        raise ValueError(
+            f'weight has shape {list(weight.shape)}; vectors are of {queries.shape[1]} numbers.'
+        )
     mean = gallery.mean(0, dtype=np.float64) if len(gallery) else np.zeros(weight.shape)
     centred = (gallery - mean).astype(np.float32)
     left = ((queries - mean) * (-2 * weight)).astype(np.float32)
@@ -80,6 +85,7 @@ def weighted_distance_top_k(queries: np.ndarray, gallery: np.ndarray, weight: np
     def exact(rows, found):
         differences = queries[rows].astype(np.float64)[:, np.newaxis] - gallery[found]
         return np.square(differences) @ weight.astype(np.float64)
+
     return _search(left, centred, bias, k, block, exact)
 
 
@@ -101,8 +107,10 @@ def _checked(queries, gallery, k) -> tuple[np.ndarray, np.ndarray]:
     """Both as float32 [n, d]."""
     queries, gallery = np.asarray(queries, np.float32), np.asarray(gallery, np.float32)
     if queries.ndim != 2 or gallery.ndim != 2 or queries.shape[1] != gallery.shape[1]:
-        raise ValueError(f'queries of shape {list(queries.shape)} and a gallery of shape '
-                         f'{list(gallery.shape)} are not [q, d] and [g, d].')
+        raise ValueError(
+            f'queries of shape {list(queries.shape)} and a gallery of shape '
+            f'{list(gallery.shape)} are not [q, d] and [g, d].'
+        )
     if k < 1:
         raise ValueError(f'k = {k} is below 1.')
     for name, vectors in ('queries', queries), ('gallery', gallery):
@@ -119,13 +127,13 @@ def _search(left, right, bias, k, block, exact):
     if not k:
         return indices, values
     for start in range(0, len(left), block):
-        scores = left[start:start + block] @ right.T
+        scores = left[start : start + block] @ right.T
         scores += bias
         with tf.device('CPU:0'):  # Several times as fast as NumPy's partition.
             found = np.sort(tf.math.top_k(scores, some, sorted=False).indices.numpy(), 1)
         for first in range(start, start + len(found), _REFINED):
             rows = slice(first, min(first + _REFINED, start + len(found)))
-            candidates = found[rows.start - start:rows.stop - start]
+            candidates = found[rows.start - start : rows.stop - start]
             refined = exact(rows, candidates)
             # Candidates rise and the sort is stable, so that of equal ones the first stays first.
             order = np.argsort(-refined, 1, kind='stable')[:, :k]

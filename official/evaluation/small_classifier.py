@@ -45,15 +45,17 @@ class SmallClassifier(tf.keras.Model):
         layers = tf.keras.layers
         self._convs = [
             layers.Conv2D(width, 3, 1 if not number else 2, 'same', activation='relu')
-            for number, width in enumerate(_WIDTHS)]
+            for number, width in enumerate(_WIDTHS)
+        ]
         self._hidden = layers.Dense(_FEATURES, activation='relu')
         self._output = layers.Dense(num_classes)
         shape = [1, image_size, image_size, channels]
         self(tf.zeros(shape))
         for number, kernel in enumerate(v for v in self.trainable_variables if len(v.shape) > 1):
             inputs = np.prod(kernel.shape[:-1])
-            kernel.assign(random.normal(
-                random.fold_in(key, number), kernel.shape, (2 / inputs) ** 0.5))
+            kernel.assign(
+                random.normal(random.fold_in(key, number), kernel.shape, (2 / inputs) ** 0.5)
+            )
 
     def call(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Images in [0, 1], [n, size, size, channels], to features [n, 128] and probabilities."""
@@ -71,14 +73,19 @@ class SmallClassifier(tf.keras.Model):
         images, labels = data
         with tf.GradientTape() as tape:
             logits = self._forward(tf.cast(images, tf.float32) / 255)[1]
-            loss = tf.reduce_mean(
-                tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
         self.optimizer.minimize(loss, self.trainable_variables, tape)
         return {'loss': loss}
 
 
-def trained(source: image_sources.ImageSource, folder: str, seed: int = 0, epochs: int = 4,
-            batch_size: int = 128, learning_rate: float = 0.001) -> SmallClassifier:
+def trained(
+    source: image_sources.ImageSource,
+    folder: str,
+    seed: int = 0,
+    epochs: int = 4,
+    batch_size: int = 128,
+    learning_rate: float = 0.001,
+) -> SmallClassifier:
     """The classifier of a data set, trained, or read from a file if it has been before.
 
     Args:
@@ -100,9 +107,15 @@ def trained(source: image_sources.ImageSource, folder: str, seed: int = 0, epoch
     checks.positive('small_classifier.trained', epochs=epochs, batch_size=batch_size)
     labels = source.labels('train')
     model = SmallClassifier(source.image_size, source.channels, len(source.class_names), seed)
-    settings = {'size': source.image_size, 'channels': source.channels, 'seed': seed,
-                'epochs': epochs, 'batch_size': batch_size, 'learning_rate': learning_rate,
-                'images': _fingerprint(source, labels)}
+    settings = {
+        'size': source.image_size,
+        'channels': source.channels,
+        'seed': seed,
+        'epochs': epochs,
+        'batch_size': batch_size,
+        'learning_rate': learning_rate,
+        'images': _fingerprint(source, labels),
+    }
     name = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     path = os.path.join(folder, f'classifier_{name}.npz')
     if os.path.exists(path):
@@ -112,20 +125,26 @@ def trained(source: image_sources.ImageSource, folder: str, seed: int = 0, epoch
     numbers = pipeline.batch_indices(len(labels), batch_size, seed)
     on_host = pipeline.on_host(labels)
     batches = source.images(tf.data.Dataset.zip((numbers, numbers)), 'train').map(
-        lambda images, number: (images, tf.gather(on_host, number)))
+        lambda images, number: (images, tf.gather(on_host, number))
+    )
     steps = max(1, epochs * len(labels) // batch_size)
-    model.compile(tf.keras.optimizers.Adam(
-        tf.keras.optimizers.schedules.CosineDecay(learning_rate, steps)))
+    model.compile(
+        tf.keras.optimizers.Adam(tf.keras.optimizers.schedules.CosineDecay(learning_rate, steps))
+    )
     print(f'Training a classifier of {source.name} for features, {steps} steps, once.', flush=True)
-    model.fit(pipeline.finish(batches, source.in_memory), steps_per_epoch=steps, epochs=1,
-              verbose=0)
+    model.fit(
+        pipeline.finish(batches, source.in_memory), steps_per_epoch=steps, epochs=1, verbose=0
+    )
     error = _test_error_percent(model, source, batch_size)
     model.about = f'a small classifier trained on the data set itself (test error {error:.2f} %)'
     os.makedirs(folder, exist_ok=True)
     partial = f'{path}.{os.getpid()}.partial'
     with open(partial, 'wb') as file:
-        np.savez(file, about=model.about,
-                 **{f'weight_{i}': value for i, value in enumerate(model.get_weights())})
+        np.savez(
+            file,
+            about=model.about,
+            **{f'weight_{i}': value for i, value in enumerate(model.get_weights())},
+        )
     os.replace(partial, path)
     _warn(model)
     return model
@@ -135,8 +154,10 @@ def _warn(model: SmallClassifier) -> None:
     """Sets `warning`, and logs it, if the classifier is so poor that its features say little."""
     error = float(_ERROR.search(model.about)[1])
     if error > _POOR_PERCENT:
-        model.warning = (f'Scores over a classifier that errs on {error:.0f} % of the test images '
-                         'say little: a better one is needed')
+        model.warning = (
+            f'Scores over a classifier that errs on {error:.0f} % of the test images '
+            'say little: a better one is needed'
+        )
         logging.warning('%s.', model.warning)
 
 
@@ -161,6 +182,8 @@ def _read(path: str, model: SmallClassifier) -> None:
 
 def _test_error_percent(model, source, batch_size: int) -> float:
     predict = tf.function(lambda x: tf.argmax(model(tf.cast(x, tf.float32) / 255)[1], 1, tf.int32))
-    wrong = sum(float(tf.reduce_sum(weights * tf.cast(predict(images) != labels, tf.float32)))
-                for images, labels, weights in image_sources.in_order(source, 'test', batch_size))
+    wrong = sum(
+        float(tf.reduce_sum(weights * tf.cast(predict(images) != labels, tf.float32)))
+        for images, labels, weights in image_sources.in_order(source, 'test', batch_size)
+    )
     return 100 * wrong / len(source.labels('test'))

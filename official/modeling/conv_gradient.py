@@ -32,8 +32,12 @@ def conv2d(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     def product(x, kernel):
         def gradient(dy):
             dx = tf.raw_ops.Conv2DBackpropInput(
-                input_sizes=tf.shape(x), filter=kernel, out_backprop=dy, strides=[1] * 4,
-                padding='SAME')
+                input_sizes=tf.shape(x),
+                filter=kernel,
+                out_backprop=dy,
+                strides=[1] * 4,
+                padding='SAME',
+            )
             return dx, _by_shifts(x, dy, kernel.shape[0])
 
         return tf.nn.conv2d(x, kernel, 1, 'SAME'), gradient
@@ -52,8 +56,9 @@ def conv2d_transpose(x: tf.Tensor, kernel: tf.Tensor, strides: int) -> tf.Tensor
     Returns:
       [b, strides h, strides w, filters].
     """
-    batch, *sizes = (tf.shape(x)[axis] if x.shape[axis] is None else x.shape[axis]
-                     for axis in (0, 1, 2))
+    batch, *sizes = (
+        tf.shape(x)[axis] if x.shape[axis] is None else x.shape[axis] for axis in (0, 1, 2)
+    )
     shape = [batch, *(strides * length for length in sizes), kernel.shape[2]]
     if kernel.shape[0] % strides or None in x.shape[1:] or not _on_cpu():
         return tf.nn.conv2d_transpose(x, kernel, shape, strides, 'SAME')
@@ -62,7 +67,8 @@ def conv2d_transpose(x: tf.Tensor, kernel: tf.Tensor, strides: int) -> tf.Tensor
     def product(x, kernel):
         def gradient(dy):
             return tf.nn.conv2d(dy, kernel, strides, 'SAME'), _by_taps(
-                x, dy, kernel.shape[0], strides)
+                x, dy, kernel.shape[0], strides
+            )
 
         return tf.nn.conv2d_transpose(x, kernel, shape, strides, 'SAME'), gradient
 
@@ -113,9 +119,16 @@ def _by_taps(x: tf.Tensor, dy: tf.Tensor, size: int, strides: int) -> tf.Tensor:
     # Pixel i of x meets pixels i to i + taps - 1 of these, whose channels are strides^2 pixels.
     dy = tf.nn.space_to_depth(tf.pad(dy, [[0, 0], border, border, [0, 0]]), strides)
     x = tf.reshape(x, [-1, inputs])
-    kernel = tf.stack([
-        tf.matmul(tf.reshape(dy[:, i:i + height, j:j + width], [-1, dy.shape[-1]]), x,
-                  transpose_a=True)
-        for i in range(taps) for j in range(taps)])
+    kernel = tf.stack(
+        [
+            tf.matmul(
+                tf.reshape(dy[:, i : i + height, j : j + width], [-1, dy.shape[-1]]),
+                x,
+                transpose_a=True,
+            )
+            for i in range(taps)
+            for j in range(taps)
+        ]
+    )
     kernel = tf.reshape(kernel, [taps, taps, strides, strides, outputs, inputs])
     return tf.reshape(tf.transpose(kernel, [0, 2, 1, 3, 4, 5]), [size, size, outputs, inputs])

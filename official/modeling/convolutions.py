@@ -29,19 +29,33 @@ class _Layer(tf.keras.layers.Layer):
       stored: turns the initial kernel into the variable, of shape stored(kernel).
     """
 
-    def __init__(self, shape: tuple[int, ...], key: tf.Tensor, relu: bool, bias: bool,
-                 initializer: Callable, trainable: bool, name: str,
-                 stored: Callable = tf.convert_to_tensor):
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        key: tf.Tensor,
+        relu: bool,
+        bias: bool,
+        initializer: Callable,
+        trainable: bool,
+        name: str,
+        stored: Callable = tf.convert_to_tensor,
+    ):
         # float32: products are cast where they are made.
         super().__init__(name=name, dtype='float32', autocast=False, trainable=trainable)
         self.relu = relu
         initial = stored(initializer(key, shape))
         with tf.name_scope(name):
             self.kernel = self.add_weight(
-                'kernel', initial.shape, trainable=trainable,
-                initializer=lambda shape, dtype=None, **_: initial)
-            self.bias = self.add_weight(
-                'bias', shape[-1:], initializer='zeros', trainable=trainable) if bias else None
+                'kernel',
+                initial.shape,
+                trainable=trainable,
+                initializer=lambda shape, dtype=None, **_: initial,
+            )
+            self.bias = (
+                self.add_weight('bias', shape[-1:], initializer='zeros', trainable=trainable)
+                if bias
+                else None
+            )
         self.built = True
 
     def finish(self, x: tf.Tensor) -> tf.Tensor:
@@ -74,16 +88,28 @@ class Conv(_Layer):
       ValueError: if a number is not positive or `size` is even.
     """
 
-    def __init__(self, in_channels: int, filters: int, size: int, key: tf.Tensor, *,
-                 strides: int = 1, relu: bool = False, bias: bool = True,
-                 initializer: Callable = random.he_normal, trainable: bool = True,
-                 name: str = 'conv'):
+    def __init__(
+        self,
+        in_channels: int,
+        filters: int,
+        size: int,
+        key: tf.Tensor,
+        *,
+        strides: int = 1,
+        relu: bool = False,
+        bias: bool = True,
+        initializer: Callable = random.he_normal,
+        trainable: bool = True,
+        name: str = 'conv',
+    ):
         checks.positive(
-            'Conv', in_channels=in_channels, filters=filters, size=size, strides=strides)
+            'Conv', in_channels=in_channels, filters=filters, size=size, strides=strides
+        )
         if size % 2 == 0:
             raise ValueError(f'Conv.size = {size} is even: no padding is alike on all sides.')
-        super().__init__((size, size, in_channels, filters), key, relu, bias, initializer,
-                         trainable, name)
+        super().__init__(
+            (size, size, in_channels, filters), key, relu, bias, initializer, trainable, name
+        )
         self.strides = strides
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
@@ -139,22 +165,43 @@ class Deconv(_Layer):
       ValueError: if a number is not positive or `size` is smaller than `strides`.
     """
 
-    def __init__(self, in_channels: int, filters: int, size: int, key: tf.Tensor, *,
-                 strides: int = 2, relu: bool = False, initializer: Callable = random.he_normal,
-                 name: str = 'deconv'):
+    def __init__(
+        self,
+        in_channels: int,
+        filters: int,
+        size: int,
+        key: tf.Tensor,
+        *,
+        strides: int = 2,
+        relu: bool = False,
+        initializer: Callable = random.he_normal,
+        name: str = 'deconv',
+    ):
         checks.positive(
-            'Deconv', in_channels=in_channels, filters=filters, size=size, strides=strides)
+            'Deconv', in_channels=in_channels, filters=filters, size=size, strides=strides
+        )
         if size < strides:
-            raise ValueError(f'Deconv.size = {size} is smaller than strides = {strides}: pixels '
-                             'would be left out.')
-        super().__init__((size, size, in_channels, filters), key, relu, True, initializer, True,
-                         name, stored=lambda kernel: tf.transpose(kernel, [0, 1, 3, 2]))
+            raise ValueError(
+                f'Deconv.size = {size} is smaller than strides = {strides}: pixels '
+                'would be left out.'
+            )
+        super().__init__(
+            (size, size, in_channels, filters),
+            key,
+            relu,
+            True,
+            initializer,
+            True,
+            name,
+            stored=lambda kernel: tf.transpose(kernel, [0, 1, 3, 2]),
+        )
         self.strides = strides
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """[b, h, w, in_channels] to [b, strides h, strides w, filters], of the type of `x`."""
-        return self.finish(conv_gradient.conv2d_transpose(
-            x, tf.cast(self.kernel, x.dtype), self.strides))
+        return self.finish(
+            conv_gradient.conv2d_transpose(x, tf.cast(self.kernel, x.dtype), self.strides)
+        )
 
 
 class Dense(_Layer):
@@ -172,8 +219,16 @@ class Dense(_Layer):
       ValueError: if a number is not positive.
     """
 
-    def __init__(self, in_units: int, units: int, key: tf.Tensor, *, relu: bool = False,
-                 initializer: Callable = random.he_normal, name: str = 'dense'):
+    def __init__(
+        self,
+        in_units: int,
+        units: int,
+        key: tf.Tensor,
+        *,
+        relu: bool = False,
+        initializer: Callable = random.he_normal,
+        name: str = 'dense',
+    ):
         checks.positive('Dense', in_units=in_units, units=units)
         super().__init__((in_units, units), key, relu, True, initializer, True, name)
 

@@ -14,8 +14,9 @@ import tensorflow as tf
 from official.modeling import batch_statistics
 
 
-def batch_norm(x: tf.Tensor, gain: tf.Tensor, shift: tf.Tensor,
-               epsilon: float) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def batch_norm(
+    x: tf.Tensor, gain: tf.Tensor, shift: tf.Tensor, epsilon: float
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """gain (x - mean) / sqrt(var + epsilon) + shift, with the statistics of the global batch.
 
     The gradient is written out: of the gradient dy and of x it needs two sums an example and
@@ -40,7 +41,8 @@ def batch_norm(x: tf.Tensor, gain: tf.Tensor, shift: tf.Tensor,
         wide = tf.cast(x, tf.float32)
         mean = batch_statistics.global_mean(tf.reduce_mean(wide, [0, 1, 2]))
         variance = batch_statistics.global_mean(
-            tf.reduce_mean(tf.math.squared_difference(wide, mean), [0, 1, 2]))
+            tf.reduce_mean(tf.math.squared_difference(wide, mean), [0, 1, 2])
+        )
         scale = tf.math.rsqrt(variance + epsilon)
         y = _affine(x, gain * scale, shift - gain * scale * mean)
 
@@ -70,7 +72,8 @@ def batch_norm(x: tf.Tensor, gain: tf.Tensor, shift: tf.Tensor,
 def _affine(x, factor, addend):
     """x factor + addend, of [n, h, w, c] and [n or 1, c], in the type of `x`."""
     factor, addend = (
-        tf.cast(value, x.dtype)[:, tf.newaxis, tf.newaxis] for value in (factor, addend))
+        tf.cast(value, x.dtype)[:, tf.newaxis, tf.newaxis] for value in (factor, addend)
+    )
     return x * factor + addend
 
 
@@ -85,8 +88,14 @@ class BatchNorm(tf.keras.layers.Layer):
       name: name of the layer, and the scope of its variables.
     """
 
-    def __init__(self, channels: int, conditional: bool = False, epsilon: float = 1e-5,
-                 decay: float = 0.9, name: str = 'batch_norm'):
+    def __init__(
+        self,
+        channels: int,
+        conditional: bool = False,
+        epsilon: float = 1e-5,
+        decay: float = 0.9,
+        name: str = 'batch_norm',
+    ):
         super().__init__(name=name, dtype='float32', autocast=False)
         self.epsilon = epsilon
         self.decay = decay
@@ -97,13 +106,24 @@ class BatchNorm(tf.keras.layers.Layer):
                 self.beta = self.add_weight('beta', (channels,), initializer='zeros')
             self.moving_mean, self.moving_variance = (
                 self.add_weight(
-                    f'moving_{moment}', (channels,), initializer=initializer, trainable=False,
-                    aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
-                for moment, initializer in (('mean', 'zeros'), ('variance', 'ones')))
+                    f'moving_{moment}',
+                    (channels,),
+                    initializer=initializer,
+                    trainable=False,
+                    aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+                )
+                for moment, initializer in (('mean', 'zeros'), ('variance', 'ones'))
+            )
         self.built = True
 
-    def call(self, x: tf.Tensor, gain: tf.Tensor | None = None, shift: tf.Tensor | None = None,
-             training: bool = False, frozen: bool = False) -> tf.Tensor:
+    def call(
+        self,
+        x: tf.Tensor,
+        gain: tf.Tensor | None = None,
+        shift: tf.Tensor | None = None,
+        training: bool = False,
+        frozen: bool = False,
+    ) -> tf.Tensor:
         """Normalizes images.
 
         Args:

@@ -40,16 +40,37 @@ class FusedAdam(tf.keras.optimizers.Adam):
         lies in [0, 1).
     """
 
-    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-8,
-                 clipnorm=None, global_clipnorm=None, name='Adam'):
+    def __init__(
+        self,
+        learning_rate=0.001,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        clipnorm=None,
+        global_clipnorm=None,
+        name='Adam',
+    ):
         _check_learning_rate('FusedAdam', learning_rate)
         checks.share('FusedAdam', beta_1=beta_1, beta_2=beta_2)
-        checks.above_zero('FusedAdam', epsilon=epsilon, **{
-            key: norm for key, norm in dict(
-                clipnorm=clipnorm, global_clipnorm=global_clipnorm).items() if norm is not None})
+        checks.above_zero(
+            'FusedAdam',
+            epsilon=epsilon,
+            **{
+                key: norm
+                for key, norm in dict(clipnorm=clipnorm, global_clipnorm=global_clipnorm).items()
+                if norm is not None
+            },
+        )
         super().__init__(
-            learning_rate=learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon,
-            clipnorm=clipnorm, global_clipnorm=global_clipnorm, jit_compile=False, name=name)
+            learning_rate=learning_rate,
+            beta_1=beta_1,
+            beta_2=beta_2,
+            epsilon=epsilon,
+            clipnorm=clipnorm,
+            global_clipnorm=global_clipnorm,
+            jit_compile=False,
+            name=name,
+        )
 
     def update_step(self, gradient, variable):
         if isinstance(gradient, tf.IndexedSlices):
@@ -68,12 +89,23 @@ class FusedAdam(tf.keras.optimizers.Adam):
             beta1=tf.cast(self.beta_1, dtype),
             beta2=tf.cast(self.beta_2, dtype),
             epsilon=tf.cast(self.epsilon, dtype),
-            grad=gradient)
+            grad=gradient,
+        )
 
     def get_config(self):
         config = super().get_config()
-        return {key: config[key] for key in (
-            'learning_rate', 'beta_1', 'beta_2', 'epsilon', 'clipnorm', 'global_clipnorm', 'name')}
+        return {
+            key: config[key]
+            for key in (
+                'learning_rate',
+                'beta_1',
+                'beta_2',
+                'epsilon',
+                'clipnorm',
+                'global_clipnorm',
+                'name',
+            )
+        }
 
 
 class CentredRMSProp(tf.keras.optimizers.RMSprop):
@@ -98,12 +130,18 @@ class CentredRMSProp(tf.keras.optimizers.RMSprop):
         [0, 1).
     """
 
-    def __init__(self, learning_rate=0.00025, rho=0.95, epsilon=0.01 / 32 ** 2, name='RMSprop'):
+    def __init__(self, learning_rate=0.00025, rho=0.95, epsilon=0.01 / 32**2, name='RMSprop'):
         _check_learning_rate('CentredRMSProp', learning_rate)
         checks.share('CentredRMSProp', rho=rho)
         checks.above_zero('CentredRMSProp', epsilon=epsilon)
-        super().__init__(learning_rate=learning_rate, rho=rho, epsilon=epsilon, centered=True,
-                         jit_compile=False, name=name)
+        super().__init__(
+            learning_rate=learning_rate,
+            rho=rho,
+            epsilon=epsilon,
+            centered=True,
+            jit_compile=False,
+            name=name,
+        )
 
     def update_step(self, gradient, variable):
         if isinstance(gradient, tf.IndexedSlices):
@@ -121,14 +159,16 @@ class CentredRMSProp(tf.keras.optimizers.RMSprop):
             rho=tf.cast(self.rho, dtype),
             momentum=tf.zeros([], dtype),
             epsilon=tf.cast(self.epsilon, dtype),
-            grad=gradient)
+            grad=gradient,
+        )
 
     def build(self, var_list):
         built = getattr(self, '_built', False)
         super().build(var_list)
         if not built:
             self._steps = [
-                self.add_variable_from_reference(variable, 'step') for variable in var_list]
+                self.add_variable_from_reference(variable, 'step') for variable in var_list
+            ]
 
     def get_config(self):
         config = super().get_config()
@@ -166,16 +206,27 @@ class MomentumSGD(tf.keras.optimizers.SGD):
         is at least 0.
     """
 
-    def __init__(self, learning_rate=0.01, momentum=0.9, weight_decay=0.0,
-                 exclude: Callable[[tf.Variable], bool] = is_vector, global_clipnorm=None,
-                 name='MomentumSGD'):
+    def __init__(
+        self,
+        learning_rate=0.01,
+        momentum=0.9,
+        weight_decay=0.0,
+        exclude: Callable[[tf.Variable], bool] = is_vector,
+        global_clipnorm=None,
+        name='MomentumSGD',
+    ):
         _check_learning_rate('MomentumSGD', learning_rate)
         checks.within('MomentumSGD', 0, 1, momentum=momentum)
         if global_clipnorm is not None:
             checks.above_zero('MomentumSGD', global_clipnorm=global_clipnorm)
         checks.within('MomentumSGD', 0, float('inf'), weight_decay=weight_decay)
-        super().__init__(learning_rate=learning_rate, momentum=momentum,
-                         global_clipnorm=global_clipnorm, jit_compile=False, name=name)
+        super().__init__(
+            learning_rate=learning_rate,
+            momentum=momentum,
+            global_clipnorm=global_clipnorm,
+            jit_compile=False,
+            name=name,
+        )
         # Not Keras' own attribute, with which it would decay the weights as well.
         self._coupled_decay = weight_decay
         self._exclude = exclude
@@ -199,11 +250,15 @@ class MomentumSGD(tf.keras.optimizers.SGD):
             accum=self.momentums[index].handle,
             lr=tf.cast(self.learning_rate, dtype),
             grad=gradient,
-            momentum=tf.cast(self.momentum, dtype))
+            momentum=tf.cast(self.momentum, dtype),
+        )
 
     def get_config(self):
         config = super().get_config()
         return {
-            **{key: config[key] for key in (
-                'learning_rate', 'momentum', 'global_clipnorm', 'name')},
-            'weight_decay': self._coupled_decay, 'exclude': self._exclude}
+            **{
+                key: config[key] for key in ('learning_rate', 'momentum', 'global_clipnorm', 'name')
+            },
+            'weight_decay': self._coupled_decay,
+            'exclude': self._exclude,
+        }

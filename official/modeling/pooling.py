@@ -28,6 +28,11 @@ def max_pool(x: tf.Tensor, size: int, stride: int) -> tf.Tensor:
         return tf.nn.max_pool2d(x, size, stride, 'VALID')
     rows, columns = ((length - size) // stride + 1 for length in x.shape[1:3])
     down, right = stride * (rows - 1) + 1, stride * (columns - 1) + 1
-    return functools.reduce(tf.maximum, [
-        x[:, top:top + down:stride, left:left + right:stride]
-        for top in range(size) for left in range(size)])
+    return functools.reduce(
+        tf.maximum,
+        [
+            x[:, top : top + down : stride, left : left + right : stride]
+            for top in range(size)
+            for left in range(size)
+        ],
+    )

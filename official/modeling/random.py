@@ -57,10 +57,12 @@ def step_key(seed: int | tf.Tensor, step: tf.Tensor, shards: int | None = None) 
     local = shards // replicas
     replica = context.replica_id_in_sync_group if context else 0
     step_seed = tf.random.fold_in(make_key(seed)[0], tf.cast(step, tf.int32), alg=_ALGORITHM)
-    return tf.stack([
-        tf.random.fold_in(step_seed, tf.cast(replica, tf.int32) * local + shard, alg=_ALGORITHM)
-        for shard in range(local)
-    ])
+    return tf.stack(
+        [
+            tf.random.fold_in(step_seed, tf.cast(replica, tf.int32) * local + shard, alg=_ALGORITHM)
+            for shard in range(local)
+        ]
+    )
 
 
 def key_in_training(key: tf.Tensor | None, training) -> tf.Tensor | None:
@@ -84,7 +86,8 @@ def _per_shard(draw, key: tf.Tensor, shape) -> tf.Tensor:
         return draw(keys[0], shape)
     if tf.is_tensor(shape):
         tf.debugging.assert_equal(
-            shape[0] % len(keys), 0, f'The examples cannot be divided into {len(keys)} shards.')
+            shape[0] % len(keys), 0, f'The examples cannot be divided into {len(keys)} shards.'
+        )
         shard_shape = tf.concat([shape[:1] // len(keys), shape[1:]], 0)
     else:
         shape = [int(size) for size in shape]
@@ -96,7 +99,8 @@ def _per_shard(draw, key: tf.Tensor, shape) -> tf.Tensor:
 
 def _bits(key: tf.Tensor, shape) -> tf.Tensor:
     bits = tf.random.stateless_uniform(
-        shape, key, minval=None, maxval=None, dtype=tf.int32, alg=_ALGORITHM)
+        shape, key, minval=None, maxval=None, dtype=tf.int32, alg=_ALGORITHM
+    )
     return tf.bitcast(bits, tf.uint32)
 
 

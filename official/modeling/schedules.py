@@ -28,7 +28,8 @@ class ConstantThenLinear(tf.keras.optimizers.schedules.LearningRateSchedule):
         checks.above_zero('ConstantThenLinear', learning_rate=learning_rate)
         if not 0 <= decay_start < decay_end:
             raise ValueError(
-                f'decay_start = {decay_start} must lie in [0, decay_end = {decay_end}).')
+                f'decay_start = {decay_start} must lie in [0, decay_end = {decay_end}).'
+            )
         self.learning_rate = learning_rate
         self.decay_start = decay_start
         self.decay_end = decay_end
@@ -99,14 +100,20 @@ class WarmupThenSteps(tf.keras.optimizers.schedules.LearningRateSchedule):
         `factor` is not above 0.
     """
 
-    def __init__(self, learning_rate: float, warmup_steps: int, decay_steps: Sequence[int],
-                 factor: float = 0.1):
+    def __init__(
+        self,
+        learning_rate: float,
+        warmup_steps: int,
+        decay_steps: Sequence[int],
+        factor: float = 0.1,
+    ):
         decay_steps = tuple(decay_steps)
         ascending = (-1, warmup_steps, *decay_steps)
         if any(one >= other for one, other in zip(ascending, ascending[1:])):
             raise ValueError(
                 f'warmup_steps = {warmup_steps} and decay_steps = {decay_steps} must be ascending, '
-                'from 0 on.')
+                'from 0 on.'
+            )
         checks.above_zero('WarmupThenSteps', learning_rate=learning_rate, factor=factor)
         self.learning_rate = learning_rate
         self.warmup_steps = warmup_steps
@@ -115,8 +122,7 @@ class WarmupThenSteps(tf.keras.optimizers.schedules.LearningRateSchedule):
 
     def __call__(self, step):
         step = tf.cast(step, tf.int64)
-        passed = tf.reduce_sum(tf.cast(
-            step >= tf.constant(self.decay_steps, tf.int64), tf.float32))
+        passed = tf.reduce_sum(tf.cast(step >= tf.constant(self.decay_steps, tf.int64), tf.float32))
         rate = self.learning_rate * tf.pow(float(self.factor), passed)
         if not self.warmup_steps:
             return rate

@@ -70,21 +70,37 @@ class _SpectralLayer(tf.keras.layers.Layer):
       name: name of the layer, and the scope of its variables.
     """
 
-    def __init__(self, shape: tuple[int, ...], key: tf.Tensor, use_bias: bool, normalize: bool,
-                 initializer: Callable, name: str):
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        key: tf.Tensor,
+        use_bias: bool,
+        normalize: bool,
+        initializer: Callable,
+        name: str,
+    ):
         # float32: products are cast where they are made.
         super().__init__(name=name, dtype='float32', autocast=False)
         with tf.name_scope(name):
             self.kernel = self.add_weight(
-                'kernel', shape,
-                initializer=lambda shape, dtype=None, **_: initializer(key, shape))
-            self.bias = self.add_weight(
-                'bias', shape[-1:], initializer='zeros') if use_bias else None
-            self.u = self.add_weight(
-                'u', (1, shape[-1]), trainable=False,
-                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-                initializer=lambda shape, dtype=None, **_: tf.nn.l2_normalize(
-                    random.normal(random.fold_in(key, 1), shape))) if normalize else None
+                'kernel', shape, initializer=lambda shape, dtype=None, **_: initializer(key, shape)
+            )
+            self.bias = (
+                self.add_weight('bias', shape[-1:], initializer='zeros') if use_bias else None
+            )
+            self.u = (
+                self.add_weight(
+                    'u',
+                    (1, shape[-1]),
+                    trainable=False,
+                    aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+                    initializer=lambda shape, dtype=None, **_: tf.nn.l2_normalize(
+                        random.normal(random.fold_in(key, 1), shape)
+                    ),
+                )
+                if normalize
+                else None
+            )
         self.built = True
 
     def weights_of_step(self, training: bool) -> tf.Tensor:
@@ -120,9 +136,16 @@ class SpectralDense(_SpectralLayer):
       name: name of the layer.
     """
 
-    def __init__(self, inputs: int, units: int, key: tf.Tensor, use_bias: bool = True,
-                 normalize: bool = True, initializer: Callable = random.orthogonal,
-                 name: str = 'dense'):
+    def __init__(
+        self,
+        inputs: int,
+        units: int,
+        key: tf.Tensor,
+        use_bias: bool = True,
+        normalize: bool = True,
+        initializer: Callable = random.orthogonal,
+        name: str = 'dense',
+    ):
         super().__init__((inputs, units), key, use_bias, normalize, initializer, name)
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -159,17 +182,30 @@ class SpectralConv2D(_SpectralLayer):
       ValueError: if `up` and `down` are both set, or `upsampling` is neither of the two.
     """
 
-    def __init__(self, inputs: int, filters: int, key: tf.Tensor, kernel_size: int = 3,
-                 up: bool = False, down: bool = False, upsampling: str = NEAREST,
-                 fused: bool = True, use_bias: bool = True, normalize: bool = True,
-                 initializer: Callable = random.orthogonal, name: str = 'conv2d'):
+    def __init__(
+        self,
+        inputs: int,
+        filters: int,
+        key: tf.Tensor,
+        kernel_size: int = 3,
+        up: bool = False,
+        down: bool = False,
+        upsampling: str = NEAREST,
+        fused: bool = True,
+        use_bias: bool = True,
+        normalize: bool = True,
+        initializer: Callable = random.orthogonal,
+        name: str = 'conv2d',
+    ):
         if up and down:
             raise ValueError('SpectralConv2D: up and down are both set.')
         if upsampling not in (NEAREST, ZEROS):
             raise ValueError(
-                f'SpectralConv2D.upsampling = {upsampling!r} is neither {NEAREST!r} nor {ZEROS!r}.')
-        super().__init__((kernel_size, kernel_size, inputs, filters), key, use_bias, normalize,
-                         initializer, name)
+                f'SpectralConv2D.upsampling = {upsampling!r} is neither {NEAREST!r} nor {ZEROS!r}.'
+            )
+        super().__init__(
+            (kernel_size, kernel_size, inputs, filters), key, use_bias, normalize, initializer, name
+        )
         self.up = up
         self.down = down
         self.upsampling = upsampling
@@ -183,8 +219,12 @@ class SpectralConv2D(_SpectralLayer):
         """What `call` gives, without the bias."""
         pointwise = self.kernel.shape[0] == 1
         resampled = self.up or self.down
-        if resampled and self.fused and not pointwise and (
-                _low_pixels(x, self.down) >= _WORTH_FUSING):
+        if (
+            resampled
+            and self.fused
+            and not pointwise
+            and (_low_pixels(x, self.down) >= _WORTH_FUSING)
+        ):
             together = _repeat_and_convolve if self.up else _convolve_and_mean
             return together(x, *self._kernel_and_sigma(training))
         kernel = tf.cast(self.weights_of_step(training), x.dtype)
@@ -198,8 +238,9 @@ class SpectralConv2D(_SpectralLayer):
         return mean_pixels(x) if self.down else x
 
 
-def sum_of_convolutions(one: SpectralConv2D, x: tf.Tensor, other: SpectralConv2D, y: tf.Tensor,
-                        training: bool = False) -> tf.Tensor:
+def sum_of_convolutions(
+    one: SpectralConv2D, x: tf.Tensor, other: SpectralConv2D, y: tf.Tensor, training: bool = False
+) -> tf.Tensor:
     """one(x) + other(y), with both biases added in one pass over the images."""
     together = one.convolve(x, training) + other.convolve(y, training)
     return tf.nn.bias_add(together, tf.cast(one.bias + other.bias, together.dtype))
@@ -209,15 +250,17 @@ def repeat_pixels(x: tf.Tensor) -> tf.Tensor:
     """Nearest-neighbour upsampling by 2: [n, h, w, c] to [n, 2h, 2w, c]."""
     _, height, width, channels = x.shape
     wide = tf.broadcast_to(
-        x[:, :, tf.newaxis, :, tf.newaxis], [tf.shape(x)[0], height, 2, width, 2, channels])
+        x[:, :, tf.newaxis, :, tf.newaxis], [tf.shape(x)[0], height, 2, width, 2, channels]
+    )
     return tf.reshape(wide, [-1, 2 * height, 2 * width, channels])
 
 
 def insert_zeros(x: tf.Tensor) -> tf.Tensor:
     """Every pixel followed by zeros to the right and below: [n, h, w, c] to [n, 2h, 2w, c]."""
     _, height, width, channels = x.shape
-    wide = tf.pad(x[:, :, tf.newaxis, :, tf.newaxis],
-                  [[0, 0], [0, 0], [0, 1], [0, 0], [0, 1], [0, 0]])
+    wide = tf.pad(
+        x[:, :, tf.newaxis, :, tf.newaxis], [[0, 0], [0, 0], [0, 1], [0, 0], [0, 1], [0, 0]]
+    )
     return tf.reshape(wide, [-1, 2 * height, 2 * width, channels])
 
 
@@ -247,7 +290,7 @@ def _sums_of_neighbours(kernel: tf.Tensor, factor: tf.Tensor, turned: bool = Fal
     if turned:
         along = along[::-1]
     sums = tf.constant(np.kron(along, along), tf.float32) * factor
-    weights = tf.matmul(sums, tf.reshape(kernel, [size ** 2, -1]))
+    weights = tf.matmul(sums, tf.reshape(kernel, [size**2, -1]))
     return tf.reshape(weights, [size + 1, size + 1, *kernel.shape[2:]])
 
 

@@ -25,10 +25,11 @@ def level_shape(canvas: tuple[int, int], stride: int) -> tuple[int, int]:
 
 
 def pyramid_anchors(
-        canvas: tuple[int, int],
-        strides: Sequence[int] = STRIDES,
-        sizes: Sequence[float] = SIZES,
-        aspect_ratios: Sequence[float] = ASPECT_RATIOS) -> list[np.ndarray]:
+    canvas: tuple[int, int],
+    strides: Sequence[int] = STRIDES,
+    sizes: Sequence[float] = SIZES,
+    aspect_ratios: Sequence[float] = ASPECT_RATIOS,
+) -> list[np.ndarray]:
     """The anchors of all levels.
 
     Args:
@@ -49,9 +50,14 @@ def pyramid_anchors(
     if len(strides) != len(sizes):
         raise ValueError(
             f'pyramid_anchors has {len(strides)} strides and {len(sizes)} sizes; each level'
-            ' needs one of both.')
-    for name, values in (('canvas', canvas), ('strides', strides), ('sizes', sizes),
-                         ('aspect_ratios', aspect_ratios)):
+            ' needs one of both.'
+        )
+    for name, values in (
+        ('canvas', canvas),
+        ('strides', strides),
+        ('sizes', sizes),
+        ('aspect_ratios', aspect_ratios),
+    ):
         if not all(value > 0 for value in values):
             raise ValueError(f'pyramid_anchors needs positive numbers, {name} is {tuple(values)}.')
     root = np.sqrt(np.asarray(aspect_ratios, np.float64))

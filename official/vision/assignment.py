@@ -33,16 +33,17 @@ class Match(NamedTuple):
 
 
 def match(
-        boxes: tf.Tensor,
-        truths: tf.Tensor,
-        valid: tf.Tensor,
-        high: float,
-        low: float,
-        strict: bool = False,
-        force_best: bool = False,
-        crowd: tf.Tensor | None = None,
-        crowd_coverage: float = 0.5,
-        usable: tf.Tensor | None = None) -> Match:
+    boxes: tf.Tensor,
+    truths: tf.Tensor,
+    valid: tf.Tensor,
+    high: float,
+    low: float,
+    strict: bool = False,
+    force_best: bool = False,
+    crowd: tf.Tensor | None = None,
+    crowd_coverage: float = 0.5,
+    usable: tf.Tensor | None = None,
+) -> Match:
     """Gives each box the ground truth with which its IoU is highest, and a label.
 
     A box is positive from an IoU of `high` on, negative below `low` and ignored between. The rule
@@ -76,7 +77,8 @@ def match(
     """
     if not 0 <= low <= high <= 1:
         raise ValueError(
-            f'match has high = {high} and low = {low}; it needs 0 <= low <= high <= 1.')
+            f'match has high = {high} and low = {low}; it needs 0 <= low <= high <= 1.'
+        )
     boxes, truths = (tf.stop_gradient(tf.cast(x, tf.float32)) for x in (boxes, truths))
     if usable is not None:
         boxes = tf.where(usable[..., tf.newaxis], boxes, 0.0)
@@ -116,8 +118,11 @@ def match(
     last = tf.reduce_max(tf.where(visited, places + 1, 0))
     no = tf.zeros_like(none, tf.bool)
     _, best, matched, forced, ignored = tf.while_loop(
-        lambda j, *_: j < last, visit,
-        (0, none, tf.zeros_like(none, tf.int32), no, no), parallel_iterations=1)
+        lambda j, *_: j < last,
+        visit,
+        (0, none, tf.zeros_like(none, tf.int32), no, no),
+        parallel_iterations=1,
+    )
 
     positive = (best > high if strict else best >= high) | forced
     negative = (best <= low if strict else best < low) & ~ignored
@@ -128,13 +133,14 @@ def match(
 
 
 def match_anchors(
-        anchors: tf.Tensor,
-        truths: tf.Tensor,
-        valid: tf.Tensor,
-        crowd: tf.Tensor | None = None,
-        high: float = 0.7,
-        low: float = 0.3,
-        usable: tf.Tensor | None = None) -> Match:
+    anchors: tf.Tensor,
+    truths: tf.Tensor,
+    valid: tf.Tensor,
+    crowd: tf.Tensor | None = None,
+    high: float = 0.7,
+    low: float = 0.3,
+    usable: tf.Tensor | None = None,
+) -> Match:
     """`match` by the rule of region proposal networks (Ren et al. 2015, Sec. 3.1.2).
 
     Positive are the anchors with an IoU of at least `high`, and those that are the best of some
@@ -143,8 +149,9 @@ def match_anchors(
     return match(anchors, truths, valid, high, low, force_best=True, crowd=crowd, usable=usable)
 
 
-def sample(labels: tf.Tensor, key: tf.Tensor, number: int,
-           positive_fraction: float) -> tuple[tf.Tensor, tf.Tensor]:
+def sample(
+    labels: tf.Tensor, key: tf.Tensor, number: int, positive_fraction: float
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Draws boxes of each image at random, without replacement.
 
     Positive ones as far as there are some, up to their fraction; then negative ones. Fast R-CNN

@@ -82,8 +82,9 @@ def flip(boxes: tf.Tensor, width: float | tf.Tensor) -> tf.Tensor:
     return tf.stack([width - x2, y1, width - x1, y2], axis=-1)
 
 
-def encode(boxes: tf.Tensor, anchors: tf.Tensor,
-           weights: Sequence[float] = (10.0, 10.0, 5.0, 5.0)) -> tf.Tensor:
+def encode(
+    boxes: tf.Tensor, anchors: tf.Tensor, weights: Sequence[float] = (10.0, 10.0, 5.0, 5.0)
+) -> tf.Tensor:
     """Boxes relative to anchors, as regression targets (Ren et al. 2015, Eq. 2).
 
     Args:
@@ -99,17 +100,20 @@ def encode(boxes: tf.Tensor, anchors: tf.Tensor,
     x, y, width, height = _centre_and_size(boxes)
     anchor_x, anchor_y, anchor_width, anchor_height = _centre_and_size(anchors)
     width, height, anchor_width, anchor_height = (
-        tf.where(size > 0, size, 1.0) for size in (width, height, anchor_width, anchor_height))
+        tf.where(size > 0, size, 1.0) for size in (width, height, anchor_width, anchor_height)
+    )
     deltas = (
         (x - anchor_x) / anchor_width,
         (y - anchor_y) / anchor_height,
         tf.math.log(width / anchor_width),
-        tf.math.log(height / anchor_height))
+        tf.math.log(height / anchor_height),
+    )
     return tf.stack([d * weight for d, weight in zip(deltas, weights, strict=True)], axis=-1)
 
 
-def decode(deltas: tf.Tensor, anchors: tf.Tensor,
-           weights: Sequence[float] = (10.0, 10.0, 5.0, 5.0)) -> tf.Tensor:
+def decode(
+    deltas: tf.Tensor, anchors: tf.Tensor, weights: Sequence[float] = (10.0, 10.0, 5.0, 5.0)
+) -> tf.Tensor:
     """Boxes from what a network says of anchors: the inverse of `encode`.
 
     Args:
@@ -121,13 +125,11 @@ def decode(deltas: tf.Tensor, anchors: tf.Tensor,
       float32 [..., 4]. A side is at most 1000 / 16 times that of the anchor.
     """
     x, y, width, height = _centre_and_size(anchors)
-    dx, dy, dw, dh = (
-        d / weight for d, weight in zip(_sides(deltas), weights, strict=True))
+    dx, dy, dw, dh = (d / weight for d, weight in zip(_sides(deltas), weights, strict=True))
     x, y = x + dx * width, y + dy * height
     half_width = 0.5 * width * tf.exp(tf.minimum(dw, _MAX_LOG_SIZE))
     half_height = 0.5 * height * tf.exp(tf.minimum(dh, _MAX_LOG_SIZE))
-    return tf.stack(
-        [x - half_width, y - half_height, x + half_width, y + half_height], axis=-1)
+    return tf.stack([x - half_width, y - half_height, x + half_width, y + half_height], axis=-1)
 
 
 def _sides(boxes):

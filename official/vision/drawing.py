@@ -10,8 +10,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 # Six of Okabe and Ito's colours, which colour-blind readers tell apart too, and two more.
-PALETTE = ((0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167), (230, 159, 0),
-           (86, 180, 233), (122, 81, 149), (180, 160, 0))
+PALETTE = (
+    (0, 114, 178),
+    (213, 94, 0),
+    (0, 158, 115),
+    (204, 121, 167),
+    (230, 159, 0),
+    (86, 180, 233),
+    (122, 81, 149),
+    (180, 160, 0),
+)
 RIGHT, WRONG = (0, 140, 70), (200, 30, 30)
 _OPACITY = 0.4
 _FINE = 4  # Bits behind the point in OpenCV's coordinates.
@@ -32,13 +40,12 @@ class Canvas:
 
     def __init__(self, image: np.ndarray):
         self.scale = max(1, round(_LEAST_SIDE / max(image.shape[:2])))
-        self.pixels = np.ascontiguousarray(
-            image.repeat(self.scale, 0).repeat(self.scale, 1))
+        self.pixels = np.ascontiguousarray(image.repeat(self.scale, 0).repeat(self.scale, 1))
         self._width = max(1, round(max(self.pixels.shape[:2]) / 300))
 
     def _point(self, x: float, y: float) -> tuple[int, int]:
         """A place in OpenCV's numbers, for which the centre of pixel 0 is 0."""
-        return tuple(int(round((self.scale * value - 0.5) * 2 ** _FINE)) for value in (x, y))
+        return tuple(int(round((self.scale * value - 0.5) * 2**_FINE)) for value in (x, y))
 
     def mask(self, mask: np.ndarray, color: Sequence[int]) -> None:
         """Tints the pixels of a mask, bool [height, width], and outlines it."""
@@ -47,7 +54,8 @@ class Canvas:
         large = mask.astype(np.uint8).repeat(self.scale, 0).repeat(self.scale, 1)
         inside = large > 0
         self.pixels[inside] = (
-            (1 - _OPACITY) * self.pixels[inside] + _OPACITY * np.array(color)).astype(np.uint8)
+            (1 - _OPACITY) * self.pixels[inside] + _OPACITY * np.array(color)
+        ).astype(np.uint8)
         outlines, _ = cv2.findContours(large, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(self.pixels, outlines, -1, tuple(color), self._width)
 
@@ -56,8 +64,15 @@ class Canvas:
         import cv2
 
         x1, y1, x2, y2 = box
-        cv2.rectangle(self.pixels, self._point(x1, y1), self._point(x2, y2), tuple(color),
-                      self._width, cv2.LINE_AA, _FINE)
+        cv2.rectangle(
+            self.pixels,
+            self._point(x1, y1),
+            self._point(x2, y2),
+            tuple(color),
+            self._width,
+            cv2.LINE_AA,
+            _FINE,
+        )
         if text:
             self.text(text, x1, y1, color)
 
@@ -76,13 +91,31 @@ class Canvas:
         (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
         left = int(np.clip(self.scale * x, 0, max(self.pixels.shape[1] - width - 4, 0)))
         top = int(np.clip(self.scale * y, 0, max(self.pixels.shape[0] - height - below - 4, 0)))
-        cv2.rectangle(self.pixels, (left, top), (left + width + 4, top + height + below + 2),
-                      tuple(color), cv2.FILLED)
-        cv2.putText(self.pixels, text, (left + 2, top + height + 1), cv2.FONT_HERSHEY_SIMPLEX,
-                    size, (255, 255, 255), 1, cv2.LINE_AA)
+        cv2.rectangle(
+            self.pixels,
+            (left, top),
+            (left + width + 4, top + height + below + 2),
+            tuple(color),
+            cv2.FILLED,
+        )
+        cv2.putText(
+            self.pixels,
+            text,
+            (left + 2, top + height + 1),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            size,
+            (255, 255, 255),
+            1,
+            cv2.LINE_AA,
+        )
 
-    def landmarks(self, landmarks: np.ndarray, color: Sequence[int],
-                  edges: Sequence[tuple[int, int]] = (), least: float = 0.0) -> None:
+    def landmarks(
+        self,
+        landmarks: np.ndarray,
+        color: Sequence[int],
+        edges: Sequence[tuple[int, int]] = (),
+        least: float = 0.0,
+    ) -> None:
         """Draws landmarks and the edges between them.
 
         Args:
@@ -99,20 +132,34 @@ class Canvas:
         for a, b in edges:
             if there[a] and there[b]:
                 cv2.line(self.pixels, points[a], points[b], light, self._width, cv2.LINE_AA, _FINE)
-        radius = int(1.5 * self._width * 2 ** _FINE)
+        radius = int(1.5 * self._width * 2**_FINE)
         for point, drawn in zip(points, there):
             if drawn:
-                cv2.circle(self.pixels, point, radius, (255, 255, 255), cv2.FILLED, cv2.LINE_AA,
-                           _FINE)
-                cv2.circle(self.pixels, point, radius * 2 // 3, tuple(color), cv2.FILLED,
-                           cv2.LINE_AA, _FINE)
+                cv2.circle(
+                    self.pixels, point, radius, (255, 255, 255), cv2.FILLED, cv2.LINE_AA, _FINE
+                )
+                cv2.circle(
+                    self.pixels,
+                    point,
+                    radius * 2 // 3,
+                    tuple(color),
+                    cv2.FILLED,
+                    cv2.LINE_AA,
+                    _FINE,
+                )
 
 
-def objects(image: np.ndarray, boxes: np.ndarray, classes: Sequence[int], names: Sequence[str],
-            scores: Sequence[float] | None = None, masks: Sequence[np.ndarray] | None = None,
-            landmarks: np.ndarray | None = None,
-            skeletons: Mapping[int, Sequence[tuple[int, int]]] | None = None,
-            least_landmark: float = 0.0) -> np.ndarray:
+def objects(
+    image: np.ndarray,
+    boxes: np.ndarray,
+    classes: Sequence[int],
+    names: Sequence[str],
+    scores: Sequence[float] | None = None,
+    masks: Sequence[np.ndarray] | None = None,
+    landmarks: np.ndarray | None = None,
+    skeletons: Mapping[int, Sequence[tuple[int, int]]] | None = None,
+    least_landmark: float = 0.0,
+) -> np.ndarray:
     """An image with its objects drawn on it.
 
     Args:
@@ -134,8 +181,12 @@ def objects(image: np.ndarray, boxes: np.ndarray, classes: Sequence[int], names:
     for number in range(len(boxes)) if masks is not None else ():
         canvas.mask(masks[number], colors[number])
     for number in range(len(boxes)) if landmarks is not None else ():
-        canvas.landmarks(landmarks[number], colors[number],
-                         (skeletons or {}).get(int(classes[number]), ()), least_landmark)
+        canvas.landmarks(
+            landmarks[number],
+            colors[number],
+            (skeletons or {}).get(int(classes[number]), ()),
+            least_landmark,
+        )
     for number, (box, class_) in enumerate(zip(boxes, classes)):
         text = names[int(class_) - 1]
         if scores is not None:
@@ -150,9 +201,10 @@ def fitted(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
     scale = min(height / image.shape[0], width / image.shape[1])
     size = [max(1, round(edge * scale)) for edge in image.shape[:2]]
-    resized = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA if scale < 1
-                         else cv2.INTER_LINEAR)
+    resized = cv2.resize(
+        image, size[::-1], interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    )
     canvas = np.full([height, width, 3], 255, np.uint8)
     top, left = (height - size[0]) // 2, (width - size[1]) // 2
-    canvas[top:top + size[0], left:left + size[1]] = resized
+    canvas[top : top + size[0], left : left + size[1]] = resized
     return canvas

@@ -12,7 +12,7 @@ from official.vision import png
 
 _JPEG = b'\xff\xd8'
 _EXIF = b'Exif\0\0'
-_START_OF_SCAN, _APP1, _FILL = 0xffda, 0xffe1, 0xffff
+_START_OF_SCAN, _APP1, _FILL = 0xFFDA, 0xFFE1, 0xFFFF
 _ORIENTATION = 0x0112
 _SHORT, _LONG = 3, 4  # Types; the standard's is the first, some writers take the other.
 
@@ -33,11 +33,16 @@ def orientation(encoded: tf.Tensor) -> tf.Tensor:
     def begins(signature):
         return tf.strings.substr(encoded, 0, len(signature)) == signature
 
-    return tf.case([
-        (begins(_JPEG), lambda: _of_jpeg(encoded)),
-        (begins(png.SIGNATURE), lambda: _of_tiff(
-            tf.io.decode_raw(png.chunk(encoded, b'eXIf'), tf.uint8)))],
-        default=lambda: tf.constant(1))
+    return tf.case(
+        [
+            (begins(_JPEG), lambda: _of_jpeg(encoded)),
+            (
+                begins(png.SIGNATURE),
+                lambda: _of_tiff(tf.io.decode_raw(png.chunk(encoded, b'eXIf'), tf.uint8)),
+            ),
+        ],
+        default=lambda: tf.constant(1),
+    )
 
 
 def _of_jpeg(encoded: tf.Tensor) -> tf.Tensor:
@@ -47,8 +52,9 @@ def _of_jpeg(encoded: tf.Tensor) -> tf.Tensor:
 
     def head(position):
         """The marker at a position and the length after it; zeros at the end of the file."""
-        words = tf.io.decode_raw(tf.strings.substr(padded, position, 4), tf.uint16,
-                                 little_endian=False)
+        words = tf.io.decode_raw(
+            tf.strings.substr(padded, position, 4), tf.uint16, little_endian=False
+        )
         return tuple(tf.unstack(tf.cast(words, tf.int32), 2))
 
     def is_exif(position, marker):
@@ -58,7 +64,7 @@ def _of_jpeg(encoded: tf.Tensor) -> tf.Tensor:
     # From segment to segment: FF, a type, and a length that counts itself; more FFs may precede a
     # type. A length below 2 is invalid, and the data of a scan have no segments.
     def another(position, marker, length):
-        segment = (marker >= 0xff00) & (marker != _START_OF_SCAN) & (length >= 2)
+        segment = (marker >= 0xFF00) & (marker != _START_OF_SCAN) & (length >= 2)
         return (marker == _FILL) | (segment & ~is_exif(position, marker))
 
     def following(position, marker, length):
@@ -67,11 +73,14 @@ def _of_jpeg(encoded: tf.Tensor) -> tf.Tensor:
 
     start = tf.constant(len(_JPEG))
     position, marker, length = tf.while_loop(
-        another, following, (start, *head(start)), parallel_iterations=1)
-    data = tf.strings.substr(
-        encoded, tf.minimum(position + 10, size), tf.maximum(length - 8, 0))
-    return tf.cond(is_exif(position, marker),
-                   lambda: _of_tiff(tf.io.decode_raw(data, tf.uint8)), lambda: tf.constant(1))
+        another, following, (start, *head(start)), parallel_iterations=1
+    )
+    data = tf.strings.substr(encoded, tf.minimum(position + 10, size), tf.maximum(length - 8, 0))
+    return tf.cond(
+        is_exif(position, marker),
+        lambda: _of_tiff(tf.io.decode_raw(data, tf.uint8)),
+        lambda: tf.constant(1),
+    )
 
 
 def _of_tiff(data: tf.Tensor) -> tf.Tensor:
@@ -88,18 +97,21 @@ def _of_tiff(data: tf.Tensor) -> tf.Tensor:
         return tf.reduce_sum(tf.bitwise.left_shift(values, 8 * order), -1)
 
     mark = number(tf.constant(0, tf.int64), 4, False)
-    little = mark == 0x49492a00  # II, 42
-    big = mark == 0x4d4d002a  # MM, 42
+    little = mark == 0x49492A00  # II, 42
+    big = mark == 0x4D4D002A  # MM, 42
     directory = number(tf.constant(4, tf.int64), 4, little)
     count = tf.minimum(number(directory, 2, little), size // 12)
     entries = directory + 2 + 12 * tf.range(count)
     kinds = number(entries + 2, 2, little)
-    is_orientation = ((number(entries, 2, little) == _ORIENTATION)
-                      & ((kinds == _SHORT) | (kinds == _LONG))
-                      & (number(entries + 4, 4, little) == 1))
+    is_orientation = (
+        (number(entries, 2, little) == _ORIENTATION)
+        & ((kinds == _SHORT) | (kinds == _LONG))
+        & (number(entries + 4, 4, little) == 1)
+    )
     values = tf.boolean_mask(
         tf.where(kinds == _SHORT, *(number(entries + 8, count, little) for count in (2, 4))),
-        is_orientation)
+        is_orientation,
+    )
     value = tf.concat([values, [1]], 0)[0]
     known = (little | big) & (value >= 1) & (value <= 8)
     return tf.where(known, tf.cast(value, tf.int32), 1)
@@ -119,7 +131,9 @@ def upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     image = tf.cond(orientation > 4, lambda: tf.transpose(image, [1, 0, 2]), lambda: image)
     # What mirrors left to right, and what top to bottom, after that.
     for axis, mirrored in ((1, (2, 3, 6, 7)), (0, (3, 4, 7, 8))):
-        image = tf.cond(tf.reduce_any(orientation == tf.constant(mirrored)),
-                        lambda axis=axis, image=image: tf.reverse(image, [axis]),
-                        lambda image=image: image)
+        image = tf.cond(
+            tf.reduce_any(orientation == tf.constant(mirrored)),
+            lambda axis=axis, image=image: tf.reverse(image, [axis]),
+            lambda image=image: image,
+        )
     return tf.ensure_shape(image, [None, None, channels])

@@ -36,24 +36,39 @@ class FPN(tf.keras.layers.Layer):
       ValueError: if there are no channels, or a number is not positive.
     """
 
-    def __init__(self, channels: Sequence[int], key: tf.Tensor, filters: int = 256,
-                 initializer: Callable = random.lecun_normal, name: str = 'fpn'):
+    def __init__(
+        self,
+        channels: Sequence[int],
+        key: tf.Tensor,
+        filters: int = 256,
+        initializer: Callable = random.lecun_normal,
+        name: str = 'fpn',
+    ):
         super().__init__(name=name, dtype='float32', autocast=False)
         if not channels:
             raise ValueError('FPN.channels is empty: there is at least one map.')
-        checks.positive('FPN', filters=filters,
-                        **{f'channels[{i}]': count for i, count in enumerate(channels)})
+        checks.positive(
+            'FPN', filters=filters, **{f'channels[{i}]': count for i, count in enumerate(channels)}
+        )
         # Not the initializer: what is loaded brings its kernels along.
         self._config = {'channels': tuple(channels), 'filters': filters, 'name': name}
         self._key = key
         self.filters = filters
         with tf.name_scope(name):
             self.lateral, self.output_convs = (
-                [convolutions.Conv(
-                    count if size == 1 else filters, filters, size,
-                    random.fold_in(key, 2 * level + size // 2), initializer=initializer,
-                    name=f'{part}{level}') for level, count in enumerate(channels)]
-                for part, size in (('lateral', 1), ('output', 3)))
+                [
+                    convolutions.Conv(
+                        count if size == 1 else filters,
+                        filters,
+                        size,
+                        random.fold_in(key, 2 * level + size // 2),
+                        initializer=initializer,
+                        name=f'{part}{level}',
+                    )
+                    for level, count in enumerate(channels)
+                ]
+                for part, size in (('lateral', 1), ('output', 3))
+            )
         self.built = True
 
     def get_config(self):
@@ -80,7 +95,8 @@ class FPN(tf.keras.layers.Layer):
                 if None not in (n, half) and half != -(-n // 2):
                     raise ValueError(
                         f'FPN: map {level} is {list(fine.shape[1:3])} and map {level + 1} is '
-                        f'{list(coarse.shape[1:3])}, not half of it, rounded up.')
+                        f'{list(coarse.shape[1:3])}, not half of it, rounded up.'
+                    )
         x = self.lateral[-1](maps[-1])
         outputs = [self.output_convs[-1](x)]
         for level in reversed(range(len(maps) - 1)):
@@ -99,8 +115,9 @@ def repeat_pixels(x: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     Returns:
       [b, h, w, channels].
     """
-    height, width = (tf.shape(like)[axis] if like.shape[axis] is None else like.shape[axis]
-                     for axis in (1, 2))
+    height, width = (
+        tf.shape(like)[axis] if like.shape[axis] is None else like.shape[axis] for axis in (1, 2)
+    )
     y = _repeat_pixels(x)
     if (height, width) == (y.shape[1], y.shape[2]):
         return y
@@ -111,8 +128,8 @@ def repeat_pixels(x: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
 def _repeat_pixels(x):
     # The gradient of the operations below takes five times as long as the mean of 2 x 2 pixels.
     batch, height, width, channels = (
-        tf.shape(x)[axis] if n is None else n for axis, n in enumerate(x.shape))
-    y = tf.broadcast_to(x[:, :, tf.newaxis, :, tf.newaxis],
-                        [batch, height, 2, width, 2, channels])
+        tf.shape(x)[axis] if n is None else n for axis, n in enumerate(x.shape)
+    )
+    y = tf.broadcast_to(x[:, :, tf.newaxis, :, tf.newaxis], [batch, height, 2, width, 2, channels])
     y = tf.reshape(y, [batch, 2 * height, 2 * width, channels])
     return y, lambda dy: 4 * tf.nn.avg_pool2d(dy, 2, 2, 'VALID')

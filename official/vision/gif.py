@@ -14,9 +14,9 @@ SIGNATURE = b'GIF8'
 # Where the palette of the whole file starts; what blocks begin with; the extension that names a
 # frame's transparent colour.
 _PALETTE = 13
-_EXTENSION, _FRAME, _CONTROL = 0x21, 0x2c, 0xf9
+_EXTENSION, _FRAME, _CONTROL = 0x21, 0x2C, 0xF9
 _FRAME_SIZE = 10
-_MAX_PIXELS = 2 ** 27  # A few damaged bytes may ask for 13 GB.
+_MAX_PIXELS = 2**27  # A few damaged bytes may ask for 13 GB.
 _BYTES = [bytes([value]) for value in range(256)]
 
 
@@ -58,42 +58,68 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
 
     def following(position, inside, control):
         starts = ~inside & (byte(position + 1) == _CONTROL)
-        return (tf.where(inside, position + 1 + byte(position), position + 2),
-                tf.where(inside, byte(position) > 0, True),
-                tf.where(starts, position, control))
+        return (
+            tf.where(inside, position + 1 + byte(position), position + 2),
+            tf.where(inside, byte(position) > 0, True),
+            tf.where(starts, position, control),
+        )
 
     frame, _, control = tf.while_loop(
-        another, following, (_PALETTE + palette_size(byte(10)), tf.constant(False),
-                             tf.constant(-1)), parallel_iterations=1)
+        another,
+        following,
+        (_PALETTE + palette_size(byte(10)), tf.constant(False), tf.constant(-1)),
+        parallel_iterations=1,
+    )
     encoded = file_checks.checked(
-        encoded, byte(frame) == _FRAME, 'The GIF has no frame, or is damaged.')
+        encoded, byte(frame) == _FRAME, 'The GIF has no frame, or is damaged.'
+    )
     left, top, width, height = (short(frame + place) for place in (1, 3, 5, 7))
     bottom, right = tf.maximum(short(8), top + height), tf.maximum(short(6), left + width)
     encoded = file_checks.checked(
-        encoded, tf.cast(bottom, tf.int64) * tf.cast(right, tf.int64) <= _MAX_PIXELS,
-        'The GIF has a screen of ', bottom, ' x ', right, f' pixels, more than {_MAX_PIXELS}.')
+        encoded,
+        tf.cast(bottom, tf.int64) * tf.cast(right, tf.int64) <= _MAX_PIXELS,
+        'The GIF has a screen of ',
+        bottom,
+        ' x ',
+        right,
+        f' pixels, more than {_MAX_PIXELS}.',
+    )
     own = byte(frame + _FRAME_SIZE - 1)
     palette = tf.where(own >= 128, frame + _FRAME_SIZE, _PALETTE)
     # Beyond the palette, as some programs say that nothing is transparent, it changes no pixel.
-    transparent = (control >= 0) & (tf.bitwise.bitwise_and(byte(control + 3), 1) > 0) & (
-        3 * byte(control + 6) < palette_size(tf.where(own >= 128, own, byte(10))))
+    transparent = (
+        (control >= 0)
+        & (tf.bitwise.bitwise_and(byte(control + 3), 1) > 0)
+        & (3 * byte(control + 6) < palette_size(tf.where(own >= 128, own, byte(10))))
+    )
 
     def with_white():
         opaque = tf.gather(_BYTES, byte(control + 3) - 1)
-        return _replaced(_replaced(encoded, control + 3, opaque),
-                         palette + 3 * byte(control + 6), tf.constant(b'\xff\xff\xff'))
+        return _replaced(
+            _replaced(encoded, control + 3, opaque),
+            palette + 3 * byte(control + 6),
+            tf.constant(b'\xff\xff\xff'),
+        )
 
     encoded = tf.cond(transparent, with_white, lambda: encoded)
     encoded = _replaced(encoded, frame + 1, tf.constant(bytes(4)))
     image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
     image = tf.ensure_shape(image, [None, None, 3])[:height, :width]
-    return tf.pad(image, [[top, bottom - top - height], [left, right - left - width], [0, 0]],
-                  constant_values=tf.constant(255, tf.uint8))
+    return tf.pad(
+        image,
+        [[top, bottom - top - height], [left, right - left - width], [0, 0]],
+        constant_values=tf.constant(255, tf.uint8),
+    )
 
 
 def _replaced(text: tf.Tensor, position: tf.Tensor, new: tf.Tensor) -> tf.Tensor:
     """A string with some of its bytes exchanged."""
     after = position + tf.strings.length(new)
     length = tf.strings.length(text)
-    return tf.strings.join([tf.strings.substr(text, 0, position), new,
-                            tf.strings.substr(text, tf.minimum(after, length), length)])
+    return tf.strings.join(
+        [
+            tf.strings.substr(text, 0, position),
+            new,
+            tf.strings.substr(text, tf.minimum(after, length), length),
+        ]
+    )

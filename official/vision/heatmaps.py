@@ -9,8 +9,9 @@ from __future__ import annotations
 import tensorflow as tf
 
 
-def heatmap_targets(landmarks: tf.Tensor, rois: tf.Tensor, size: int,
-                    occluded: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
+def heatmap_targets(
+    landmarks: tf.Tensor, rois: tf.Tensor, size: int, occluded: bool = False
+) -> tuple[tf.Tensor, tf.Tensor]:
     """The cells that landmarks lie in, and which of them count.
 
     The cell is (floor((x - x1) / w size), floor((y - y1) / h size)); a landmark right on the right
@@ -30,11 +31,12 @@ def heatmap_targets(landmarks: tf.Tensor, rois: tf.Tensor, size: int,
     corner = rois[..., tf.newaxis, :2]
     extent = rois[..., tf.newaxis, 2:] - corner
     # The product first: whole pixels stay whole, and are in the cell that begins there.
-    place = (landmarks[..., :2] - corner) * size / tf.where(extent > 0, extent, 1.)
+    place = (landmarks[..., :2] - corner) * size / tf.where(extent > 0, extent, 1.0)
     inside = tf.reduce_all((place >= 0) & (place <= size) & (extent > 0), -1)
     counts = inside & (landmarks[..., 2] >= (1 if occluded else 2))
     column, row = tf.unstack(
-        tf.cast(tf.clip_by_value(tf.floor(place), 0, size - 1), tf.int32), axis=-1)
+        tf.cast(tf.clip_by_value(tf.floor(place), 0, size - 1), tf.int32), axis=-1
+    )
     return row * size + column, tf.cast(counts, tf.float32)
 
 
@@ -61,8 +63,9 @@ def decode(logits: tf.Tensor, rois: tf.Tensor) -> tf.Tensor:
     flat = tf.reshape(cells, [-1])
 
     def logit(cell):
-        return tf.gather(flat, (maps + tf.clip_by_value(cell, 0, size * size - 1)) * count
-                         + tf.range(count))
+        return tf.gather(
+            flat, (maps + tf.clip_by_value(cell, 0, size * size - 1)) * count + tf.range(count)
+        )
 
     top = logit(best)
     score = 1 / tf.reduce_sum(tf.exp(cells - top[:, tf.newaxis]), 1)
@@ -70,7 +73,7 @@ def decode(logits: tf.Tensor, rois: tf.Tensor) -> tf.Tensor:
     for axis, (index, step) in enumerate(((best % size, 1), (best // size, size))):
         before, after = logit(best - step), logit(best + step)
         vertex = tf.math.divide_no_nan((after - before) / 2, 2 * top - before - after)
-        vertex = tf.where((index > 0) & (index < size - 1), vertex, 0.)
+        vertex = tf.where((index > 0) & (index < size - 1), vertex, 0.0)
         place = tf.reshape((tf.cast(index, tf.float32) + 0.5 + vertex) / size, shape)
         start, end = rois[..., axis, tf.newaxis], rois[..., axis + 2, tf.newaxis]
         values.append(start + (end - start) * place)

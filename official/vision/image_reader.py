@@ -52,22 +52,29 @@ def decode(encoded: tf.Tensor, channels: int = 3) -> tf.Tensor:
 @functools.cache
 def _traced(channels: int) -> tf.types.experimental.GenericFunction:
     """`_decode` as one function: the formats take a second to trace, and each pipeline has them."""
-    return tf.function(functools.partial(_decode, channels=channels),
-                       input_signature=[tf.TensorSpec([], tf.string)])
+    return tf.function(
+        functools.partial(_decode, channels=channels),
+        input_signature=[tf.TensorSpec([], tf.string)],
+    )
 
 
 def _decode(encoded: tf.Tensor, channels: int) -> tf.Tensor:
     def begins(signature):
         return tf.strings.substr(encoded, 0, len(signature)) == signature
 
-    image = tf.case([
-        # Exactly what Pillow decodes; TensorFlow's default is off by up to 13 of 255.
-        (begins(_JPEG),
-         lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method='INTEGER_ACCURATE')),
-        (begins(png.SIGNATURE), lambda: _png(encoded)),
-        (begins(gif.SIGNATURE), lambda: gif.decode(encoded)),
-        (begins(bmp.SIGNATURE), lambda: _on_white(bmp.decode(encoded)))],
-        default=lambda: _refused(encoded))
+    image = tf.case(
+        [
+            # Exactly what Pillow decodes; TensorFlow's default is off by up to 13 of 255.
+            (
+                begins(_JPEG),
+                lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method='INTEGER_ACCURATE'),
+            ),
+            (begins(png.SIGNATURE), lambda: _png(encoded)),
+            (begins(gif.SIGNATURE), lambda: gif.decode(encoded)),
+            (begins(bmp.SIGNATURE), lambda: _on_white(bmp.decode(encoded))),
+        ],
+        default=lambda: _refused(encoded),
+    )
     image = tf.ensure_shape(image, [None, None, 3])
     image = exif.upright(image, exif.orientation(encoded))
     return image if channels == 3 else _grey(image)
@@ -91,14 +98,15 @@ def _png(encoded: tf.Tensor) -> tf.Tensor:
     return tf.cond(
         png.is_transparent(encoded),
         lambda: _on_white(tf.io.decode_png(encoded, channels=4)),
-        lambda: tf.io.decode_png(encoded, channels=3))
+        lambda: tf.io.decode_png(encoded, channels=3),
+    )
 
 
 def _grey(image: tf.Tensor) -> tf.Tensor:
     """RGB to grey in Pillow's integers; what is grey already is kept to the bit."""
     weights = tf.constant([19595, 38470, 7471])  # In parts of 2**16.
     light = tf.reduce_sum(tf.cast(image, tf.int32) * weights, -1, keepdims=True)
-    return tf.cast(tf.bitwise.right_shift(light + 2 ** 15, 16), tf.uint8)
+    return tf.cast(tf.bitwise.right_shift(light + 2**15, 16), tf.uint8)
 
 
 def _refused(encoded: tf.Tensor) -> tf.Tensor:
@@ -111,10 +119,15 @@ def _refused(encoded: tf.Tensor) -> tf.Tensor:
 
     found = tf.constant('A file of an unknown format')
     for known, name in (
-            (begin == '', 'An empty file'),
-            (holds(0, b'RIFF') & holds(8, b'WEBP'), 'WebP'),
-            (holds(0, b'II*\0') | holds(0, b'MM\0*'), 'TIFF'),
-            (holds(4, b'ftyp'), 'HEIF (HEIC, AVIF)')):
+        (begin == '', 'An empty file'),
+        (holds(0, b'RIFF') & holds(8, b'WEBP'), 'WebP'),
+        (holds(0, b'II*\0') | holds(0, b'MM\0*'), 'TIFF'),
+        (holds(4, b'ftyp'), 'HEIF (HEIC, AVIF)'),
+    ):
         found = tf.where(known, name, found)
-    return file_checks.checked(tf.zeros([0, 0, 3], tf.uint8), tf.constant(False), found,
-                               f' is not read as an image; {_READ}')
+    return file_checks.checked(
+        tf.zeros([0, 0, 3], tf.uint8),
+        tf.constant(False),
+        found,
+        f' is not read as an image; {_READ}',
+    )

@@ -37,8 +37,12 @@ def mask_targets(mini_masks: tf.Tensor, boxes: tf.Tensor, rois: tf.Tensor, size:
         _interpolation(
             rois[..., axis, tf.newaxis]
             + (rois[..., axis + 2] - rois[..., axis])[..., tf.newaxis] * places,
-            boxes[..., axis], boxes[..., axis + 2], cells)
-        for axis in (1, 0))
+            boxes[..., axis],
+            boxes[..., axis + 2],
+            cells,
+        )
+        for axis in (1, 0)
+    )
     values = tf.matmul(tf.matmul(down, tf.cast(mini_masks, tf.float32)), right, transpose_b=True)
     return tf.cast(values > _HALF, tf.float32)
 
@@ -57,15 +61,16 @@ def _interpolation(points, start, end, cells):
       from its centre to the edge; nothing outside [start, end).
     """
     start, end = start[..., tf.newaxis], end[..., tf.newaxis]
-    place = (points - start) * cells / tf.where(end > start, end - start, 1.) - 0.5
+    place = (points - start) * cells / tf.where(end > start, end - start, 1.0) - 0.5
     place = tf.clip_by_value(place, 0, cells - 1)[..., tf.newaxis]
     weights = tf.nn.relu(1 - tf.abs(place - tf.range(cells, dtype=tf.float32)))
     inside = (points >= start) & (points < end)
-    return tf.where(inside[..., tf.newaxis], weights, 0.)
+    return tf.where(inside[..., tf.newaxis], weights, 0.0)
 
 
-def paste(masks: np.ndarray, boxes: np.ndarray, height: int, width: int,
-          threshold: float = 0.5) -> np.ndarray:
+def paste(
+    masks: np.ndarray, boxes: np.ndarray, height: int, width: int, threshold: float = 0.5
+) -> np.ndarray:
     """Masks inside boxes, as masks of the image.
 
     A pixel whose centre lies in the box has the mask's value there, bilinear between the centres
@@ -87,14 +92,17 @@ def paste(masks: np.ndarray, boxes: np.ndarray, height: int, width: int,
     boxes = np.asarray(boxes, np.float64)
     odd = np.flatnonzero(~np.isfinite(boxes).all(-1))
     if len(odd):
-        raise ValueError(f'paste: box {odd[0]}, {boxes[odd[0]].tolist()} (x1, y1, x2, y2), has a '
-                         'coordinate that is not finite.')
+        raise ValueError(
+            f'paste: box {odd[0]}, {boxes[odd[0]].tolist()} (x1, y1, x2, y2), has a '
+            'coordinate that is not finite.'
+        )
     pasted = np.zeros([len(masks), height, width], bool)
     for mask, box, image in zip(np.asarray(masks, np.float32), boxes, pasted, strict=True):
         # Pixel i belongs to the box where start <= i + 0.5 < end.
         (left, right), (top, bottom) = (
             np.clip(np.ceil([box[axis] - 0.5, box[axis + 2] - 0.5]), 0, limit).astype(int)
-            for axis, limit in ((0, width), (1, height)))
+            for axis, limit in ((0, width), (1, height))
+        )
         if left < right and top < bottom:
             down = _sampling(np.arange(top, bottom) + 0.5, box[1], box[3], len(mask))
             across = _sampling(np.arange(left, right) + 0.5, box[0], box[2], len(mask))
@@ -138,8 +146,10 @@ def rasterize(segmentation: list[np.ndarray] | dict, box: np.ndarray, size: int)
         across = _sampling(x1 + (x2 - x1) * places, 0, pixels.shape[1], pixels.shape[1])
         return (down @ pixels.astype(np.float32) @ across.T > _HALF).astype(np.uint8)
     scale = size / np.array([x2 - x1, y2 - y1])
-    polygons = [(_points(polygon, number) - (x1, y1)) * scale
-                for number, polygon in enumerate(segmentation, 1)]
+    polygons = [
+        (_points(polygon, number) - (x1, y1)) * scale
+        for number, polygon in enumerate(segmentation, 1)
+    ]
     return coco.decode(run_lengths(polygons, (size, size)))
 
 
@@ -166,26 +176,36 @@ def run_lengths(segmentation: list | dict, size: tuple[int, int]) -> dict:
 
     size = [int(length) for length in size]
     if not 1 <= min(size) <= max(size) <= MAX_EDGE:
-        raise ValueError(f'an image of size {size} (height, width); an edge has 1 to {MAX_EDGE} '
-                         'pixels.')
+        raise ValueError(
+            f'an image of size {size} (height, width); an edge has 1 to {MAX_EDGE} pixels.'
+        )
     if isinstance(segmentation, dict):
         counts = segmentation.get('counts')
         if not isinstance(segmentation.get('size'), (list, tuple)) or (
-                list(segmentation['size']) != size):
-            raise ValueError(f'an RLE of size {segmentation.get("size")!r} does not fit the image '
-                             f'of {size} (height, width).')
+            list(segmentation['size']) != size
+        ):
+            raise ValueError(
+                f'an RLE of size {segmentation.get("size")!r} does not fit the image '
+                f'of {size} (height, width).'
+            )
         runs = _runs(counts)
         if runs is None:
-            raise ValueError('an RLE whose counts are neither whole numbers from 0 nor their '
-                             f'compressed text: {str(counts)[:40]}.')
+            raise ValueError(
+                'an RLE whose counts are neither whole numbers from 0 nor their '
+                f'compressed text: {str(counts)[:40]}.'
+            )
         if runs.sum() != size[0] * size[1]:
-            raise ValueError(f'an RLE whose counts sum to {runs.sum()}, not {size[0] * size[1]}, '
-                             f'the pixels of {size[0]} x {size[1]}.')
+            raise ValueError(
+                f'an RLE whose counts sum to {runs.sum()}, not {size[0] * size[1]}, '
+                f'the pixels of {size[0]} x {size[1]}.'
+            )
         if isinstance(counts, (list, tuple)):
             return coco.frPyObjects({'size': size, 'counts': runs.tolist()}, *size)
         return {'size': size, 'counts': counts if isinstance(counts, bytes) else counts.encode()}
-    polygons = [clip_polygon(_points(polygon, number), size[::-1])
-                for number, polygon in enumerate(segmentation, 1)]
+    polygons = [
+        clip_polygon(_points(polygon, number), size[::-1])
+        for number, polygon in enumerate(segmentation, 1)
+    ]
     flat = [polygon.ravel() for polygon in polygons if len(polygon) >= 3]
     if not flat:
         return coco.encode(np.zeros(size, np.uint8, order='F'))
@@ -199,8 +219,10 @@ def _points(polygon, number) -> np.ndarray:
         raise ValueError(f'polygon {number} is not made of finite x and y.')
     points = points.reshape(-1, 2)
     if len(points) < 3:
-        raise ValueError(f'polygon {number} has {len(points)} points, which enclose nothing; there '
-                         'must be at least 3.')
+        raise ValueError(
+            f'polygon {number} has {len(points)} points, which enclose nothing; there '
+            'must be at least 3.'
+        )
     return points
 
 
@@ -219,8 +241,7 @@ def clip_polygon(points: np.ndarray, size: tuple[float, float]) -> np.ndarray:
     if not len(points):
         return points
     least, most = points.min(0).tolist(), points.max(0).tolist()
-    if all(-length <= low and high <= 2 * length
-           for low, high, length in zip(least, most, size)):
+    if all(-length <= low and high <= 2 * length for low, high, length in zip(least, most, size)):
         return points  # As nearly all are.
     for axis, length in enumerate(size):
         for sign, limit in (1, 2 * length), (-1, length):
@@ -249,12 +270,16 @@ def _runs(counts) -> np.ndarray | None:
     its last, and from the fourth number on it is the difference to the number two before.
     """
     if isinstance(counts, (list, tuple)):
-        if not all(type(run) is int and 0 <= run < 2 ** 32 for run in counts):
+        if not all(type(run) is int and 0 <= run < 2**32 for run in counts):
             return None
         return np.array(counts, np.int64)
     try:
-        text = np.frombuffer(counts.encode('ascii') if isinstance(counts, str) else counts,
-                             np.uint8).astype(np.int64) - 48
+        text = (
+            np.frombuffer(
+                counts.encode('ascii') if isinstance(counts, str) else counts, np.uint8
+            ).astype(np.int64)
+            - 48
+        )
     except (TypeError, ValueError):
         return None
     if not len(text):
@@ -303,5 +328,6 @@ def unpack(packed: tf.Tensor, size: int) -> tf.Tensor:
     """
     places = tf.range(7, -1, -1, tf.int32)
     bits = tf.bitwise.bitwise_and(
-        tf.bitwise.right_shift(packed[..., tf.newaxis], tf.cast(places, tf.uint8)), 1)
+        tf.bitwise.right_shift(packed[..., tf.newaxis], tf.cast(places, tf.uint8)), 1
+    )
     return tf.reshape(bits, tf.concat([tf.shape(packed)[:-1], [size, size]], 0))

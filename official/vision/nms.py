@@ -25,8 +25,9 @@ _BLOCK = 512
 _BITS = 32
 
 
-def nms(boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float,
-        max_outputs: int) -> tuple[tf.Tensor, tf.Tensor]:
+def nms(
+    boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float, max_outputs: int
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Suppression among boxes of one image; see `batched_nms`.
 
     Args:
@@ -39,12 +40,14 @@ def nms(boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float,
       indices int32 [max_outputs], valid bool [max_outputs].
     """
     indices, valid = batched_nms(
-        tf.expand_dims(boxes, 0), tf.expand_dims(scores, 0), iou_threshold, max_outputs)
+        tf.expand_dims(boxes, 0), tf.expand_dims(scores, 0), iou_threshold, max_outputs
+    )
     return indices[0], valid[0]
 
 
-def batched_nms(boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float,
-                max_outputs: int) -> tuple[tf.Tensor, tf.Tensor]:
+def batched_nms(
+    boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float, max_outputs: int
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Suppression in every image of a batch.
 
     Time and memory grow with n^2: n^2 / 8 bytes an image are held, and 10 KiB n while they are
@@ -69,8 +72,9 @@ def batched_nms(boxes: tf.Tensor, scores: tf.Tensor, iou_threshold: float,
     return _suppress(boxes, scores, None, iou_threshold, max_outputs)
 
 
-def class_nms(boxes: tf.Tensor, scores: tf.Tensor, classes: tf.Tensor, iou_threshold: float,
-              max_outputs: int) -> tuple[tf.Tensor, tf.Tensor]:
+def class_nms(
+    boxes: tf.Tensor, scores: tf.Tensor, classes: tf.Tensor, iou_threshold: float, max_outputs: int
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Suppression in every image of a batch, among boxes of the same class; see `batched_nms`.
 
     The classes themselves are compared; boxes are not moved apart, which would cost precision.
@@ -92,8 +96,10 @@ def _suppress(boxes, scores, classes, iou_threshold, max_outputs):
     boxes = tf.stop_gradient(tf.cast(boxes, tf.float32))
     scores = tf.stop_gradient(tf.cast(scores, tf.float32))
     if boxes.shape.rank != 3 or scores.shape.rank != 2:
-        raise ValueError(f'Non-maximum suppression takes boxes [b, n, 4] and scores [b, n], not '
-                         f'{boxes.shape} and {scores.shape}.')
+        raise ValueError(
+            f'Non-maximum suppression takes boxes [b, n, 4] and scores [b, n], not '
+            f'{boxes.shape} and {scores.shape}.'
+        )
     n = boxes.shape[1]
     if n is None:
         raise ValueError('Non-maximum suppression needs a number of boxes known beforehand.')
@@ -146,6 +152,7 @@ def _overlaps(boxes, classes, threshold):
 
 def _keep(valid, overlaps):
     """The greedy choice, bool [b, n]; `valid` is bool [b, n]."""
+
     def update(kept, _):
         others = _pack(kept)[:, tf.newaxis]
         free = tf.reduce_all(tf.bitwise.bitwise_and(overlaps, others) == 0, axis=-1)
@@ -154,8 +161,12 @@ def _keep(valid, overlaps):
 
     # Each round settles at least one more box in the order of scores.
     kept, _ = tf.while_loop(
-        lambda _, changed: changed, update, (valid, tf.constant(True)), parallel_iterations=1,
-        maximum_iterations=valid.shape[1])
+        lambda _, changed: changed,
+        update,
+        (valid, tf.constant(True)),
+        parallel_iterations=1,
+        maximum_iterations=valid.shape[1],
+    )
     return kept
 
 
@@ -165,7 +176,8 @@ def _pack(flags):
     # Four at once: bytes of 0 or 1 are seen as an integer, of which a bit in eight is used.
     bytes_ = tf.reshape(tf.cast(flags, tf.uint8), tf.concat([shape, [4]], 0))
     return tf.reduce_sum(
-        tf.bitcast(bytes_, tf.int32) * tf.constant([1 << i for i in range(8)]), axis=-1)
+        tf.bitcast(bytes_, tf.int32) * tf.constant([1 << i for i in range(8)]), axis=-1
+    )
 
 
 def _first(kept, order, number):

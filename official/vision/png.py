@@ -26,7 +26,8 @@ def chunk(encoded: tf.Tensor, kind: bytes) -> tf.Tensor:
         known = position <= size - _HEAD
         start = tf.where(known, position, 0)  # Where the signature is, which is as long.
         length = tf.io.decode_raw(
-            tf.strings.substr(encoded, start, 4), tf.int32, little_endian=False)[0]
+            tf.strings.substr(encoded, start, 4), tf.int32, little_endian=False
+        )[0]
         name = tf.strings.substr(encoded, start + 4, 4)
         # A length beyond the file, which may be negative here, leads to its end.
         length = tf.where((length < 0) | (length > size), size, length)
@@ -39,8 +40,9 @@ def chunk(encoded: tf.Tensor, kind: bytes) -> tf.Tensor:
     def following(position):
         return (tf.minimum(position + _HEAD + _SUM + head(position)[0], size),)
 
-    position = tf.while_loop(another, following, (tf.constant(len(SIGNATURE)),),
-                             parallel_iterations=1)[0]
+    position = tf.while_loop(
+        another, following, (tf.constant(len(SIGNATURE)),), parallel_iterations=1
+    )[0]
     length, name = head(position)
     start = tf.minimum(position + _HEAD, size)
     return tf.strings.substr(encoded, start, tf.where(name == kind, length, 0))

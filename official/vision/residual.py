@@ -36,28 +36,46 @@ class ConvNorm(tf.keras.layers.Layer):
       name: name of the layer, and the scope of its variables.
     """
 
-    def __init__(self, in_channels: int, filters: int, size: int, key: tf.Tensor, *,
-                 strides: int = 1, relu: bool = True, frozen: bool = True, trainable: bool = True,
-                 epsilon: float = 1.001e-5, decay: float = 0.9, name: str = 'conv'):
+    def __init__(
+        self,
+        in_channels: int,
+        filters: int,
+        size: int,
+        key: tf.Tensor,
+        *,
+        strides: int = 1,
+        relu: bool = True,
+        frozen: bool = True,
+        trainable: bool = True,
+        epsilon: float = 1.001e-5,
+        decay: float = 0.9,
+        name: str = 'conv',
+    ):
         # float32: products are cast where they are made.
         super().__init__(name=name, dtype='float32', autocast=False)
         self.strides, self.relu, self.epsilon = strides, relu, epsilon
         with tf.name_scope(name):
             self.kernel = self.add_weight(
-                'kernel', (size, size, in_channels, filters), trainable=trainable,
-                initializer=lambda shape, dtype=None, **_: random.he_normal(key, shape))
+                'kernel',
+                (size, size, in_channels, filters),
+                trainable=trainable,
+                initializer=lambda shape, dtype=None, **_: random.he_normal(key, shape),
+            )
             self.norm = self.scale = self.shift = None
             if frozen:
                 self.scale, self.shift = (
                     self.add_weight(part, (filters,), initializer=initializer, trainable=False)
-                    for part, initializer in (('scale', 'ones'), ('shift', 'zeros')))
+                    for part, initializer in (('scale', 'ones'), ('shift', 'zeros'))
+                )
             else:
                 self.norm = normalization.BatchNorm(
-                    filters, epsilon=epsilon, decay=decay, name='norm')
+                    filters, epsilon=epsilon, decay=decay, name='norm'
+                )
         self.built = True
 
-    def call(self, x: tf.Tensor, shortcut: tf.Tensor | None = None,
-             training: bool = False) -> tf.Tensor:
+    def call(
+        self, x: tf.Tensor, shortcut: tf.Tensor | None = None, training: bool = False
+    ) -> tf.Tensor:
         """[b, h, w, in_channels] to [b, ceil(h / strides), ceil(w / strides), filters].
 
         Args:
@@ -78,9 +96,14 @@ class ConvNorm(tf.keras.layers.Layer):
     def keras_tensors(self) -> list[tuple[str, str, tuple[int, ...]]]:
         """What it is in `tf.keras.applications`: end of the layer's name, tensor and shape."""
         channels = self.kernel.shape[-1:]
-        return [('_conv', 'kernel', tuple(self.kernel.shape)), ('_conv', 'bias', channels),
-                *(('_bn', part, channels) for part in (
-                    'gamma', 'beta', 'moving_mean', 'moving_variance'))]
+        return [
+            ('_conv', 'kernel', tuple(self.kernel.shape)),
+            ('_conv', 'bias', channels),
+            *(
+                ('_bn', part, channels)
+                for part in ('gamma', 'beta', 'moving_mean', 'moving_variance')
+            ),
+        ]
 
     def from_keras(self, tensors: Mapping[str, np.ndarray]) -> list[tuple[tf.Variable, np.ndarray]]:
         """Variables and the values they get from those tensors, by name."""
@@ -88,9 +111,13 @@ class ConvNorm(tf.keras.layers.Layer):
         mean = tensors['moving_mean'] - tensors['bias']
         kernel = (self.kernel, tensors['kernel'])
         if self.norm is not None:
-            return [kernel, (self.norm.gamma, tensors['gamma']), (self.norm.beta, tensors['beta']),
-                    (self.norm.moving_mean, mean),
-                    (self.norm.moving_variance, tensors['moving_variance'])]
+            return [
+                kernel,
+                (self.norm.gamma, tensors['gamma']),
+                (self.norm.beta, tensors['beta']),
+                (self.norm.moving_mean, mean),
+                (self.norm.moving_variance, tensors['moving_variance']),
+            ]
         scale = tensors['gamma'] / np.sqrt(tensors['moving_variance'] + self.epsilon)
         return [kernel, (self.scale, scale), (self.shift, tensors['beta'] - scale * mean)]
 
@@ -117,9 +144,19 @@ class Block(tf.keras.layers.Layer):
     EXPANSION: int
     SIZES: tuple[int, ...]
 
-    def __init__(self, inputs: int, width: int, key: tf.Tensor, *, strides: int = 1,
-                 frozen: bool = True, trainable: bool = True, epsilon: float = 1.001e-5,
-                 decay: float = 0.9, name: str = 'block'):
+    def __init__(
+        self,
+        inputs: int,
+        width: int,
+        key: tf.Tensor,
+        *,
+        strides: int = 1,
+        frozen: bool = True,
+        trainable: bool = True,
+        epsilon: float = 1.001e-5,
+        decay: float = 0.9,
+        name: str = 'block',
+    ):
         super().__init__(name=name, dtype='float32', autocast=False)
         norm = {'frozen': frozen, 'trainable': trainable, 'epsilon': epsilon, 'decay': decay}
         outputs = self.EXPANSION * width
@@ -128,15 +165,30 @@ class Block(tf.keras.layers.Layer):
             self.convs = []
             before = inputs
             for number, (size, filters) in enumerate(zip(self.SIZES, widths), 1):
-                self.convs.append(ConvNorm(
-                    before, filters, size, random.fold_in(key, number),
-                    strides=strides if number == 1 else 1, name=f'conv{number}', **norm))
+                self.convs.append(
+                    ConvNorm(
+                        before,
+                        filters,
+                        size,
+                        random.fold_in(key, number),
+                        strides=strides if number == 1 else 1,
+                        name=f'conv{number}',
+                        **norm,
+                    )
+                )
                 before = filters
             self.shortcut = None
             if strides > 1 or inputs != outputs:
                 self.shortcut = ConvNorm(
-                    inputs, outputs, 1, random.fold_in(key, 0), strides=strides, relu=False,
-                    name='shortcut', **norm)
+                    inputs,
+                    outputs,
+                    1,
+                    random.fold_in(key, 0),
+                    strides=strides,
+                    relu=False,
+                    name='shortcut',
+                    **norm,
+                )
         self.built = True
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:

@@ -38,7 +38,9 @@ def preprocess(images: tf.Tensor, sizes: tf.Tensor | None = None) -> tf.Tensor:
         return x
     rows, columns = (
         tf.cast(tf.range(tf.shape(images)[axis + 1])[tf.newaxis], tf.float32)
-        < tf.cast(sizes[:, axis, tf.newaxis], tf.float32) for axis in (0, 1))
+        < tf.cast(sizes[:, axis, tf.newaxis], tf.float32)
+        for axis in (0, 1)
+    )
     inside = rows[:, :, tf.newaxis] & columns[:, tf.newaxis]
     return tf.where(inside[..., tf.newaxis], x, 0.0)
 
@@ -80,10 +82,20 @@ class ResNet(tf.keras.Model):
       ValueError: if an argument is none of those above.
     """
 
-    def __init__(self, blocks: Sequence[int] = (3, 4, 6, 3), width: int = 64,
-                 bottleneck: bool = True, stem_stride: int = 4, frozen: bool = True,
-                 freeze_stages: int = 0, channels: int = 3, epsilon: float = 1.001e-5,
-                 decay: float = 0.9, seed: int = 0, name: str = 'resnet'):
+    def __init__(
+        self,
+        blocks: Sequence[int] = (3, 4, 6, 3),
+        width: int = 64,
+        bottleneck: bool = True,
+        stem_stride: int = 4,
+        frozen: bool = True,
+        freeze_stages: int = 0,
+        channels: int = 3,
+        epsilon: float = 1.001e-5,
+        decay: float = 0.9,
+        seed: int = 0,
+        name: str = 'resnet',
+    ):
         super().__init__(name=name, autocast=False)
         checks.positive('ResNet', width=width, channels=channels)
         if not blocks:
@@ -93,27 +105,46 @@ class ResNet(tf.keras.Model):
         checks.share('ResNet', decay=decay)
         checks.above_zero('ResNet', epsilon=epsilon)
         if freeze_stages > len(blocks) + 1:
-            raise ValueError(f'ResNet.freeze_stages = {freeze_stages}, and there are only the stem '
-                             f'and {len(blocks)} stages.')
+            raise ValueError(
+                f'ResNet.freeze_stages = {freeze_stages}, and there are only the stem '
+                f'and {len(blocks)} stages.'
+            )
         if stem_stride not in (1, 2, 4):
             raise ValueError(f'ResNet.stem_stride = {stem_stride} is none of 1, 2 and 4.')
         self._config = {
-            'blocks': tuple(blocks), 'width': width, 'bottleneck': bottleneck,
-            'stem_stride': stem_stride, 'frozen': frozen, 'freeze_stages': freeze_stages,
-            'channels': channels, 'epsilon': epsilon, 'decay': decay, 'seed': seed, 'name': name}
+            'blocks': tuple(blocks),
+            'width': width,
+            'bottleneck': bottleneck,
+            'stem_stride': stem_stride,
+            'frozen': frozen,
+            'freeze_stages': freeze_stages,
+            'channels': channels,
+            'epsilon': epsilon,
+            'decay': decay,
+            'seed': seed,
+            'name': name,
+        }
         self.freeze_stages = freeze_stages
-        self.strides = tuple(stem_stride * 2 ** stage for stage in range(len(blocks)))
+        self.strides = tuple(stem_stride * 2**stage for stage in range(len(blocks)))
         make_block = residual.Bottleneck if bottleneck else residual.BasicBlock
         self.num_channels = tuple(
-            make_block.EXPANSION * width * 2 ** stage for stage in range(len(blocks)))
+            make_block.EXPANSION * width * 2**stage for stage in range(len(blocks))
+        )
         key = random.make_key(seed)
         norm = {'epsilon': epsilon, 'decay': decay}
         with tf.name_scope(name):
             self._pooled = stem_stride == 4
             self.stem = residual.ConvNorm(
-                channels, width, 7 if self._pooled else 3, random.fold_in(key, 0),
-                strides=min(stem_stride, 2), frozen=frozen or freeze_stages > 0,
-                trainable=not freeze_stages, name='stem', **norm)
+                channels,
+                width,
+                7 if self._pooled else 3,
+                random.fold_in(key, 0),
+                strides=min(stem_stride, 2),
+                frozen=frozen or freeze_stages > 0,
+                trainable=not freeze_stages,
+                name='stem',
+                **norm,
+            )
             self.stages: list[list[residual.Block]] = []
             inputs, number = width, 0
             for stage, count in enumerate(blocks):
@@ -121,11 +152,18 @@ class ResNet(tf.keras.Model):
                 self.stages.append([])
                 for block in range(count):
                     number += 1
-                    self.stages[-1].append(make_block(
-                        inputs, width * 2 ** stage, random.fold_in(key, number),
-                        strides=2 if stage and not block else 1,
-                        frozen=frozen or not trainable, trainable=trainable,
-                        name=f'stage{stage + 2}_block{block + 1}', **norm))
+                    self.stages[-1].append(
+                        make_block(
+                            inputs,
+                            width * 2**stage,
+                            random.fold_in(key, number),
+                            strides=2 if stage and not block else 1,
+                            frozen=frozen or not trainable,
+                            trainable=trainable,
+                            name=f'stage{stage + 2}_block{block + 1}',
+                            **norm,
+                        )
+                    )
                     inputs = self.num_channels[stage]
         self.built = True
 
@@ -170,15 +208,20 @@ class ResNet(tf.keras.Model):
           ValueError: if it holds another network; the weights of this one are then as they were.
         """
         if not self._config['bottleneck']:
-            raise ValueError(f'{path}: ResNet.bottleneck is False, and all networks of '
-                             'tf.keras.applications have bottlenecks.')
+            raise ValueError(
+                f'{path}: ResNet.bottleneck is False, and all networks of '
+                'tf.keras.applications have bottlenecks.'
+            )
         names = resnet_weights.layer_names([len(stage) for stage in self.stages])
         layers = resnet_weights.read(path, names)
         values = []
         for name, conv in self._keras_convs():
-            values += conv.from_keras({
-                key: resnet_weights.tensor(path, layers, name + kind, key, shape)
-                for kind, key, shape in conv.keras_tensors()})
+            values += conv.from_keras(
+                {
+                    key: resnet_weights.tensor(path, layers, name + kind, key, shape)
+                    for kind, key, shape in conv.keras_tensors()
+                }
+            )
         resnet_weights.check_none_left(path, layers, names)
         for variable, value in values:
             variable.assign(value)
@@ -194,4 +237,3 @@ class ResNet(tf.keras.Model):
 
     def get_config(self):
         return dict(self._config)
-

@@ -53,10 +53,18 @@ class ResNetV2(tf.keras.Model):
       ValueError: if an argument is none of those above.
     """
 
-    def __init__(self, widening: int = 4, image_size: int = 224, channels: int = 3,
-                 blocks: Sequence[int] = (3, 4, 6, 3), small_images: bool = False,
-                 epsilon: float = 1e-5, decay: float = 0.9, seed: int = 0,
-                 name: str = 'resnet_v2'):
+    def __init__(
+        self,
+        widening: int = 4,
+        image_size: int = 224,
+        channels: int = 3,
+        blocks: Sequence[int] = (3, 4, 6, 3),
+        small_images: bool = False,
+        epsilon: float = 1e-5,
+        decay: float = 0.9,
+        seed: int = 0,
+        name: str = 'resnet_v2',
+    ):
         super().__init__(name=name, autocast=False)
         checks.positive('ResNetV2', widening=widening, image_size=image_size)
         if channels not in (1, 3):
@@ -65,9 +73,16 @@ class ResNetV2(tf.keras.Model):
             raise ValueError('ResNetV2.blocks is empty: there is at least one stage.')
         checks.positive('ResNetV2', **{f'blocks[{i}]': count for i, count in enumerate(blocks)})
         self._config = {
-            'widening': widening, 'image_size': image_size, 'channels': channels,
-            'blocks': tuple(blocks), 'small_images': small_images, 'epsilon': epsilon,
-            'decay': decay, 'seed': seed, 'name': name}
+            'widening': widening,
+            'image_size': image_size,
+            'channels': channels,
+            'blocks': tuple(blocks),
+            'small_images': small_images,
+            'epsilon': epsilon,
+            'decay': decay,
+            'seed': seed,
+            'name': name,
+        }
         self.image_size, self.channels = image_size, channels
         self.small_images = small_images
         key = random.make_key(seed)
@@ -75,19 +90,30 @@ class ResNetV2(tf.keras.Model):
         norm = {'epsilon': epsilon, 'decay': decay}
         with tf.name_scope(name):
             self.stem = Conv2D(
-                channels, filters, random.fold_in(key, 0), kernel_size=3 if small_images else 7,
-                stride=1 if small_images else 2, name='stem')
+                channels,
+                filters,
+                random.fold_in(key, 0),
+                kernel_size=3 if small_images else 7,
+                stride=1 if small_images else 2,
+                name='stem',
+            )
             self.stages: list[list[Bottleneck]] = []
             inputs, number = filters, 0
             for stage, count in enumerate(blocks):
-                width = filters * 2 ** stage
+                width = filters * 2**stage
                 self.stages.append([])
                 for block in range(count):
                     number += 1
-                    self.stages[-1].append(Bottleneck(
-                        inputs, width, random.fold_in(key, number),
-                        stride=2 if stage and not block else 1,
-                        name=f'stage{stage + 1}_block{block + 1}', **norm))
+                    self.stages[-1].append(
+                        Bottleneck(
+                            inputs,
+                            width,
+                            random.fold_in(key, number),
+                            stride=2 if stage and not block else 1,
+                            name=f'stage{stage + 1}_block{block + 1}',
+                            **norm,
+                        )
+                    )
                     inputs = _EXPANSION * width
             self.final_norm = normalization.BatchNorm(inputs, name='final_norm', **norm)
         self.num_features = inputs
@@ -149,8 +175,16 @@ class Bottleneck(tf.keras.layers.Layer):
       name: name of the block.
     """
 
-    def __init__(self, inputs: int, width: int, key: tf.Tensor, stride: int = 1,
-                 epsilon: float = 1e-5, decay: float = 0.9, name: str = 'block'):
+    def __init__(
+        self,
+        inputs: int,
+        width: int,
+        key: tf.Tensor,
+        stride: int = 1,
+        epsilon: float = 1e-5,
+        decay: float = 0.9,
+        name: str = 'block',
+    ):
         super().__init__(name=name, dtype='float32', autocast=False)
         outputs = _EXPANSION * width
         keys = [random.fold_in(key, number) for number in range(4)]
@@ -165,7 +199,8 @@ class Bottleneck(tf.keras.layers.Layer):
             self.shortcut = None
             if stride > 1 or inputs != outputs:
                 self.shortcut = Conv2D(
-                    inputs, outputs, keys[3], kernel_size=1, stride=stride, name='shortcut')
+                    inputs, outputs, keys[3], kernel_size=1, stride=stride, name='shortcut'
+                )
         self.built = True
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -189,8 +224,15 @@ class Conv2D(tf.keras.layers.Layer):
       name: name of the layer.
     """
 
-    def __init__(self, inputs: int, filters: int, key: tf.Tensor, kernel_size: int = 3,
-                 stride: int = 1, name: str = 'conv'):
+    def __init__(
+        self,
+        inputs: int,
+        filters: int,
+        key: tf.Tensor,
+        kernel_size: int = 3,
+        stride: int = 1,
+        name: str = 'conv',
+    ):
         # float32: products are cast where they are made.
         super().__init__(name=name, dtype='float32', autocast=False)
         self.stride = stride
@@ -198,8 +240,10 @@ class Conv2D(tf.keras.layers.Layer):
         stddev = math.sqrt(2 / math.prod(shape[:-1]))
         with tf.name_scope(name):
             self.kernel = self.add_weight(
-                'kernel', shape,
-                initializer=lambda shape, dtype=None, **_: random.normal(key, shape, stddev))
+                'kernel',
+                shape,
+                initializer=lambda shape, dtype=None, **_: random.normal(key, shape, stddev),
+            )
         self.built = True
 
     def call(self, x: tf.Tensor) -> tf.Tensor:

@@ -25,8 +25,11 @@ def layer_names(blocks: Sequence[int]) -> list[str]:
     for stage, count in enumerate(blocks, 2):
         for block in range(1, count + 1):
             for places in ((1,), (2,), (0, 3) if block == 1 else (3,)):
-                names += [f'conv{stage}_block{block}_{place}_{kind}'
-                          for kind in ('conv', 'bn') for place in places]
+                names += [
+                    f'conv{stage}_block{block}_{place}_{kind}'
+                    for kind in ('conv', 'bn')
+                    for place in places
+                ]
     return names
 
 
@@ -48,14 +51,19 @@ def read(path: str, names: Sequence[str]) -> Layers:
       ValueError: if it is none of those files.
     """
     if not os.path.exists(path):
-        raise FileNotFoundError(f'{path}: there is no such file of weights; the class in '
-                                'tf.keras.applications, with include_top=False, downloads one.')
+        raise FileNotFoundError(
+            f'{path}: there is no such file of weights; the class in '
+            'tf.keras.applications, with include_top=False, downloads one.'
+        )
     try:
         layers = _from_h5(path) if h5py.is_hdf5(path) else _from_model(path)
     except (OSError, KeyError, RuntimeError) as error:
         raise ValueError(f'{path} is damaged, or none of those files: {error}.') from error
-    layers = {name: tensors for name, tensors in layers.items()
-              if tensors and not tensors.get('kernel', np.zeros(())).ndim == 2}
+    layers = {
+        name: tensors
+        for name, tensors in layers.items()
+        if tensors and not tensors.get('kernel', np.zeros(())).ndim == 2
+    }
     if names[0] not in layers and len(layers) == len(names):
         layers = dict(zip(names, layers.values()))
     return layers
@@ -68,10 +76,13 @@ def _from_h5(path):
         for layer in _attribute(group, 'layer_names'):
             layers[layer] = {
                 _short(name): group[layer][name][()]
-                for name in _attribute(group[layer], 'weight_names')}
+                for name in _attribute(group[layer], 'weight_names')
+            }
     if not layers:
-        raise ValueError(f'{path} has no layers of Keras (no attribute layer_names): it is no .h5 '
-                         'file of the weights of a network of tf.keras.applications.')
+        raise ValueError(
+            f'{path} has no layers of Keras (no attribute layer_names): it is no .h5 '
+            'file of the weights of a network of tf.keras.applications.'
+        )
     return layers
 
 
@@ -79,20 +90,28 @@ def _attribute(group, name):
     """A list of names; Keras writes one that is too long for HDF5 in parts, name0, name1, ..."""
     parts = [name]
     if name not in group.attrs:
-        parts = [f'{name}{number}' for number in range(len(group.attrs))
-                 if f'{name}{number}' in group.attrs]
-    return [entry.decode() if isinstance(entry, bytes) else str(entry)
-            for part in parts for entry in group.attrs[part]]
+        parts = [
+            f'{name}{number}'
+            for number in range(len(group.attrs))
+            if f'{name}{number}' in group.attrs
+        ]
+    return [
+        entry.decode() if isinstance(entry, bytes) else str(entry)
+        for part in parts
+        for entry in group.attrs[part]
+    ]
 
 
 def _from_model(path):
     try:
         model = tf.keras.models.load_model(path, compile=False)
-        return {layer.name: {_short(v.name): v.numpy() for v in layer.weights}
-                for layer in model.layers}
+        return {
+            layer.name: {_short(v.name): v.numpy() for v in layer.weights} for layer in model.layers
+        }
     except (OSError, ValueError, AttributeError) as error:
-        raise ValueError(f'{path} is neither an .h5 file nor a model that Keras saved: '
-                         f'{error}') from error
+        raise ValueError(
+            f'{path} is neither an .h5 file nor a model that Keras saved: {error}'
+        ) from error
 
 
 def _short(name):
@@ -117,8 +136,10 @@ def tensor(path: str, layers: Layers, layer: str, name: str, shape: Sequence[int
         raise ValueError(f'{path} has no tensor {have}: it is of another network.')
     value = layers[layer][name]
     if value.shape != tuple(shape):
-        raise ValueError(f'{path}: {have} is {list(value.shape)} and this network has '
-                         f'{list(shape)}: it is of another network.')
+        raise ValueError(
+            f'{path}: {have} is {list(value.shape)} and this network has '
+            f'{list(shape)}: it is of another network.'
+        )
     return value
 
 
@@ -126,5 +147,7 @@ def check_none_left(path: str, layers: Layers, names: Sequence[str]) -> None:
     """Raises ValueError if the file has layers that are not among `names`."""
     left = [layer for layer in layers if layer not in set(names)]
     if left:
-        raise ValueError(f'{path} has {left[0]}/{next(iter(layers[left[0]]))}, which this network '
-                         f'has not: it is of another network.')
+        raise ValueError(
+            f'{path} has {left[0]}/{next(iter(layers[left[0]]))}, which this network '
+            f'has not: it is of another network.'
+        )

@@ -16,8 +16,13 @@ from official.core import checks
 from official.modeling import xla
 
 
-def level_of(boxes: tf.Tensor, min_level: int = 2, max_level: int = 5, canonical_level: int = 4,
-             canonical_size: float = 224) -> tf.Tensor:
+def level_of(
+    boxes: tf.Tensor,
+    min_level: int = 2,
+    max_level: int = 5,
+    canonical_level: int = 4,
+    canonical_size: float = 224,
+) -> tf.Tensor:
     """The pyramid level of a region: floor(k0 + log2(sqrt(w h) / canonical_size)), within limits.
 
     Lin et al. 2017, Eq. 1. Areas are compared, as a logarithm that a compiler rounds in its own
@@ -37,14 +42,20 @@ def level_of(boxes: tf.Tensor, min_level: int = 2, max_level: int = 5, canonical
     area = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
     level = tf.fill(tf.shape(area), min_level)
     for above in range(min_level + 1, max_level + 1):
-        level += tf.cast(
-            area >= (canonical_size * 2. ** (above - canonical_level)) ** 2, tf.int32)
+        level += tf.cast(area >= (canonical_size * 2.0 ** (above - canonical_level)) ** 2, tf.int32)
     return level
 
 
-def roi_align(pyramid: Sequence[tf.Tensor], boxes: tf.Tensor, strides: Sequence[int],
-              size: int | tuple[int, int], samples: int = 2, levels: tf.Tensor | None = None,
-              canonical_size: float = 224, images: tf.Tensor | None = None) -> tf.Tensor:
+def roi_align(
+    pyramid: Sequence[tf.Tensor],
+    boxes: tf.Tensor,
+    strides: Sequence[int],
+    size: int | tuple[int, int],
+    samples: int = 2,
+    levels: tf.Tensor | None = None,
+    canonical_size: float = 224,
+    images: tf.Tensor | None = None,
+) -> tf.Tensor:
     """Features of regions: each bin is the mean of bilinear samples on a regular grid.
 
     He et al. 2017, Sec. 3. No coordinate is rounded: the centre of feature pixel i is at i + 0.5,
@@ -81,8 +92,10 @@ def roi_align(pyramid: Sequence[tf.Tensor], boxes: tf.Tensor, strides: Sequence[
     finest = _finest_level(strides, len(pyramid))
     boxes = tf.stop_gradient(tf.cast(boxes, tf.float32))
     if boxes.shape.rank != (3 if images is None else 2):
-        raise ValueError(f'roi_align.boxes has the shape {boxes.shape}; it must be [b, n, 4], and '
-                         '[n, 4] with `images`.')
+        raise ValueError(
+            f'roi_align.boxes has the shape {boxes.shape}; it must be [b, n, 4], and '
+            '[n, 4] with `images`.'
+        )
     if levels is None:
         levels = level_of(boxes, finest, finest + len(pyramid) - 1, canonical_size=canonical_size)
     number = tf.reshape(tf.clip_by_value(levels - finest, 0, len(pyramid) - 1), [-1])
@@ -92,10 +105,13 @@ def roi_align(pyramid: Sequence[tf.Tensor], boxes: tf.Tensor, strides: Sequence[
 
     heights, widths = (
         tf.gather(tf.stack([tf.shape(features)[axis] for features in pyramid]), number)
-        for axis in (1, 2))
+        for axis in (1, 2)
+    )
     x1, y1, x2, y2 = tf.unstack(
         tf.reshape(boxes, [-1, 4])
-        / tf.gather(tf.constant(strides, tf.float32), number)[:, tf.newaxis], axis=-1)
+        / tf.gather(tf.constant(strides, tf.float32), number)[:, tf.newaxis],
+        axis=-1,
+    )
     rows, row_weights = _taps(y1, y2, heights, height, samples)
     columns, column_weights = _taps(x1, x2, widths, width, samples)
     # Where a row begins when the images of a level lie one below the other.
@@ -112,8 +128,10 @@ def roi_align(pyramid: Sequence[tf.Tensor], boxes: tf.Tensor, strides: Sequence[
             bins, gradient = _by_sparse_products(wide, *taps)
 
         def of_tables(of_bins):
-            return [tf.cast(of_table, tables[0].dtype)
-                    for of_table in gradient(tf.cast(of_bins, tf.float32))]
+            return [
+                tf.cast(of_table, tables[0].dtype)
+                for of_table in gradient(tf.cast(of_bins, tf.float32))
+            ]
 
         return tf.cast(bins, tables[0].dtype), of_tables
 
@@ -125,8 +143,10 @@ def _finest_level(strides, count) -> int:
     """Log2 of the first stride; raises ValueError if the strides are no pyramid's."""
     finest = round(math.log2(strides[0])) if strides and strides[0] > 0 else 0
     if list(strides) != [2 ** (finest + i) for i in range(count)]:
-        raise ValueError(f'roi_align.strides = {strides!r} must be {count} powers of two, one for'
-                         ' each level of the pyramid, each twice the one before.')
+        raise ValueError(
+            f'roi_align.strides = {strides!r} must be {count} powers of two, one for'
+            ' each level of the pyramid, each twice the one before.'
+        )
     return finest
 
 
@@ -153,17 +173,17 @@ def _taps(start, end, limit, bins, samples):
     fraction = offset - low
     low += whole[:, tf.newaxis]
     last = tf.cast(limit - 1, tf.float32)[:, tf.newaxis]
-    fraction = tf.where((low >= 0) & (low < last), fraction, 0.)
+    fraction = tf.where((low >= 0) & (low < last), fraction, 0.0)
     # NaN is not >= 0: it becomes a pixel that there is, and a loss tells of it later.
-    low = tf.cast(tf.where(low >= 0, tf.minimum(low, last), 0.), tf.int32)
+    low = tf.cast(tf.where(low >= 0, tf.minimum(low, last), 0.0), tf.int32)
     high = tf.minimum(low + 1, limit[:, tf.newaxis] - 1)
     pixels = tf.reshape(tf.stack([low, high], -1), [-1, bins, 2 * samples])
     weights = tf.reshape(tf.stack([1 - fraction, fraction], -1) / samples, [-1, bins, 2 * samples])
     same = pixels[..., tf.newaxis] == pixels[..., tf.newaxis, :]
     earlier = np.tril(np.ones([2 * samples] * 2, bool), -1)
     again = tf.reduce_any(same & earlier, -1)
-    together = tf.reduce_sum(tf.where(same, weights[..., tf.newaxis, :], 0.), -1)
-    return pixels, tf.where(again, 0., together)
+    together = tf.reduce_sum(tf.where(same, weights[..., tf.newaxis, :], 0.0), -1)
+    return pixels, tf.where(again, 0.0, together)
 
 
 def _by_sparse_products(tables, number, rows, row_weights, columns, column_weights):
@@ -186,17 +206,22 @@ def _by_sparse_products(tables, number, rows, row_weights, columns, column_weigh
     for level, table in enumerate(tables):
         which = tf.cast(tf.where(number == level)[:, 0], tf.int32)
         top, left, of_rows, of_columns = (
-            tf.gather(values, which) for values in (rows, columns, row_weights, column_weights))
+            tf.gather(values, which) for values in (rows, columns, row_weights, column_weights)
+        )
         # [regions of the level, height, width, taps of the rows, taps of the columns]
-        weights = tf.reshape(of_rows[:, :, tf.newaxis, :, tf.newaxis]
-                             * of_columns[:, tf.newaxis, :, tf.newaxis, :], [-1])
-        pixels = tf.reshape(top[:, :, tf.newaxis, :, tf.newaxis]
-                            + left[:, tf.newaxis, :, tf.newaxis, :], [-1])
+        weights = tf.reshape(
+            of_rows[:, :, tf.newaxis, :, tf.newaxis] * of_columns[:, tf.newaxis, :, tf.newaxis, :],
+            [-1],
+        )
+        pixels = tf.reshape(
+            top[:, :, tf.newaxis, :, tf.newaxis] + left[:, tf.newaxis, :, tf.newaxis, :], [-1]
+        )
         used = tf.cast(tf.where(weights != 0)[:, 0], tf.int32)
         matrix = {
-            'a_indices': tf.stack([used // taps ** 2, tf.gather(pixels, used)], 1),
+            'a_indices': tf.stack([used // taps**2, tf.gather(pixels, used)], 1),
             'a_values': tf.gather(weights, used),
-            'a_shape': tf.stack([tf.size(which, tf.int64) * size, tf.shape(table, tf.int64)[0]])}
+            'a_shape': tf.stack([tf.size(which, tf.int64) * size, tf.shape(table, tf.int64)[0]]),
+        }
         product = tf.raw_ops.SparseTensorDenseMatMul(b=table, **matrix)
         members.append(which)
         matrices.append(matrix)
@@ -204,9 +229,12 @@ def _by_sparse_products(tables, number, rows, row_weights, columns, column_weigh
 
     def gradient(of_bins):
         of_bins = tf.reshape(of_bins, [-1, size * channels])
-        return [tf.raw_ops.SparseTensorDenseMatMul(
-            b=tf.reshape(tf.gather(of_bins, which), [-1, channels]), adjoint_a=True, **matrix)
-            for which, matrix in zip(members, matrices)]
+        return [
+            tf.raw_ops.SparseTensorDenseMatMul(
+                b=tf.reshape(tf.gather(of_bins, which), [-1, channels]), adjoint_a=True, **matrix
+            )
+            for which, matrix in zip(members, matrices)
+        ]
 
     return tf.dynamic_stitch(members, parts), gradient
 
@@ -220,9 +248,12 @@ def _by_gathers(tables, number, rows, row_weights, columns, column_weights):
     def entries():
         for i in taps:
             for j in taps:
-                yield (rows[:, :, tf.newaxis, i] + columns[:, tf.newaxis, :, j],
-                       (row_weights[:, :, tf.newaxis, i] * column_weights[:, tf.newaxis, :, j])
-                       [..., tf.newaxis])
+                yield (
+                    rows[:, :, tf.newaxis, i] + columns[:, tf.newaxis, :, j],
+                    (row_weights[:, :, tf.newaxis, i] * column_weights[:, tf.newaxis, :, j])[
+                        ..., tf.newaxis
+                    ],
+                )
 
     table = tf.concat(tables, 0)
     # A loop over operations that XLA fuses: the sum is written once.
@@ -233,7 +264,8 @@ def _by_gathers(tables, number, rows, row_weights, columns, column_weights):
         of_table = tf.zeros_like(table)
         for pixels, weights in entries():
             of_table = tf.tensor_scatter_nd_add(
-                of_table, pixels[..., tf.newaxis], weights * of_bins)
+                of_table, pixels[..., tf.newaxis], weights * of_bins
+            )
         return tf.split(of_table, counts)
 
     return bins, gradient

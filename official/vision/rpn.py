@@ -61,32 +61,66 @@ class RPN(tf.keras.layers.Layer):
       ValueError: if an argument is out of its range.
     """
 
-    def __init__(self, channels: int, key: tf.Tensor, strides: Sequence[int] = (4, 8, 16, 32, 64),
-                 anchor_sizes: Sequence[float] = (32, 64, 128, 256, 512),
-                 aspect_ratios: Sequence[float] = (0.5, 1.0, 2.0),
-                 positive_iou: float = 0.7, negative_iou: float = 0.3, number: int = 256,
-                 positive_fraction: float = 0.5, nms_threshold: float = 0.7,
-                 train_candidates: int = 2000, train_proposals: int = 2000,
-                 candidates: int = 1000, proposals: int = 1000, name: str = 'rpn'):
+    def __init__(
+        self,
+        channels: int,
+        key: tf.Tensor,
+        strides: Sequence[int] = (4, 8, 16, 32, 64),
+        anchor_sizes: Sequence[float] = (32, 64, 128, 256, 512),
+        aspect_ratios: Sequence[float] = (0.5, 1.0, 2.0),
+        positive_iou: float = 0.7,
+        negative_iou: float = 0.3,
+        number: int = 256,
+        positive_fraction: float = 0.5,
+        nms_threshold: float = 0.7,
+        train_candidates: int = 2000,
+        train_proposals: int = 2000,
+        candidates: int = 1000,
+        proposals: int = 1000,
+        name: str = 'rpn',
+    ):
         super().__init__(name=name, autocast=False)
-        checks.positive('RPN', number=number, train_candidates=train_candidates,
-                        train_proposals=train_proposals, candidates=candidates,
-                        proposals=proposals)
-        checks.within('RPN', 0, 1, positive_iou=positive_iou, negative_iou=negative_iou,
-                      positive_fraction=positive_fraction, nms_threshold=nms_threshold)
+        checks.positive(
+            'RPN',
+            number=number,
+            train_candidates=train_candidates,
+            train_proposals=train_proposals,
+            candidates=candidates,
+            proposals=proposals,
+        )
+        checks.within(
+            'RPN',
+            0,
+            1,
+            positive_iou=positive_iou,
+            negative_iou=negative_iou,
+            positive_fraction=positive_fraction,
+            nms_threshold=nms_threshold,
+        )
         if negative_iou > positive_iou:
-            raise ValueError(f'RPN.negative_iou = {negative_iou} is above positive_iou = '
-                             f'{positive_iou}.')
+            raise ValueError(
+                f'RPN.negative_iou = {negative_iou} is above positive_iou = {positive_iou}.'
+            )
         if len(strides) != len(anchor_sizes):
-            raise ValueError(f'RPN.anchor_sizes = {tuple(anchor_sizes)}: there are {len(strides)} '
-                             'levels.')
+            raise ValueError(
+                f'RPN.anchor_sizes = {tuple(anchor_sizes)}: there are {len(strides)} levels.'
+            )
         self._config = {
-            'channels': channels, 'strides': tuple(strides), 'anchor_sizes': tuple(anchor_sizes),
-            'aspect_ratios': tuple(aspect_ratios), 'positive_iou': positive_iou,
-            'negative_iou': negative_iou, 'number': number, 'positive_fraction': positive_fraction,
-            'nms_threshold': nms_threshold, 'train_candidates': train_candidates,
-            'train_proposals': train_proposals, 'candidates': candidates, 'proposals': proposals,
-            'name': name}
+            'channels': channels,
+            'strides': tuple(strides),
+            'anchor_sizes': tuple(anchor_sizes),
+            'aspect_ratios': tuple(aspect_ratios),
+            'positive_iou': positive_iou,
+            'negative_iou': negative_iou,
+            'number': number,
+            'positive_fraction': positive_fraction,
+            'nms_threshold': nms_threshold,
+            'train_candidates': train_candidates,
+            'train_proposals': train_proposals,
+            'candidates': candidates,
+            'proposals': proposals,
+            'name': name,
+        }
         self._key = key
         self.strides = tuple(strides)
         self.anchor_sizes = tuple(anchor_sizes)
@@ -103,15 +137,20 @@ class RPN(tf.keras.layers.Layer):
         return {**self._config, 'key': random.key_config(self._key)}
 
     def call(self, levels):
-        return Outputs(*self.head(levels[:len(self.strides)]))
+        return Outputs(*self.head(levels[: len(self.strides)]))
 
     def anchors(self, canvas: Sequence[int]) -> list[tf.Tensor]:
         """float32 [n_l, 4] of each level, for images of height and width `canvas`."""
-        return [tf.constant(level) for level in anchors.pyramid_anchors(
-            tuple(canvas), self.strides, self.anchor_sizes, self.aspect_ratios)]
+        return [
+            tf.constant(level)
+            for level in anchors.pyramid_anchors(
+                tuple(canvas), self.strides, self.anchor_sizes, self.aspect_ratios
+            )
+        ]
 
-    def loss_terms(self, levels: Sequence[tf.Tensor], canvas: Sequence[int], batch: dict,
-                   key: tf.Tensor) -> dict[str, tf.Tensor]:
+    def loss_terms(
+        self, levels: Sequence[tf.Tensor], canvas: Sequence[int], batch: dict, key: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         """The two terms of Ren et al. 2015, Eq. 1, without lambda.
 
         Scores and boxes of the drawn anchors are computed once more, so that their gradient, which
@@ -129,26 +168,35 @@ class RPN(tf.keras.layers.Layer):
         all_anchors = tf.concat(self.anchors(canvas), 0)
         real = (batch['classes'] > 0) & ~batch['crowd']
         matched = assignment.match_anchors(
-            all_anchors, batch['boxes'], real, batch['crowd'], self.positive_iou,
-            self.negative_iou, _inside(all_anchors, batch['sizes']))
-        drawn, kinds = assignment.sample(
-            matched.labels, key, self.number, self.positive_fraction)
-        logits, deltas = self.head.at(levels[:len(self.strides)], drawn)
-        truth = tf.gather(batch['boxes'], tf.gather(matched.indices, drawn, batch_dims=1),
-                          batch_dims=1)
+            all_anchors,
+            batch['boxes'],
+            real,
+            batch['crowd'],
+            self.positive_iou,
+            self.negative_iou,
+            _inside(all_anchors, batch['sizes']),
+        )
+        drawn, kinds = assignment.sample(matched.labels, key, self.number, self.positive_fraction)
+        logits, deltas = self.head.at(levels[: len(self.strides)], drawn)
+        truth = tf.gather(
+            batch['boxes'], tf.gather(matched.indices, drawn, batch_dims=1), batch_dims=1
+        )
         targets = box_ops.encode(truth, tf.gather(all_anchors, drawn), weights=(1, 1, 1, 1))
         positive = tf.cast(kinds == assignment.POSITIVE, tf.float32)
         counted = tf.cast(kinds != assignment.IGNORED, tf.float32)
         count = tf.maximum(batch_statistics.global_mean(tf.reduce_sum(counted)), 1.0)
         entropy = tf.nn.sigmoid_cross_entropy_with_logits(labels=positive, logits=logits)
         smooth = box_ops.smooth_l1(
-            deltas - tf.where(positive[..., tf.newaxis] > 0, targets, 0.0), beta=1 / 9)
+            deltas - tf.where(positive[..., tf.newaxis] > 0, targets, 0.0), beta=1 / 9
+        )
         return {
             'rpn_cls_loss': tf.reduce_sum(entropy * counted) / count,
-            'rpn_box_loss': tf.reduce_sum(smooth * positive[..., tf.newaxis]) / count}
+            'rpn_box_loss': tf.reduce_sum(smooth * positive[..., tf.newaxis]) / count,
+        }
 
-    def propose(self, outputs: Outputs, canvas: Sequence[int], sizes: tf.Tensor,
-                training: bool) -> tuple[tf.Tensor, tf.Tensor]:
+    def propose(
+        self, outputs: Outputs, canvas: Sequence[int], sizes: tf.Tensor, training: bool
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """The best boxes of all levels, the most certain first. No gradient passes.
 
         Args:
@@ -163,13 +211,16 @@ class RPN(tf.keras.layers.Layer):
         candidates, number = self._limits[bool(training)]
         boxes, scores = [], []
         for logits, deltas, level in zip(
-                outputs.logits, outputs.deltas, self.anchors(canvas), strict=True):
+            outputs.logits, outputs.deltas, self.anchors(canvas), strict=True
+        ):
             count = min(candidates, level.shape[0])
             usable = tf.where(_inside(level, sizes), tf.stop_gradient(logits), -float('inf'))
             best, where = tf.math.top_k(usable, count)
             decoded = box_ops.decode(
                 tf.gather(tf.stop_gradient(deltas), where, batch_dims=1),
-                tf.gather(level, where), weights=(1, 1, 1, 1))
+                tf.gather(level, where),
+                weights=(1, 1, 1, 1),
+            )
             decoded = box_ops.clip(decoded, sizes)
             best = tf.where(box_ops.area(decoded) > 0, best, -float('inf'))
             kept, real = nms.batched_nms(decoded, best, self.nms_threshold, min(number, count))

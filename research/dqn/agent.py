@@ -62,11 +62,20 @@ class DqnAgent(dqn_agent.DqnAgent):
       ValueError: a number is out of range.
     """
 
-    def __init__(self, time_step_spec, action_spec, *, q_network: Callable,
-                 optimizer: tf.keras.optimizers.Optimizer, discount: float = 0.99,
-                 target_update_period_updates: int = 10_000, double: bool = False,
-                 error_clip: float | None = 1.0, epsilon: float | Callable = 0.1,
-                 seed: int = 0):
+    def __init__(
+        self,
+        time_step_spec,
+        action_spec,
+        *,
+        q_network: Callable,
+        optimizer: tf.keras.optimizers.Optimizer,
+        discount: float = 0.99,
+        target_update_period_updates: int = 10_000,
+        double: bool = False,
+        error_clip: float | None = 1.0,
+        epsilon: float | Callable = 0.1,
+        seed: int = 0,
+    ):
         checks.positive('DqnAgent', target_update_period_updates=target_update_period_updates)
         checks.within('DqnAgent', 0, 1, discount=discount)
         if error_clip is not None and not error_clip > 0:
@@ -78,13 +87,20 @@ class DqnAgent(dqn_agent.DqnAgent):
         num_actions = int(action_spec.maximum) + 1
         online, target = (
             QNetwork(time_step_spec.observation, q_network(num_actions=num_actions), name)
-            for name in ('QNetwork', 'TargetQNetwork'))
+            for name in ('QNetwork', 'TargetQNetwork')
+        )
         super().__init__(
-            time_step_spec, action_spec, q_network=online, target_q_network=target,
-            optimizer=optimizer, epsilon_greedy=epsilon, gamma=discount,
+            time_step_spec,
+            action_spec,
+            q_network=online,
+            target_q_network=target,
+            optimizer=optimizer,
+            epsilon_greedy=epsilon,
+            gamma=discount,
             target_update_period=target_update_period_updates,
             td_errors_loss_fn=self._clipped_error,
-            train_step_counter=tf.Variable(0, trainable=False, dtype=tf.int64, name='updates'))
+            train_step_counter=tf.Variable(0, trainable=False, dtype=tf.int64, name='updates'),
+        )
         optimizer.build(online.trainable_variables)
         self.initialize()  # theta^- = theta
 
@@ -101,7 +117,8 @@ class DqnAgent(dqn_agent.DqnAgent):
     def act(self, epsilon: float | Callable, seed: int) -> policy.EpsilonGreedyPolicy:
         """The agent's policy with another epsilon, such as the 0.05 of evaluation."""
         return policy.EpsilonGreedyPolicy(
-            self.time_step_spec, self.action_spec, self.model, epsilon, seed)
+            self.time_step_spec, self.action_spec, self.model, epsilon, seed
+        )
 
     def update(self, observation, action, reward, discount, next_observation, weight):
         """One update on a minibatch; arguments as in `replay.Transitions`.
@@ -109,40 +126,52 @@ class DqnAgent(dqn_agent.DqnAgent):
         Returns:
           The loss, and the TD errors, float32 [batch].
         """
-        info = self.train(trajectory.Transition(
-            time_step=ts.TimeStep(
-                tf.fill(action.shape, ts.StepType.MID), tf.zeros_like(reward),
-                tf.ones_like(discount), observation),
-            action_step=policy_step.PolicyStep(action, (), ()),
-            next_time_step=ts.TimeStep(
-                tf.fill(action.shape, ts.StepType.MID), reward, discount, next_observation)),
-            weight)
+        info = self.train(
+            trajectory.Transition(
+                time_step=ts.TimeStep(
+                    tf.fill(action.shape, ts.StepType.MID),
+                    tf.zeros_like(reward),
+                    tf.ones_like(discount),
+                    observation,
+                ),
+                action_step=policy_step.PolicyStep(action, (), ()),
+                next_time_step=ts.TimeStep(
+                    tf.fill(action.shape, ts.StepType.MID), reward, discount, next_observation
+                ),
+            ),
+            weight,
+        )
         return info.loss, info.extra.td_error
 
     # What tf-agents asks of a subclass.
 
-    def _setup_policy(self, time_step_spec, action_spec, boltzmann_temperature,
-                      emit_log_probability):
+    def _setup_policy(
+        self, time_step_spec, action_spec, boltzmann_temperature, emit_log_probability
+    ):
         del boltzmann_temperature, emit_log_probability
         return tuple(
             policy.EpsilonGreedyPolicy(
-                time_step_spec, action_spec, self._q_network.model, epsilon, self._seed)
-            for epsilon in (0.0, self._epsilon_greedy))
+                time_step_spec, action_spec, self._q_network.model, epsilon, self._seed
+            )
+            for epsilon in (0.0, self._epsilon_greedy)
+        )
 
     def _compute_next_q_values(self, next_time_steps, info):
         # tf-agents runs the target network a second time to find the best action.
         del info
         values, _ = self._target_q_network(
-            next_time_steps.observation, step_type=next_time_steps.step_type)
+            next_time_steps.observation, step_type=next_time_steps.step_type
+        )
         if not self.double:
             return tf.reduce_max(values, axis=1)
         online, _ = self._q_network(
-            next_time_steps.observation, step_type=next_time_steps.step_type)
+            next_time_steps.observation, step_type=next_time_steps.step_type
+        )
         return tf.gather(values, tf.argmax(online, axis=1), batch_dims=1)
 
     def _clipped_error(self, targets, predictions):
         error = tf.abs(targets - predictions)
         if self.error_clip is None:
-            return 0.5 * error ** 2
+            return 0.5 * error**2
         inside = tf.minimum(error, self.error_clip)
         return inside * (error - 0.5 * inside)

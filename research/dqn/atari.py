@@ -32,8 +32,10 @@ class AtariGame(game.Game):
             raise ValueError(f'AtariGame.rom = {rom!r} must be the name of a game.')
         path = games.check_game(rom)
         if not 0 <= repeat_action_probability < 1:
-            raise ValueError(f'AtariGame.repeat_action_probability = {repeat_action_probability} '
-                             'is outside [0, 1).')
+            raise ValueError(
+                f'AtariGame.repeat_action_probability = {repeat_action_probability} '
+                'is outside [0, 1).'
+            )
         # Otherwise every emulator greets the user with a page.
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
         self._emulator = ale_py.ALEInterface()

@@ -80,15 +80,31 @@ class Catch(game.Game):
 
     def screen(self, out: np.ndarray) -> None:
         out[:] = 0
-        out[_PADDLE_TOP:, self._paddle:self._paddle + _PADDLE] = _PADDLE_COLOR
+        out[_PADDLE_TOP:, self._paddle : self._paddle + _PADDLE] = _PADDLE_COLOR
         if self._frame % 2 == 0:
             row, column = self._ball
-            out[row:row + _BALL, column:column + _BALL] = _BALL_COLOR
+            out[row : row + _BALL, column : column + _BALL] = _BALL_COLOR
 
     def state(self) -> bytes:
-        return json.dumps([self._thrown, self._paddle, self._left, self._lives, self._frame,
-                           self._ball, self._drift]).encode()
+        return json.dumps(
+            [
+                self._thrown,
+                self._paddle,
+                self._left,
+                self._lives,
+                self._frame,
+                self._ball,
+                self._drift,
+            ]
+        ).encode()
 
     def restore(self, state: bytes) -> None:
-        (self._thrown, self._paddle, self._left, self._lives, self._frame, self._ball,
-         self._drift) = json.loads(state)
+        (
+            self._thrown,
+            self._paddle,
+            self._left,
+            self._lives,
+            self._frame,
+            self._ball,
+            self._drift,
+        ) = json.loads(state)

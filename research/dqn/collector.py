@@ -42,8 +42,11 @@ class Collector(driver.Driver):
             self._act, _ = dqn_policy.acting(self.policy, time_step)
         action, policy_state = self._act(time_step, np.asarray(policy_state))
         self._seconds['acting'] += time.perf_counter() - start
-        self._pending = (time_step, policy_step.PolicyStep(action, policy_state),
-                         self._pool.submit(self._play, action))
+        self._pending = (
+            time_step,
+            policy_step.PolicyStep(action, policy_state),
+            self._pool.submit(self._play, action),
+        )
 
     def _play(self, action):
         start = time.perf_counter()
@@ -69,7 +72,8 @@ class Collector(driver.Driver):
             observer((time_step, action_step, next_time_step))
         if self.observers:
             step = trajectory.from_transition(
-                time_step, action_step._replace(state=()), next_time_step)
+                time_step, action_step._replace(state=()), next_time_step
+            )
             for observer in self.observers:
                 observer(step)
         return next_time_step, action_step.state
@@ -98,9 +102,12 @@ def replay_observer(replay, clip_rewards: bool = True):
       clip_rewards: positive rewards become 1 and negative ones -1 (Mnih et al. 2015, "Training
         details").
     """
+
     def observe(transition):
         _, action_step, step = transition
         reward = np.sign(step.reward) if clip_rewards else step.reward
-        replay.append(step.observation[..., -1], action_step.action, reward, step.discount,
-                      step.is_first())
+        replay.append(
+            step.observation[..., -1], action_step.action, reward, step.discount, step.is_first()
+        )
+
     return observe

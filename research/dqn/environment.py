@@ -51,20 +51,41 @@ class GameEnvironment(py_environment.PyEnvironment):
       GameFailed: from `step`, if a game raises.
     """
 
-    def __init__(self, game: Callable, num_games: int = 1, frame_skip: int = 4,
-                 frame_size: int = 84, history: int = 4, max_noop_frames: int = 30,
-                 max_episode_frames: int | None = None, life_loss_is_terminal: bool = True,
-                 seed: int = 0):
-        checks.positive('GameEnvironment', num_games=num_games, frame_skip=frame_skip,
-                        frame_size=frame_size, history=history)
+    def __init__(
+        self,
+        game: Callable,
+        num_games: int = 1,
+        frame_skip: int = 4,
+        frame_size: int = 84,
+        history: int = 4,
+        max_noop_frames: int = 30,
+        max_episode_frames: int | None = None,
+        life_loss_is_terminal: bool = True,
+        seed: int = 0,
+    ):
+        checks.positive(
+            'GameEnvironment',
+            num_games=num_games,
+            frame_skip=frame_skip,
+            frame_size=frame_size,
+            history=history,
+        )
         checks.at_least('GameEnvironment', 0, max_noop_frames=max_noop_frames)
         if max_episode_frames is not None:
             checks.positive('GameEnvironment', max_episode_frames=max_episode_frames)
         super().__init__(handle_auto_reset=False)
         self._players = [
-            _Player(game(seed=_mixed(seed, index)), frame_skip, frame_size, history,
-                    max_noop_frames, max_episode_frames, (seed, index))
-            for index in range(num_games)]
+            _Player(
+                game(seed=_mixed(seed, index)),
+                frame_skip,
+                frame_size,
+                history,
+                max_noop_frames,
+                max_episode_frames,
+                (seed, index),
+            )
+            for index in range(num_games)
+        ]
         self._life_loss_is_terminal = life_loss_is_terminal
         self._observation_shape = (frame_size, frame_size, history)
         first = self._players[0].game
@@ -82,7 +103,8 @@ class GameEnvironment(py_environment.PyEnvironment):
 
     def observation_spec(self):
         return array_spec.BoundedArraySpec(
-            self._observation_shape, np.uint8, 0, 255, name='observation')
+            self._observation_shape, np.uint8, 0, 255, name='observation'
+        )
 
     def action_spec(self):
         return array_spec.BoundedArraySpec((), np.int32, 0, len(self.action_names) - 1, 'action')
@@ -97,10 +119,15 @@ class GameEnvironment(py_environment.PyEnvironment):
 
     def _step(self, action) -> ts.TimeStep:
         actions = len(self.action_names)
-        if (np.shape(action) != (self.batch_size,)
-                or np.min(action) < 0 or np.max(action) >= actions):
-            raise ValueError(f'Actions {action} are not one from 0 to {actions - 1} for each of '
-                             f'{self.batch_size} games.')
+        if (
+            np.shape(action) != (self.batch_size,)
+            or np.min(action) < 0
+            or np.max(action) >= actions
+        ):
+            raise ValueError(
+                f'Actions {action} are not one from 0 to {actions - 1} for each of '
+                f'{self.batch_size} games.'
+            )
         over = self._current_time_step.is_last()
         results = []
         for player, begin, choice in zip(self._players, over, action, strict=True):
@@ -108,18 +135,23 @@ class GameEnvironment(py_environment.PyEnvironment):
                 results.append(player.reset() if begin else player.step(int(choice)))
             except Exception as error:
                 # What it raises is anybody's guess; the user gets one sentence and the cause.
-                raise GameFailed(f'The game {player.game.name} failed in frame '
-                                 f'{player.episode_frames} of an episode: {error!r}.') from error
+                raise GameFailed(
+                    f'The game {player.game.name} failed in frame '
+                    f'{player.episode_frames} of an episode: {error!r}.'
+                ) from error
         return self._time_step(results)
 
     def _time_step(self, results) -> ts.TimeStep:
         step_type, reward, life_lost, over = (
-            np.array(column) for column in zip(*results, strict=True))
+            np.array(column) for column in zip(*results, strict=True)
+        )
         terminal = over | (life_lost & self._life_loss_is_terminal)
         return ts.TimeStep(
-            step_type=step_type.astype(np.int32), reward=reward.astype(np.float32),
+            step_type=step_type.astype(np.int32),
+            reward=reward.astype(np.float32),
             discount=np.where(terminal, 0, 1).astype(np.float32),
-            observation=np.stack([player.observation() for player in self._players]))
+            observation=np.stack([player.observation() for player in self._players]),
+        )
 
     # Checkpoints.
 
@@ -137,18 +169,27 @@ class GameEnvironment(py_environment.PyEnvironment):
         """Goes back to the moment of `get_state`."""
         arrays = dict(np.load(io.BytesIO(state)))
         for index, player in enumerate(self._players):
-            player.restore({name.removesuffix(f'_{index}'): value for name, value in arrays.items()
-                            if name.endswith(f'_{index}')})
+            player.restore(
+                {
+                    name.removesuffix(f'_{index}'): value
+                    for name, value in arrays.items()
+                    if name.endswith(f'_{index}')
+                }
+            )
         self._current_time_step = ts.TimeStep(
-            arrays['step_type'], arrays['reward'], arrays['discount'],
-            np.stack([player.observation() for player in self._players]))
+            arrays['step_type'],
+            arrays['reward'],
+            arrays['discount'],
+            np.stack([player.observation() for player in self._players]),
+        )
 
 
 class _Player:
     """One game and the stack of its frames."""
 
-    def __init__(self, game, frame_skip, frame_size, history, max_noop_frames, max_episode_frames,
-                 seed):
+    def __init__(
+        self, game, frame_skip, frame_size, history, max_noop_frames, max_episode_frames, seed
+    ):
         self.game = game
         self._frame_skip = frame_skip
         self._size = frame_size
@@ -164,8 +205,7 @@ class _Player:
 
     def reset(self):
         """Begins an episode: step type, reward, life lost, game over."""
-        random = np.random.Generator(np.random.Philox(
-            key=[_mixed(*self._seed), self._episode]))
+        random = np.random.Generator(np.random.Philox(key=[_mixed(*self._seed), self._episode]))
         self._episode += 1
         self.game.reset()
         self._screens[:] = 0
@@ -197,8 +237,9 @@ class _Player:
         self._encode()
         lives, before = self.game.lives(), self._lives
         self._lives = lives
-        cut = (self._max_episode_frames is not None
-               and self.episode_frames >= self._max_episode_frames)
+        cut = (
+            self._max_episode_frames is not None and self.episode_frames >= self._max_episode_frames
+        )
         kind = ts.StepType.LAST if over or cut else ts.StepType.MID
         return kind, reward, lives < before, over
 
@@ -211,17 +252,19 @@ class _Player:
         self.game.screen(self._screens[self._newest])
 
     def _encode(self):
-        frame = phi.encode(
-            self._screens[self._newest], self._screens[1 - self._newest], self._size)
+        frame = phi.encode(self._screens[self._newest], self._screens[1 - self._newest], self._size)
         self._stack = [*self._stack[1:], frame]
 
     def observation(self):
         return cv2.merge(self._stack) if len(self._stack) > 1 else self._stack[0][..., np.newaxis]
 
     def state(self):
-        return {'game': np.frombuffer(self.game.state(), np.uint8), 'stack': np.stack(self._stack),
-                'screen': self._screens[self._newest],
-                'counters': np.array([self._episode, self._lives, self.episode_frames])}
+        return {
+            'game': np.frombuffer(self.game.state(), np.uint8),
+            'stack': np.stack(self._stack),
+            'screen': self._screens[self._newest],
+            'counters': np.array([self._episode, self._lives, self.episode_frames]),
+        }
 
     def restore(self, state):
         self.game.restore(state['game'].tobytes())

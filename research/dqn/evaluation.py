@@ -29,10 +29,13 @@ class Scores(NamedTuple):
     def result(self, prefix: str = '') -> dict[str, float]:
         """Mean, standard deviation over the episodes and more, as numbers by name."""
         std = float(np.std(self.scores, ddof=1)) if len(self.scores) > 1 else 0.0
-        return {f'{prefix}score': float(np.mean(self.scores)), f'{prefix}score_std': std,
-                f'{prefix}score_median': float(np.median(self.scores)),
-                f'{prefix}episodes': len(self.scores),
-                f'{prefix}episode_agent_steps': float(np.mean(self.agent_steps))}
+        return {
+            f'{prefix}score': float(np.mean(self.scores)),
+            f'{prefix}score_std': std,
+            f'{prefix}score_median': float(np.median(self.scores)),
+            f'{prefix}episodes': len(self.scores),
+            f'{prefix}episode_agent_steps': float(np.mean(self.agent_steps)),
+        }
 
 
 class Evaluation:
@@ -67,16 +70,28 @@ class Evaluation:
         range.
     """
 
-    def __init__(self, episodes: int | None = 30, agent_steps: int | None = None,
-                 max_episode_frames: int | None = FIVE_MINUTES_FRAMES, epsilon: float = 0.05,
-                 num_games: int = 10):
+    def __init__(
+        self,
+        episodes: int | None = 30,
+        agent_steps: int | None = None,
+        max_episode_frames: int | None = FIVE_MINUTES_FRAMES,
+        epsilon: float = 0.05,
+        num_games: int = 10,
+    ):
         if (episodes is None) == (agent_steps is None):
-            raise ValueError(f'Evaluation needs one of episodes = {episodes} and agent_steps = '
-                             f'{agent_steps}, the other None.')
-        counts = {'episodes': episodes, 'agent_steps': agent_steps,
-                  'max_episode_frames': max_episode_frames, 'num_games': num_games}
+            raise ValueError(
+                f'Evaluation needs one of episodes = {episodes} and agent_steps = '
+                f'{agent_steps}, the other None.'
+            )
+        counts = {
+            'episodes': episodes,
+            'agent_steps': agent_steps,
+            'max_episode_frames': max_episode_frames,
+            'num_games': num_games,
+        }
         checks.positive(
-            'Evaluation', **{name: count for name, count in counts.items() if count is not None})
+            'Evaluation', **{name: count for name, count in counts.items() if count is not None}
+        )
         checks.within('Evaluation', 0, 1, epsilon=epsilon)
         self.episodes = episodes
         self.agent_steps = agent_steps
@@ -84,8 +99,9 @@ class Evaluation:
         self.epsilon = epsilon
         self.num_games = min(num_games, episodes) if episodes else num_games
 
-    def make_environment(self, environment: Callable, seed: int,
-                         **overrides) -> dqn_environment.GameEnvironment:
+    def make_environment(
+        self, environment: Callable, seed: int, **overrides
+    ) -> dqn_environment.GameEnvironment:
         """The environment of training, as evaluation plays it: a lost life ends nothing.
 
         Args:
@@ -93,9 +109,15 @@ class Evaluation:
           seed: of the games.
           **overrides: arguments that replace others.
         """
-        return environment(**{
-            'num_games': self.num_games, 'seed': seed, 'life_loss_is_terminal': False,
-            'max_episode_frames': self.max_episode_frames, **overrides})
+        return environment(
+            **{
+                'num_games': self.num_games,
+                'seed': seed,
+                'life_loss_is_terminal': False,
+                'max_episode_frames': self.max_episode_frames,
+                **overrides,
+            }
+        )
 
     def __call__(self, env: dqn_environment.GameEnvironment, act: Callable) -> Scores:
         """Plays.
@@ -137,8 +159,13 @@ class Actor:
         return action
 
 
-def play(env: dqn_environment.GameEnvironment, act: Callable, episodes: int | None = None,
-         agent_steps: int | None = None, observer: Callable | None = None) -> Scores:
+def play(
+    env: dqn_environment.GameEnvironment,
+    act: Callable,
+    episodes: int | None = None,
+    agent_steps: int | None = None,
+    observer: Callable | None = None,
+) -> Scores:
     """Plays whole episodes, or a stream of some steps; see `Evaluation`.
 
     Args:
@@ -148,8 +175,11 @@ def play(env: dqn_environment.GameEnvironment, act: Callable, episodes: int | No
       agent_steps: length of the stream, over the games.
       observer: called as observer(time_step, action, next_time_step).
     """
-    count = (_Shares(episodes, env.batch_size) if episodes is not None
-             else _Stream(agent_steps, env.batch_size))
+    count = (
+        _Shares(episodes, env.batch_size)
+        if episodes is not None
+        else _Stream(agent_steps, env.batch_size)
+    )
     step = env.reset()
     while not count.is_done():
         action = act(step)
@@ -166,8 +196,9 @@ class _Shares:
 
     def __init__(self, episodes: int, num_games: int):
         # What each game has left to play.
-        self._left = np.array([episodes // num_games + (index < episodes % num_games)
-                               for index in range(num_games)])
+        self._left = np.array(
+            [episodes // num_games + (index < episodes % num_games) for index in range(num_games)]
+        )
         self._score = np.zeros(num_games)
         self._steps = np.zeros(num_games, int)
         self._done: list[list[tuple[float, int]]] = [[] for _ in range(num_games)]
@@ -234,12 +265,17 @@ class _Stream:
 
     def scores(self) -> Scores:
         """The episodes in the order of their beginning."""
-        counted = self._episodes[:max(self._whole, 1)]
+        counted = self._episodes[: max(self._whole, 1)]
         return Scores([score for score, _, _ in counted], [steps for _, steps, _ in counted])
 
 
-def random_play(environment: Callable, hertz: int, seed: int, episodes: int = 30,
-                max_episode_frames: int | None = FIVE_MINUTES_FRAMES) -> Scores:
+def random_play(
+    environment: Callable,
+    hertz: int,
+    seed: int,
+    episodes: int = 30,
+    max_episode_frames: int | None = FIVE_MINUTES_FRAMES,
+) -> Scores:
     """The random agent: a uniformly random action `hertz` times a second (Methods).
 
     The paper's baseline has 10 Hz, every sixth frame; it also looked at 60 Hz.
@@ -256,7 +292,8 @@ def random_play(environment: Callable, hertz: int, seed: int, episodes: int = 30
     """
     check_hertz(hertz)
     env = Evaluation(episodes, max_episode_frames=max_episode_frames).make_environment(
-        environment, seed, frame_skip=FRAMES_PER_SECOND // hertz)
+        environment, seed, frame_skip=FRAMES_PER_SECOND // hertz
+    )
     random = np.random.Generator(np.random.Philox(key=[seed, hertz]))
     number = len(env.action_names)
     return play(env, lambda step: random.integers(number, size=env.batch_size), episodes)
@@ -265,8 +302,10 @@ def random_play(environment: Callable, hertz: int, seed: int, episodes: int = 30
 def check_hertz(hertz: int) -> None:
     """Raises ValueError if a random player cannot act `hertz` times a second."""
     if hertz not in range(1, FRAMES_PER_SECOND + 1) or FRAMES_PER_SECOND % hertz:
-        raise ValueError(f'A random player at {hertz!r} Hz: it does not divide the '
-                         f'{FRAMES_PER_SECOND} frames of a second.')
+        raise ValueError(
+            f'A random player at {hertz!r} Hz: it does not divide the '
+            f'{FRAMES_PER_SECOND} frames of a second.'
+        )
 
 
 def against_paper(score: float, game: str) -> dict:
@@ -284,8 +323,12 @@ def against_paper(score: float, game: str) -> dict:
     row = games.table()[game]
     return {
         'human_normalized_percent': games.human_normalized_percent(score, game),
-        'reference': {'cell': f'Extended Data Table 2, {row.name}', 'score': row.dqn,
-                      'std': row.dqn_std}}
+        'reference': {
+            'cell': f'Extended Data Table 2, {row.name}',
+            'score': row.dqn,
+            'std': row.dqn_std,
+        },
+    }
 
 
 def held_out_states(environment: Callable, number: int, seed: int) -> np.ndarray:

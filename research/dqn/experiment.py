@@ -68,65 +68,88 @@ class DqnExperiment(play.AgentExperiment):
     """
 
     def __init__(
-            self,
-            run_dir: str,
-            seed: int = 0,
-            data_dir: str | None = None,
-            strategy: tf.distribute.Strategy | None = None,
-            *,
-            environment: Callable,
-            q_network: Callable,
-            optimizer: Callable,
-            agent: Callable = dqn_agent.DqnAgent,
-            replay: Callable,
-            epsilon: Callable = policy.LinearEpsilon(),
-            num_games: int = 1,
-            train_agent_steps: int = 50_000_000,
-            replay_start_agent_steps: int = 50_000,
-            update_period_agent_steps: int = 4,
-            minibatch_size: int = 32,
-            clip_rewards: bool = True,
-            overlap: bool = False,
-            save_every_agent_steps: int = 50_000,
-            evaluate_every_agent_steps: int | None = 250_000,
-            periodic_evaluation: dqn_evaluation.Evaluation = dqn_evaluation.Evaluation(
-                episodes=None, agent_steps=135_000),
-            final_evaluation: dqn_evaluation.Evaluation = dqn_evaluation.Evaluation(),
-            report_best: bool = True,
-            num_held_out_states: int = 500,
-            random_hertz: tuple[int, ...] = (10, 60),
-            bfloat16: bool = False,
-            jit_compile: bool = False,
-            replay_dir: str | None = None,
-            keep_replay: bool = False,
-            film_at_agent_steps: tuple[int, ...] = (),
-            reporter: Callable | None = None,
-            title: str = ''):
+        self,
+        run_dir: str,
+        seed: int = 0,
+        data_dir: str | None = None,
+        strategy: tf.distribute.Strategy | None = None,
+        *,
+        environment: Callable,
+        q_network: Callable,
+        optimizer: Callable,
+        agent: Callable = dqn_agent.DqnAgent,
+        replay: Callable,
+        epsilon: Callable = policy.LinearEpsilon(),
+        num_games: int = 1,
+        train_agent_steps: int = 50_000_000,
+        replay_start_agent_steps: int = 50_000,
+        update_period_agent_steps: int = 4,
+        minibatch_size: int = 32,
+        clip_rewards: bool = True,
+        overlap: bool = False,
+        save_every_agent_steps: int = 50_000,
+        evaluate_every_agent_steps: int | None = 250_000,
+        periodic_evaluation: dqn_evaluation.Evaluation = dqn_evaluation.Evaluation(
+            episodes=None, agent_steps=135_000
+        ),
+        final_evaluation: dqn_evaluation.Evaluation = dqn_evaluation.Evaluation(),
+        report_best: bool = True,
+        num_held_out_states: int = 500,
+        random_hertz: tuple[int, ...] = (10, 60),
+        bfloat16: bool = False,
+        jit_compile: bool = False,
+        replay_dir: str | None = None,
+        keep_replay: bool = False,
+        film_at_agent_steps: tuple[int, ...] = (),
+        reporter: Callable | None = None,
+        title: str = '',
+    ):
         checks.positive(
-            'DqnExperiment', num_games=num_games, train_agent_steps=train_agent_steps,
-            update_period_agent_steps=update_period_agent_steps, minibatch_size=minibatch_size,
-            save_every_agent_steps=save_every_agent_steps, num_held_out_states=num_held_out_states)
+            'DqnExperiment',
+            num_games=num_games,
+            train_agent_steps=train_agent_steps,
+            update_period_agent_steps=update_period_agent_steps,
+            minibatch_size=minibatch_size,
+            save_every_agent_steps=save_every_agent_steps,
+            num_held_out_states=num_held_out_states,
+        )
         checks.at_least('DqnExperiment', 0, replay_start_agent_steps=replay_start_agent_steps)
         if evaluate_every_agent_steps is not None:
             checks.positive('DqnExperiment', evaluate_every_agent_steps=evaluate_every_agent_steps)
         for at in film_at_agent_steps:
             checks.positive('DqnExperiment', film_at_agent_steps=at)
         if not callable(epsilon):
-            raise ValueError(f'DqnExperiment.epsilon = {epsilon!r} must be a function of the agent '
-                             'step, such as LinearEpsilon.')
+            raise ValueError(
+                f'DqnExperiment.epsilon = {epsilon!r} must be a function of the agent '
+                'step, such as LinearEpsilon.'
+            )
         super().__init__(
-            run_dir, seed, data_dir, strategy, environment=environment, q_network=q_network,
-            optimizer=optimizer, agent=agent, num_games=num_games,
+            run_dir,
+            seed,
+            data_dir,
+            strategy,
+            environment=environment,
+            q_network=q_network,
+            optimizer=optimizer,
+            agent=agent,
+            num_games=num_games,
             final_evaluation=final_evaluation,
             report_best=report_best and evaluate_every_agent_steps is not None,
-            random_hertz=random_hertz, bfloat16=bfloat16, reporter=reporter, title=title)
+            random_hertz=random_hertz,
+            bfloat16=bfloat16,
+            reporter=reporter,
+            title=title,
+        )
         if isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy):
-            raise ValueError('DqnExperiment plays in one process; for several hosts there are '
-                             'ReverbLearner and ReverbActor.')
+            raise ValueError(
+                'DqnExperiment plays in one process; for several hosts there are '
+                'ReverbLearner and ReverbActor.'
+            )
         if evaluate_every_agent_steps and evaluate_every_agent_steps % save_every_agent_steps:
             raise ValueError(
                 f'DqnExperiment.evaluate_every_agent_steps = {evaluate_every_agent_steps} is not a '
-                f'multiple of save_every_agent_steps = {save_every_agent_steps}.')
+                f'multiple of save_every_agent_steps = {save_every_agent_steps}.'
+            )
 
         directory = os.path.join(run_dir, 'replay')
         if replay_dir is not None:  # Several runs may have the same.
@@ -136,23 +159,40 @@ class DqnExperiment(play.AgentExperiment):
         def make_replay(**arguments):
             height, width, frames = self.env.observation_spec().shape
             return replay(
-                frame_shape=(height, width), history=frames, num_streams=num_games,
-                discount=self.agent.discount, seed=seed,
-                directory=directory, **arguments)
+                frame_shape=(height, width),
+                history=frames,
+                num_streams=num_games,
+                discount=self.agent.discount,
+                seed=seed,
+                directory=directory,
+                **arguments,
+            )
 
         self._training = training.Training(
-            run_dir, seed, self.strategy, self.agent, self.env, make_replay, self.exploration,
+            run_dir,
+            seed,
+            self.strategy,
+            self.agent,
+            self.env,
+            make_replay,
+            self.exploration,
             epsilon,
             train_agent_steps=train_agent_steps,
             replay_start_agent_steps=replay_start_agent_steps,
-            update_period_agent_steps=update_period_agent_steps, minibatch_size=minibatch_size,
-            clip_rewards=clip_rewards, overlap=overlap, jit_compile=jit_compile,
+            update_period_agent_steps=update_period_agent_steps,
+            minibatch_size=minibatch_size,
+            clip_rewards=clip_rewards,
+            overlap=overlap,
+            jit_compile=jit_compile,
             save_every_agent_steps=save_every_agent_steps,
-            evaluate_every_agent_steps=evaluate_every_agent_steps, keep_replay=keep_replay,
+            evaluate_every_agent_steps=evaluate_every_agent_steps,
+            keep_replay=keep_replay,
             evaluate=lambda step: self._evaluate_periodically(periodic_evaluation, step),
             held_out=lambda: dqn_evaluation.held_out_states(
-                environment, num_held_out_states, play.seed_of(seed, 1)),
-            at_checkpoint=lambda step: self._film(film_at_agent_steps, step))
+                environment, num_held_out_states, play.seed_of(seed, 1)
+            ),
+            at_checkpoint=lambda step: self._film(film_at_agent_steps, step),
+        )
         self._values = tf.function(self.model)
 
     def train(self) -> None:
@@ -169,12 +209,21 @@ class DqnExperiment(play.AgentExperiment):
         seed = play.seed_of(self.seed, 1)
         try:
             stages.film(
-                self.run_dir, at, agent_step, self.data.make(seed),
-                self.actor(self.final_evaluation.epsilon, 1).start(seed), self._values)
+                self.run_dir,
+                at,
+                agent_step,
+                self.data.make(seed),
+                self.actor(self.final_evaluation.epsilon, 1).start(seed),
+                self._values,
+            )
         except Exception as error:
             # No film is worth a training.
-            print(f'The film at agent step {agent_step} could not be made: '
-                  f'{type(error).__name__}: {error}', file=sys.stderr, flush=True)
+            print(
+                f'The film at agent step {agent_step} could not be made: '
+                f'{type(error).__name__}: {error}',
+                file=sys.stderr,
+                flush=True,
+            )
 
     @property
     def step(self) -> int:

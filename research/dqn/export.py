@@ -42,8 +42,6 @@ def signatures(model, data) -> export.Signatures:
         return values(phi.tensor(tf.ensure_shape(screens, [None, *screens_shape]), size))
 
     return {
-        'predict': (predict, [
-            tf.TensorSpec([None, *data.observation_shape], tf.uint8, 'frames')]),
-        'screens': (screens, [
-            tf.TensorSpec([None, *screens_shape], tf.uint8, 'screens')]),
+        'predict': (predict, [tf.TensorSpec([None, *data.observation_shape], tf.uint8, 'frames')]),
+        'screens': (screens, [tf.TensorSpec([None, *screens_shape], tf.uint8, 'screens')]),
     }

@@ -54,9 +54,12 @@ def table() -> Mapping[str, Scores]:
     with open(_TABLE, encoding='utf-8', newline='') as file:
         rows = list(csv.DictReader(file))
     # Cached, so what one caller gets all get: nobody may write to it.
-    return types.MappingProxyType({
-        row['game']: Scores(row['name'], *(float(row[key]) for key in Scores._fields[1:]))
-        for row in rows})
+    return types.MappingProxyType(
+        {
+            row['game']: Scores(row['name'], *(float(row[key]) for key in Scores._fields[1:]))
+            for row in rows
+        }
+    )
 
 
 GAMES = tuple(table())
@@ -93,13 +96,15 @@ def check_game(name: str) -> str:
       OSError: the ROM's file is not what ale-py expects.
     """
     from ale_py import roms
+
     known = roms.get_all_rom_ids()
     if name not in known:
         raise ValueError(f'ale-py has no game {name}{_near(name, known)}')
     chosen = os.environ.get('ALE_ROMS_DIR')
     path = os.path.join(chosen or os.path.dirname(roms.__file__), f'{name}.bin')
-    remedy = ('set ALE_ROMS_DIR to a folder that has it, or unset it' if chosen
-              else 'reinstall ale-py')
+    remedy = (
+        'set ALE_ROMS_DIR to a folder that has it, or unset it' if chosen else 'reinstall ale-py'
+    )
     if not os.path.isfile(path):
         raise FileNotFoundError(f'the ROM {path} is missing; {remedy}.')
     try:

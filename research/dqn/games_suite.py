@@ -19,16 +19,30 @@ class GamesSuite(suite.Suite):
     def sections(self, found: dict[str, dict]) -> list[page.Section]:
         scores = measured(found)
         if not scores:
-            return [page.Section('Figure 3', page.paragraph(
-                'No experiment of a game of Extended Data Table 2 has a result yet.'))]
-        percents = {game: games.human_normalized_percent(mean, game)
-                    for game, (mean, _) in scores.items()}
+            return [
+                page.Section(
+                    'Figure 3',
+                    page.paragraph(
+                        'No experiment of a game of Extended Data Table 2 has a result yet.'
+                    ),
+                )
+            ]
+        percents = {
+            game: games.human_normalized_percent(mean, game) for game, (mean, _) in scores.items()
+        }
         at_level = sum(value > figure_3.HUMAN_LEVEL_PERCENT for value in percents.values())
         ahead = sum(mean > games.table()[game].linear for game, (mean, _) in scores.items())
-        return [page.Section('Figure 3', figure_3.figure_3(scores) + page.paragraph(
-            f'Of {len(scores)} games measured here, {at_level} have more than '
-            f'{figure_3.HUMAN_LEVEL_PERCENT:g} % of the human score (paper: 29 of 49), and '
-            f'{ahead} a higher one than the best linear learner (paper: 43 of 49).'))]
+        return [
+            page.Section(
+                'Figure 3',
+                figure_3.figure_3(scores)
+                + page.paragraph(
+                    f'Of {len(scores)} games measured here, {at_level} have more than '
+                    f'{figure_3.HUMAN_LEVEL_PERCENT:g} % of the human score (paper: 29 of 49), and '
+                    f'{ahead} a higher one than the best linear learner (paper: 43 of 49).'
+                ),
+            )
+        ]
 
 
 def measured(found: dict[str, dict]) -> dict[str, tuple[float, float | None]]:
@@ -47,8 +61,13 @@ def measured(found: dict[str, dict]) -> dict[str, tuple[float, float | None]]:
         if game not in games.table() or score is None:
             continue
         if game in scores:
-            raise ValueError(f'{name} is a second experiment of the game {game}; Figure 3 has one '
-                             'score for each.')
-        scores[game] = ((score['mean'], score['std']) if isinstance(score, dict)
-                        else (score, result.get('score_std')))
+            raise ValueError(
+                f'{name} is a second experiment of the game {game}; Figure 3 has one '
+                'score for each.'
+            )
+        scores[game] = (
+            (score['mean'], score['std'])
+            if isinstance(score, dict)
+            else (score, result.get('score_std'))
+        )
     return scores

@@ -47,14 +47,17 @@ class Learner:
             return float(loss), td_error
         size = len(batch.action)
         if size % self._replicas:
-            raise ValueError(f'A minibatch of {size} transitions cannot be divided among '
-                             f'{self._replicas} replicas.')
+            raise ValueError(
+                f'A minibatch of {size} transitions cannot be divided among '
+                f'{self._replicas} replicas.'
+            )
         share = size // self._replicas
 
         def part(array):
             def of_replica(context):
                 index = context.replica_id_in_sync_group
-                return tf.convert_to_tensor(array[index * share:(index + 1) * share])
+                return tf.convert_to_tensor(array[index * share : (index + 1) * share])
+
             return self._strategy.experimental_distribute_values_from_function(of_replica)
 
         loss, td_error = self._update(*map(part, arrays))

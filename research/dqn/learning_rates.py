@@ -40,16 +40,26 @@ class LearningRates(experiment.Experiment):
       ValueError: there is no rate, one twice, or one that is not a number above 0.
     """
 
-    def __init__(self, run_dir: str, seed: int = 0, data_dir: str | None = None,
-                 strategy: tf.distribute.Strategy | None = None, *, experiment: Callable,
-                 optimizer: Callable, rates: Sequence[float], reference: dict | None = None):
+    def __init__(
+        self,
+        run_dir: str,
+        seed: int = 0,
+        data_dir: str | None = None,
+        strategy: tf.distribute.Strategy | None = None,
+        *,
+        experiment: Callable,
+        optimizer: Callable,
+        rates: Sequence[float],
+        reference: dict | None = None,
+    ):
         super().__init__(run_dir, seed, data_dir, strategy or tf.distribute.get_strategy())
         if not rates or len(set(rates)) < len(rates):
             raise ValueError(f'LearningRates.rates = {tuple(rates)} must be different numbers.')
         for rate in rates:
             if not isinstance(rate, numbers.Real) or not 0 < rate < math.inf:
                 raise ValueError(
-                    f'LearningRates.rates has {rate!r}, which is not a number above 0.')
+                    f'LearningRates.rates has {rate!r}, which is not a number above 0.'
+                )
         self._experiment = experiment
         self._optimizer = optimizer
         self.rates = tuple(rates)
@@ -61,9 +71,12 @@ class LearningRates(experiment.Experiment):
 
     def _agent(self, rate: float):
         return self._experiment(
-            run_dir=self.folder(rate), seed=self.seed, data_dir=self.data_dir,
+            run_dir=self.folder(rate),
+            seed=self.seed,
+            data_dir=self.data_dir,
             strategy=self.strategy,
-            optimizer=functools.partial(self._optimizer, learning_rate=rate))
+            optimizer=functools.partial(self._optimizer, learning_rate=rate),
+        )
 
     def train(self) -> None:
         for rate in self.rates:
@@ -76,8 +89,7 @@ class LearningRates(experiment.Experiment):
         for rate in self.rates:
             found = [row['score'] for row in history.read(self.folder(rate)) if 'score' in row]
             if not found:
-                raise FileNotFoundError(
-                    f'{self.folder(rate)} has no evaluation: train first.')
+                raise FileNotFoundError(f'{self.folder(rate)} has no evaluation: train first.')
             scores[rate] = max(found)
         return scores
 
@@ -90,12 +102,17 @@ class LearningRates(experiment.Experiment):
         """
         scores = self._scores()
         best = max(scores, key=scores.get)
-        result = {'seed': self.seed, 'score': scores[best], 'learning_rate': best,
-                  'learning_rates': {f'{rate:g}': score for rate, score in scores.items()}}
+        result = {
+            'seed': self.seed,
+            'score': scores[best],
+            'learning_rate': best,
+            'learning_rates': {f'{rate:g}': score for rate, score in scores.items()},
+        }
         if self.reference:
             result['reference'] = dict(self.reference)
         run_folder.write_text(
-            os.path.join(self.run_dir, run_folder.RESULT), json.dumps(result, indent=2) + '\n')
+            os.path.join(self.run_dir, run_folder.RESULT), json.dumps(result, indent=2) + '\n'
+        )
         return result
 
     def export(self) -> str:
@@ -110,13 +127,17 @@ class LearningRates(experiment.Experiment):
         agent = self._agent(best)
         agent.evaluate()
         page_of_best = os.path.relpath(agent.report(), self.run_dir)
-        rows = [(page.Link(page_of_best, f'{rate:g}') if rate == best else f'{rate:g}',
-                 score) for rate, score in scores.items()]
+        rows = [
+            (page.Link(page_of_best, f'{rate:g}') if rate == best else f'{rate:g}', score)
+            for rate, score in scores.items()
+        ]
         text = page.table(rows, ('learning rate', 'highest average score')) + page.paragraph(
             'The highest average score of all evaluations during the training with each rate; the '
-            'report of the best rate is linked.', note=True)
+            'report of the best rate is linked.',
+            note=True,
+        )
         if self.reference:
             text += page.paragraph(
-                f'{self.reference["cell"]}: {self.reference["score"]:g}; here {scores[best]:g}.')
-        return page.write_report(
-            os.path.join(self.run_dir, 'report.html'), agent.title, text, [])
+                f'{self.reference["cell"]}: {self.reference["score"]:g}; here {scores[best]:g}.'
+            )
+        return page.write_report(os.path.join(self.run_dir, 'report.html'), agent.title, text, [])

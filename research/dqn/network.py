@@ -33,10 +33,14 @@ class NatureQNetwork(tf.keras.Model):
       ValueError: a number is not positive; from a call, if the frames are too small.
     """
 
-    def __init__(self, num_actions: int,
-                 convolutions: Sequence[tuple[int, int, int]] = (
-                     (32, 8, 4), (64, 4, 2), (64, 3, 1)),
-                 hidden_units: int = 512, dueling: bool = False, seed: int = 0):
+    def __init__(
+        self,
+        num_actions: int,
+        convolutions: Sequence[tuple[int, int, int]] = ((32, 8, 4), (64, 4, 2), (64, 3, 1)),
+        hidden_units: int = 512,
+        dueling: bool = False,
+        seed: int = 0,
+    ):
         super().__init__()
         checks.positive('NatureQNetwork', num_actions=num_actions, hidden_units=hidden_units)
         self.num_actions = num_actions
@@ -47,7 +51,8 @@ class NatureQNetwork(tf.keras.Model):
         seeds = iter(range(1000 * seed, 1000 * seed + 1000))
         self._convolutions = [
             FanInConvolution(filters, kernel, stride, seeds, f'convolution_{number}')
-            for number, (filters, kernel, stride) in enumerate(self.convolutions, 1)]
+            for number, (filters, kernel, stride) in enumerate(self.convolutions, 1)
+        ]
         self._hidden = FanInDense(hidden_units, seeds, 'hidden', 'relu')
         self._output = FanInDense(num_actions, seeds, 'values', dtype='float32')
         if dueling:
@@ -100,8 +105,13 @@ class NatureQNetwork(tf.keras.Model):
         return value + advantages - tf.reduce_mean(advantages, axis=1, keepdims=True)
 
     def get_config(self):
-        return {'num_actions': self.num_actions, 'convolutions': self.convolutions,
-                'hidden_units': self.hidden_units, 'dueling': self.dueling, 'seed': self.seed}
+        return {
+            'num_actions': self.num_actions,
+            'convolutions': self.convolutions,
+            'hidden_units': self.hidden_units,
+            'dueling': self.dueling,
+            'seed': self.seed,
+        }
 
 
 class LinearQNetwork(tf.keras.Model):
@@ -150,7 +160,8 @@ class _Uniform(tf.keras.initializers.Initializer):
 
     def __call__(self, shape, dtype=None, **kwargs):
         return tf.random.stateless_uniform(
-            shape, [self._seed, 0], -self._limit, self._limit, dtype or tf.float32, alg='philox')
+            shape, [self._seed, 0], -self._limit, self._limit, dtype or tf.float32, alg='philox'
+        )
 
 
 class FanInConvolution(tf.keras.layers.Conv2D):
@@ -165,7 +176,8 @@ class FanInConvolution(tf.keras.layers.Conv2D):
             raise ValueError(
                 f'{self.name}: a kernel of {self.kernel_size[0]} does not fit into an input of '
                 f'{input_shape[1]} x {input_shape[2]}; frames are too small for '
-                'NatureQNetwork.convolutions.')
+                'NatureQNetwork.convolutions.'
+            )
         fan_in = math.prod(self.kernel_size) * input_shape[-1]
         self.kernel_initializer = _Uniform(fan_in, self._seeds[0])
         self.bias_initializer = _Uniform(fan_in, self._seeds[1])
@@ -184,9 +196,11 @@ class FanInDense(tf.keras.layers.Layer):
     def build(self, input_shape):
         fan_in = input_shape[-1]
         self.kernel = self.add_weight(
-            'kernel', [fan_in, self._units], initializer=_Uniform(fan_in, self._seeds[0]))
+            'kernel', [fan_in, self._units], initializer=_Uniform(fan_in, self._seeds[0])
+        )
         self.bias = self.add_weight(
-            'bias', [self._units], initializer=_Uniform(fan_in, self._seeds[1]))
+            'bias', [self._units], initializer=_Uniform(fan_in, self._seeds[1])
+        )
 
     def call(self, x):
         product = _product(x, tf.convert_to_tensor(self.kernel))
@@ -200,7 +214,8 @@ def _product(x, kernel):
     On a CPU, g kernel^T takes more than twice as long with the 3 136 x 512 kernel of the Nature
     network: a tenth of an update.
     """
+
     def gradient(g):
-        return (tf.transpose(tf.matmul(kernel, tf.transpose(g))),
-                tf.matmul(x, g, transpose_a=True))
+        return (tf.transpose(tf.matmul(kernel, tf.transpose(g))), tf.matmul(x, g, transpose_a=True))
+
     return tf.matmul(x, kernel), gradient

@@ -19,8 +19,15 @@ _BLUE, _ORANGE = figures.PALETTE[0], figures.PALETTE[4]
 _DOTS_PER_INCH = 200  # Of the parts of a chart that are pixels: points and screenshots.
 
 
-def embedding(hidden: np.ndarray, values: np.ndarray, screens: Sequence[np.ndarray], seed: int, *,
-              shots: int = 8, most: int = 3000) -> str:
+def embedding(
+    hidden: np.ndarray,
+    values: np.ndarray,
+    screens: Sequence[np.ndarray],
+    seed: int,
+    *,
+    shots: int = 8,
+    most: int = 3000,
+) -> str:
     """Figure 4: t-SNE of the last hidden layer, coloured by state value, with screenshots.
 
     Deviations from the paper's figure:
@@ -50,30 +57,47 @@ def embedding(hidden: np.ndarray, values: np.ndarray, screens: Sequence[np.ndarr
     if reason:
         return page.paragraph(reason)
     points, values = selection.flat(hidden[kept], seed), values[kept]
-    chosen = selection.spread(np.column_stack([points, values]),
-                              [int(values.argmax()), int(values.argmin())], shots)
-    with figures.figure(6.6, 5.) as drawing:
+    chosen = selection.spread(
+        np.column_stack([points, values]), [int(values.argmax()), int(values.argmin())], shots
+    )
+    with figures.figure(6.6, 5.0) as drawing:
         axes = _beside_screens(drawing)
-        scatter = axes.scatter(*points.T, s=_dot(len(points)), c=values, cmap=_VALUES, linewidth=0,
-                               rasterized=True)
-        bar = drawing.colorbar(scatter, ax=axes, location='bottom', shrink=.7, aspect=35, pad=.02)
+        scatter = axes.scatter(
+            *points.T, s=_dot(len(points)), c=values, cmap=_VALUES, linewidth=0, rasterized=True
+        )
+        bar = drawing.colorbar(scatter, ax=axes, location='bottom', shrink=0.7, aspect=35, pad=0.02)
         bar.set_label('V = max Q, discounted clipped reward')
         bar.outline.set_visible(False)
-        _add_screens(drawing, axes, points[chosen], [screens[kept[index]] for index in chosen],
-                     [scatter.to_rgba(values[index]) for index in chosen],
-                     [f'V = {values[index]:.2f}' for index in chosen])
+        _add_screens(
+            drawing,
+            axes,
+            points[chosen],
+            [screens[kept[index]] for index in chosen],
+            [scatter.to_rgba(values[index]) for index in chosen],
+            [f'V = {values[index]:.2f}' for index in chosen],
+        )
         return figures.svg(
-            drawing, f't-SNE of the last hidden layer in {len(points)} states, values '
+            drawing,
+            f't-SNE of the last hidden layer in {len(points)} states, values '
             f'{values.min():.3g} to {values.max():.3g}, with {len(chosen)} screenshots',
             f'Each point is a state ({_share(len(points), len(hidden))}), its place the t-SNE of '
-            'the last hidden layer, its colour and the screenshots\' borders the value that the '
+            "the last hidden layer, its colour and the screenshots' borders the value that the "
             'network predicts. Near points are near in the network; distances between far groups '
-            'mean nothing.')
+            'mean nothing.',
+        )
 
 
-def two_players(hidden_agent: np.ndarray, hidden_other: np.ndarray,
-                screens_agent: Sequence[np.ndarray], screens_other: Sequence[np.ndarray],
-                seed: int, other_name: str, *, shots: int = 8, most: int = 3000) -> str:
+def two_players(
+    hidden_agent: np.ndarray,
+    hidden_other: np.ndarray,
+    screens_agent: Sequence[np.ndarray],
+    screens_other: Sequence[np.ndarray],
+    seed: int,
+    other_name: str,
+    *,
+    shots: int = 8,
+    most: int = 3000,
+) -> str:
     """Extended Data Figure 1: one t-SNE of the states of two players, as one network sees them.
 
     Screenshots are of states far from each other, half of either player's; they stand in two
@@ -99,8 +123,10 @@ def two_players(hidden_agent: np.ndarray, hidden_other: np.ndarray,
     _check_lengths(hidden_agent=hidden_agent, screens_agent=screens_agent)
     _check_lengths(hidden_other=hidden_other, screens_other=screens_other)
     if hidden_agent.shape[1:] != hidden_other.shape[1:]:
-        raise ValueError(f'hidden_agent {list(hidden_agent.shape)} and hidden_other '
-                         f'{list(hidden_other.shape)} are not of one network.')
+        raise ValueError(
+            f'hidden_agent {list(hidden_agent.shape)} and hidden_other '
+            f'{list(hidden_other.shape)} are not of one network.'
+        )
     counts = len(hidden_agent), len(hidden_other)
     kept = _thinned(sum(counts), most, seed)
     hidden, other = np.concatenate([hidden_agent, hidden_other])[kept], kept >= counts[0]
@@ -114,28 +140,51 @@ def two_players(hidden_agent: np.ndarray, hidden_other: np.ndarray,
     chosen = selection.spread(points, chosen, shots, other != other[start])
     # In random order, so that neither player's points lie on top.
     order = np.random.RandomState(seed).permutation(len(points))
-    with figures.figure(6.6, 5.) as drawing:
+    with figures.figure(6.6, 5.0) as drawing:
         axes = _beside_screens(drawing)
-        axes.scatter(*points[order].T, s=_dot(len(points)), linewidth=0, rasterized=True, alpha=.8,
-                     c=np.where(other, _ORANGE, _BLUE)[order])
+        axes.scatter(
+            *points[order].T,
+            s=_dot(len(points)),
+            linewidth=0,
+            rasterized=True,
+            alpha=0.8,
+            c=np.where(other, _ORANGE, _BLUE)[order],
+        )
         for name, color in (('DQN', _BLUE), (other_name, _ORANGE)):
             axes.plot([], [], 'o', color=color, markersize=5, label=name)
         drawing.legend(loc='outside lower center', ncols=2)
-        _add_screens(drawing, axes, points[chosen],
-                     [screens_other[kept[index] - counts[0]] if other[index]
-                      else screens_agent[kept[index]] for index in chosen],
-                     [_ORANGE if other[index] else _BLUE for index in chosen])
+        _add_screens(
+            drawing,
+            axes,
+            points[chosen],
+            [
+                screens_other[kept[index] - counts[0]]
+                if other[index]
+                else screens_agent[kept[index]]
+                for index in chosen
+            ],
+            [_ORANGE if other[index] else _BLUE for index in chosen],
+        )
         return figures.svg(
-            drawing, f't-SNE of the last hidden layer in {int((~other).sum())} states of DQN and '
+            drawing,
+            f't-SNE of the last hidden layer in {int((~other).sum())} states of DQN and '
             f'{int(other.sum())} of the {other_name}, with {len(chosen)} screenshots',
             f'Each point is a state ({_share(len(points), sum(counts))}), its place the t-SNE of '
-            f'DQN\'s last hidden layer: blue while DQN plays, orange while the {other_name} does. '
-            'Where colours mix, the network sees both players\' states alike.')
+            f"DQN's last hidden layer: blue while DQN plays, orange while the {other_name} does. "
+            "Where colours mix, the network sees both players' states alike.",
+        )
 
 
-def values_along(q_values: np.ndarray, rewards: np.ndarray, screens: Sequence[np.ndarray],
-                 action_names: Sequence[str], marks: int = 4, *, rise_agent_steps: int = 15,
-                 window_agent_steps: int = 40) -> str:
+def values_along(
+    q_values: np.ndarray,
+    rewards: np.ndarray,
+    screens: Sequence[np.ndarray],
+    action_names: Sequence[str],
+    marks: int = 4,
+    *,
+    rise_agent_steps: int = 15,
+    window_agent_steps: int = 40,
+) -> str:
     """Extended Data Figure 2: the values that the network predicts along an episode.
 
     Above, V = max_a Q with the rewards and numbered moments; their screenshots; below, as in part
@@ -165,11 +214,14 @@ def values_along(q_values: np.ndarray, rewards: np.ndarray, screens: Sequence[np
     rewards = np.asarray(rewards, np.float64)
     _check_lengths(q_values=q_values, rewards=rewards, screens=screens)
     if q_values.ndim != 2 or q_values.shape[1] != len(action_names):
-        raise ValueError(f'q_values {list(q_values.shape)} are not those of the '
-                         f'{len(action_names)} actions {", ".join(action_names)}.')
+        raise ValueError(
+            f'q_values {list(q_values.shape)} are not those of the '
+            f'{len(action_names)} actions {", ".join(action_names)}.'
+        )
     if len(q_values) < 2 or not np.isfinite(q_values).all():
-        return page.paragraph(f'No picture: an episode of {len(q_values)} steps, or values that '
-                              'are not finite.')
+        return page.paragraph(
+            f'No picture: an episode of {len(q_values)} steps, or values that are not finite.'
+        )
     values = q_values.max(1)
     moments = selection.largest_rises(values, marks, rise_agent_steps)
     start, end, center = _window(q_values, moments, window_agent_steps)
@@ -180,33 +232,55 @@ def values_along(q_values: np.ndarray, rewards: np.ndarray, screens: Sequence[np
         along.axvspan(start, end - 1, color='#eef2f6', zorder=0)
         _rewards(along, rewards)
         _numbers(along, moments)
-        along.margins(x=.01)
+        along.margins(x=0.01)
         for index, moment in enumerate(moments):
-            _screen(drawing.add_subplot(grid[1, index]), screens[moment], figures.SOFT,
-                    f'{index + 1}: V = {values[moment]:.2f}')
+            _screen(
+                drawing.add_subplot(grid[1, index]),
+                screens[moment],
+                figures.SOFT,
+                f'{index + 1}: V = {values[moment]:.2f}',
+            )
         around = drawing.add_subplot(grid[2, :], xlabel='agent step', ylabel='Q')
         steps = np.arange(start, end)
         colors = _action_colors(len(action_names))
         for action, name in enumerate(action_names):
-            around.plot(steps, q_values[start:end, action], color=colors[action], linewidth=1.2,
-                        label=name, gid=f'action-{action}')
+            around.plot(
+                steps,
+                q_values[start:end, action],
+                color=colors[action],
+                linewidth=1.2,
+                label=name,
+                gid=f'action-{action}',
+            )
         _numbers(around, moments, start, end)
-        around.margins(x=.01)
+        around.margins(x=0.01)
         labelled = [axes.get_legend_handles_labels() for axes in (around, along)]
-        drawing.legend(*(actions + kinds for actions, kinds in zip(*labelled)), fontsize=7,
-                       loc='outside lower center', ncols=7, handlelength=1.2, columnspacing=1.2)
+        drawing.legend(
+            *(actions + kinds for actions, kinds in zip(*labelled)),
+            fontsize=7,
+            loc='outside lower center',
+            ncols=7,
+            handlelength=1.2,
+            columnspacing=1.2,
+        )
         return figures.svg(
-            drawing, f'Predicted value over the {len(values)} steps of an episode, from '
+            drawing,
+            f'Predicted value over the {len(values)} steps of an episode, from '
             f'{values.min():.3g} to {values.max():.3g}, with {len(moments)} numbered moments',
             f'Top: the predicted value of each state of an episode; numbered are the moments at '
             f'the end of its largest rises within {rise_agent_steps} agent steps, whose screens '
             f'follow. Bottom: the value of every action around moment {center + 1} (shaded '
-            'above), near which they differ most.')
+            'above), near which they differ most.',
+        )
 
 
-def learning_curves(rows: Sequence[Mapping[str, float]], *, random_score: float | None = None,
-                    paper_score: float | None = None,
-                    agent_steps_per_epoch: int | None = None) -> str:
+def learning_curves(
+    rows: Sequence[Mapping[str, float]],
+    *,
+    random_score: float | None = None,
+    paper_score: float | None = None,
+    agent_steps_per_epoch: int | None = None,
+) -> str:
     """Figure 2: average score per episode and average predicted Q during training.
 
     Deviations from the paper's figure: a band shows the episodes' standard deviation.
@@ -223,20 +297,31 @@ def learning_curves(rows: Sequence[Mapping[str, float]], *, random_score: float 
       Two HTML figures side by side; in place of one without values, a paragraph.
     """
     unit = agent_steps_per_epoch or 1
-    x_label = 'agent steps' if agent_steps_per_epoch is None else (
-        f'training epochs of {page.number(agent_steps_per_epoch)} agent steps')
-    lines = {name: score for name, score in (('random player', random_score),
-                                             ('paper', paper_score)) if score is not None}
-    charts = (_learning_curve(rows, 'score', 'Average score per episode', x_label, unit, lines),
-              _learning_curve(rows, 'predicted_q', 'Average predicted Q', x_label, unit, {}))
+    x_label = (
+        'agent steps'
+        if agent_steps_per_epoch is None
+        else (f'training epochs of {page.number(agent_steps_per_epoch)} agent steps')
+    )
+    lines = {
+        name: score
+        for name, score in (('random player', random_score), ('paper', paper_score))
+        if score is not None
+    }
+    charts = (
+        _learning_curve(rows, 'score', 'Average score per episode', x_label, unit, lines),
+        _learning_curve(rows, 'predicted_q', 'Average predicted Q', x_label, unit, {}),
+    )
     return f'<div class=figures>{"".join(charts)}</div>'
 
 
 def _check_lengths(**arrays):
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
-        raise ValueError('not one of each for every state: ' + ', '.join(
-            f'{length} {name}' for name, length in lengths.items()) + '.')
+        raise ValueError(
+            'not one of each for every state: '
+            + ', '.join(f'{length} {name}' for name, length in lengths.items())
+            + '.'
+        )
 
 
 def _nothing_to_draw(hidden, values=None) -> str:
@@ -252,8 +337,11 @@ def _thinned(number: int, most: int, seed: int) -> np.ndarray:
 
 
 def _share(drawn: int, there: int) -> str:
-    return (f'all {page.number(there)}' if drawn == there
-            else f'{page.number(drawn)} of {page.number(there)}')
+    return (
+        f'all {page.number(there)}'
+        if drawn == there
+        else f'{page.number(drawn)} of {page.number(there)}'
+    )
 
 
 def _dot(number: int) -> float:
@@ -268,7 +356,7 @@ def _beside_screens(drawing):
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
-    axes.margins(.03)
+    axes.margins(0.03)
     return axes
 
 
@@ -276,32 +364,48 @@ def _add_screens(drawing, axes, points, screens, colors, titles=None):
     """Screenshots in two columns beside `axes`, each with a line to its point."""
     from matplotlib.patches import ConnectionPatch
     from scipy.optimize import linear_sum_assignment
+
     rows = math.ceil(len(screens) / 2)
     columns = [axes.get_gridspec()[column].subgridspec(rows, 1) for column in (0, 2)]
     slots = [drawing.add_subplot(columns[slot % 2][slot // 2]) for slot in range(len(screens))]
     for slot, screen in zip(slots, screens):
         _screen(slot, screen, 'white', ' ' if titles else '')
     drawing.draw_without_rendering()  # Only now is known where things are.
-    ends = [slot.transAxes.transform((1 - index % 2, .5)) for index, slot in enumerate(slots)]
+    ends = [slot.transAxes.transform((1 - index % 2, 0.5)) for index, slot in enumerate(slots)]
     starts = axes.transData.transform(points)
     # Lines of the least total length do not cross.
-    for index, slot in zip(*linear_sum_assignment(
-            np.linalg.norm(starts[:, None] - np.array(ends), axis=-1))):
+    for index, slot in zip(
+        *linear_sum_assignment(np.linalg.norm(starts[:, None] - np.array(ends), axis=-1))
+    ):
         slots[slot].clear()
         _screen(slots[slot], screens[index], colors[index], titles[index] if titles else '')
-        line = ConnectionPatch(points[index], (1 - slot % 2, .5), axes.transData,
-                               slots[slot].transAxes, color=figures.SOFT, linewidth=.7)
+        line = ConnectionPatch(
+            points[index],
+            (1 - slot % 2, 0.5),
+            axes.transData,
+            slots[slot].transAxes,
+            color=figures.SOFT,
+            linewidth=0.7,
+        )
         line.set_in_layout(False)
         drawing.add_artist(line)
-        axes.plot(*points[index], 'o', color=colors[index], markersize=6,
-                  markeredgecolor=figures.INK, markeredgewidth=.9, gid=f'shown-{slot}')
+        axes.plot(
+            *points[index],
+            'o',
+            color=colors[index],
+            markersize=6,
+            markeredgecolor=figures.INK,
+            markeredgewidth=0.9,
+            gid=f'shown-{slot}',
+        )
 
 
 def _screen(axes, screen, color, title):
     screen = np.asarray(screen)
     if screen.dtype != np.uint8 or screen.ndim != 3 or screen.shape[-1] != 3:
-        raise ValueError(f'a screen is uint8 [height, width, 3], not {screen.dtype} '
-                         f'{list(screen.shape)}.')
+        raise ValueError(
+            f'a screen is uint8 [height, width, 3], not {screen.dtype} {list(screen.shape)}.'
+        )
     axes.imshow(screen)
     axes.set_title(title, fontsize=7.5, fontweight='normal', loc='center', pad=3)
     axes.set_xticks([])
@@ -313,53 +417,92 @@ def _window(q_values, moments, length) -> tuple[int, int, int]:
     """Start and end of the steps around the moment near which actions differ most, and which."""
     spread_of_actions = np.ptp(q_values, axis=1)
     starts = np.clip(moments - length // 2, 0, max(len(q_values) - length, 0))
-    index = int(np.argmax([spread_of_actions[start:start + length].max() for start in starts]))
+    index = int(np.argmax([spread_of_actions[start : start + length].max() for start in starts]))
     return int(starts[index]), int(min(starts[index] + length, len(q_values))), index
 
 
 def _rewards(axes, rewards):
     across = axes.get_xaxis_transform()
     for name, marker, color, steps in (
-            ('reward', '^', figures.PALETTE[2], np.flatnonzero(rewards > 0)),
-            ('punishment', 'v', figures.PALETTE[1], np.flatnonzero(rewards < 0))):
+        ('reward', '^', figures.PALETTE[2], np.flatnonzero(rewards > 0)),
+        ('punishment', 'v', figures.PALETTE[1], np.flatnonzero(rewards < 0)),
+    ):
         if len(steps):
-            axes.plot(steps, np.full(len(steps), .04), marker, color=color, markersize=4,
-                      transform=across, label=name, gid=name)
+            axes.plot(
+                steps,
+                np.full(len(steps), 0.04),
+                marker,
+                color=color,
+                markersize=4,
+                transform=across,
+                label=name,
+                gid=name,
+            )
 
 
 def _numbers(axes, moments, start=0, end=math.inf):
     """Numbers on the moments from `start` up to `end`."""
     for index, moment in enumerate(moments):
         if start <= moment < end:
-            axes.axvline(moment, color=figures.SOFT, linewidth=.8, linestyle='--')
-            axes.annotate(str(index + 1), (moment, 1), (0, 3), axes.get_xaxis_transform(),
-                          'offset points', ha='center', fontsize=8, fontweight='bold')
+            axes.axvline(moment, color=figures.SOFT, linewidth=0.8, linestyle='--')
+            axes.annotate(
+                str(index + 1),
+                (moment, 1),
+                (0, 3),
+                axes.get_xaxis_transform(),
+                'offset points',
+                ha='center',
+                fontsize=8,
+                fontweight='bold',
+            )
 
 
 def _action_colors(number: int) -> Sequence:
     import matplotlib
-    return figures.PALETTE if number <= len(figures.PALETTE) else matplotlib.colormaps[
-        'tab20'].colors
+
+    return (
+        figures.PALETTE if number <= len(figures.PALETTE) else matplotlib.colormaps['tab20'].colors
+    )
 
 
 def _learning_curve(rows, key, title, x_label, unit, lines) -> str:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
+
     known = [row for row in rows if row.get(key) is not None and np.isfinite(row[key])]
     if not known:
         return page.paragraph(f'{title}: no values.')
     steps = np.array([row['step'] for row in known]) / unit
     values = np.array([row[key] for row in known], np.float64)
-    spreads = np.array([row.get(f'{key}_std') or 0. for row in known], np.float64)
-    with figures.figure(4.8, 3.) as drawing:
+    spreads = np.array([row.get(f'{key}_std') or 0.0 for row in known], np.float64)
+    with figures.figure(4.8, 3.0) as drawing:
         axes = drawing.add_subplot(title=title, xlabel=x_label)
         if spreads.any():
-            axes.fill_between(steps, values - spreads, values + spreads, linewidth=0, alpha=.18,
-                              color=figures.PALETTE[0], label='± standard deviation of episodes')
-        axes.plot(steps, values, color=figures.PALETTE[0], marker='o', markersize=2.5, gid=key,
-                  label=f'DQN: {values[-1]:.4g}')
+            axes.fill_between(
+                steps,
+                values - spreads,
+                values + spreads,
+                linewidth=0,
+                alpha=0.18,
+                color=figures.PALETTE[0],
+                label='± standard deviation of episodes',
+            )
+        axes.plot(
+            steps,
+            values,
+            color=figures.PALETTE[0],
+            marker='o',
+            markersize=2.5,
+            gid=key,
+            label=f'DQN: {values[-1]:.4g}',
+        )
         for (name, value), dashes in zip(lines.items(), (':', '--')):
-            axes.axhline(value, color=figures.INK, linewidth=1, linestyle=dashes,
-                         label=f'{name}: {value:.4g}')
+            axes.axhline(
+                value,
+                color=figures.INK,
+                linewidth=1,
+                linestyle=dashes,
+                label=f'{name}: {value:.4g}',
+            )
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: page.number(step)))
         drawing.legend(loc='outside lower left', ncols=2)

@@ -49,15 +49,35 @@ class AgentExperiment(model_experiment.ModelExperiment):
     """
 
     def __init__(
-            self, run_dir: str, seed: int, data_dir: str | None,
-            strategy: tf.distribute.Strategy | None, *, environment: Callable, q_network: Callable,
-            optimizer: Callable, agent: Callable = dqn_agent.DqnAgent, num_games: int,
-            final_evaluation: dqn_evaluation.Evaluation, report_best: bool,
-            random_hertz: tuple[int, ...], bfloat16: bool, reporter: Callable | None, title: str):
+        self,
+        run_dir: str,
+        seed: int,
+        data_dir: str | None,
+        strategy: tf.distribute.Strategy | None,
+        *,
+        environment: Callable,
+        q_network: Callable,
+        optimizer: Callable,
+        agent: Callable = dqn_agent.DqnAgent,
+        num_games: int,
+        final_evaluation: dqn_evaluation.Evaluation,
+        report_best: bool,
+        random_hertz: tuple[int, ...],
+        bfloat16: bool,
+        reporter: Callable | None,
+        title: str,
+    ):
         checks.no_data_dir('a game', data_dir)
         super().__init__(
-            run_dir, seed, data_dir, strategy, signatures=export.signatures, reporter=reporter,
-            reference=None, title=title)
+            run_dir,
+            seed,
+            data_dir,
+            strategy,
+            signatures=export.signatures,
+            reporter=reporter,
+            reference=None,
+            title=title,
+        )
         for hertz in random_hertz:
             dqn_evaluation.check_hertz(hertz)
         self.environment = environment
@@ -76,7 +96,10 @@ class AgentExperiment(model_experiment.ModelExperiment):
                     tensor_spec.from_spec(self.env.time_step_spec()),
                     tensor_spec.from_spec(self.env.action_spec()),
                     q_network=lambda num_actions: q_network(num_actions=num_actions, seed=seed),
-                    optimizer=optimizer(), epsilon=self.exploration, seed=seed)
+                    optimizer=optimizer(),
+                    epsilon=self.exploration,
+                    seed=seed,
+                )
         finally:
             tf.keras.mixed_precision.set_global_policy(previous)
         self.model = self.agent.model
@@ -126,8 +149,12 @@ class AgentExperiment(model_experiment.ModelExperiment):
         result = {'step': self.step, 'seed': self.seed, 'game': self.data.name, **scores.result()}
         for hertz in self.random_hertz:
             scores = dqn_evaluation.random_play(
-                self.environment, hertz, seed_of(self.seed, 0),
-                self.final_evaluation.episodes or 30, self.final_evaluation.max_episode_frames)
+                self.environment,
+                hertz,
+                seed_of(self.seed, 0),
+                self.final_evaluation.episodes or 30,
+                self.final_evaluation.max_episode_frames,
+            )
             result[f'random_{hertz}hz_score'] = scores.result()['score']
         result |= dqn_evaluation.against_paper(result['score'], self.data.name)
         rows = history.read(self.run_dir)
@@ -146,8 +173,9 @@ class Game:
       protocol: how the agent is evaluated.
     """
 
-    def __init__(self, run_dir: str, env, environment: Callable,
-                 protocol: dqn_evaluation.Evaluation):
+    def __init__(
+        self, run_dir: str, env, environment: Callable, protocol: dqn_evaluation.Evaluation
+    ):
         self.run_dir = run_dir
         self.name = env.game_name
         self.action_names = env.action_names

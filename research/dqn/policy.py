@@ -31,11 +31,20 @@ class LinearEpsilon:
       ValueError: an epsilon is outside [0, 1], or a count is negative.
     """
 
-    def __init__(self, initial: float = 1.0, final: float = 0.1,
-                 final_agent_steps: int = 1_000_000, start_agent_steps: int = 0):
+    def __init__(
+        self,
+        initial: float = 1.0,
+        final: float = 0.1,
+        final_agent_steps: int = 1_000_000,
+        start_agent_steps: int = 0,
+    ):
         checks.within('LinearEpsilon', 0, 1, initial=initial, final=final)
-        checks.at_least('LinearEpsilon', 0, final_agent_steps=final_agent_steps,
-                        start_agent_steps=start_agent_steps)
+        checks.at_least(
+            'LinearEpsilon',
+            0,
+            final_agent_steps=final_agent_steps,
+            start_agent_steps=start_agent_steps,
+        )
         self.initial = initial
         self.final = final
         self.final_agent_steps = final_agent_steps
@@ -83,12 +92,23 @@ class EpsilonGreedyPolicy(tf_policy.TFPolicy):
       seed: of the random numbers.
     """
 
-    def __init__(self, time_step_spec, action_spec, q_network: Callable,
-                 epsilon: float | Callable[[], tf.Tensor], seed: int = 0):
+    def __init__(
+        self,
+        time_step_spec,
+        action_spec,
+        q_network: Callable,
+        epsilon: float | Callable[[], tf.Tensor],
+        seed: int = 0,
+    ):
         # tf-agents would set the count back to 0 where an episode begins, and every episode would
         # explore alike.
-        super().__init__(time_step_spec, action_spec, tf.TensorSpec([], tf.int32),
-                         automatic_state_reset=False, name='EpsilonGreedyPolicy')
+        super().__init__(
+            time_step_spec,
+            action_spec,
+            tf.TensorSpec([], tf.int32),
+            automatic_state_reset=False,
+            name='EpsilonGreedyPolicy',
+        )
         self._q_network = q_network
         self._epsilon = epsilon
         self._seed = seed
@@ -129,8 +149,7 @@ def acting(policy: tf_policy.TFPolicy, time_step):
     state = policy.get_initial_state(len(time_step.step_type)).numpy()
 
     def act(step_type, reward, discount, observation, policy_state):
-        step = policy.action(
-            ts.TimeStep(step_type, reward, discount, observation), policy_state)
+        step = policy.action(ts.TimeStep(step_type, reward, discount, observation), policy_state)
         return step.action, step.state
 
     function = arrays.ArrayFunction(act, [*time_step, state])

@@ -31,7 +31,7 @@ class SumTree:
     @property
     def values(self) -> np.ndarray:
         """All numbers, float64 [size]; a view."""
-        return self._nodes[self._first_leaf:self._first_leaf + self.size]
+        return self._nodes[self._first_leaf : self._first_leaf + self.size]
 
     def set(self, index: np.ndarray, value: np.ndarray) -> None:
         """Sets the numbers at `index`; of one that is there twice the last counts."""
@@ -81,10 +81,16 @@ class Prioritization:
       ValueError: an exponent is outside [0, 1].
     """
 
-    def __init__(self, exponent: float = 0.6, importance_exponent: float = 0.4,
-                 annealing_updates: int | None = None, epsilon: float = 1e-6):
-        checks.within('Prioritization', 0, 1, exponent=exponent,
-                      importance_exponent=importance_exponent)
+    def __init__(
+        self,
+        exponent: float = 0.6,
+        importance_exponent: float = 0.4,
+        annealing_updates: int | None = None,
+        epsilon: float = 1e-6,
+    ):
+        checks.within(
+            'Prioritization', 0, 1, exponent=exponent, importance_exponent=importance_exponent
+        )
         self.exponent = exponent
         self.importance_exponent = importance_exponent
         self.annealing_updates = annealing_updates

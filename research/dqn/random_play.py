@@ -37,10 +37,19 @@ class RandomPlay(experiment.Experiment):
       episodes: of each game and player.
     """
 
-    def __init__(self, run_dir: str, seed: int = 0, data_dir: str | None = None,
-                 strategy: tf.distribute.Strategy | None = None, *, environment: Callable,
-                 game: Callable, games: Sequence[str] = games_lib.GAMES,
-                 hertz: Sequence[int] = (10, 60), episodes: int = 30):
+    def __init__(
+        self,
+        run_dir: str,
+        seed: int = 0,
+        data_dir: str | None = None,
+        strategy: tf.distribute.Strategy | None = None,
+        *,
+        environment: Callable,
+        game: Callable,
+        games: Sequence[str] = games_lib.GAMES,
+        hertz: Sequence[int] = (10, 60),
+        episodes: int = 30,
+    ):
         checks.no_data_dir('a game', data_dir)
         super().__init__(run_dir, seed, data_dir, strategy or tf.distribute.get_strategy())
         for name in games:
@@ -67,12 +76,11 @@ class RandomPlay(experiment.Experiment):
         for name in tqdm.tqdm(self.games, unit='game'):
             if name in scores:
                 continue
-            make = functools.partial(
-                self._environment, game=functools.partial(self._game, name))
+            make = functools.partial(self._environment, game=functools.partial(self._game, name))
             scores[name] = {
-                str(hertz): evaluation.random_play(
-                    make, hertz, self.seed, self.episodes).result()
-                for hertz in self.hertz}
+                str(hertz): evaluation.random_play(make, hertz, self.seed, self.episodes).result()
+                for hertz in self.hertz
+            }
             run_folder.write_text(self._path, json.dumps(scores, indent=2) + '\n')
 
     def evaluate(self) -> dict:
@@ -88,21 +96,25 @@ class RandomPlay(experiment.Experiment):
         scores = self._scores()
         result: dict = {'seed': self.seed}
         for hertz in self.hertz:
-            result[f'{hertz}hz'] = {
-                name: scores[name][str(hertz)]['score'] for name in self.games}
+            result[f'{hertz}hz'] = {name: scores[name][str(hertz)]['score'] for name in self.games}
         if 10 in self.hertz:
             known = [name for name in self.games if name in games_lib.table()]
-            percent = [games_lib.human_normalized_percent(result['10hz'][name], name)
-                       for name in known]
+            percent = [
+                games_lib.human_normalized_percent(result['10hz'][name], name) for name in known
+            ]
             result['games_within_5_points'] = sum(abs(value) <= 5 for value in percent)
             result['games_in_the_table'] = len(known)
             if 60 in self.hertz:
-                changes = {name: _change(name, result['10hz'][name], result['60hz'][name])
-                           for name in known}
+                changes = {
+                    name: _change(name, result['10hz'][name], result['60hz'][name])
+                    for name in known
+                }
                 result['dqn_changes_60hz'] = {
-                    name: change for name, change in changes.items() if abs(change) > 5}
+                    name: change for name, change in changes.items() if abs(change) > 5
+                }
         run_folder.write_text(
-            os.path.join(self.run_dir, run_folder.RESULT), json.dumps(result, indent=2) + '\n')
+            os.path.join(self.run_dir, run_folder.RESULT), json.dumps(result, indent=2) + '\n'
+        )
         return result
 
     def export(self) -> str:
@@ -114,36 +126,63 @@ class RandomPlay(experiment.Experiment):
         for name in self.games:
             row = games_lib.table().get(name)
             measured = [scores[name][str(hertz)] for hertz in self.hertz]
-            rows.append((
-                row.name if row else name, f'{row.random:g}' if row else '',
-                *(f'{value["score"]:.1f} ± {value["score_std"]:.1f}' for value in measured),
-                f'{games_lib.human_normalized_percent(measured[0]["score"], name):.1f} %'
-                if row else ''))
-        head = ('game', 'paper, 10 Hz', *(f'here, {hertz} Hz' for hertz in self.hertz),
-                f'{self.hertz[0]} Hz, human-normalised')
+            rows.append(
+                (
+                    row.name if row else name,
+                    f'{row.random:g}' if row else '',
+                    *(f'{value["score"]:.1f} ± {value["score_std"]:.1f}' for value in measured),
+                    f'{games_lib.human_normalized_percent(measured[0]["score"], name):.1f} %'
+                    if row
+                    else '',
+                )
+            )
+        head = (
+            'game',
+            'paper, 10 Hz',
+            *(f'here, {hertz} Hz' for hertz in self.hertz),
+            f'{self.hertz[0]} Hz, human-normalised',
+        )
         text = ''
         if {10, 60} <= set(self.hertz):
             known = [name for name in self.games if name in games_lib.table()]
             changed = {
                 name: _change(name, *(scores[name][hertz]['score'] for hertz in ('10', '60')))
-                for name in known}
+                for name in known
+            }
             text = page.paragraph(
                 'With the random player of 60 Hz in place of that of 10 Hz, the human-normalised '
-                'score of the paper\'s DQN changes by more than 5 points in ' + (', '.join(
-                    f'{games_lib.table()[name].name} ({change:+.1f})'
-                    for name, change in changed.items() if abs(change) > 5) or 'no game')
-                + '; in the paper in ' + ', '.join(
-                    games_lib.table()[name].name for name in games_lib.CHANGED_BY_60_HZ) + '.')
-        section = page.Section('Random players', page.table(rows, head) + text + page.paragraph(
-            f'Mean and standard deviation of {self.episodes} episodes of up to 5 minutes; 0 % is '
-            'the paper\'s random player, 100 % its human tester.', note=True))
+                "score of the paper's DQN changes by more than 5 points in "
+                + (
+                    ', '.join(
+                        f'{games_lib.table()[name].name} ({change:+.1f})'
+                        for name, change in changed.items()
+                        if abs(change) > 5
+                    )
+                    or 'no game'
+                )
+                + '; in the paper in '
+                + ', '.join(games_lib.table()[name].name for name in games_lib.CHANGED_BY_60_HZ)
+                + '.'
+            )
+        section = page.Section(
+            'Random players',
+            page.table(rows, head)
+            + text
+            + page.paragraph(
+                f'Mean and standard deviation of {self.episodes} episodes of up to 5 minutes; 0 % is '
+                "the paper's random player, 100 % its human tester.",
+                note=True,
+            ),
+        )
         return page.write_report(
-            os.path.join(self.run_dir, 'report.html'), 'Random players', '', [section])
+            os.path.join(self.run_dir, 'report.html'), 'Random players', '', [section]
+        )
 
 
 def _change(game: str, random_10hz: float, random_60hz: float) -> float:
     """Points by which the normalised score of the paper's DQN changes with the random player."""
     row = games_lib.table()[game]
-    slow, fast = (100 * (row.dqn - random) / (row.human - random)
-                  for random in (random_10hz, random_60hz))
+    slow, fast = (
+        100 * (row.dqn - random) / (row.human - random) for random in (random_10hz, random_60hz)
+    )
     return fast - slow

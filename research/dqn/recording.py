@@ -54,8 +54,14 @@ def record(env: dqn_environment.GameEnvironment, act: Callable, agent_steps: int
             rows.append((*state, float(following.reward[0]), bool(following.is_last()[0])))
         step = following
     columns = list(zip(*rows, strict=True))
-    return Recording(*(np.array(column, dtype) for column, dtype in zip(
-        columns, (np.uint8, np.uint8, np.int32, np.float32, np.bool_), strict=True)))
+    return Recording(
+        *(
+            np.array(column, dtype)
+            for column, dtype in zip(
+                columns, (np.uint8, np.uint8, np.int32, np.float32, np.bool_), strict=True
+            )
+        )
+    )
 
 
 def save(recording: Recording, path: str) -> None:
@@ -85,8 +91,10 @@ def load(path: str, observation_shape: tuple[int, ...]) -> Recording:
     except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(f'{path} is no recording of a game: {error}.') from error
     if recording.observations.shape[1:] != tuple(observation_shape):
-        raise ValueError(f'The recording {path} has observations {recording.observations.shape[1:]}'
-                         f', not {tuple(observation_shape)} as the network.')
+        raise ValueError(
+            f'The recording {path} has observations {recording.observations.shape[1:]}'
+            f', not {tuple(observation_shape)} as the network.'
+        )
     if len({len(column) for column in recording}) > 1:
         raise ValueError(f'The recording {path} has columns of different lengths.')
     return recording

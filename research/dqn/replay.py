@@ -66,28 +66,47 @@ class FrameReplay:
       OSError: it does not fit onto the disk.
     """
 
-    def __init__(self, capacity_frames: int = 1_000_000, frame_shape: tuple[int, int] = (84, 84),
-                 history: int = 4, num_streams: int = 1, n_step: int = 1, discount: float = 0.99,
-                 newest_only: bool = False,
-                 prioritization: priorities.Prioritization | None = None, seed: int = 0,
-                 directory: str | None = None, slack_frames: int = 0):
-        checks.positive('FrameReplay', capacity_frames=capacity_frames, history=history,
-                        num_streams=num_streams, n_step=n_step)
+    def __init__(
+        self,
+        capacity_frames: int = 1_000_000,
+        frame_shape: tuple[int, int] = (84, 84),
+        history: int = 4,
+        num_streams: int = 1,
+        n_step: int = 1,
+        discount: float = 0.99,
+        newest_only: bool = False,
+        prioritization: priorities.Prioritization | None = None,
+        seed: int = 0,
+        directory: str | None = None,
+        slack_frames: int = 0,
+    ):
+        checks.positive(
+            'FrameReplay',
+            capacity_frames=capacity_frames,
+            history=history,
+            num_streams=num_streams,
+            n_step=n_step,
+        )
         checks.within('FrameReplay', 0, 1, discount=discount)
         if len(frame_shape) != 2 or min(frame_shape) < 1:
-            raise ValueError(f'FrameReplay.frame_shape = {tuple(frame_shape)} must be a height and '
-                             'a width.')
+            raise ValueError(
+                f'FrameReplay.frame_shape = {tuple(frame_shape)} must be a height and a width.'
+            )
         if not isinstance(prioritization, (priorities.Prioritization, type(None))):
-            raise ValueError(f'FrameReplay.prioritization = {prioritization!r} must be a '
-                             'Prioritization or None.')
+            raise ValueError(
+                f'FrameReplay.prioritization = {prioritization!r} must be a Prioritization or None.'
+            )
         if directory and slack_frames < num_streams:
-            raise ValueError(f'FrameReplay.slack_frames = {slack_frames} leaves no room to append '
-                             f'to {directory} before the first commit.')
+            raise ValueError(
+                f'FrameReplay.slack_frames = {slack_frames} leaves no room to append '
+                f'to {directory} before the first commit.'
+            )
         slots = capacity_frames // num_streams
         if slots < history + n_step:
             raise ValueError(
                 f'FrameReplay.capacity_frames = {capacity_frames} is too small for {num_streams} '
-                f'streams, a history of {history} and {n_step} steps.')
+                f'streams, a history of {history} and {n_step} steps.'
+            )
         self.history = history
         self.num_streams = num_streams
         self.n_step = n_step
@@ -96,7 +115,8 @@ class FrameReplay:
         self.seed = seed
         self._shape = tuple(frame_shape)
         self._ring = storage.Ring(
-            slots, -(-slack_frames // num_streams), num_streams, self._shape, directory)
+            slots, -(-slack_frames // num_streams), num_streams, self._shape, directory
+        )
         self._zeros = np.zeros(self._shape, np.uint8)
         self.prioritization = prioritization
         if prioritization is not None:
@@ -114,8 +134,14 @@ class FrameReplay:
 
     # Writing.
 
-    def append(self, frames: np.ndarray, actions: np.ndarray, rewards: np.ndarray,
-               discounts: np.ndarray, first: np.ndarray) -> None:
+    def append(
+        self,
+        frames: np.ndarray,
+        actions: np.ndarray,
+        rewards: np.ndarray,
+        discounts: np.ndarray,
+        first: np.ndarray,
+    ) -> None:
         """Appends the newest frame of every stream and the step that led to it.
 
         Args:
@@ -131,8 +157,10 @@ class FrameReplay:
         ring = self._ring
         frames = np.asarray(frames)
         if frames.dtype != np.uint8 or frames.shape != (self.num_streams, *self._shape):
-            raise ValueError(f'Frames {frames.dtype} {list(frames.shape)} are not uint8 '
-                             f'{[self.num_streams, *self._shape]}.')
+            raise ValueError(
+                f'Frames {frames.dtype} {list(frames.shape)} are not uint8 '
+                f'{[self.num_streams, *self._shape]}.'
+            )
         if not ring.count:
             first = np.ones(self.num_streams, bool)
         before = self._range()
@@ -183,22 +211,33 @@ class FrameReplay:
             state, stream = self._uniform(batch_size, random, low, high)
         action, (reward, discount), _ = self._steps(state, stream)
         return Transitions(
-            self._stacks(state, stream), action, reward, discount,
-            self._stacks(state + self.n_step, stream), weight,
-            state * self.num_streams + stream)
+            self._stacks(state, stream),
+            action,
+            reward,
+            discount,
+            self._stacks(state + self.n_step, stream),
+            weight,
+            state * self.num_streams + stream,
+        )
 
     def _uniform(self, batch_size, random, low, high):
         chosen = np.empty((2, 0), np.int64)
         tries = 0
         while chosen.shape[1] < batch_size:
-            drawn = np.stack([random.integers(low, high + 1, batch_size),
-                              random.integers(0, self.num_streams, batch_size)])
+            drawn = np.stack(
+                [
+                    random.integers(low, high + 1, batch_size),
+                    random.integers(0, self.num_streams, batch_size),
+                ]
+            )
             valid = self._steps(*drawn)[2]
             chosen = np.concatenate([chosen, drawn[:, valid]], axis=1)
             tries += 1
             if tries == 1000:
-                raise ValueError(f'No transition among {len(self)} frames: episodes are shorter '
-                                 f'than {self.n_step + 1} frames.')
+                raise ValueError(
+                    f'No transition among {len(self)} frames: episodes are shorter '
+                    f'than {self.n_step + 1} frames.'
+                )
         return chosen[:, :batch_size]
 
     def _newest(self, batch_size, low, high):
@@ -240,10 +279,13 @@ class FrameReplay:
             # Past an episode's end its successor's steps count for nothing; past a cut, where the
             # episode would have gone on, there is no target.
             valid &= ~(step['first'] & (alive > 0))
-            reward += np.float32(self.discount ** k) * alive * step['reward']
+            reward += np.float32(self.discount**k) * alive * step['reward']
             alive *= step['discount']
-        return steps[:, 0]['action'], (
-            reward, np.float32(self.discount ** (self.n_step - 1)) * alive), valid
+        return (
+            steps[:, 0]['action'],
+            (reward, np.float32(self.discount ** (self.n_step - 1)) * alive),
+            valid,
+        )
 
     def _stacks(self, state, stream) -> np.ndarray:
         """Observations at `state`: uint8 [batch, height, width, history]."""
@@ -256,8 +298,10 @@ class FrameReplay:
         shown = later == 0
         stacks = np.empty((len(state), *self._shape, history), np.uint8)
         for row in range(len(state)):
-            frames = [ring.frames[place[row, k], stream[row]] if shown[row, k] else self._zeros
-                      for k in range(history)]
+            frames = [
+                ring.frames[place[row, k], stream[row]] if shown[row, k] else self._zeros
+                for k in range(history)
+            ]
             if history == 1:
                 stacks[row, ..., 0] = frames[0]
             else:
@@ -293,11 +337,15 @@ class FrameReplay:
 
     def state(self) -> dict[str, np.ndarray]:
         """What a checkpoint holds of the memory; the frames are in the folder."""
-        state = {'count': np.array(self._ring.count),
-                 'fingerprint': np.array(self._ring.fingerprint())}
+        state = {
+            'count': np.array(self._ring.count),
+            'fingerprint': np.array(self._ring.fingerprint()),
+        }
         if self.prioritization is not None:
-            state |= {'priorities': self._tree.values.copy(),
-                      'max_priority': np.array(self._max_priority)}
+            state |= {
+                'priorities': self._tree.values.copy(),
+                'max_priority': np.array(self._max_priority),
+            }
         return state
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
@@ -308,8 +356,7 @@ class FrameReplay:
             another run.
         """
         fingerprint = state.get('fingerprint')  # Checkpoints of old have none.
-        self._ring.restore(
-            int(state['count']), None if fingerprint is None else int(fingerprint))
+        self._ring.restore(int(state['count']), None if fingerprint is None else int(fingerprint))
         if self.prioritization is not None:
             self._tree.set_all(state['priorities'])
             self._max_priority = float(state['max_priority'])

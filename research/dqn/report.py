@@ -46,9 +46,14 @@ class DqnReport:
       FileNotFoundError: there is no such recording.
     """
 
-    def __init__(self, agent_steps: int = 2000, other_recording: str | None = None,
-                 film_agent_steps: int = 900, epsilon: float = 0.05,
-                 agent_steps_per_epoch: int | None = None):
+    def __init__(
+        self,
+        agent_steps: int = 2000,
+        other_recording: str | None = None,
+        film_agent_steps: int = 900,
+        epsilon: float = 0.05,
+        agent_steps_per_epoch: int | None = None,
+    ):
         checks.positive('DqnReport', agent_steps=agent_steps, film_agent_steps=film_agent_steps)
         if agent_steps_per_epoch is not None:
             checks.positive('DqnReport', agent_steps_per_epoch=agent_steps_per_epoch)
@@ -57,7 +62,8 @@ class DqnReport:
             path = os.path.expanduser(other_recording)
             if not os.path.isfile(path):  # Before hours are spent.
                 raise FileNotFoundError(
-                    f'DqnReport.other_recording: the recording {path} does not exist.')
+                    f'DqnReport.other_recording: the recording {path} does not exist.'
+                )
         self.agent_steps = agent_steps
         self.other_recording = other_recording
         self.film_agent_steps = film_agent_steps
@@ -80,17 +86,26 @@ class DqnReport:
         sections = [
             _section('The agent plays', lambda: self._film(own, data)),
             _section('Learning (Figure 2)', lambda: self._curves(data)),
-            _section('Stages of the training (Supplementary Video 2)',
-                     lambda: stages.html(data.run_dir)),
-            _section('Last hidden layer (Figure 4)', lambda: pictures.embedding(
-                hidden, q_values.max(axis=1), own.screens, seed)),
-            _section('Two players (Extended Data Figure 1)', lambda: self._two_players(
-                model, data, hidden, own, seed)),
-            _section('Values along an episode (Extended Data Figure 2)', lambda: self._values(
-                q_values, own, data))]
+            _section(
+                'Stages of the training (Supplementary Video 2)', lambda: stages.html(data.run_dir)
+            ),
+            _section(
+                'Last hidden layer (Figure 4)',
+                lambda: pictures.embedding(hidden, q_values.max(axis=1), own.screens, seed),
+            ),
+            _section(
+                'Two players (Extended Data Figure 1)',
+                lambda: self._two_players(model, data, hidden, own, seed),
+            ),
+            _section(
+                'Values along an episode (Extended Data Figure 2)',
+                lambda: self._values(q_values, own, data),
+            ),
+        ]
         if data.name in games.table():
-            sections.append(_section(
-                'Against a human tester (Figure 3)', lambda: self._figure_3(data)))
+            sections.append(
+                _section('Against a human tester (Figure 3)', lambda: self._figure_3(data))
+            )
         return [section for section in sections if section.html]
 
     def _figure_3(self, data) -> str:
@@ -104,6 +119,7 @@ class DqnReport:
             if random.random() < self.epsilon:
                 return random.integers(values(step.observation).shape[1], size=1)
             return np.argmax(values(step.observation), axis=1)
+
         return act
 
     def _film(self, own, data) -> str:
@@ -116,11 +132,17 @@ class DqnReport:
         slower = evaluation.FRAMES_PER_SECOND / data.frame_skip / speed
         score = own.rewards[own.first_episode].sum()
         return video.html(
-            path, f'{data.name} played by the agent',
+            path,
+            f'{data.name} played by the agent',
             f'Agent steps 1 to {steps.stop} of an episode of {own.first_episode.stop} that scores '
-            f'{score:g}, ' + ('at the speed of the game' if slower == 1 else
-                              f'{slower:g} times slower than the game')
-            + f' (epsilon {self.epsilon:g}).')
+            f'{score:g}, '
+            + (
+                'at the speed of the game'
+                if slower == 1
+                else f'{slower:g} times slower than the game'
+            )
+            + f' (epsilon {self.epsilon:g}).',
+        )
 
     def _curves(self, data) -> str:
         rows = [row for row in history.read(data.run_dir) if 'score' in row]
@@ -129,31 +151,40 @@ class DqnReport:
         result = report.read_result(os.path.join(data.run_dir, 'result.json'))
         row = games.table().get(data.name)
         return pictures.learning_curves(
-            rows, random_score=result.get('random_10hz_score'),
+            rows,
+            random_score=result.get('random_10hz_score'),
             paper_score=row.dqn if row else None,
-            agent_steps_per_epoch=self.agent_steps_per_epoch)
+            agent_steps_per_epoch=self.agent_steps_per_epoch,
+        )
 
     def _two_players(self, model, data, hidden, own, seed) -> str:
         if self.other_recording:
-            other = recording.load(
-                os.path.expanduser(self.other_recording), data.observation_shape)
+            other = recording.load(os.path.expanduser(self.other_recording), data.observation_shape)
             name = os.path.basename(self.other_recording)
         else:
             random = np.random.Generator(np.random.Philox(key=[seed, 3]))
             other = recording.record(
-                data.make(seed + 1), lambda step: random.integers(len(data.action_names), size=1),
-                self.agent_steps // 2)
+                data.make(seed + 1),
+                lambda step: random.integers(len(data.action_names), size=1),
+                self.agent_steps // 2,
+            )
             name = 'random player'
         return pictures.two_players(
-            hidden, in_parts(tf.function(model.hidden), other.observations), own.screens,
-            other.screens, seed, name)
+            hidden,
+            in_parts(tf.function(model.hidden), other.observations),
+            own.screens,
+            other.screens,
+            seed,
+            name,
+        )
 
     def _values(self, q_values, own, data) -> str:
         steps = own.first_episode
         # A curve of some thousand steps says no more.
         steps = slice(0, min(steps.stop, self.film_agent_steps))
         return pictures.values_along(
-            q_values[steps], own.rewards[steps], own.screens[steps], data.action_names)
+            q_values[steps], own.rewards[steps], own.screens[steps], data.action_names
+        )
 
 
 def _section(title: str, make: Callable[[], str]) -> Section:
@@ -168,6 +199,9 @@ def _section(title: str, make: Callable[[], str]) -> Section:
 
 def in_parts(function, observations: np.ndarray, size: int = 100) -> np.ndarray:
     """`function` of all observations, a part at a time: float32 [N, ...]."""
-    return np.concatenate([
-        function(observations[start:start + size]).numpy()
-        for start in range(0, len(observations), size)])
+    return np.concatenate(
+        [
+            function(observations[start : start + size]).numpy()
+            for start in range(0, len(observations), size)
+        ]
+    )

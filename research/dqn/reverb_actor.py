@@ -47,26 +47,30 @@ class ReverbActor(experiment.Experiment):
     """
 
     def __init__(
-            self,
-            run_dir: str,
-            seed: int = 0,
-            data_dir: str | None = None,
-            strategy: tf.distribute.Strategy | None = None,
-            *,
-            environment: Callable,
-            q_network: Callable,
-            server: str,
-            epsilon: Callable = policy.LinearEpsilon(),
-            num_games: int = 1,
-            pull_every_agent_steps: int = 400,
-            log_every_agent_steps: int = 50_000,
-            connect_seconds: float = 20,
-            reconnect_seconds: float = 600):
+        self,
+        run_dir: str,
+        seed: int = 0,
+        data_dir: str | None = None,
+        strategy: tf.distribute.Strategy | None = None,
+        *,
+        environment: Callable,
+        q_network: Callable,
+        server: str,
+        epsilon: Callable = policy.LinearEpsilon(),
+        num_games: int = 1,
+        pull_every_agent_steps: int = 400,
+        log_every_agent_steps: int = 50_000,
+        connect_seconds: float = 20,
+        reconnect_seconds: float = 600,
+    ):
         checks.no_data_dir('a game', data_dir)
         super().__init__(run_dir, seed, data_dir, strategy)
         checks.positive(
-            'ReverbActor', num_games=num_games, pull_every_agent_steps=pull_every_agent_steps,
-            log_every_agent_steps=log_every_agent_steps)
+            'ReverbActor',
+            num_games=num_games,
+            pull_every_agent_steps=pull_every_agent_steps,
+            log_every_agent_steps=log_every_agent_steps,
+        )
         self._environment = environment
         self._q_network = q_network
         self._server = server
@@ -90,17 +94,26 @@ class ReverbActor(experiment.Experiment):
         height, width, frames = env.observation_spec().shape
         model(tf.zeros([1, height, width, frames], tf.uint8))
         link = reverb_link.Link(
-            self._server, (height, width), model.variables, self._connect_seconds,
-            self._reconnect_seconds)
+            self._server,
+            (height, width),
+            model.variables,
+            self._connect_seconds,
+            self._reconnect_seconds,
+        )
         writer = reverb_replay.TransitionWriter(link.client, self._num_games, link.rules)
         exploration = policy.Epsilon()
         behaviour = policy.EpsilonGreedyPolicy(
-            tensor_spec.from_spec(env.time_step_spec()), tensor_spec.from_spec(env.action_spec()),
-            model, exploration, self.seed)
+            tensor_spec.from_spec(env.time_step_spec()),
+            tensor_spec.from_spec(env.action_spec()),
+            model,
+            exploration,
+            self.seed,
+        )
         observer = collector.replay_observer(writer, link.rules.clip_rewards)
         metrics = [
             py_metrics.AverageReturnMetric(buffer_size=100, batch_size=self._num_games),
-            py_metrics.NumberOfEpisodes()]
+            py_metrics.NumberOfEpisodes(),
+        ]
         driver = collector.Collector(env, behaviour, metrics, [observer])
         try:
             self._play(env, driver, behaviour, exploration, link, writer, metrics)
@@ -125,11 +138,16 @@ class ReverbActor(experiment.Experiment):
             if step // self._log_every > before // self._log_every or link.is_done:
                 score, episodes = (float(metric.result()) for metric in metrics)
                 now = time.monotonic()
-                rows.add(step, {
-                    'epsilon': exploration.value, 'episodes': int(episodes),
-                    'updates': link.updates,
-                    'agent_steps_per_second': (step - first) / (now - clock),
-                    **({'train_score': score} if episodes else {})})
+                rows.add(
+                    step,
+                    {
+                        'epsilon': exploration.value,
+                        'episodes': int(episodes),
+                        'updates': link.updates,
+                        'agent_steps_per_second': (step - first) / (now - clock),
+                        **({'train_score': score} if episodes else {}),
+                    },
+                )
                 clock, first = now, step
         print(f'The learner is done; {step} agent steps of this actor.', flush=True)
 

@@ -72,68 +72,91 @@ class ReverbLearner(play.AgentExperiment):
     """
 
     def __init__(
-            self,
-            run_dir: str,
-            seed: int = 0,
-            data_dir: str | None = None,
-            strategy: tf.distribute.Strategy | None = None,
-            *,
-            environment: Callable,
-            q_network: Callable,
-            optimizer: Callable,
-            agent: Callable = dqn_agent.DqnAgent,
-            port: int = 0,
-            capacity_transitions: int = 1_000_000,
-            replay_start_transitions: int = 50_000,
-            update_period_transitions: int = 4,
-            lead_updates: int = 100,
-            n_step: int = 1,
-            minibatch_size: int = 32,
-            clip_rewards: bool = True,
-            train_updates: int = 12_500_000,
-            publish_every_updates: int = 100,
-            save_every_updates: int = 12_500,
-            evaluate_every_updates: int | None = 62_500,
-            save_replay: bool = True,
-            linger_seconds: float = 10,
-            periodic_evaluation: dqn_evaluation.Evaluation = dqn_evaluation.Evaluation(
-                episodes=None, agent_steps=135_000),
-            final_evaluation: dqn_evaluation.Evaluation = dqn_evaluation.Evaluation(),
-            report_best: bool = True,
-            num_held_out_states: int = 500,
-            random_hertz: tuple[int, ...] = (10, 60),
-            bfloat16: bool = False,
-            jit_compile: bool = False,
-            reporter: Callable | None = None,
-            title: str = ''):
+        self,
+        run_dir: str,
+        seed: int = 0,
+        data_dir: str | None = None,
+        strategy: tf.distribute.Strategy | None = None,
+        *,
+        environment: Callable,
+        q_network: Callable,
+        optimizer: Callable,
+        agent: Callable = dqn_agent.DqnAgent,
+        port: int = 0,
+        capacity_transitions: int = 1_000_000,
+        replay_start_transitions: int = 50_000,
+        update_period_transitions: int = 4,
+        lead_updates: int = 100,
+        n_step: int = 1,
+        minibatch_size: int = 32,
+        clip_rewards: bool = True,
+        train_updates: int = 12_500_000,
+        publish_every_updates: int = 100,
+        save_every_updates: int = 12_500,
+        evaluate_every_updates: int | None = 62_500,
+        save_replay: bool = True,
+        linger_seconds: float = 10,
+        periodic_evaluation: dqn_evaluation.Evaluation = dqn_evaluation.Evaluation(
+            episodes=None, agent_steps=135_000
+        ),
+        final_evaluation: dqn_evaluation.Evaluation = dqn_evaluation.Evaluation(),
+        report_best: bool = True,
+        num_held_out_states: int = 500,
+        random_hertz: tuple[int, ...] = (10, 60),
+        bfloat16: bool = False,
+        jit_compile: bool = False,
+        reporter: Callable | None = None,
+        title: str = '',
+    ):
         checks.positive(
-            'ReverbLearner', update_period_transitions=update_period_transitions,
-            lead_updates=lead_updates, n_step=n_step, minibatch_size=minibatch_size,
-            train_updates=train_updates, publish_every_updates=publish_every_updates,
-            save_every_updates=save_every_updates)
+            'ReverbLearner',
+            update_period_transitions=update_period_transitions,
+            lead_updates=lead_updates,
+            n_step=n_step,
+            minibatch_size=minibatch_size,
+            train_updates=train_updates,
+            publish_every_updates=publish_every_updates,
+            save_every_updates=save_every_updates,
+        )
         if evaluate_every_updates and evaluate_every_updates % save_every_updates:
             raise ValueError(
                 f'ReverbLearner.evaluate_every_updates = {evaluate_every_updates} is not a '
-                f'multiple of save_every_updates = {save_every_updates}.')
+                f'multiple of save_every_updates = {save_every_updates}.'
+            )
         if evaluate_every_updates is not None:
             checks.positive('ReverbLearner', evaluate_every_updates=evaluate_every_updates)
         if port not in range(65536):
             raise ValueError(f'ReverbLearner.port = {port!r} is outside [0, 65535].')
         super().__init__(
-            run_dir, seed, data_dir, strategy, environment=environment, q_network=q_network,
-            optimizer=optimizer, agent=agent, num_games=1, final_evaluation=final_evaluation,
-            report_best=report_best and bool(evaluate_every_updates), random_hertz=random_hertz,
-            bfloat16=bfloat16, reporter=reporter, title=title)
+            run_dir,
+            seed,
+            data_dir,
+            strategy,
+            environment=environment,
+            q_network=q_network,
+            optimizer=optimizer,
+            agent=agent,
+            num_games=1,
+            final_evaluation=final_evaluation,
+            report_best=report_best and bool(evaluate_every_updates),
+            random_hertz=random_hertz,
+            bfloat16=bfloat16,
+            reporter=reporter,
+            title=title,
+        )
         height, width, frames = self.env.observation_spec().shape
         self._rules = reverb_replay.Rules(frames, n_step, self.agent.discount, clip_rewards)
         self._make_server = lambda: reverb_replay.ReplayServer(
-            (height, width), reverb_replay.broadcast(self.model.variables, self._rules),
-            self._rules, capacity_transitions=capacity_transitions,
+            (height, width),
+            reverb_replay.broadcast(self.model.variables, self._rules),
+            self._rules,
+            capacity_transitions=capacity_transitions,
             min_transitions=replay_start_transitions,
             samples_per_insert=minibatch_size / update_period_transitions,
             error_buffer_samples=minibatch_size * lead_updates,
             port=port or self._previous_port(),
-            directory=os.path.join(run_dir, 'replay') if save_replay else None)
+            directory=os.path.join(run_dir, 'replay') if save_replay else None,
+        )
         self._minibatch_size = minibatch_size
         self._train_updates = train_updates
         self._publish_every = publish_every_updates
@@ -147,8 +170,10 @@ class ReverbLearner(play.AgentExperiment):
         self._values = tf.function(self.agent.model)
         self._best = play.Best()
         self._checkpoints = checkpoints.Checkpoints(
-            os.path.join(run_dir, 'checkpoints'), {'agent': self.agent, 'best': self._best},
-            write=self.is_chief)
+            os.path.join(run_dir, 'checkpoints'),
+            {'agent': self.agent, 'best': self._best},
+            write=self.is_chief,
+        )
 
     @property
     def step(self) -> int:
@@ -171,13 +196,17 @@ class ReverbLearner(play.AgentExperiment):
             return
         rows = history.History(self.run_dir, self.step, write=self.is_chief)
         progress = callbacks.Progress(
-            self.step, self._train_updates, os.path.basename(os.path.normpath(self.run_dir)))
+            self.step, self._train_updates, os.path.basename(os.path.normpath(self.run_dir))
+        )
         server = self._make_server()
         try:
             server.publish(self.step)
             run_folder.write_text(os.path.join(self.run_dir, _ADDRESS), server.address + '\n')
-            print(f'The replay server is at {server.address}; actors take it as '
-                  f"--gin_param=\"ReverbActor.server='{server.address}'\".", flush=True)
+            print(
+                f'The replay server is at {server.address}; actors take it as '
+                f'--gin_param="ReverbActor.server=\'{server.address}\'".',
+                flush=True,
+            )
             with callbacks.Preemption(lambda: self._save(server), lambda: self.step) as preemption:
                 self._learn(server, rows, progress, preemption)
             server.publish(self.step, done=True)
@@ -196,7 +225,8 @@ class ReverbLearner(play.AgentExperiment):
     def _learn(self, server, rows, progress, preemption) -> None:
         reader = reverb_replay.ReplayReader(server, self._rules, preemption.check)
         states = dqn_evaluation.held_out_states(
-            self.environment, self._num_held_out_states, play.seed_of(self.seed, 1))
+            self.environment, self._num_held_out_states, play.seed_of(self.seed, 1)
+        )
         seconds = rows.rows[-1].get('train_seconds', 0.0) if rows.rows else 0.0
         clock, first, losses, sampling = time.monotonic(), self.step, 0.0, 0.0
         for update in range(self.step, self._train_updates):
@@ -210,7 +240,8 @@ class ReverbLearner(play.AgentExperiment):
                     raise
                 raise FloatingPointError(
                     f'The loss of update {update} is not finite; the last good checkpoint is '
-                    f'{self._last_checkpoint()}.') from error
+                    f'{self._last_checkpoint()}.'
+                ) from error
             done = update + 1
             if done % self._publish_every == 0:
                 server.publish(done)
@@ -219,9 +250,12 @@ class ReverbLearner(play.AgentExperiment):
                 duration = time.monotonic() - clock
                 seconds += duration
                 values = {
-                    'train_seconds': seconds, 'updates_per_second': (done - first) / duration,
-                    'seconds_sampling': sampling, 'loss': losses / (done - first),
-                    **dict(zip(('replay_transitions', 'transitions'), server.transitions()))}
+                    'train_seconds': seconds,
+                    'updates_per_second': (done - first) / duration,
+                    'seconds_sampling': sampling,
+                    'loss': losses / (done - first),
+                    **dict(zip(('replay_transitions', 'transitions'), server.transitions())),
+                }
                 self._end_interval(server, rows, progress, values, states)
                 clock, first, losses, sampling = time.monotonic(), done, 0.0, 0.0
             preemption.check()
@@ -229,7 +263,8 @@ class ReverbLearner(play.AgentExperiment):
     def _end_interval(self, server, rows, progress, values, states) -> None:
         step = self.step
         if step == self._train_updates or (
-                self._evaluate_every and step % self._evaluate_every == 0):
+            self._evaluate_every and step % self._evaluate_every == 0
+        ):
             seed = play.seed_of(self.seed, 2 + step)
             scores = self.play(self._periodic_evaluation, seed).result()
             values |= {name: scores[name] for name in ('score', 'score_std')}
@@ -244,7 +279,8 @@ class ReverbLearner(play.AgentExperiment):
         if not checkpoints.all_finite(self.agent.model.trainable_variables):
             raise FloatingPointError(
                 f'A weight is not finite at update {self.step}; the last good checkpoint is '
-                f'{self._last_checkpoint()}.')
+                f'{self._last_checkpoint()}.'
+            )
         if self._save_replay:  # First: of a kill between the two the weights alone are older.
             server.checkpoint()
         return self._checkpoints.save(self.step, keep={int(self._best.step.numpy())})

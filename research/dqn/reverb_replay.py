@@ -59,13 +59,19 @@ def broadcast(weights, rules: Rules) -> dict:
       weights: the Q-network's variables, which are not copied.
       rules: of the learner; an actor, which does not know them, gives any.
     """
+
     def variable(value, dtype):
         return tf.Variable(value, trainable=False, dtype=dtype)
+
     return {
-        'done': variable(False, tf.bool), 'updates': variable(0, tf.int64),
-        'rules': [variable(value, dtype) for value, dtype in zip(
-            rules, (tf.int32, tf.int32, tf.float32, tf.bool), strict=True)],
-        'weights': list(weights)}
+        'done': variable(False, tf.bool),
+        'updates': variable(0, tf.int64),
+        'rules': [
+            variable(value, dtype)
+            for value, dtype in zip(rules, (tf.int32, tf.int32, tf.float32, tf.bool), strict=True)
+        ],
+        'weights': list(weights),
+    }
 
 
 class ReplayServer:
@@ -93,40 +99,68 @@ class ReplayServer:
       OSError: the port is in use.
     """
 
-    def __init__(self, frame_shape: tuple[int, int], variables: dict, rules: Rules, *,
-                 capacity_transitions: int, min_transitions: int, samples_per_insert: float,
-                 error_buffer_samples: float, port: int = 0, directory: str | None = None):
+    def __init__(
+        self,
+        frame_shape: tuple[int, int],
+        variables: dict,
+        rules: Rules,
+        *,
+        capacity_transitions: int,
+        min_transitions: int,
+        samples_per_insert: float,
+        error_buffer_samples: float,
+        port: int = 0,
+        directory: str | None = None,
+    ):
         if not 1 <= min_transitions <= capacity_transitions:
-            raise ValueError(f'A replay server of {capacity_transitions} transitions cannot begin '
-                             f'at {min_transitions}.')
+            raise ValueError(
+                f'A replay server of {capacity_transitions} transitions cannot begin '
+                f'at {min_transitions}.'
+            )
         if error_buffer_samples < max(1.0, samples_per_insert):
-            raise ValueError(f'An error buffer of {error_buffer_samples} samples is smaller than '
-                             f'the {samples_per_insert:g} samples of an insert.')
+            raise ValueError(
+                f'An error buffer of {error_buffer_samples} samples is smaller than '
+                f'the {samples_per_insert:g} samples of an insert.'
+            )
         self.port = _free_port(port)
         frames = rules.history + rules.n_step
         tables = [
             reverb.Table(
-                TRANSITIONS, reverb.selectors.Uniform(), reverb.selectors.Fifo(),
-                capacity_transitions, reverb.rate_limiters.SampleToInsertRatio(
-                    samples_per_insert, min_transitions, error_buffer_samples),
+                TRANSITIONS,
+                reverb.selectors.Uniform(),
+                reverb.selectors.Fifo(),
+                capacity_transitions,
+                reverb.rate_limiters.SampleToInsertRatio(
+                    samples_per_insert, min_transitions, error_buffer_samples
+                ),
                 signature={
                     'frames': tf.TensorSpec([frames, *frame_shape], tf.uint8),
                     'action': tf.TensorSpec([], tf.int32),
                     'reward': tf.TensorSpec([], tf.float32),
-                    'discount': tf.TensorSpec([], tf.float32)}),
+                    'discount': tf.TensorSpec([], tf.float32),
+                },
+            ),
             reverb.Table(
-                WEIGHTS, reverb.selectors.Fifo(), reverb.selectors.Fifo(), 1,
+                WEIGHTS,
+                reverb.selectors.Fifo(),
+                reverb.selectors.Fifo(),
+                1,
                 reverb.rate_limiters.MinSize(1),
                 signature=tf.nest.map_structure(
-                    lambda v: tf.TensorSpec(v.shape, v.dtype), variables))]
+                    lambda v: tf.TensorSpec(v.shape, v.dtype), variables
+                ),
+            ),
+        ]
         try:
             saved = directory and reverb.checkpointers.DefaultCheckpointer(directory)
             self._server = reverb.Server(tables, self.port, saved)
         except RuntimeError as error:
             if directory is None:
                 raise
-            raise ValueError(f'{directory}: the replay memory cannot be read ({error}). Remove the '
-                             'folder, and it is filled anew.') from error
+            raise ValueError(
+                f'{directory}: the replay memory cannot be read ({error}). Remove the '
+                'folder, and it is filled anew.'
+            ) from error
         self.address = f'{socket.gethostname()}:{self.port}'
         self.local_address = f'localhost:{self.port}'
         self._variables = variables
@@ -200,17 +234,28 @@ class ReplayReader:
             self._iterator = iter(self._dataset)
         arrays = tf.nest.map_structure(lambda tensor: tensor.numpy(), batch)
         return replay.Transitions(
-            *arrays, weight=np.ones(batch_size, np.float32), index=np.zeros(batch_size, np.int64))
+            *arrays, weight=np.ones(batch_size, np.float32), index=np.zeros(batch_size, np.int64)
+        )
 
     def _minibatches(self, batch_size):
         def transitions(sample):
             data = sample.data
             frames = tf.transpose(data['frames'], [0, 2, 3, 1])
-            return (frames[..., :self._rules.history], data['action'], data['reward'],
-                    data['discount'], frames[..., -self._rules.history:])
+            return (
+                frames[..., : self._rules.history],
+                data['action'],
+                data['reward'],
+                data['discount'],
+                frames[..., -self._rules.history :],
+            )
+
         dataset = reverb.TrajectoryDataset.from_table_signature(
-            self._address, TRANSITIONS, max_in_flight_samples_per_worker=2 * batch_size,
-            num_workers_per_iterator=1, rate_limiter_timeout_ms=1000)
+            self._address,
+            TRANSITIONS,
+            max_in_flight_samples_per_worker=2 * batch_size,
+            num_workers_per_iterator=1,
+            rate_limiter_timeout_ms=1000,
+        )
         return dataset.batch(batch_size, drop_remainder=True).map(transitions).prefetch(1)
 
 
@@ -231,14 +276,21 @@ class TransitionWriter:
     def __init__(self, client: reverb.Client, num_streams: int, rules: Rules):
         self._streams = [_Stream(client, rules) for _ in range(num_streams)]
 
-    def append(self, frames: np.ndarray, actions: np.ndarray, rewards: np.ndarray,
-               discounts: np.ndarray, first: np.ndarray) -> None:
+    def append(
+        self,
+        frames: np.ndarray,
+        actions: np.ndarray,
+        rewards: np.ndarray,
+        discounts: np.ndarray,
+        first: np.ndarray,
+    ) -> None:
         """Appends the newest frame of every stream and the step that led to it.
 
         Arguments are those of `FrameReplay.append`. Does not wait; see `wait`.
         """
         for stream, frame, *step, begins in zip(
-                self._streams, frames, actions, rewards, discounts, first, strict=True):
+            self._streams, frames, actions, rewards, discounts, first, strict=True
+        ):
             if begins or not stream.begun:
                 stream.begin(np.asarray(frame, np.uint8))
             else:
@@ -256,8 +308,7 @@ class TransitionWriter:
     def flush(self, seconds: float) -> bool:
         """As `wait`, but for every transition."""
         deadline = time.monotonic() + seconds
-        return all(
-            stream.wait(max(deadline - time.monotonic(), 0), 0) for stream in self._streams)
+        return all(stream.wait(max(deadline - time.monotonic(), 0), 0) for stream in self._streams)
 
 
 class _Stream:
@@ -303,20 +354,26 @@ class _Stream:
         """Reward and discount of the steps, as `replay.Transitions` has them."""
         total, alive = np.float32(0), np.float32(1)
         for k, (_, reward, discount) in enumerate(self._steps):
-            total += np.float32(self._rules.discount ** k) * alive * np.float32(reward)
+            total += np.float32(self._rules.discount**k) * alive * np.float32(reward)
             alive *= np.float32(discount)
         return total, np.float32(self._rules.discount ** (self._rules.n_step - 1)) * alive
 
     def _append(self, frame):
         action, (reward, discount) = self._steps[0][0] if self._steps else 0, self._sum()
-        self._writer.append({'frame': frame, 'action': np.int32(action),
-                             'reward': reward, 'discount': discount})
+        self._writer.append(
+            {'frame': frame, 'action': np.int32(action), 'reward': reward, 'discount': discount}
+        )
 
     def _insert(self):
         history = self._writer.history
-        self._writer.create_item(TRANSITIONS, 1.0, {
-            'frames': history['frame'][-self._span:],
-            **{name: history[name][-1] for name in ('action', 'reward', 'discount')}})
+        self._writer.create_item(
+            TRANSITIONS,
+            1.0,
+            {
+                'frames': history['frame'][-self._span :],
+                **{name: history[name][-1] for name in ('action', 'reward', 'discount')},
+            },
+        )
 
     def wait(self, seconds, in_flight=_IN_FLIGHT):
         try:

@@ -22,6 +22,7 @@ def flat(hidden: np.ndarray, seed: int) -> np.ndarray:
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
+
     hidden = np.asarray(hidden, np.float64)
     # On one thread: t-SNE's threads meet a thousand times, which takes ten times as long where
     # they share their cores with others.
@@ -29,12 +30,13 @@ def flat(hidden: np.ndarray, seed: int) -> np.ndarray:
         if min(hidden.shape) > _COMPONENTS:
             hidden = PCA(_COMPONENTS, random_state=seed).fit_transform(hidden)
         start = 'pca' if hidden.shape[1] > 1 else 'random'
-        perplexity = min(30., (len(hidden) - 1) / 3)
+        perplexity = min(30.0, (len(hidden) - 1) / 3)
         return TSNE(2, perplexity=perplexity, init=start, random_state=seed).fit_transform(hidden)
 
 
-def spread(points: np.ndarray, first: Sequence[int], count: int,
-           among: np.ndarray | None = None) -> np.ndarray:
+def spread(
+    points: np.ndarray, first: Sequence[int], count: int, among: np.ndarray | None = None
+) -> np.ndarray:
     """Up to `count` points far from each other, the dimensions' ranges taken as equal.
 
     Args:

@@ -17,8 +17,9 @@ import numpy as np
 
 from official.core import files
 
-STEP = np.dtype([('action', np.int32), ('reward', np.float32), ('discount', np.float32),
-                 ('first', np.bool_)])
+STEP = np.dtype(
+    [('action', np.int32), ('reward', np.float32), ('discount', np.float32), ('first', np.bool_)]
+)
 _LAYOUT = 'layout.json'
 _ROOM = 'the replay memory', 'or name another folder with DqnExperiment.replay_dir'
 
@@ -51,8 +52,14 @@ class Ring:
       is_new: whether there were no files of a ring in the folder.
     """
 
-    def __init__(self, slots: int, slack: int, num_streams: int, frame_shape: tuple[int, int],
-                 directory: str | None):
+    def __init__(
+        self,
+        slots: int,
+        slack: int,
+        num_streams: int,
+        frame_shape: tuple[int, int],
+        directory: str | None,
+    ):
         self.slots = slots
         self.count = 0  # Slots ever appended.
         self._committed = 0
@@ -75,7 +82,8 @@ class Ring:
             try:
                 arrays = {
                     name: _file(os.path.join(directory, name + '.bin'), dtype, shape, self.is_new)
-                    for name, (dtype, shape) in shapes.items()}
+                    for name, (dtype, shape) in shapes.items()
+                }
             except OSError:
                 if self.is_new:  # A part of the room is of no use.
                     for name in shapes:
@@ -84,8 +92,10 @@ class Ring:
                 raise
             if self.is_new:  # Last: a folder with a layout has all its files.
                 _write_layout(directory, layout)
-        self._paths = [os.path.join(directory or '', name)
-                       for name in (*(f'{name}.bin' for name in shapes), _LAYOUT)]
+        self._paths = [
+            os.path.join(directory or '', name)
+            for name in (*(f'{name}.bin' for name in shapes), _LAYOUT)
+        ]
         self._files = [array for array in arrays.values() if isinstance(array, np.memmap)]
         # Plain views: every index into a memmap makes another memmap, which takes longer.
         self.frames = arrays['frames'].view(np.ndarray)
@@ -126,8 +136,10 @@ class Ring:
     def _checksum(self, number: int) -> int:
         # With its number, so that a slot that was overwritten since is not taken for it.
         place = self.place(number)
-        return zlib.crc32(self.steps[place].tobytes(), zlib.crc32(
-            self.frames[place].data, zlib.crc32(number.to_bytes(8, 'little'))))
+        return zlib.crc32(
+            self.steps[place].tobytes(),
+            zlib.crc32(self.frames[place].data, zlib.crc32(number.to_bytes(8, 'little'))),
+        )
 
     def flush(self) -> None:
         """Brings what was appended to the disk; what a checkpoint does before it is written."""
@@ -173,11 +185,13 @@ class Ring:
                 raise DamagedReplay(
                     f'{self.directory}: slot {place} of the replay memory is damaged, of another '
                     'run or younger than the checkpoint, its checksum is not that of frame '
-                    f'{number} of each game. {_remedy(self.directory)}')
+                    f'{number} of each game. {_remedy(self.directory)}'
+                )
         if fingerprint not in (None, self.fingerprint()):
             raise DamagedReplay(
                 f'{self.directory} has the replay memory of another run than the checkpoint. '
-                f'{_remedy(self.directory)}')
+                f'{_remedy(self.directory)}'
+            )
 
 
 def _file(path: str, dtype: np.dtype, shape: tuple[int, ...], is_new: bool) -> np.memmap:
@@ -190,7 +204,8 @@ def _file(path: str, dtype: np.dtype, shape: tuple[int, ...], is_new: bool) -> n
     elif os.path.getsize(path) != size:
         raise DamagedReplay(
             f'{path} has {os.path.getsize(path)} bytes, not {size}: it was cut short or changed. '
-            f'{_remedy(os.path.dirname(path))}')
+            f'{_remedy(os.path.dirname(path))}'
+        )
     else:
         with open(path, 'r+b') as file:
             files.reserve(file, size, *_ROOM)  # A copy may have holes.
@@ -208,7 +223,8 @@ def _is_new(directory: str, layout: dict) -> bool:
             there = json.load(file)
         except ValueError as error:
             raise DamagedReplay(
-                f'{path} is not valid JSON: {error}. {_remedy(directory)}') from error
+                f'{path} is not valid JSON: {error}. {_remedy(directory)}'
+            ) from error
     if there != layout:
         raise DamagedReplay(f'{path} is of another replay memory: {there} there, {layout} here.')
     return False
@@ -231,12 +247,15 @@ def _check_room(nbytes: int, directory: str | None) -> None:
     if free is not None and nbytes > free:
         raise ValueError(
             f'The replay memory takes {nbytes / 1e9:.2f} GB and {free / 1e9:.2f} GB of memory are '
-            'free; choose a smaller FrameReplay.capacity_frames.')
+            'free; choose a smaller FrameReplay.capacity_frames.'
+        )
     if directory is None:
         return
     if '://' in directory:
-        raise ValueError(f'{directory}: a replay memory has to be on a local disk; name one with '
-                         'DqnExperiment.replay_dir.')
+        raise ValueError(
+            f'{directory}: a replay memory has to be on a local disk; name one with '
+            'DqnExperiment.replay_dir.'
+        )
     there = os.path.abspath(directory)
     kept = 0
     if os.path.isdir(there):
@@ -245,8 +264,10 @@ def _check_room(nbytes: int, directory: str | None) -> None:
         there = os.path.dirname(there)
     disk = shutil.disk_usage(there).free + kept
     if nbytes > disk:
-        raise OSError(f'{directory}: the replay memory takes {nbytes / 1e9:.2f} GB and '
-                      f'{disk / 1e9:.2f} GB of disk are free.')
+        raise OSError(
+            f'{directory}: the replay memory takes {nbytes / 1e9:.2f} GB and '
+            f'{disk / 1e9:.2f} GB of disk are free.'
+        )
 
 
 def free_memory() -> int | None:

@@ -65,13 +65,31 @@ class Training:
       Others: see `DqnExperiment`.
     """
 
-    def __init__(self, run_dir: str, seed: int, strategy: tf.distribute.Strategy, agent, env,
-                 make_replay: Callable, exploration: policy.Epsilon, epsilon: Callable, *,
-                 train_agent_steps: int, replay_start_agent_steps: int,
-                 update_period_agent_steps: int, minibatch_size: int, clip_rewards: bool,
-                 overlap: bool, jit_compile: bool, save_every_agent_steps: int,
-                 evaluate_every_agent_steps: int | None, keep_replay: bool, evaluate: Callable,
-                 held_out: Callable, at_checkpoint: Callable = lambda step: None):
+    def __init__(
+        self,
+        run_dir: str,
+        seed: int,
+        strategy: tf.distribute.Strategy,
+        agent,
+        env,
+        make_replay: Callable,
+        exploration: policy.Epsilon,
+        epsilon: Callable,
+        *,
+        train_agent_steps: int,
+        replay_start_agent_steps: int,
+        update_period_agent_steps: int,
+        minibatch_size: int,
+        clip_rewards: bool,
+        overlap: bool,
+        jit_compile: bool,
+        save_every_agent_steps: int,
+        evaluate_every_agent_steps: int | None,
+        keep_replay: bool,
+        evaluate: Callable,
+        held_out: Callable,
+        at_checkpoint: Callable = lambda step: None,
+    ):
         self._run_dir = run_dir
         self._agent = agent
         self._env = env
@@ -97,15 +115,23 @@ class Training:
         self._metrics = [
             py_metrics.AverageReturnMetric(buffer_size=100, batch_size=env.batch_size),
             py_metrics.AverageEpisodeLengthMetric(buffer_size=100, batch_size=env.batch_size),
-            py_metrics.NumberOfEpisodes()]
+            py_metrics.NumberOfEpisodes(),
+        ]
         self._progress, self._best = _Progress(env.batch_size), play.Best()
         self._games, self._memory, self._interval = _Bytes(), _Bytes(), _Bytes()
         self._checkpoints = checkpoints.Checkpoints(
             os.path.join(run_dir, 'checkpoints'),
-            {'agent': agent, 'progress': self._progress, 'best': self._best,
-             'metrics': self._metrics,
-             'games': self._games, 'memory': self._memory, 'interval': self._interval},
-            write=self._is_chief)
+            {
+                'agent': agent,
+                'progress': self._progress,
+                'best': self._best,
+                'metrics': self._metrics,
+                'games': self._games,
+                'memory': self._memory,
+                'interval': self._interval,
+            },
+            write=self._is_chief,
+        )
         self._replay = None
         self._step = 0
         self._losses = [0.0, 0]  # Their sum and number since the last row of the history.
@@ -152,10 +178,14 @@ class Training:
         seconds = rows.rows[-1].get('train_seconds', 0.0) if rows.rows else 0.0
         self._held_out_states = self._held_out()
         progress = callbacks.Progress(
-            self._step, self._train_agent_steps, os.path.basename(os.path.normpath(self._run_dir)))
+            self._step, self._train_agent_steps, os.path.basename(os.path.normpath(self._run_dir))
+        )
         self._collector = driver = collector.Collector(
-            self._env, self._agent.collect_policy, self._metrics,
-            [collector.replay_observer(self._replay, self._clip_rewards)])
+            self._env,
+            self._agent.collect_policy,
+            self._metrics,
+            [collector.replay_observer(self._replay, self._clip_rewards)],
+        )
         try:
             with callbacks.Preemption(self._save, lambda: self._step) as preemption:
                 self._loop(driver, rows, progress, preemption, seconds)
@@ -197,11 +227,23 @@ class Training:
                 seconds += time.monotonic() - clock
                 steps = self._step - first
                 speed = steps / max(time.monotonic() - clock, 1e-9)
-                values = {'train_seconds': seconds, 'agent_steps_per_second': speed,
-                          **{f'seconds_{name}': value
-                             for name, value in {**work, **driver.take_seconds()}.items()}}
-                self._end_interval(rows, progress, values, self._evaluate_every is not None and (
-                    done or self._step // self._evaluate_every > before // self._evaluate_every))
+                values = {
+                    'train_seconds': seconds,
+                    'agent_steps_per_second': speed,
+                    **{
+                        f'seconds_{name}': value
+                        for name, value in {**work, **driver.take_seconds()}.items()
+                    },
+                }
+                self._end_interval(
+                    rows,
+                    progress,
+                    values,
+                    self._evaluate_every is not None
+                    and (
+                        done or self._step // self._evaluate_every > before // self._evaluate_every
+                    ),
+                )
                 work = dict.fromkeys(work, 0.0)
                 first, clock = self._step, time.monotonic()
             elif self._replay.is_commit_due:  # Episodes of a few steps take more frames.
@@ -216,20 +258,27 @@ class Training:
         time_step = self._env.reset()
         zeros = np.zeros(self._env.batch_size)
         self._replay.append(
-            time_step.observation[..., -1], zeros, zeros, zeros + 1, time_step.is_first())
+            time_step.observation[..., -1], zeros, zeros, zeros + 1, time_step.is_first()
+        )
         return time_step
 
     def _fill_anew(self) -> None:
         """Begins with an empty replay memory where the one of the checkpoint was removed."""
         self._learning_starts = [
-            self._step + self._replay_start, int(self._agent.train_step_counter.numpy())]
-        print(f'The replay memory was removed: learning goes on at agent step '
-              f'{self._learning_starts[0]}, when a new one has been filled.', flush=True)
+            self._step + self._replay_start,
+            int(self._agent.train_step_counter.numpy()),
+        ]
+        print(
+            f'The replay memory was removed: learning goes on at agent step '
+            f'{self._learning_starts[0]}, when a new one has been filled.',
+            flush=True,
+        )
 
     def _set_epsilon(self) -> None:
         # A uniformly random policy fills the memory before learning starts.
         self._exploration.assign(
-            1.0 if self._step < self._replay_start else self._epsilon(self._step))
+            1.0 if self._step < self._replay_start else self._epsilon(self._step)
+        )
 
     def _next_batch(self, work) -> replay.Transitions | None:
         """The minibatch of the next update, None if none is due."""
@@ -253,7 +302,8 @@ class Training:
                     raise
                 raise FloatingPointError(
                     f'The loss of update {self._updates}, agent step {self._step}, is not finite; '
-                    f'the last good checkpoint is {self._last_checkpoint()}.') from error
+                    f'the last good checkpoint is {self._last_checkpoint()}.'
+                ) from error
             self._replay.update_priorities(batch.index, td_error)
             self._losses[0] += loss
             self._losses[1] += 1
@@ -285,21 +335,24 @@ class Training:
         self._save()
         if self._is_chief:
             self._at_checkpoint(self._step)
-        progress.show({name: values[name] for name in ('train_score', 'score', 'epsilon')
-                       if name in values})
+        progress.show(
+            {name: values[name] for name in ('train_score', 'score', 'epsilon') if name in values}
+        )
 
     def _after_saving(self, error: environment.GameFailed, how: str, games: bool = True):
         """Saves; the error with where that is."""
         path = self._save(games)
         return environment.GameFailed(
             f'{error} All before agent step {self._step} is in {path}; the same command goes on '
-            f'from there {how}.')
+            f'from there {how}.'
+        )
 
     def _save(self, games: bool = True) -> str:
         if not checkpoints.all_finite(self._agent.model.trainable_variables):
             raise FloatingPointError(
                 f'A weight is not finite at agent step {self._step}; the last good checkpoint is '
-                f'{self._last_checkpoint()}.')
+                f'{self._last_checkpoint()}.'
+            )
         if games:
             self._games.value = self._env.get_state()
         self._memory.value = _pack(self._replay.state())
@@ -310,7 +363,8 @@ class Training:
         self._replay.flush()
         # Without its games, a checkpoint is another one than that of the same step with them.
         path = self._checkpoints.save(
-            self._step, keep={int(self._best.step.numpy())}, replace=not games)
+            self._step, keep={int(self._best.step.numpy())}, replace=not games
+        )
         self._replay.commit()
         return path
 

@@ -11,7 +11,7 @@ import os
 import numpy as np
 
 _COLORS = 256  # A GIF's palette.
-_FASTEST = 50.  # Browsers take a frame of less than two hundredths of a second for one of ten.
+_FASTEST = 50.0  # Browsers take a frame of less than two hundredths of a second for one of ten.
 
 
 def write_gif(frames: np.ndarray, path: str, frames_per_second: float) -> None:
@@ -34,17 +34,27 @@ def write_gif(frames: np.ndarray, path: str, frames_per_second: float) -> None:
     """
     frames = np.asarray(frames)
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not frames.size:
-        raise ValueError(f'{path}: a GIF needs frames uint8 [frames, height, width, 3] with at '
-                         f'least one pixel, not {frames.dtype} {list(frames.shape)}.')
+        raise ValueError(
+            f'{path}: a GIF needs frames uint8 [frames, height, width, 3] with at '
+            f'least one pixel, not {frames.dtype} {list(frames.shape)}.'
+        )
     if not 0 < frames_per_second <= _FASTEST:
-        raise ValueError(f'{path}: a GIF plays more than 0 and at most {_FASTEST:g} frames a '
-                         f'second, not {frames_per_second}.')
+        raise ValueError(
+            f'{path}: a GIF plays more than 0 and at most {_FASTEST:g} frames a '
+            f'second, not {frames_per_second}.'
+        )
     images = _images(frames)
     # Rounded at the end of each frame, not frame by frame: the error does not add up.
     ends = np.round(np.arange(len(frames) + 1) * 100 / frames_per_second).astype(int)
     file = io.BytesIO()
-    images[0].save(file, 'GIF', save_all=True, append_images=images[1:], loop=0,
-                   duration=(10 * np.diff(ends)).tolist())
+    images[0].save(
+        file,
+        'GIF',
+        save_all=True,
+        append_images=images[1:],
+        loop=0,
+        duration=(10 * np.diff(ends)).tolist(),
+    )
     _write(path, file.getvalue())
 
 
@@ -73,13 +83,16 @@ def html(path: str, alt: str, caption: str = '') -> str:
     with open(path, 'rb') as file:
         data = base64.b64encode(file.read()).decode()
     below = f'<figcaption>{html_text.escape(caption)}</figcaption>' if caption else ''
-    return (f'<figure><img alt="{html_text.escape(alt)}" style="width: 20rem; max-width: 100%; '
-            f'image-rendering: pixelated" src="data:image/gif;base64,{data}">{below}</figure>')
+    return (
+        f'<figure><img alt="{html_text.escape(alt)}" style="width: 20rem; max-width: 100%; '
+        f'image-rendering: pixelated" src="data:image/gif;base64,{data}">{below}</figure>'
+    )
 
 
 def _images(frames: np.ndarray) -> list:
     """The frames as Pillow's images with indices into one palette."""
     from PIL import Image
+
     # Frame by frame, as numbers take four times the memory.
     colors = np.unique(np.concatenate([np.unique(_packed(frame)) for frame in frames]))
     rgb = np.stack([colors >> 16, colors >> 8 & 255, colors & 255], axis=-1).astype(np.uint8)
@@ -88,8 +101,9 @@ def _images(frames: np.ndarray) -> list:
     if len(colors) > _COLORS:
         # Every colour counts once, however many pixels it has: small things are what matters in
         # a game.
-        reduced = Image.fromarray(rgb[None]).quantize(_COLORS, Image.Quantize.MEDIANCUT,
-                                                      dither=Image.Dither.NONE)
+        reduced = Image.fromarray(rgb[None]).quantize(
+            _COLORS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
+        )
         indices = np.asarray(reduced)[0]
         palette = np.array(reduced.getpalette(), np.uint8).reshape(-1, 3)
     images = []
@@ -110,6 +124,7 @@ def _write(path: str, data: bytes) -> None:
     partial = path + '.partial'
     if '://' in path:
         import tensorflow as tf
+
         with tf.io.gfile.GFile(partial, 'wb') as file:
             file.write(data)
         tf.io.gfile.rename(partial, path, overwrite=True)

@@ -38,9 +38,15 @@ class OperatorUpdate(tf.keras.layers.Layer):
       ValueError: if the graph has no such edge set, or the edge set not these node sets.
     """
 
-    def __init__(self, conv: tf.keras.layers.Layer, edge_set_name: str = graph_tensor.EDGES,
-                 x: str = graph_tensor.X, edge_attr: str | None = None,
-                 node_inputs: Mapping[str, str] | None = None, name: str | None = None):
+    def __init__(
+        self,
+        conv: tf.keras.layers.Layer,
+        edge_set_name: str = graph_tensor.EDGES,
+        x: str = graph_tensor.X,
+        edge_attr: str | None = None,
+        node_inputs: Mapping[str, str] | None = None,
+        name: str | None = None,
+    ):
         super().__init__(name=name)
         self.conv = conv
         self.edge_set_name = edge_set_name
@@ -48,20 +54,31 @@ class OperatorUpdate(tf.keras.layers.Layer):
         self.edge_attr = edge_attr
         self.node_inputs = dict(node_inputs or {})
 
-    def call(self, graph: tfgnn.GraphTensor, *, node_set_name: str | None = None,
-             edge_set_name: str | None = None):
+    def call(
+        self,
+        graph: tfgnn.GraphTensor,
+        *,
+        node_set_name: str | None = None,
+        edge_set_name: str | None = None,
+    ):
         if graph.rank:
-            raise ValueError(f'the GraphTensor is a batch of shape {tuple(graph.shape)}; merge its '
-                             'graphs first: graph.merge_batch_to_components().')
+            raise ValueError(
+                f'the GraphTensor is a batch of shape {tuple(graph.shape)}; merge its '
+                'graphs first: graph.merge_batch_to_components().'
+            )
         called = edge_set_name or self.edge_set_name
         if called not in graph.edge_sets:
-            raise ValueError(f'the GraphTensor has no edge set {called!r}, but '
-                             f'{", ".join(map(repr, graph.edge_sets)) or "none"}.')
+            raise ValueError(
+                f'the GraphTensor has no edge set {called!r}, but '
+                f'{", ".join(map(repr, graph.edge_sets)) or "none"}.'
+            )
         edges = graph.edge_sets[called]
         target = edges.adjacency.node_set_name(tfgnn.TARGET)
         if node_set_name not in (None, target):
-            raise ValueError(f'edge set {called!r} ends in node set {target!r}, so it gives no '
-                             f'update of {node_set_name!r}.')
+            raise ValueError(
+                f'edge set {called!r} ends in node set {target!r}, so it gives no '
+                f'update of {node_set_name!r}.'
+            )
         out = self._convolved(graph, edges)
         if node_set_name or edge_set_name:
             return out
@@ -77,20 +94,27 @@ class OperatorUpdate(tf.keras.layers.Layer):
                 if name not in graph.node_sets[node_set].features:
                     raise ValueError(
                         f'node set {node_set!r} has no feature {name!r}, but '
-                        f'{", ".join(map(repr, graph.node_sets[node_set].features)) or "none"}.')
+                        f'{", ".join(map(repr, graph.node_sets[node_set].features)) or "none"}.'
+                    )
             source, target = (graph.node_sets[node_set][name] for node_set in names)
             return source if names[0] == names[1] else (source, target)
 
         return self.conv(
-            features(self.x), tf.stack([adjacency[tfgnn.SOURCE], adjacency[tfgnn.TARGET]]),
+            features(self.x),
+            tf.stack([adjacency[tfgnn.SOURCE], adjacency[tfgnn.TARGET]]),
             None if self.edge_attr is None else edges[self.edge_attr],
-            **{argument: features(name) for argument, name in self.node_inputs.items()})
+            **{argument: features(name) for argument, name in self.node_inputs.items()},
+        )
 
     def get_config(self):
         return {
             'conv': tf.keras.saving.serialize_keras_object(self.conv),
-            'edge_set_name': self.edge_set_name, 'x': self.x, 'edge_attr': self.edge_attr,
-            'node_inputs': self.node_inputs, 'name': self.name}
+            'edge_set_name': self.edge_set_name,
+            'x': self.x,
+            'edge_attr': self.edge_attr,
+            'node_inputs': self.node_inputs,
+            'name': self.name,
+        }
 
     @classmethod
     def from_config(cls, config):

@@ -54,8 +54,10 @@ def constraints(size: int, nodes: int, edges: int) -> tfgnn.SizeConstraints:
       edges: of the padded batch.
     """
     return tfgnn.SizeConstraints(
-        total_num_components=size + 1, total_num_nodes={graph_tensor.NODES: nodes},
-        total_num_edges={graph_tensor.EDGES: edges})
+        total_num_components=size + 1,
+        total_num_nodes={graph_tensor.NODES: nodes},
+        total_num_edges={graph_tensor.EDGES: edges},
+    )
 
 
 class Concatenated:
@@ -75,8 +77,10 @@ class Concatenated:
         graphs = dataset.graphs
         first = graphs[0]
         if first.y is not None and graph_tensor.of_nodes(first):
-            raise ValueError(f'{first.name}: y are labels of nodes; batches of graphs have one '
-                             'label, or targets, a graph.')
+            raise ValueError(
+                f'{first.name}: y are labels of nodes; batches of graphs have one '
+                'label, or targets, a graph.'
+            )
         self.node_counts = np.array([graph.num_nodes for graph in graphs])
         self.edge_counts = np.array([graph.num_edges for graph in graphs])
         self.labels = None if first.y is None else np.stack([graph.y for graph in graphs])
@@ -116,13 +120,15 @@ class Concatenated:
             node_features[graph_tensor.X] = tf.gather(self._x, rows).values
         if self._sparse_x is not None:
             node_features[graph_tensor.X] = self._sparse_x.gather(
-                rows, starts, tf.reduce_sum(node_sizes))
+                rows, starts, tf.reduce_sum(node_sizes)
+            )
         if self._pos is not None:
             node_features[graph_tensor.POS] = tf.gather(self._pos, rows).values
         if self._edge_attr is not None:
             edge_features[graph_tensor.EDGE_ATTR] = tf.gather(self._edge_attr, rows).values
         return graph_tensor.from_pieces(
-            node_sizes, edge_sizes, tf.unstack(edge_index, axis=1), node_features, edge_features)
+            node_sizes, edge_sizes, tf.unstack(edge_index, axis=1), node_features, edge_features
+        )
 
     def example(self, padding: Padding | None, size: int) -> Callable:
         """A function of indices int64 [size] that gives what a model trains on.
@@ -152,9 +158,16 @@ class Concatenated:
         return example
 
 
-def train_batches(graphs: Concatenated, members, batch_size: int, seed: int = 0,
-                  start_step: int = 0, input_context: tf.distribute.InputContext | None = None,
-                  padding: Padding | None = largest, stream: int = 0) -> tf.data.Dataset:
+def train_batches(
+    graphs: Concatenated,
+    members,
+    batch_size: int,
+    seed: int = 0,
+    start_step: int = 0,
+    input_context: tf.distribute.InputContext | None = None,
+    padding: Padding | None = largest,
+    stream: int = 0,
+) -> tf.data.Dataset:
     """Training batches, without end: every epoch is a permutation of the members.
 
     The last batch of an epoch is the rest: its other places are graphs without nodes, of weight 0.
@@ -181,9 +194,14 @@ def train_batches(graphs: Concatenated, members, batch_size: int, seed: int = 0,
     return _gathered(graphs, members, wanted, padding)
 
 
-def train_indices(members, batch_size: int, seed: int = 0, start_step: int = 0,
-                  input_context: tf.distribute.InputContext | None = None,
-                  stream: int = 0) -> tf.data.Dataset:
+def train_indices(
+    members,
+    batch_size: int,
+    seed: int = 0,
+    start_step: int = 0,
+    input_context: tf.distribute.InputContext | None = None,
+    stream: int = 0,
+) -> tf.data.Dataset:
     """The graphs of each batch of `train_batches`: dataset of int64 [B], -1 at a place without."""
     members = np.asarray(members, np.int64)
     if not members.size:
@@ -207,14 +225,17 @@ def train_indices(members, batch_size: int, seed: int = 0, start_step: int = 0,
     return tf.data.Dataset.zip((shuffled, places)).map(graphs_of).apply(endless)
 
 
-def evaluation_batches(graphs: Concatenated, members, batch_size: int,
-                       input_context: tf.distribute.InputContext | None = None,
-                       padding: Padding | None = largest) -> tf.data.Dataset:
+def evaluation_batches(
+    graphs: Concatenated,
+    members,
+    batch_size: int,
+    input_context: tf.distribute.InputContext | None = None,
+    padding: Padding | None = largest,
+) -> tf.data.Dataset:
     """Every member once, in order; see `train_batches`."""
     batches = pipeline.eval_batches(len(members), batch_size, input_context)
     ids = pipeline.on_host(np.asarray(members, np.int64))
-    wanted = batches.map(
-        lambda index, weight: tf.where(weight > 0, tf.gather(ids, index), -1))
+    wanted = batches.map(lambda index, weight: tf.where(weight > 0, tf.gather(ids, index), -1))
     return _gathered(graphs, members, wanted, padding)
 
 
@@ -227,8 +248,9 @@ def _gathered(graphs, members, wanted, padding):
     members = np.asarray(members)
     wrong = members[(members < 0) | (members >= len(graphs))]
     if wrong.size:
-        raise ValueError(f'graph {wrong[0]} is to be in batches, but graphs are 0 to '
-                         f'{len(graphs) - 1}.')
+        raise ValueError(
+            f'graph {wrong[0]} is to be in batches, but graphs are 0 to {len(graphs) - 1}.'
+        )
     example = graphs.example(padding, wanted.element_spec.shape[0])
     # None of it is Python to convert, and converting tensorflow_gnn takes seconds.
     example = tf.autograph.experimental.do_not_convert(example)
@@ -244,7 +266,8 @@ class _SparseRows:
         counts = [matrix.nnz for matrix in matrices]
         self._places = _ragged(
             [np.stack([matrix.row, matrix.col], axis=1).astype(np.int32) for matrix in matrices],
-            counts)
+            counts,
+        )
         self._values = _ragged([matrix.data for matrix in matrices], counts)
 
     def gather(self, rows, starts, num_nodes) -> tf.Tensor:
@@ -253,7 +276,8 @@ class _SparseRows:
         first = tf.repeat(starts, places.row_lengths())
         indices = places.values + tf.stack([first, tf.zeros_like(first)], axis=1)
         dense = tf.scatter_nd(
-            indices, tf.gather(self._values, rows).values, tf.stack([num_nodes, self._features]))
+            indices, tf.gather(self._values, rows).values, tf.stack([num_nodes, self._features])
+        )
         return tf.ensure_shape(dense, [None, self._features])
 
 
@@ -262,4 +286,5 @@ def _ragged(parts, counts) -> tf.RaggedTensor:
     splits = np.append(0, np.cumsum(np.append(counts, 0)))
     values = np.concatenate(parts)
     return tf.RaggedTensor.from_row_splits(
-        pipeline.on_host(values), pipeline.on_host(splits.astype(np.int64)))
+        pipeline.on_host(values), pipeline.on_host(splits.astype(np.int64))
+    )

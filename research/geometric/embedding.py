@@ -10,8 +10,15 @@ from official.core import figures
 from official.core import page
 
 
-def section(title: str, points: np.ndarray, labels: np.ndarray, class_names: Sequence[str],
-            what: str, seed: int = 0, most: int = 3000) -> page.Section:
+def section(
+    title: str,
+    points: np.ndarray,
+    labels: np.ndarray,
+    class_names: Sequence[str],
+    what: str,
+    seed: int = 0,
+    most: int = 3000,
+) -> page.Section:
     """A section of the report with the t-SNE of an embedding (van der Maaten & Hinton 2008).
 
     Args:
@@ -31,18 +38,28 @@ def section(title: str, points: np.ndarray, labels: np.ndarray, class_names: Seq
         shown = np.sort(np.random.RandomState(seed).permutation(known)[:most])
     points, labels = np.asarray(points, np.float64)[shown], np.asarray(labels)[shown]
     if len(points) < 3 or not np.isfinite(points).all() or np.ptp(points) == 0:
-        return page.Section(title, page.paragraph(
-            f'No picture: {len(points)} points, or all of them in one place.'))
-    perplexity = min(30., (len(points) - 1) / 3)
+        return page.Section(
+            title, page.paragraph(f'No picture: {len(points)} points, or all of them in one place.')
+        )
+    perplexity = min(30.0, (len(points) - 1) / 3)
     start = 'pca' if points.shape[1] > 1 else 'random'
     flat = TSNE(2, perplexity=perplexity, init=start, random_state=seed).fit_transform(points)
     drawn = _scatter(flat, labels, class_names, title)
-    part = f'{len(shown):,} of {len(known):,}'.replace(',', ' ') if len(shown) < len(known) else (
-        f'all {len(known):,}'.replace(',', ' '))
-    return page.Section(title, drawn + page.paragraph(
-        f'Each point is a {what} ({part} are drawn), its colour its true class; t-SNE with '
-        f'perplexity {perplexity:.0f} keeps near what is near in the embedding, and distances '
-        'between far groups mean nothing.', note=True))
+    part = (
+        f'{len(shown):,} of {len(known):,}'.replace(',', ' ')
+        if len(shown) < len(known)
+        else (f'all {len(known):,}'.replace(',', ' '))
+    )
+    return page.Section(
+        title,
+        drawn
+        + page.paragraph(
+            f'Each point is a {what} ({part} are drawn), its colour its true class; t-SNE with '
+            f'perplexity {perplexity:.0f} keeps near what is near in the embedding, and distances '
+            'between far groups mean nothing.',
+            note=True,
+        ),
+    )
 
 
 def _scatter(points, labels, class_names, title) -> str:
@@ -54,8 +71,15 @@ def _scatter(points, labels, class_names, title) -> str:
     with figures.figure(6.2, 5.2) as drawing:
         axes = drawing.add_subplot(title=title)
         for label in classes:
-            axes.scatter(*points[labels == label].T, s=size, color=colors[label % len(colors)],
-                         alpha=.8, linewidth=0, label=str(class_names[label]), rasterized=True)
+            axes.scatter(
+                *points[labels == label].T,
+                s=size,
+                color=colors[label % len(colors)],
+                alpha=0.8,
+                linewidth=0,
+                label=str(class_names[label]),
+                rasterized=True,
+            )
         axes.set_xticks([])
         axes.set_yticks([])
         axes.set_aspect('equal', 'datalim')

@@ -46,45 +46,59 @@ class FoldExperiment(trials.Trials):
     unit = 'fold'
 
     def __init__(
-            self,
-            run_dir: str,
-            seed: int = 0,
-            data_dir: str | None = None,
-            strategy: tf.distribute.Strategy | None = None,
-            *,
-            model: Callable,
-            optimizer: Callable,
-            data: Callable,
-            epochs: int = 100,
-            halve_every_epochs: int = 50,
-            jit_compile: bool = False,
-            num_trials: int | None = None,
-            signatures: Callable | None = None,
-            reporter: Callable | None = None,
-            reference: dict | None = None,
-            title: str = ''):
+        self,
+        run_dir: str,
+        seed: int = 0,
+        data_dir: str | None = None,
+        strategy: tf.distribute.Strategy | None = None,
+        *,
+        model: Callable,
+        optimizer: Callable,
+        data: Callable,
+        epochs: int = 100,
+        halve_every_epochs: int = 50,
+        jit_compile: bool = False,
+        num_trials: int | None = None,
+        signatures: Callable | None = None,
+        reporter: Callable | None = None,
+        reference: dict | None = None,
+        title: str = '',
+    ):
         data = data(seed=seed, data_dir=data_dir)
         super().__init__(
-            run_dir, seed, data_dir, strategy,
+            run_dir,
+            seed,
+            data_dir,
+            strategy,
             num_trials=len(data.folds) if num_trials is None else num_trials,
-            signatures=signatures, reporter=reporter, reference=reference, title=title)
+            signatures=signatures,
+            reporter=reporter,
+            reference=reference,
+            title=title,
+        )
         if epochs < 1 or halve_every_epochs < 1:
-            raise ValueError(f'epochs = {epochs} and halve_every_epochs = {halve_every_epochs} '
-                             'must be positive.')
+            raise ValueError(
+                f'epochs = {epochs} and halve_every_epochs = {halve_every_epochs} must be positive.'
+            )
         if self.num_trials > len(data.folds):
             raise ValueError(
-                f'num_trials = {self.num_trials}, but there are {len(data.folds)} folds.')
+                f'num_trials = {self.num_trials}, but there are {len(data.folds)} folds.'
+            )
         if jit_compile and data.padding is None:
-            raise ValueError('jit_compile needs batches of one size, and the padding of the data '
-                             'is None: give it one, such as batching.largest.')
+            raise ValueError(
+                'jit_compile needs batches of one size, and the padding of the data '
+                'is None: give it one, such as batching.largest.'
+            )
         if self.strategy.num_replicas_in_sync > 1:
             raise ValueError(
                 'FoldExperiment trains on one device, not on the '
                 f'{self.strategy.num_replicas_in_sync} replicas of --strategy; KerasExperiment '
-                'trains one fold on several.')
+                'trains one fold on several.'
+            )
         self.data = data
-        self._digest = hashlib.sha256(''.join(
-            graph.digest() for graph in data.dataset.graphs).encode()).hexdigest()[:16]
+        self._digest = hashlib.sha256(
+            ''.join(graph.digest() for graph in data.dataset.graphs).encode()
+        ).hexdigest()[:16]
         self.epochs = epochs
         self.halve_every_epochs = halve_every_epochs
         self._make_model = model
@@ -97,7 +111,8 @@ class FoldExperiment(trials.Trials):
         self._first_rate = float(made.optimizer.learning_rate)
         # Nothing in these is Python to convert, and looking for it takes longer than the rest.
         self._example = tf.autograph.experimental.do_not_convert(
-            data.graphs.example(data.padding, data.batch_size))
+            data.graphs.example(data.padding, data.batch_size)
+        )
         self._step = tf.function(made.train_step, autograph=False, jit_compile=jit_compile)
         self._test = tf.function(made.test_step, autograph=False)
         self._epoch = tf.function(self._train_and_validate, reduce_retracing=True)
@@ -105,12 +120,18 @@ class FoldExperiment(trials.Trials):
 
     def settings(self) -> dict:
         return {
-            **super().settings(), 'data': self._digest, 'graphs': len(self.data.dataset),
+            **super().settings(),
+            'data': self._digest,
+            'graphs': len(self.data.dataset),
             'nodes': int(self.data.graphs.node_counts.sum()),
-            'edges': int(self.data.graphs.edge_counts.sum()), 'folds': len(self.data.folds),
-            'batch_size': self.data.batch_size, 'parameters': self.model.count_params(),
-            'first_learning_rate': self._first_rate, 'epochs': self.epochs,
-            'halve_every_epochs': self.halve_every_epochs}
+            'edges': int(self.data.graphs.edge_counts.sum()),
+            'folds': len(self.data.folds),
+            'batch_size': self.data.batch_size,
+            'parameters': self.model.count_params(),
+            'first_learning_rate': self._first_rate,
+            'epochs': self.epochs,
+            'halve_every_epochs': self.halve_every_epochs,
+        }
 
     def run_trial(self, index: int) -> dict:
         seed, fold, model = self.seed + index, self.data.folds[index], self.model
@@ -121,11 +142,13 @@ class FoldExperiment(trials.Trials):
         rows, least, best = [], float('inf'), 0
         for epoch in range(1, self.epochs + 1):
             model.optimizer.learning_rate.assign(
-                self._first_rate * .5 ** ((epoch - 1) // self.halve_every_epochs))
+                self._first_rate * 0.5 ** ((epoch - 1) // self.halve_every_epochs)
+            )
             indices = tf.stack([next(batches) for _ in range(steps)])
             values = self._epoch(indices, validation)
-            rows.append({'step': epoch * steps, **{
-                name: float(value) for name, value in values.items()}})
+            rows.append(
+                {'step': epoch * steps, **{name: float(value) for name, value in values.items()}}
+            )
             self._check_finite(rows[-1], index)
             if rows[-1]['validation_loss'] < least:
                 least, best = rows[-1]['validation_loss'], epoch
@@ -140,13 +163,18 @@ class FoldExperiment(trials.Trials):
             'test_accuracy_percent': 100 - float(classification.error_percent(confusion)),
             'test_loss': float(loss),
             'validation_accuracy_percent': rows[best - 1]['validation_accuracy_percent'],
-            'best_epoch': best, 'confusion_matrix': confusion.numpy().astype(int).tolist()}
+            'best_epoch': best,
+            'confusion_matrix': confusion.numpy().astype(int).tolist(),
+        }
 
     def _fresh(self, seed):
         tf.keras.utils.set_random_seed(seed)
         return self._make_model(
-            seed=seed, num_features=self.data.num_features, num_classes=self.data.num_classes,
-            num_edge_features=self.data.num_edge_features)
+            seed=seed,
+            num_features=self.data.num_features,
+            num_classes=self.data.num_classes,
+            num_edge_features=self.data.num_edge_features,
+        )
 
     def _check_finite(self, row, index):
         step = int(self.model.first_bad_step)
@@ -154,24 +182,28 @@ class FoldExperiment(trials.Trials):
             raise FloatingPointError(f'The loss of step {step} of fold {index} is not finite.')
         if not np.isfinite(row['validation_loss']):
             raise FloatingPointError(
-                f'The validation loss after step {row["step"]} of fold {index} is not finite.')
+                f'The validation loss after step {row["step"]} of fold {index} is not finite.'
+            )
 
     def _chunks(self, members) -> tf.Tensor:
         """Graphs to evaluate as int64 [batches, batch_size], -1 where there is none."""
         size = self.data.batch_size
         places = np.full(batching.steps_per_epoch(len(members), size) * size, -1)
-        places[:len(members)] = members
+        places[: len(members)] = members
         return tf.constant(places.reshape(-1, size))
 
     def _train_and_validate(self, batches, validation):
-        loss = 0.
+        loss = 0.0
         for metric in self.model.metrics:
             metric.reset_state()
         for indices in batches:
             loss = self._step(self._example(indices))['loss']
         validation_loss, confusion = self._evaluate(validation)
-        return {'loss': loss, 'validation_loss': validation_loss,
-                'validation_accuracy_percent': 100 - classification.error_percent(confusion)}
+        return {
+            'loss': loss,
+            'validation_loss': validation_loss,
+            'validation_accuracy_percent': 100 - classification.error_percent(confusion),
+        }
 
     def _evaluate(self, batches):
         for metric in self.model.metrics:

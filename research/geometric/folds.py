@@ -15,8 +15,9 @@ class Fold(NamedTuple):
     test: np.ndarray
 
 
-def stratified_folds(labels, num_folds: int = 10, seed: int = 12345,
-                     name: str = 'graphs') -> list[Fold]:
+def stratified_folds(
+    labels, num_folds: int = 10, seed: int = 12345, name: str = 'graphs'
+) -> list[Fold]:
     """Parts with equal shares of the classes: one to test, one to validate, the others to train.
 
     - Fold i is validated on the part that fold i - 1 is tested on, as in the published runs of
@@ -39,8 +40,10 @@ def stratified_folds(labels, num_folds: int = 10, seed: int = 12345,
     classes, counts = np.unique(labels, return_counts=True)
     few = np.flatnonzero(counts < num_folds)
     if few.size:
-        raise ValueError(f'{name}: class {classes[few[0]]} has {counts[few[0]]} graphs, too few '
-                         f'for {num_folds} folds.')
+        raise ValueError(
+            f'{name}: class {classes[few[0]]} has {counts[few[0]]} graphs, too few '
+            f'for {num_folds} folds.'
+        )
     divided = model_selection.StratifiedKFold(num_folds, shuffle=True, random_state=seed)
     tests = [test for _, test in divided.split(np.zeros(len(labels)), labels)]
     everything = np.arange(len(labels))

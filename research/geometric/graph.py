@@ -69,8 +69,10 @@ class Graph:
             keep('pos', self._rows('pos', pos, self.num_nodes, 'nodes'))
         if self.y is not None:
             keep('y', self._checked_labels())
-        keep('splits', {name: self._checked_split(name, nodes)
-                        for name, nodes in self.splits.items()})
+        keep(
+            'splits',
+            {name: self._checked_split(name, nodes) for name, nodes in self.splits.items()},
+        )
 
     @property
     def num_edges(self) -> int:
@@ -86,8 +88,11 @@ class Graph:
         """A short name of the contents: graphs that differ have other ones."""
         hashed = hashlib.sha256(str((self.num_nodes, self.class_names)).encode())
         arrays = [self.edge_index, self.edge_attr, self.y, self.pos]
-        arrays += [self.x] if getattr(self.x, 'indptr', None) is None else [
-            self.x.indptr, self.x.indices, self.x.data]
+        arrays += (
+            [self.x]
+            if getattr(self.x, 'indptr', None) is None
+            else [self.x.indptr, self.x.indices, self.x.data]
+        )
         for array in (*arrays, *(self.splits[name] for name in sorted(self.splits))):
             if array is not None:
                 hashed.update(str((array.dtype, array.shape)).encode())
@@ -109,7 +114,8 @@ class Graph:
             source, target = edges[:, wrong[0]]
             raise ValueError(
                 f'{self.name}: edge {wrong[0]}, from node {source} to node {target}, leaves the '
-                f'graph, whose nodes are 0 to {self.num_nodes - 1}.')
+                f'graph, whose nodes are 0 to {self.num_nodes - 1}.'
+            )
         return edges.astype(np.int32)
 
     def _checked_features(self):
@@ -125,8 +131,10 @@ class Graph:
         wrong = np.flatnonzero(~np.isfinite(x.data))
         if wrong.size:
             row = int(np.searchsorted(x.indptr, wrong[0], 'right')) - 1
-            raise ValueError(f'{self.name}: x, row {row}, column {x.indices[wrong[0]]} is '
-                             f'{x.data[wrong[0]]}, not a finite number.')
+            raise ValueError(
+                f'{self.name}: x, row {row}, column {x.indices[wrong[0]]} is '
+                f'{x.data[wrong[0]]}, not a finite number.'
+            )
         return x
 
     def _checked_edge_attr(self) -> np.ndarray:
@@ -134,9 +142,11 @@ class Graph:
         if np.issubdtype(values.dtype, np.integer):
             self._count('edge_attr', len(values), self.num_edges, 'edges')
             if values.ndim != 1 or (values < 0).any():
-                raise ValueError(f'{self.name}: edge_attr of integers are the types of the edges, '
-                                 f'[edges] and not negative; got shape {values.shape}, least value '
-                                 f'{values.min(initial=0)}.')
+                raise ValueError(
+                    f'{self.name}: edge_attr of integers are the types of the edges, '
+                    f'[edges] and not negative; got shape {values.shape}, least value '
+                    f'{values.min(initial=0)}.'
+                )
             return narrowed(values, f'{self.name}: edge_attr')
         return self._rows('edge_attr', values.astype(np.float32), self.num_edges, 'edges')
 
@@ -146,8 +156,10 @@ class Graph:
             return y.astype(np.float32)
         y = narrowed(y, f'{self.name}: y')
         if y.ndim > 1:
-            raise ValueError(f'{self.name}: y of integers are labels, [nodes] or one of the graph; '
-                             f'got shape {y.shape}.')
+            raise ValueError(
+                f'{self.name}: y of integers are labels, [nodes] or one of the graph; '
+                f'got shape {y.shape}.'
+            )
         if y.ndim:
             self._count('y', len(y), self.num_nodes, 'nodes')
         highest = len(self.class_names) if self.class_names else np.iinfo(np.int32).max
@@ -156,25 +168,33 @@ class Graph:
         wrong = np.flatnonzero((labels < -1) | (labels >= highest))
         if wrong.size:
             known = f'0 to {highest - 1}' if self.class_names else 'not negative'
-            raise ValueError(f'{self.name}: label {labels[wrong[0]]} of row {wrong[0]} is unknown; '
-                             f'labels are {known}.')
+            raise ValueError(
+                f'{self.name}: label {labels[wrong[0]]} of row {wrong[0]} is unknown; '
+                f'labels are {known}.'
+            )
         return y
 
     def _checked_split(self, split: str, nodes) -> np.ndarray:
         nodes = np.asarray(nodes)
         if nodes.dtype == bool:
             if nodes.shape != (self.num_nodes,):
-                raise ValueError(f'{self.name}: split {split!r} is a mask of shape {nodes.shape}, '
-                                 f'but the graph has {self.num_nodes} nodes.')
+                raise ValueError(
+                    f'{self.name}: split {split!r} is a mask of shape {nodes.shape}, '
+                    f'but the graph has {self.num_nodes} nodes.'
+                )
             nodes = np.flatnonzero(nodes)
         if nodes.ndim != 1 or nodes.size and not np.issubdtype(nodes.dtype, np.integer):
-            raise ValueError(f'{self.name}: split {split!r} is of {nodes.dtype}, shape '
-                             f'{nodes.shape}; it is to be numbers of nodes, or a mask.')
+            raise ValueError(
+                f'{self.name}: split {split!r} is of {nodes.dtype}, shape '
+                f'{nodes.shape}; it is to be numbers of nodes, or a mask.'
+            )
         nodes = nodes.astype(np.int64)
         wrong = nodes[(nodes < 0) | (nodes >= self.num_nodes)]
         if wrong.size:
-            raise ValueError(f'{self.name}: split {split!r} has node {wrong[0]}, but nodes are 0 '
-                             f'to {self.num_nodes - 1}.')
+            raise ValueError(
+                f'{self.name}: split {split!r} has node {wrong[0]}, but nodes are 0 '
+                f'to {self.num_nodes - 1}.'
+            )
         return nodes
 
     def _rows(self, field: str, values: np.ndarray, count: int, what: str) -> np.ndarray:
@@ -183,14 +203,16 @@ class Graph:
         if len(wrong):
             at = tuple(wrong[0])
             column = f', column {at[1]}' if len(at) > 1 else ''
-            raise ValueError(f'{self.name}: {field}, row {at[0]}{column} is {values[at]}, not a '
-                             'finite number.')
+            raise ValueError(
+                f'{self.name}: {field}, row {at[0]}{column} is {values[at]}, not a finite number.'
+            )
         return values
 
     def _count(self, field: str, got: int, wanted: int, what: str) -> None:
         if got != wanted:
             raise ValueError(
-                f'{self.name}: {field} has {got} rows, but the graph has {wanted} {what}.')
+                f'{self.name}: {field} has {got} rows, but the graph has {wanted} {what}.'
+            )
 
 
 def narrowed(values: np.ndarray, what: str) -> np.ndarray:
@@ -206,6 +228,8 @@ def narrowed(values: np.ndarray, what: str) -> np.ndarray:
     limits = np.iinfo(np.int32)
     wrong = np.flatnonzero((values < limits.min) | (values > limits.max))
     if wrong.size:
-        raise ValueError(f'{what}, row {wrong[0]} is {values.flat[wrong[0]]}, outside int32, '
-                         f'{limits.min} to {limits.max}.')
+        raise ValueError(
+            f'{what}, row {wrong[0]} is {values.flat[wrong[0]]}, outside int32, '
+            f'{limits.min} to {limits.max}.'
+        )
     return values.astype(np.int32)

@@ -37,7 +37,8 @@ def powerful_gnns_zip(data_dir: str | None, name: str) -> graph_dataset.GraphDat
         if plain(file) == f'{plain(name)}.ZIP':
             return powerful_gnns.read(os.path.join(data_dir, file))
     raise FileNotFoundError(
-        f'{data_dir} has no {name}.zip; its zips are {", ".join(zips) or "none"}.')
+        f'{data_dir} has no {name}.zip; its zips are {", ".join(zips) or "none"}.'
+    )
 
 
 class GraphData:
@@ -59,14 +60,24 @@ class GraphData:
         fold.
     """
 
-    def __init__(self, seed: int = 0, data_dir: str | None = None, *, source: Callable,
-                 fold: int = 0, num_folds: int = 10, batch_size: int = 128,
-                 padding: batching.Padding | None = None):
+    def __init__(
+        self,
+        seed: int = 0,
+        data_dir: str | None = None,
+        *,
+        source: Callable,
+        fold: int = 0,
+        num_folds: int = 10,
+        batch_size: int = 128,
+        padding: batching.Padding | None = None,
+    ):
         dataset = degree_features.with_degree_features(source(data_dir), sparse=True)
         first = dataset.graphs[0]
         if first.y is None or first.y.ndim or not np.issubdtype(first.y.dtype, np.integer):
-            raise ValueError(f'{dataset.name}: graphs are classified by one label each, but '
-                             f'{first.name} has none.')
+            raise ValueError(
+                f'{dataset.name}: graphs are classified by one label each, but '
+                f'{first.name} has none.'
+            )
         if batch_size < 1:
             raise ValueError(f'batch_size = {batch_size} must be at least 1.')
         self.seed = seed
@@ -79,22 +90,33 @@ class GraphData:
         attr = first.edge_attr
         self.num_edge_features = None if attr is None else (attr.shape[1] if attr.ndim > 1 else 0)
         self.graphs = batching.Concatenated(dataset)
-        self.folds = folds_lib.stratified_folds(
-            self.graphs.labels, num_folds, name=dataset.name)
+        self.folds = folds_lib.stratified_folds(self.graphs.labels, num_folds, name=dataset.name)
         if not 0 <= fold < num_folds:
             raise ValueError(f'fold = {fold} is none of the folds 0 to {num_folds - 1}.')
         self.fold = self.folds[fold]
         self.steps_per_epoch = batching.steps_per_epoch(len(self.fold.train), batch_size)
 
-    def train(self, start_step: int = 0,
-              input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
+    def train(
+        self, start_step: int = 0, input_context: tf.distribute.InputContext | None = None
+    ) -> tf.data.Dataset:
         """Training batches without end; see `batching.train_batches`."""
         return batching.train_batches(
-            self.graphs, self.fold.train, self.batch_size, self.seed, start_step, input_context,
-            self.padding, _TRAINING_STREAM)
+            self.graphs,
+            self.fold.train,
+            self.batch_size,
+            self.seed,
+            start_step,
+            input_context,
+            self.padding,
+            _TRAINING_STREAM,
+        )
 
-    def evaluation(self, split: str, batch_size: int | None = None,
-                   input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
+    def evaluation(
+        self,
+        split: str,
+        batch_size: int | None = None,
+        input_context: tf.distribute.InputContext | None = None,
+    ) -> tf.data.Dataset:
         """Every graph of a split once, in order; see `batching.evaluation_batches`.
 
         Args:
@@ -106,20 +128,31 @@ class GraphData:
           ValueError: there is no such split.
         """
         return batching.evaluation_batches(
-            self.graphs, self.members(split), batch_size or self.batch_size, input_context,
-            self.padding)
+            self.graphs,
+            self.members(split),
+            batch_size or self.batch_size,
+            input_context,
+            self.padding,
+        )
 
     def calibration(
-            self, input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
+        self, input_context: tf.distribute.InputContext | None = None
+    ) -> tf.data.Dataset:
         """One epoch of training batches without labels, in another order than training's."""
         batches = batching.train_batches(
-            self.graphs, self.fold.train, self.batch_size, self.seed, 0, input_context,
-            self.padding, _CALIBRATION_STREAM)
+            self.graphs,
+            self.fold.train,
+            self.batch_size,
+            self.seed,
+            0,
+            input_context,
+            self.padding,
+            _CALIBRATION_STREAM,
+        )
         return batches.take(self.steps_per_epoch).map(lambda graph, y, weight: graph)
 
     def members(self, split: str) -> np.ndarray:
         """The graphs of a split, int64."""
         if split not in folds_lib.Fold._fields:
-            raise ValueError(
-                f'split {split!r} is none of {", ".join(folds_lib.Fold._fields)}.')
+            raise ValueError(f'split {split!r} is none of {", ".join(folds_lib.Fold._fields)}.')
         return getattr(self.fold, split)

@@ -32,10 +32,11 @@ def signatures(model, data) -> export.Signatures:
         num_nodes = tf.shape(x)[0]
         checks = [
             tf.debugging.assert_less(
-                edge_index, num_nodes, message='edge_index names a node that x does not have.'),
-            tf.debugging.assert_non_negative(
-                edge_index, message='edge_index has a negative node.'),
-            tf.debugging.assert_all_finite(x, 'x has a feature that is not finite.')]
+                edge_index, num_nodes, message='edge_index names a node that x does not have.'
+            ),
+            tf.debugging.assert_non_negative(edge_index, message='edge_index has a negative node.'),
+            tf.debugging.assert_all_finite(x, 'x has a feature that is not finite.'),
+        ]
         num_graphs = 1
         several_graphs = batch is not None
         if not several_graphs:
@@ -43,21 +44,29 @@ def signatures(model, data) -> export.Signatures:
         else:
             checks += [
                 tf.debugging.assert_equal(
-                    tf.shape(batch)[0], num_nodes, message='batch must have one number a node.'),
+                    tf.shape(batch)[0], num_nodes, message='batch must have one number a node.'
+                ),
                 tf.debugging.assert_non_negative(
-                    batch[1:] - batch[:-1], message='batch must ascend.')]
+                    batch[1:] - batch[:-1], message='batch must ascend.'
+                ),
+            ]
         with tf.control_dependencies(checks):
             edge_index, batch = tf.identity(edge_index), tf.identity(batch)
         if several_graphs:
             num_graphs = batch[-1] + 1
-        logits = model.logits(
-            graph_tensor.Arrays(x, edge_index, edge_attr, batch, num_graphs))
+        logits = model.logits(graph_tensor.Arrays(x, edge_index, edge_attr, batch, num_graphs))
         labels = tf.argmax(logits, axis=1, output_type=tf.int32)
-        return {'logits': logits, 'probabilities': tf.nn.softmax(logits), 'labels': labels,
-                'names': tf.gather(names, labels)}
+        return {
+            'logits': logits,
+            'probabilities': tf.nn.softmax(logits),
+            'labels': labels,
+            'names': tf.gather(names, labels),
+        }
 
-    specs = [tf.TensorSpec([None, model.num_features], tf.float32, 'x'),
-             tf.TensorSpec([2, None], tf.int32, 'edge_index')]
+    specs = [
+        tf.TensorSpec([None, model.num_features], tf.float32, 'x'),
+        tf.TensorSpec([2, None], tf.int32, 'edge_index'),
+    ]
     width = model.num_edge_features
     if width is not None:
         specs.append(tf.TensorSpec([None, width] if width else [None], tf.float32, 'edge_attr'))
@@ -65,5 +74,7 @@ def signatures(model, data) -> export.Signatures:
     def several(x, edge_index, *others):
         return predict(x, edge_index, *others[:-1], batch=others[-1])
 
-    return {'predict': (predict, specs),
-            'predict_batch': (several, [*specs, tf.TensorSpec([None], tf.int32, 'batch')])}
+    return {
+        'predict': (predict, specs),
+        'predict_batch': (several, [*specs, tf.TensorSpec([None], tf.int32, 'batch')]),
+    }

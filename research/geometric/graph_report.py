@@ -34,7 +34,8 @@ class GraphReport:
         count = min(len(graphs), self.most_graphs)
         points = []
         for graph, _, weight in batching.evaluation_batches(
-                graphs, np.arange(count), data.batch_size, padding=None):
+            graphs, np.arange(count), data.batch_size, padding=None
+        ):
             vectors = model.embed(graph_tensor.arrays(graph))
             points.append(tf.boolean_mask(vectors, weight > 0).numpy())
         classes = np.bincount(graphs.labels, minlength=data.num_classes)
@@ -45,8 +46,15 @@ class GraphReport:
             ['nodes, most', int(graphs.node_counts.max())],
             ['edges, both directions, mean', float(graphs.edge_counts.mean())],
             ['edges, both directions, most', int(graphs.edge_counts.max())],
-            ['features', data.num_features]]
+            ['features', data.num_features],
+        ]
         return [
-            embedding.section('Embedding of the graphs', np.concatenate(points),
-                              graphs.labels[:count], data.class_names, 'graph'),
-            page.Section('Graphs', page.table(rows))]
+            embedding.section(
+                'Embedding of the graphs',
+                np.concatenate(points),
+                graphs.labels[:count],
+                data.class_names,
+                'graph',
+            ),
+            page.Section('Graphs', page.table(rows)),
+        ]

@@ -40,8 +40,14 @@ class Arrays(NamedTuple):
     num_graphs: int | tf.Tensor
 
 
-def from_pieces(node_sizes, edge_sizes, edge_index, node_features=None, edge_features=None,
-                context_features=None) -> tfgnn.GraphTensor:
+def from_pieces(
+    node_sizes,
+    edge_sizes,
+    edge_index,
+    node_features=None,
+    edge_features=None,
+    context_features=None,
+) -> tfgnn.GraphTensor:
     """A scalar GraphTensor of several graphs, one after the other.
 
     Args:
@@ -54,13 +60,21 @@ def from_pieces(node_sizes, edge_sizes, edge_index, node_features=None, edge_fea
     """
     return tfgnn.GraphTensor.from_pieces(
         context=tfgnn.Context.from_fields(
-            sizes=tf.ones_like(node_sizes), features=context_features or {}),
-        node_sets={NODES: tfgnn.NodeSet.from_fields(
-            sizes=node_sizes, features=node_features or {})},
-        edge_sets={EDGES: tfgnn.EdgeSet.from_fields(
-            sizes=edge_sizes, features=edge_features or {},
-            adjacency=tfgnn.Adjacency.from_indices(
-                (NODES, edge_index[0]), (NODES, edge_index[1])))})
+            sizes=tf.ones_like(node_sizes), features=context_features or {}
+        ),
+        node_sets={
+            NODES: tfgnn.NodeSet.from_fields(sizes=node_sizes, features=node_features or {})
+        },
+        edge_sets={
+            EDGES: tfgnn.EdgeSet.from_fields(
+                sizes=edge_sizes,
+                features=edge_features or {},
+                adjacency=tfgnn.Adjacency.from_indices(
+                    (NODES, edge_index[0]), (NODES, edge_index[1])
+                ),
+            )
+        },
+    )
 
 
 def to_graph_tensor(graph: Graph) -> tfgnn.GraphTensor:
@@ -84,12 +98,18 @@ def to_graph_tensor(graph: Graph) -> tfgnn.GraphTensor:
         context[Y] = tf.constant(graph.y[np.newaxis])
     edges = {} if graph.edge_attr is None else {EDGE_ATTR: tf.constant(graph.edge_attr)}
     return from_pieces(
-        tf.constant([graph.num_nodes]), tf.constant([graph.num_edges]),
-        tf.constant(graph.edge_index), nodes, edges, context)
+        tf.constant([graph.num_nodes]),
+        tf.constant([graph.num_edges]),
+        tf.constant(graph.edge_index),
+        nodes,
+        edges,
+        context,
+    )
 
 
-def from_graph_tensor(graph_tensor: tfgnn.GraphTensor, class_names: tuple[str, ...] = (),
-                      name: str = 'graph') -> list[Graph]:
+def from_graph_tensor(
+    graph_tensor: tfgnn.GraphTensor, class_names: tuple[str, ...] = (), name: str = 'graph'
+) -> list[Graph]:
     """The graphs of a scalar GraphTensor, one a component; the reverse of `to_graph_tensor`.
 
     Args:
@@ -112,13 +132,23 @@ def from_graph_tensor(graph_tensor: tfgnn.GraphTensor, class_names: tuple[str, .
     for number, (first, end) in enumerate(zip(node_ends[:-1], node_ends[1:])):
         some = slice(edge_ends[number], edge_ends[number + 1])
         own = {field: values[first:end] for field, values in features.items()}
-        graphs.append(Graph(
-            edge_index[:, some] - first, own.get(X), None if attr is None else attr[some],
-            own.get(Y) if labels is None else np.asarray(labels[number]), own.get(POS),
-            num_nodes=int(end - first), class_names=class_names,
-            splits={field.removeprefix(_SPLIT): np.flatnonzero(mask)
-                    for field, mask in own.items() if field.startswith(_SPLIT)},
-            name=name if len(node_ends) == 2 else f'{name} {number}'))
+        graphs.append(
+            Graph(
+                edge_index[:, some] - first,
+                own.get(X),
+                None if attr is None else attr[some],
+                own.get(Y) if labels is None else np.asarray(labels[number]),
+                own.get(POS),
+                num_nodes=int(end - first),
+                class_names=class_names,
+                splits={
+                    field.removeprefix(_SPLIT): np.flatnonzero(mask)
+                    for field, mask in own.items()
+                    if field.startswith(_SPLIT)
+                },
+                name=name if len(node_ends) == 2 else f'{name} {number}',
+            )
+        )
     return graphs
 
 
@@ -132,13 +162,17 @@ def arrays(graph_tensor: tfgnn.GraphTensor) -> Arrays:
     nodes, edges = graph_tensor.node_sets[NODES], graph_tensor.edge_sets[EDGES]
     edge_index = tf.ensure_shape(
         tf.stack([edges.adjacency[tfgnn.SOURCE], edges.adjacency[tfgnn.TARGET]]),
-        [2, edges.spec.total_size])
+        [2, edges.spec.total_size],
+    )
     known = nodes.spec.total_size
     graphs = nodes.sizes.shape[0]
     return Arrays(
-        nodes.features.get(X), edge_index, edges.features.get(EDGE_ATTR),
+        nodes.features.get(X),
+        edge_index,
+        edges.features.get(EDGE_ATTR),
         assignment(nodes.sizes, nodes.total_size if known is None else known),
-        tf.shape(nodes.sizes)[0] if graphs is None else graphs)
+        tf.shape(nodes.sizes)[0] if graphs is None else graphs,
+    )
 
 
 def assignment(sizes: tf.Tensor, total: int | tf.Tensor) -> tf.Tensor:
@@ -160,10 +194,16 @@ def of_nodes(graph: Graph) -> bool:
 
 def _check(graph_tensor: tfgnn.GraphTensor) -> None:
     if graph_tensor.rank:
-        raise ValueError(f'the GraphTensor has shape {graph_tensor.shape}; merge its batch first '
-                         '(merge_batch_to_components).')
-    for kind, found, wanted in (('node', graph_tensor.node_sets, NODES),
-                                ('edge', graph_tensor.edge_sets, EDGES)):
+        raise ValueError(
+            f'the GraphTensor has shape {graph_tensor.shape}; merge its batch first '
+            '(merge_batch_to_components).'
+        )
+    for kind, found, wanted in (
+        ('node', graph_tensor.node_sets, NODES),
+        ('edge', graph_tensor.edge_sets, EDGES),
+    ):
         if wanted not in found:
-            raise ValueError(f'the GraphTensor has no {kind} set {wanted!r}, but '
-                             f'{", ".join(map(repr, found)) or "none"}.')
+            raise ValueError(
+                f'the GraphTensor has no {kind} set {wanted!r}, but '
+                f'{", ".join(map(repr, found)) or "none"}.'
+            )

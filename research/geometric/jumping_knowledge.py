@@ -32,8 +32,9 @@ class JumpingKnowledge(tf.keras.layers.Layer):
       ValueError: if `mode` is another word or the widths differ.
     """
 
-    def __init__(self, mode: str = 'concatenation', units: int | None = None,
-                 name: str | None = None):
+    def __init__(
+        self, mode: str = 'concatenation', units: int | None = None, name: str | None = None
+    ):
         super().__init__(name=name)
         if mode not in _MODES:
             raise ValueError(f'mode = {mode!r} is none of {", ".join(_MODES)}.')
@@ -60,9 +61,13 @@ class JumpingKnowledge(tf.keras.layers.Layer):
         stacked = tf.stack(xs, axis=1)
         if self.mode == 'max':
             return tf.reduce_max(stacked, axis=1)
-        read = tf.concat([
-            tf.stack(_run(self.forward, xs), axis=1),
-            tf.stack(_run(self.backward, xs[::-1])[::-1], axis=1)], axis=-1)
+        read = tf.concat(
+            [
+                tf.stack(_run(self.forward, xs), axis=1),
+                tf.stack(_run(self.backward, xs[::-1])[::-1], axis=1),
+            ],
+            axis=-1,
+        )
         scores = tf.nn.softmax(tf.matmul(read, self.kernel), axis=1)
         return tf.reduce_sum(scores * stacked, axis=1)
 

@@ -30,9 +30,12 @@ def each(initializer):
     Keras counts all but the last two axes into the fans, so that of n matrices drawn at once
     'glorot_uniform' makes the entries smaller by the root of n.
     """
+
     def draw(shape, dtype=None):
-        return tf.stack([another(initializer, index)(shape[1:], dtype=dtype)
-                         for index in range(shape[0])])
+        return tf.stack(
+            [another(initializer, index)(shape[1:], dtype=dtype) for index in range(shape[0])]
+        )
+
     return draw
 
 

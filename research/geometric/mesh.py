@@ -32,18 +32,23 @@ class Mesh:
         wrong = np.argwhere(~np.isfinite(vertices))
         if len(wrong):
             row, column = wrong[0]
-            raise ValueError(f'{self.name}: vertex {row}, coordinate {column} is '
-                             f'{vertices[row, column]}, not a finite number.')
+            raise ValueError(
+                f'{self.name}: vertex {row}, coordinate {column} is '
+                f'{vertices[row, column]}, not a finite number.'
+            )
         if faces.ndim != 2 or faces.shape[1] != 3 or not np.issubdtype(faces.dtype, np.integer):
-            raise ValueError(f'{self.name}: faces are {faces.dtype} of shape {faces.shape}, not '
-                             'integers [F, 3].')
+            raise ValueError(
+                f'{self.name}: faces are {faces.dtype} of shape {faces.shape}, not integers [F, 3].'
+            )
         if not len(faces):
             raise ValueError(f'{self.name}: the mesh is empty, it has no faces.')
         wrong = np.argwhere((faces < 0) | (faces >= len(vertices)))
         if len(wrong):
             row, column = wrong[0]
-            raise ValueError(f'{self.name}: face {row} has vertex {faces[row, column]}, but '
-                             f'vertices are 0 to {len(vertices) - 1}.')
+            raise ValueError(
+                f'{self.name}: face {row} has vertex {faces[row, column]}, but '
+                f'vertices are 0 to {len(vertices) - 1}.'
+            )
         object.__setattr__(self, 'vertices', vertices)
         object.__setattr__(self, 'faces', faces.astype(np.int64))
 

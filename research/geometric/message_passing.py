@@ -57,7 +57,8 @@ class MessagePassing(tf.keras.layers.Layer):
         if not callable(aggregation) and aggregation not in AGGREGATIONS:
             raise ValueError(
                 f'aggregation = {aggregation!r} is none of {", ".join(AGGREGATIONS)} and no '
-                'function.')
+                'function.'
+            )
         self.aggregation = aggregation
 
     def message(self, x_source, x_target, edge_attr):
@@ -103,8 +104,10 @@ class MessagePassing(tf.keras.layers.Layer):
         aggregated = None
         if isinstance(edge_index, tf.SparseTensor):
             if edge_attr is not None:
-                raise ValueError('edge_attr comes with a sparse adjacency matrix; its values are '
-                                 'the edge weights, so give either it or edge_index.')
+                raise ValueError(
+                    'edge_attr comes with a sparse adjacency matrix; its values are '
+                    'the edge weights, so give either it or edge_index.'
+                )
             aggregated = self.multiply(x_sources, edge_index)
             if aggregated is None:
                 edge_index, edge_attr = sparse.edges(edge_index)
@@ -112,7 +115,8 @@ class MessagePassing(tf.keras.layers.Layer):
             source, target = sparse.ends(edge_index)
             # In a graph TensorFlow prunes the side that the message does not use.
             messages = self.message(
-                tf.gather(x_sources, source), tf.gather(x_targets, target), edge_attr)
+                tf.gather(x_sources, source), tf.gather(x_targets, target), edge_attr
+            )
             aggregated = self.aggregate(messages, target, num_rows(x_targets))
         return self.update(x_targets, aggregated)
 
@@ -129,8 +133,9 @@ class MessagePassing(tf.keras.layers.Layer):
     def get_config(self):
         made, base = type(self), MessagePassing
         if made.__init__ is not base.__init__ and made.get_config is base.get_config:
-            raise NotImplementedError(f'{made.__name__} has arguments of its own, so it needs a '
-                                      'get_config of its own.')
+            raise NotImplementedError(
+                f'{made.__name__} has arguments of its own, so it needs a get_config of its own.'
+            )
         return {'aggregation': self.aggregation, 'name': self.name}
 
 

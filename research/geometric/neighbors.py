@@ -32,7 +32,8 @@ def squared_distances(points, queries) -> tf.Tensor:
     if points.shape[-1] <= _MAX_POSITION_SIZE:
         return _sum_of_squares(
             [p[:, tf.newaxis, :] for p in tf.unstack(points, axis=-1)],
-            [q[:, :, tf.newaxis] for q in tf.unstack(queries, axis=-1)])
+            [q[:, :, tf.newaxis] for q in tf.unstack(queries, axis=-1)],
+        )
     points, queries = tf.cast(points, tf.float64), tf.cast(queries, tf.float64)
     center = tf.reduce_mean(points, axis=1, keepdims=True)
     points, queries = points - center, queries - center
@@ -65,8 +66,10 @@ def knn(points, queries, k: int, loops: bool = True) -> tf.Tensor:
     size = points.shape[1]
     if not loops:
         if size != queries.shape[1]:
-            raise ValueError(f'loops=False needs the points as queries; got {queries.shape[1]} '
-                             f'queries of {size} points.')
+            raise ValueError(
+                f'loops=False needs the points as queries; got {queries.shape[1]} '
+                f'queries of {size} points.'
+            )
         distances = tf.linalg.set_diag(distances, tf.fill(tf.shape(distances)[:2], float('inf')))
     others = size if loops or size is None else size - 1
     if others is not None and not 1 <= k <= others:
@@ -130,8 +133,10 @@ def edge_index(neighbors, num_points, mask=None) -> tf.Tensor:
       by query, neighbours in their order.
     """
     neighbors = tf.convert_to_tensor(neighbors)
-    clouds, queries, k = (static if static is not None else tf.shape(neighbors)[axis]
-                          for axis, static in enumerate(neighbors.shape))
+    clouds, queries, k = (
+        static if static is not None else tf.shape(neighbors)[axis]
+        for axis, static in enumerate(neighbors.shape)
+    )
     sources = neighbors + num_points * tf.range(clouds)[:, tf.newaxis, tf.newaxis]
     targets = tf.repeat(tf.range(clouds * queries), k)
     if mask is not None:
@@ -173,9 +178,11 @@ def farthest_points(points, count: int, start: int = 0, key=None) -> tf.Tensor:
         coordinates = tf.unstack(points, axis=-1)
 
         def from_last(last):
-            return _sum_of_squares(coordinates, [
-                tf.gather(p, last, batch_dims=1)[:, tf.newaxis] for p in coordinates])
+            return _sum_of_squares(
+                coordinates, [tf.gather(p, last, batch_dims=1)[:, tf.newaxis] for p in coordinates]
+            )
     else:
+
         def from_last(last):
             place = tf.gather(points, last, batch_dims=1)[:, tf.newaxis, :]
             return squared_distances(points, place)[:, 0]
@@ -190,8 +197,8 @@ def farthest_points(points, count: int, start: int = 0, key=None) -> tf.Tensor:
     distances = tf.ensure_shape(distances, points.shape[:2])
     taken = tf.TensorArray(tf.int32, count, element_shape=points.shape[:1])
     *_, taken = tf.while_loop(
-        lambda step, *_: step < count, body, (0, first, distances, taken),
-        maximum_iterations=count)
+        lambda step, *_: step < count, body, (0, first, distances, taken), maximum_iterations=count
+    )
     return tf.transpose(taken.stack())
 
 
@@ -201,5 +208,6 @@ def _coordinates(points) -> tf.Tensor:
 
 def _sum_of_squares(points, queries) -> tf.Tensor:
     """Sum over the coordinates of (p - q)^2, of what broadcasts."""
-    return tf.add_n([tf.math.squared_difference(p, q)
-                     for p, q in zip(points, queries, strict=True)])
+    return tf.add_n(
+        [tf.math.squared_difference(p, q) for p, q in zip(points, queries, strict=True)]
+    )

@@ -32,8 +32,9 @@ def serialize(network: tf.keras.layers.Layer) -> dict:
 
 def _without_shapes(config):
     if isinstance(config, dict):
-        return {key: _without_shapes(value) for key, value in config.items()
-                if key != 'build_config'}
+        return {
+            key: _without_shapes(value) for key, value in config.items() if key != 'build_config'
+        }
     return [_without_shapes(value) for value in config] if isinstance(config, list) else config
 
 

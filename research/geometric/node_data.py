@@ -39,21 +39,37 @@ class NodeData:
       ValueError: if the graph has no features or labels, or not the split.
     """
 
-    def __init__(self, seed: int = 0, data_dir: str | None = None, *, source: Callable,
-                 transforms: tuple = (), normalize_features: bool = False,
-                 split: Callable = splits.fixed_split, coefficients: str | None = None,
-                 sparse_features: bool = True, sparse_edges: bool = True):
+    def __init__(
+        self,
+        seed: int = 0,
+        data_dir: str | None = None,
+        *,
+        source: Callable,
+        transforms: tuple = (),
+        normalize_features: bool = False,
+        split: Callable = splits.fixed_split,
+        coefficients: str | None = None,
+        sparse_features: bool = True,
+        sparse_edges: bool = True,
+    ):
         graph = source(data_dir)
         for transform in transforms:
             graph = transform(graph)
         if normalize_features:
             graph = normalization_of_features.normalize_features(graph)
         for field, remedy in (
-                ('x', '; NodeData.transforms makes features, as with '
-                      '@local_degree_profile.local_degree_profile'), ('y', '')):
+            (
+                'x',
+                '; NodeData.transforms makes features, as with '
+                '@local_degree_profile.local_degree_profile',
+            ),
+            ('y', ''),
+        ):
             if getattr(graph, field) is None:
-                raise ValueError(f'{graph.name}: nodes are classified by features and labels, but '
-                                 f'{field} is None{remedy}.')
+                raise ValueError(
+                    f'{graph.name}: nodes are classified by features and labels, but '
+                    f'{field} is None{remedy}.'
+                )
         self.graph = graph
         self.seed = seed
         self.split = split
@@ -75,8 +91,12 @@ class NodeData:
         return self.inputs, self.labels, tf.constant(self.nodes(trial)[split])
 
 
-def inputs(graph: graph_lib.Graph, coefficients: str | None = None, sparse_features: bool = True,
-           sparse_edges: bool = True) -> dict:
+def inputs(
+    graph: graph_lib.Graph,
+    coefficients: str | None = None,
+    sparse_features: bool = True,
+    sparse_edges: bool = True,
+) -> dict:
     """A graph's 'x', 'edge_index' and, where there are any, 'edge_attr' as tensors.
 
     Args:
@@ -92,18 +112,22 @@ def inputs(graph: graph_lib.Graph, coefficients: str | None = None, sparse_featu
     edge_index, attr = graph.edge_index, graph.edge_attr
     one_weight = sparse_edges or coefficients in normalization.WEIGHTED
     if one_weight and coefficients != 'self_loops' and attr is not None and attr.ndim > 1:
-        raise ValueError(f'{graph.name}: edges have {attr.shape[1]} features, and a sparse '
-                         'adjacency matrix, or coefficients, take one weight an edge.')
+        raise ValueError(
+            f'{graph.name}: edges have {attr.shape[1]} features, and a sparse '
+            'adjacency matrix, or coefficients, take one weight an edge.'
+        )
     if coefficients in normalization.WEIGHTED:
         edge_index, attr = normalization.gcn_normalized(
-            edge_index, graph.num_nodes, attr, self_loops=coefficients == 'gcn')
+            edge_index, graph.num_nodes, attr, self_loops=coefficients == 'gcn'
+        )
     elif coefficients == 'self_loops':
         loops = np.arange(graph.num_nodes, dtype=np.int32)
         others = edge_index[:, edge_index[0] != edge_index[1]]
         edge_index, attr = np.concatenate([others, [loops, loops]], axis=1), None
     elif coefficients is not None:
-        raise ValueError(f'coefficients = {coefficients!r} is none of '
-                         f'{", ".join(normalization.COEFFICIENTS)}.')
+        raise ValueError(
+            f'coefficients = {coefficients!r} is none of {", ".join(normalization.COEFFICIENTS)}.'
+        )
     x = graph.x
     if scipy.sparse.issparse(x):
         x = sparse.from_scipy(x) if sparse_features else tf.constant(x.toarray())

@@ -29,25 +29,34 @@ def signatures(model, data) -> export.Signatures:
     def predict(x, edge_index, edge_attr=None):
         num_nodes = tf.shape(x)[0]
         inside = tf.debugging.assert_less(
-            edge_index, num_nodes, message='edge_index names a node that x does not have.')
+            edge_index, num_nodes, message='edge_index names a node that x does not have.'
+        )
         positive = tf.debugging.assert_non_negative(
-            edge_index, message='edge_index has a negative node.')
+            edge_index, message='edge_index has a negative node.'
+        )
         finite = tf.debugging.assert_all_finite(x, 'x has a feature that is not finite.')
         with tf.control_dependencies([inside, positive, finite]):
             edge_index = tf.identity(edge_index)
         if data.normalize_features:
             x = normalization.rows_to_one(x)
         edge_index, edge_attr = normalization.with_coefficients(
-            data.coefficients, edge_index, edge_attr, num_nodes)
+            data.coefficients, edge_index, edge_attr, num_nodes
+        )
         logits = model({'x': x, 'edge_index': edge_index, 'edge_attr': edge_attr})
         labels = tf.argmax(logits, axis=1, output_type=tf.int32)
-        return {'logits': logits, 'probabilities': tf.nn.softmax(logits), 'labels': labels,
-                'names': tf.gather(names, labels)}
+        return {
+            'logits': logits,
+            'probabilities': tf.nn.softmax(logits),
+            'labels': labels,
+            'names': tf.gather(names, labels),
+        }
 
     x = tf.TensorSpec([None, features], tf.float32, 'x')
     edge_index = tf.TensorSpec([2, None], tf.int32, 'edge_index')
     endpoints = {'predict': (predict, [x, edge_index])}
     if data.coefficients in normalization.WEIGHTED:
         endpoints['predict_weighted'] = (
-            predict, [x, edge_index, tf.TensorSpec([None], tf.float32, 'edge_attr')])
+            predict,
+            [x, edge_index, tf.TensorSpec([None], tf.float32, 'edge_attr')],
+        )
     return endpoints

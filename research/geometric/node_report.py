@@ -31,12 +31,24 @@ class NodeReport:
         points = model.embed(data.inputs).numpy()
         loops = int(np.sum(graph.edge_index[0] == graph.edge_index[1]))
         nodes = data.nodes(0)
-        rows = [['nodes', graph.num_nodes], ['undirected edges', (graph.num_edges - loops) // 2],
-                ['features', graph.num_features], ['classes', data.num_classes],
-                *([f'nodes of split {name}', len(nodes[name])]
-                  for name in ('train', 'validation', 'test'))]
+        rows = [
+            ['nodes', graph.num_nodes],
+            ['undirected edges', (graph.num_edges - loops) // 2],
+            ['features', graph.num_features],
+            ['classes', data.num_classes],
+            *(
+                [f'nodes of split {name}', len(nodes[name])]
+                for name in ('train', 'validation', 'test')
+            ),
+        ]
         return [
-            embedding.section('Embedding of the nodes', points, graph.y, data.class_names, 'node',
-                              most=self.most_nodes),
+            embedding.section(
+                'Embedding of the nodes',
+                points,
+                graph.y,
+                data.class_names,
+                'node',
+                most=self.most_nodes,
+            ),
             page.Section('Graph', page.table(rows)),
         ]

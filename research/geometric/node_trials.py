@@ -43,32 +43,42 @@ class NodeTrials(trials.Trials):
     """
 
     def __init__(
-            self,
-            run_dir: str,
-            seed: int = 0,
-            data_dir: str | None = None,
-            strategy: tf.distribute.Strategy | None = None,
-            *,
-            model: Callable,
-            optimizer: Callable,
-            data: Callable,
-            epochs: int,
-            patience: int | None = None,
-            jit_compile: bool = False,
-            num_trials: int = 100,
-            signatures: Callable | None = None,
-            reporter: Callable | None = None,
-            reference: dict | None = None,
-            title: str = ''):
+        self,
+        run_dir: str,
+        seed: int = 0,
+        data_dir: str | None = None,
+        strategy: tf.distribute.Strategy | None = None,
+        *,
+        model: Callable,
+        optimizer: Callable,
+        data: Callable,
+        epochs: int,
+        patience: int | None = None,
+        jit_compile: bool = False,
+        num_trials: int = 100,
+        signatures: Callable | None = None,
+        reporter: Callable | None = None,
+        reference: dict | None = None,
+        title: str = '',
+    ):
         super().__init__(
-            run_dir, seed, data_dir, strategy, num_trials=num_trials, signatures=signatures,
-            reporter=reporter, reference=reference, title=title)
+            run_dir,
+            seed,
+            data_dir,
+            strategy,
+            num_trials=num_trials,
+            signatures=signatures,
+            reporter=reporter,
+            reference=reference,
+            title=title,
+        )
         if epochs < 1 or (patience is not None and patience < 1):
             raise ValueError(f'epochs = {epochs} and patience = {patience} must be positive.')
         if self.strategy.num_replicas_in_sync > 1:
             raise ValueError(
                 f'NodeTrials trains on one graph, which is not divided among the '
-                f'{self.strategy.num_replicas_in_sync} replicas of --strategy: use one device.')
+                f'{self.strategy.num_replicas_in_sync} replicas of --strategy: use one device.'
+            )
         self.epochs = epochs
         self.patience = patience
         self.data = data(seed=seed, data_dir=data_dir)
@@ -84,8 +94,12 @@ class NodeTrials(trials.Trials):
         self._run = tf.function(self._train_and_measure, jit_compile=jit_compile)
 
     def settings(self) -> dict:
-        return {**super().settings(), 'epochs': self.epochs, 'patience': self.patience,
-                'data': self._digest}
+        return {
+            **super().settings(),
+            'epochs': self.epochs,
+            'patience': self.patience,
+            'data': self._digest,
+        }
 
     def _built(self, seed):
         tf.keras.utils.set_random_seed(seed)
@@ -97,8 +111,10 @@ class NodeTrials(trials.Trials):
         """Raises now what would else be found when all trials have ended."""
         classes = made(self.data.inputs).shape[-1]
         if classes != self.data.num_classes:
-            raise ValueError(f'the network gives {classes} logits a node, but '
-                             f'{self.data.graph.name} has {self.data.num_classes} classes.')
+            raise ValueError(
+                f'the network gives {classes} logits a node, but '
+                f'{self.data.graph.name} has {self.data.num_classes} classes.'
+            )
         if signatures is not None:
             for function, specs in signatures(made, self.data).values():
                 tf.function(function, input_signature=specs).get_concrete_function()
@@ -107,21 +123,32 @@ class NodeTrials(trials.Trials):
         self.reset(self._built(self.seed + index), self.seed + index)
         nodes = {name: tf.constant(value) for name, value in self.data.nodes(index).items()}
         curves, epochs, best, confusion = self._run(
-            self.data.inputs, self.data.labels, nodes['train'], nodes['validation'], nodes['test'])
+            self.data.inputs, self.data.labels, nodes['train'], nodes['validation'], nodes['test']
+        )
         epochs, best = int(epochs), int(best)
         curves = {name: values.numpy()[:epochs] for name, values in curves.items()}
         wrong = np.flatnonzero(~np.isfinite(curves['loss']))
         if wrong.size:
             raise FloatingPointError(
-                f'The loss of epoch {wrong[0] + 1} of trial {index} is not finite.')
-        self.save_model(index, [
-            {'step': epoch + 1, **{name: float(values[epoch]) for name, values in curves.items()}}
-            for epoch in range(epochs)])
+                f'The loss of epoch {wrong[0] + 1} of trial {index} is not finite.'
+            )
+        self.save_model(
+            index,
+            [
+                {
+                    'step': epoch + 1,
+                    **{name: float(values[epoch]) for name, values in curves.items()},
+                }
+                for epoch in range(epochs)
+            ],
+        )
         return {
             'test_accuracy_percent': float(curves['test_accuracy_percent'][best]),
             'validation_accuracy_percent': float(curves['validation_accuracy_percent'][best]),
-            'epochs': epochs, 'best_epoch': best + 1,
-            'confusion_matrix': confusion.numpy().astype(int).tolist()}
+            'epochs': epochs,
+            'best_epoch': best + 1,
+            'confusion_matrix': confusion.numpy().astype(int).tolist(),
+        }
 
     def _train_and_measure(self, inputs, labels, train, validation, test):
         names = ('loss', 'validation_loss', 'validation_accuracy_percent', 'test_accuracy_percent')
@@ -135,8 +162,10 @@ class NodeTrials(trials.Trials):
             loss, accuracy = node_classifier.scores(logits, labels, validation)
             _, test_accuracy = node_classifier.scores(logits, labels, test)
             row = (logs['loss'], loss, 100 * accuracy, 100 * test_accuracy)
-            curves = {name: curves[name].write(epoch, value)
-                      for name, value in zip(names, row, strict=True)}
+            curves = {
+                name: curves[name].write(epoch, value)
+                for name, value in zip(names, row, strict=True)
+            }
             if loss < least:
                 least, best = loss, epoch
                 for kept, weight in zip(self._best, self.model.weights_of_network(), strict=True):
@@ -144,12 +173,12 @@ class NodeTrials(trials.Trials):
             if self.patience is not None:
                 if epoch + 1 > self.epochs // 2:
                     stop = loss > tf.reduce_mean(losses)
-                losses = tf.tensor_scatter_nd_update(
-                    losses, [[epoch % self.patience]], [loss])
+                losses = tf.tensor_scatter_nd_update(losses, [[epoch % self.patience]], [loss])
             epoch += 1
         for kept, weight in zip(self._best, self.model.weights_of_network(), strict=True):
             weight.assign(kept)
         predictions = tf.argmax(tf.gather(self.model(inputs), test), axis=1)
         confusion = tf.math.confusion_matrix(
-            tf.gather(labels, test), predictions, self.data.num_classes)
+            tf.gather(labels, test), predictions, self.data.num_classes
+        )
         return {name: curves[name].stack() for name in names}, epoch, best, confusion

@@ -44,7 +44,7 @@ def symmetric_coefficients(edge_index, edge_weight, num_nodes, self_loops: bool 
         loops = tf.where(has_loop, loops, tf.ones_like(loops))
     weights = edge_weight * (1 - is_loop)
     degree = segments.segment_sum(weights, target, num_nodes) + loops
-    scale = tf.where(degree > 0, tf.math.rsqrt(tf.where(degree > 0, degree, 1.)), 0.)
+    scale = tf.where(degree > 0, tf.math.rsqrt(tf.where(degree > 0, degree, 1.0)), 0.0)
     return scale, weights, loops
 
 
@@ -63,8 +63,9 @@ def gcn_normalized(edge_index, num_nodes: int, edge_weight=None, self_loops: boo
       edge_index, int32 [2, E'], self loops last; edge_weight, float32 [E'].
     """
     edge_index = np.asarray(edge_index)
-    weight = np.ones(edge_index.shape[1]) if edge_weight is None else np.asarray(
-        edge_weight, np.float64)
+    weight = (
+        np.ones(edge_index.shape[1]) if edge_weight is None else np.asarray(edge_weight, np.float64)
+    )
     source, target = edge_index
     is_loop = source == target
     loops = np.bincount(target[is_loop], weight[is_loop], num_nodes)
@@ -112,16 +113,19 @@ def with_coefficients(kind: str | None, edge_index, edge_weight, num_nodes):
         edge_index = tf.boolean_mask(edge_index, others, axis=1)
         return tf.concat([edge_index, tf.stack([nodes, nodes])], axis=1), None
     scale, weights, loops = symmetric_coefficients(
-        edge_index, edge_weight, num_nodes, self_loops=kind == 'gcn')
+        edge_index, edge_weight, num_nodes, self_loops=kind == 'gcn'
+    )
     weights = weights * tf.gather(scale, source) * tf.gather(scale, target)
-    return (tf.concat([edge_index, tf.stack([nodes, nodes])], axis=1),
-            tf.concat([weights, loops * scale * scale], axis=0))
+    return (
+        tf.concat([edge_index, tf.stack([nodes, nodes])], axis=1),
+        tf.concat([weights, loops * scale * scale], axis=0),
+    )
 
 
 def rows_to_one(x: tf.Tensor) -> tf.Tensor:
     """Each row divided by its sum; rows that sum to 0 stay as they are."""
     total = tf.reduce_sum(x, axis=-1, keepdims=True)
-    return tf.where(total != 0, x / tf.where(total != 0, total, 1.), x)
+    return tf.where(total != 0, x / tf.where(total != 0, total, 1.0), x)
 
 
 def unit_rows(x: tf.Tensor) -> tf.Tensor:
@@ -131,4 +135,4 @@ def unit_rows(x: tf.Tensor) -> tf.Tensor:
     """
     square = tf.reduce_sum(x * x, axis=-1, keepdims=True)
     nonzero = square > 0
-    return x * tf.where(nonzero, tf.math.rsqrt(tf.where(nonzero, square, 1.)), 0.)
+    return x * tf.where(nonzero, tf.math.rsqrt(tf.where(nonzero, square, 1.0)), 0.0)

@@ -30,7 +30,8 @@ def modelnet10_voxels(data_dir: str | None, num_points: int = 4096) -> graph_dat
     """
     return modelnet_voxels.read(
         os.path.join(_folder(data_dir, 'of modelnet10_vox30.npz'), 'modelnet10_vox30.npz'),
-        num_points)
+        num_points,
+    )
 
 
 def modelnet10_meshes(data_dir: str | None, num_points: int = 4096) -> graph_dataset.GraphDataset:
@@ -79,10 +80,22 @@ class PointData:
         the first, or fewer than `num_points`; or there is no split 'train'; or a batch is empty.
     """
 
-    def __init__(self, seed: int = 0, data_dir: str | None = None, *, source: Callable,
-                 num_points: int = 1024, batch_size: int = 8, evaluation_batch: int = 32):
-        checks.positive('PointData', num_points=num_points, batch_size=batch_size,
-                        evaluation_batch=evaluation_batch)
+    def __init__(
+        self,
+        seed: int = 0,
+        data_dir: str | None = None,
+        *,
+        source: Callable,
+        num_points: int = 1024,
+        batch_size: int = 8,
+        evaluation_batch: int = 32,
+    ):
+        checks.positive(
+            'PointData',
+            num_points=num_points,
+            batch_size=batch_size,
+            evaluation_batch=evaluation_batch,
+        )
         dataset = source(data_dir)
         _check(dataset, num_points)
         self.seed = seed
@@ -106,8 +119,9 @@ class PointData:
             raise ValueError(f'split {split!r} is none of {", ".join(self.splits)}.')
         return self.splits[split]
 
-    def train(self, start_step: int = 0,
-              input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
+    def train(
+        self, start_step: int = 0, input_context: tf.distribute.InputContext | None = None
+    ) -> tf.data.Dataset:
         """Training batches without end.
 
         Returns:
@@ -116,14 +130,19 @@ class PointData:
         return self._training_batches(_TRAINING_STREAM, start_step, input_context)
 
     def calibration(
-            self, input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
+        self, input_context: tf.distribute.InputContext | None = None
+    ) -> tf.data.Dataset:
         """One epoch of training clouds without labels, in another order than training's."""
         batches = self._training_batches(_CALIBRATION_STREAM, 0, input_context)
         _, _, served = pipeline.replica_slices(self.batch_size, input_context)
         return batches.take(self.steps_per_epoch * served).map(lambda points, labels: points)
 
-    def evaluation(self, split: str, batch_size: int | None = None,
-                   input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
+    def evaluation(
+        self,
+        split: str,
+        batch_size: int | None = None,
+        input_context: tf.distribute.InputContext | None = None,
+    ) -> tf.data.Dataset:
         """Every cloud of a split once, in order, with the same points each time.
 
         Args:
@@ -140,8 +159,10 @@ class PointData:
           ValueError: there is no such split.
         """
         members = self.members(split)
-        parts = [pipeline.on_host(self.points[members, :self.num_points]),
-                 pipeline.on_host(self.labels[members])]
+        parts = [
+            pipeline.on_host(self.points[members, : self.num_points]),
+            pipeline.on_host(self.labels[members]),
+        ]
         distinct = self.splits.get(f'{split}_distinct')
         if distinct is not None:
             distinct = pipeline.on_host(np.isin(members, distinct).astype(np.float32))
@@ -152,27 +173,31 @@ class PointData:
             return batch if distinct is None else (*batch, weights * tf.gather(distinct, rows))
 
         batches = pipeline.eval_batches(
-            len(members), batch_size or self.evaluation_batch, input_context)
+            len(members), batch_size or self.evaluation_batch, input_context
+        )
         return pipeline.finish(batches.map(gather))
 
     def _training_batches(self, stream, start_step, input_context):
         members = self.members('train')
         points = pipeline.on_host(self.points[members])
         labels = pipeline.on_host(self.labels[members])
-        key = tf.random.fold_in(
-            tf.constant([self.seed, _POINTS], tf.int64), stream, alg='philox')
+        key = tf.random.fold_in(tf.constant([self.seed, _POINTS], tf.int64), stream, alg='philox')
 
         def gather(positions, rows):
             drawn = tf.map_fn(
-                lambda position: _drawn(tf.random.fold_in(key, position, alg='philox'),
-                                        points.shape[1], self.num_points),
-                positions, fn_output_signature=tf.TensorSpec([self.num_points], tf.int32))
+                lambda position: _drawn(
+                    tf.random.fold_in(key, position, alg='philox'), points.shape[1], self.num_points
+                ),
+                positions,
+                fn_output_signature=tf.TensorSpec([self.num_points], tf.int32),
+            )
             clouds = tf.gather(tf.gather(points, rows), drawn, batch_dims=1)
             return normalized(clouds), tf.gather(labels, rows)
 
         positions = pipeline.batch_positions(self.batch_size, start_step, input_context)
         rows = pipeline.batch_indices(
-            len(members), self.batch_size, self.seed, start_step, input_context, stream)
+            len(members), self.batch_size, self.seed, start_step, input_context, stream
+        )
         return pipeline.finish(tf.data.Dataset.zip((positions, rows)).map(gather))
 
 
@@ -186,7 +211,8 @@ def normalized(points: tf.Tensor) -> tf.Tensor:
 def _drawn(key, size, count):
     """`count` different numbers below `size` in random order."""
     bits = tf.random.stateless_uniform(
-        [size], key, minval=None, maxval=None, dtype=tf.int32, alg='philox')
+        [size], key, minval=None, maxval=None, dtype=tf.int32, alg='philox'
+    )
     return tf.math.top_k(bits, count).indices
 
 
@@ -196,12 +222,16 @@ def _check(dataset, num_points):
         if graph.pos is None or graph.pos.shape[1] != 3:
             raise ValueError(f'{graph.name}: the graph has no positions in space.')
         if graph.y is None or graph.y.ndim or not np.issubdtype(graph.y.dtype, np.integer):
-            raise ValueError(f'{graph.name}: clouds are classified by one label each, but it has '
-                             'none.')
+            raise ValueError(
+                f'{graph.name}: clouds are classified by one label each, but it has none.'
+            )
         if graph.num_nodes != wanted or graph.num_nodes < num_points:
             raise ValueError(
                 f'{graph.name}: it has {graph.num_nodes} points, but clouds of num_points = '
-                f'{num_points} are wanted of {wanted} points each.')
+                f'{num_points} are wanted of {wanted} points each.'
+            )
     if 'train' not in dataset.splits:
-        raise ValueError(f'{dataset.name}: there is no split \'train\' to train on; there is '
-                         f'{", ".join(dataset.splits) or "none"}.')
+        raise ValueError(
+            f"{dataset.name}: there is no split 'train' to train on; there is "
+            f'{", ".join(dataset.splits) or "none"}.'
+        )

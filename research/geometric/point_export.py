@@ -27,14 +27,21 @@ def signatures(model, data) -> export.Signatures:
     def predict(points):
         checks = [
             tf.debugging.assert_greater_equal(
-                tf.shape(points)[1], needed,
-                message=f'clouds must have at least {needed} points each.'),
-            tf.debugging.assert_all_finite(points, 'points have a coordinate that is not finite.')]
+                tf.shape(points)[1],
+                needed,
+                message=f'clouds must have at least {needed} points each.',
+            ),
+            tf.debugging.assert_all_finite(points, 'points have a coordinate that is not finite.'),
+        ]
         with tf.control_dependencies(checks):
             points = tf.identity(points)
         logits = model(point_data.normalized(points))
         labels = tf.argmax(logits, axis=1, output_type=tf.int32)
-        return {'logits': logits, 'probabilities': tf.nn.softmax(logits), 'labels': labels,
-                'names': tf.gather(names, labels)}
+        return {
+            'logits': logits,
+            'probabilities': tf.nn.softmax(logits),
+            'labels': labels,
+            'names': tf.gather(names, labels),
+        }
 
     return {'predict': (predict, [tf.TensorSpec([None, None, 3], tf.float32, 'points')])}

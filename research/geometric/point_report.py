@@ -36,15 +36,18 @@ class PointReport:
         clouds, labels, answers, features = self._answers(model, data)
         names = data.class_names
         firsts = [np.flatnonzero(labels == label)[0] for label in np.unique(labels)]
-        wrong = np.flatnonzero(labels != answers)[:self.most_wrong]
+        wrong = np.flatnonzero(labels != answers)[: self.most_wrong]
         drawn = ''.join(_cloud(clouds[i], names[labels[i]], names[answers[i]]) for i in firsts)
-        text = page.paragraph(
-            f'The first {_SPLIT} cloud of each class, seen from the side and above; a point is '
-            'the darker the higher it is.') + f'<div class="small figures">{drawn}</div>'
+        text = (
+            page.paragraph(
+                f'The first {_SPLIT} cloud of each class, seen from the side and above; a point is '
+                'the darker the higher it is.'
+            )
+            + f'<div class="small figures">{drawn}</div>'
+        )
         if wrong.size:
             drawn = ''.join(_cloud(clouds[i], names[labels[i]], names[answers[i]]) for i in wrong)
-            text += ('<h3>Taken for another class</h3>'
-                     f'<div class="small figures">{drawn}</div>')
+            text += f'<h3>Taken for another class</h3><div class="small figures">{drawn}</div>'
         train = data.members('train')
         counts = np.bincount(data.labels[train], minlength=data.num_classes)
         weights = sum(int(np.prod(w.shape)) for w in model.trainable_variables)
@@ -53,15 +56,20 @@ class PointReport:
             ['points of a cloud', data.num_points],
             ['points of an object to draw from', data.points.shape[1]],
             *([f'clouds of split {split}', len(rows)] for split, rows in data.splits.items()),
-            *([f'training clouds of class {name}', int(count)]
-              for name, count in zip(names, counts))]
+            *(
+                [f'training clouds of class {name}', int(count)]
+                for name, count in zip(names, counts)
+            ),
+        ]
         return [
             page.Section('Clouds', text),
             embedding.section('Embedding of the clouds', features, labels, names, 'cloud'),
-            page.Section('Data and network', page.table(rows))]
+            page.Section('Data and network', page.table(rows)),
+        ]
 
     def _answers(self, model, data):
         """Points, labels, answers and global features of the first clouds."""
+
         @tf.function
         def step(points):
             return model(points), model.embed(points)
@@ -70,11 +78,20 @@ class PointReport:
         for points, labels, weights, *_ in data.evaluation(_SPLIT):
             logits, features = step(points)
             real = weights.numpy() > 0
-            parts.append([array[real] for array in (
-                points.numpy(), labels.numpy(), logits.numpy().argmax(1), features.numpy())])
+            parts.append(
+                [
+                    array[real]
+                    for array in (
+                        points.numpy(),
+                        labels.numpy(),
+                        logits.numpy().argmax(1),
+                        features.numpy(),
+                    )
+                ]
+            )
             if sum(len(part[0]) for part in parts) >= self.most_clouds:
                 break
-        return [np.concatenate(arrays)[:self.most_clouds] for arrays in zip(*parts, strict=True)]
+        return [np.concatenate(arrays)[: self.most_clouds] for arrays in zip(*parts, strict=True)]
 
 
 def _cloud(points: np.ndarray, true: str, answer: str) -> str:
@@ -88,8 +105,15 @@ def _cloud(points: np.ndarray, true: str, answer: str) -> str:
     with figures.figure(2.4, 2.4) as drawing:
         axes = drawing.add_subplot()
         axes.set_title(title, fontsize=9)
-        axes.scatter(x[order], up[order], c=points[order, 2], cmap='viridis_r', s=4, linewidth=0,
-                     rasterized=True)
+        axes.scatter(
+            x[order],
+            up[order],
+            c=points[order, 2],
+            cmap='viridis_r',
+            s=4,
+            linewidth=0,
+            rasterized=True,
+        )
         axes.set_axis_off()
         axes.set_aspect('equal')
         axes.set_xlim(-1.5, 1.5)

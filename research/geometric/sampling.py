@@ -49,17 +49,23 @@ class NeighbourSampler:
         degrees = np.bincount(graph.edge_index[1], minlength=graph.num_nodes)
         self._degrees = pipeline.on_host(degrees.astype(np.int64))
         self._starts = pipeline.on_host(np.cumsum(degrees) - degrees)
-        self._edges = {tfgnn.SOURCE_NAME: graph.edge_index[0][order].astype(np.int64),
-                       tfgnn.TARGET_NAME: graph.edge_index[1][order].astype(np.int64)}
+        self._edges = {
+            tfgnn.SOURCE_NAME: graph.edge_index[0][order].astype(np.int64),
+            tfgnn.TARGET_NAME: graph.edge_index[1][order].astype(np.int64),
+        }
         if graph.edge_attr is not None:
             self._edges[graph_tensor.EDGE_ATTR] = graph.edge_attr[order]
         self._edges = {name: pipeline.on_host(values) for name, values in self._edges.items()}
-        features = {} if scipy.sparse.issparse(graph.x) else {
-            graph_tensor.X: pipeline.on_host(graph.x)}
+        features = (
+            {} if scipy.sparse.issparse(graph.x) else {graph_tensor.X: pipeline.on_host(graph.x)}
+        )
         if graph.pos is not None:
             features[graph_tensor.POS] = pipeline.on_host(graph.pos)
-        self._features = sampler.InMemIndexToFeaturesAccessor(
-            features, name=graph_tensor.NODES) if features else None
+        self._features = (
+            sampler.InMemIndexToFeaturesAccessor(features, name=graph_tensor.NODES)
+            if features
+            else None
+        )
         self._sparse_x = _SparseRows(graph.x) if scipy.sparse.issparse(graph.x) else None
 
     def sample(self, seeds: tf.Tensor, key: tf.Tensor) -> tfgnn.GraphTensor:
@@ -89,8 +95,8 @@ class NeighbourSampler:
             nodes[graph_tensor.X] = _row(self._sparse_x.gather(ids.values))
         key_of_edges = f'{graph_tensor.NODES},{graph_tensor.EDGES},{graph_tensor.NODES}'
         graph = sampler.build_graph_tensor(
-            node_sets={graph_tensor.NODES: nodes}, edge_sets={key_of_edges: pieces},
-            validate=False).merge_batch_to_components()
+            node_sets={graph_tensor.NODES: nodes}, edge_sets={key_of_edges: pieces}, validate=False
+        ).merge_batch_to_components()
         return _with_readout(graph, tf.unique(seeds).idx, seeds.shape[0])
 
     def _draw(self, nodes, count, key):
@@ -102,7 +108,8 @@ class NeighbourSampler:
         edges = tf.gather(tf.gather(self._starts, nodes), of) + place
         # Sorted at random within each node, the first `count` are a draw without replacement.
         chance = tf.random.stateless_uniform(
-            tf.shape(of), key, minval=None, maxval=None, dtype=tf.int32, alg='philox')
+            tf.shape(of), key, minval=None, maxval=None, dtype=tf.int32, alg='philox'
+        )
         order = tf.argsort(chance, stable=True)
         order = tf.gather(order, tf.argsort(tf.gather(of, order), stable=True))
         return tf.boolean_mask(tf.gather(edges, order), place < count)
@@ -120,16 +127,28 @@ class NeighbourSampler:
             edges, nodes, frontier = edges + drawn, nodes + drawn, min(drawn, self.num_nodes)
         return tfgnn.SizeConstraints(
             total_num_components=2,
-            total_num_nodes={graph_tensor.NODES: min(nodes, self.num_nodes) + 1,
-                             _READOUT: num_seeds},
-            total_num_edges={graph_tensor.EDGES: min(edges, self.num_edges),
-                             f'{_READOUT}/{SEED}': num_seeds})
+            total_num_nodes={
+                graph_tensor.NODES: min(nodes, self.num_nodes) + 1,
+                _READOUT: num_seeds,
+            },
+            total_num_edges={
+                graph_tensor.EDGES: min(edges, self.num_edges),
+                f'{_READOUT}/{SEED}': num_seeds,
+            },
+        )
 
 
-def neighbour_batches(sampler_: NeighbourSampler, nodes, labels, batch_size: int, seed: int = 0,
-                      start_step: int = 0,
-                      input_context: tf.distribute.InputContext | None = None,
-                      padded: bool = False, stream: int = 0) -> tf.data.Dataset:
+def neighbour_batches(
+    sampler_: NeighbourSampler,
+    nodes,
+    labels,
+    batch_size: int,
+    seed: int = 0,
+    start_step: int = 0,
+    input_context: tf.distribute.InputContext | None = None,
+    padded: bool = False,
+    stream: int = 0,
+) -> tf.data.Dataset:
     """Training batches of nodes with their sampled subgraphs, without end.
 
     Step n depends on (seed, n) alone; every epoch is a permutation of the nodes, and its last batch
@@ -176,11 +195,17 @@ def _sampled(sampler_, labels, batches, seed, padded):
 def _with_readout(graph, positions, num_seeds):
     readout = tfgnn.NodeSet.from_fields(sizes=[num_seeds], features={})
     edges = tfgnn.EdgeSet.from_fields(
-        sizes=[num_seeds], features={}, adjacency=tfgnn.Adjacency.from_indices(
-            (graph_tensor.NODES, positions), (_READOUT, tf.range(num_seeds))))
+        sizes=[num_seeds],
+        features={},
+        adjacency=tfgnn.Adjacency.from_indices(
+            (graph_tensor.NODES, positions), (_READOUT, tf.range(num_seeds))
+        ),
+    )
     return tfgnn.GraphTensor.from_pieces(
-        context=graph.context, node_sets={**graph.node_sets, _READOUT: readout},
-        edge_sets={**graph.edge_sets, f'{_READOUT}/{SEED}': edges})
+        context=graph.context,
+        node_sets={**graph.node_sets, _READOUT: readout},
+        edge_sets={**graph.edge_sets, f'{_READOUT}/{SEED}': edges},
+    )
 
 
 def _row(values: tf.Tensor) -> tf.RaggedTensor:
@@ -198,7 +223,8 @@ class _SparseRows:
         self._width = matrix.shape[1]
         self._columns, self._values = (
             tf.RaggedTensor.from_row_splits(pipeline.on_host(values), splits)
-            for values in (matrix.indices.astype(np.int64), matrix.data))
+            for values in (matrix.indices.astype(np.int64), matrix.data)
+        )
 
     def gather(self, rows):
         columns = tf.gather(self._columns, rows)

@@ -13,7 +13,8 @@ import tensorflow as tf
 def count(segment_ids: tf.Tensor, num_segments) -> tf.Tensor:
     """How many rows each segment has: float32 [num_segments]."""
     return tf.math.unsorted_segment_sum(
-        tf.ones_like(segment_ids, tf.float32), segment_ids, num_segments)
+        tf.ones_like(segment_ids, tf.float32), segment_ids, num_segments
+    )
 
 
 def wide(dtype: tf.DType) -> tf.DType:
@@ -50,6 +51,7 @@ def segment_softmax(logits: tf.Tensor, segment_ids: tf.Tensor, num_segments) -> 
     Returns:
       Of the shape of `logits`.
     """
+
     # The gradient by hand, as is that of `weighted_sum`: TensorFlow's own goes through every step,
     # gathers and sums once more for each, and takes two to three times as long.
     @tf.custom_gradient
@@ -72,8 +74,9 @@ def segment_softmax(logits: tf.Tensor, segment_ids: tf.Tensor, num_segments) -> 
     return softmax(logits)
 
 
-def weighted_sum(values: tf.Tensor, weights: tf.Tensor, source: tf.Tensor, target: tf.Tensor,
-                 num_targets) -> tf.Tensor:
+def weighted_sum(
+    values: tf.Tensor, weights: tf.Tensor, source: tf.Tensor, target: tf.Tensor, num_targets
+) -> tf.Tensor:
     """Sums of the sources' values times the edges' weights: sum over j of w_ij x_j.
 
     Args:
@@ -86,6 +89,7 @@ def weighted_sum(values: tf.Tensor, weights: tf.Tensor, source: tf.Tensor, targe
     Returns:
       [N, heads, F].
     """
+
     @tf.custom_gradient
     def weighted(values, weights):
         gathered = tf.gather(values, source)
@@ -110,4 +114,5 @@ def expand_like(values: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
 def _total(values, segment_ids, num_segments):
     """Sums in the type `wide` of that of the values."""
     return tf.math.unsorted_segment_sum(
-        tf.cast(values, wide(values.dtype)), segment_ids, num_segments)
+        tf.cast(values, wide(values.dtype)), segment_ids, num_segments
+    )

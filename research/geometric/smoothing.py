@@ -48,8 +48,10 @@ class NormalizedPropagation(message_passing.MessagePassing):
           ValueError: if `edge_attr` comes with a sparse matrix, or is not one weight an edge.
         """
         if isinstance(edge_index, tf.SparseTensor) and edge_attr is not None:
-            raise ValueError('edge_attr comes with a sparse adjacency matrix; its values are the '
-                             'edge weights, so give either it or edge_index.')
+            raise ValueError(
+                'edge_attr comes with a sparse adjacency matrix; its values are the '
+                'edge weights, so give either it or edge_index.'
+            )
         source, target = sparse.ends(edge_index)
         if isinstance(edge_index, tf.SparseTensor):
             given = edge_index.values
@@ -60,7 +62,8 @@ class NormalizedPropagation(message_passing.MessagePassing):
         if not self.normalize:
             return given, None
         scale, weights, loops = normalization.symmetric_coefficients(
-            edge_index, edge_attr, num_nodes, self.self_loops)
+            edge_index, edge_attr, num_nodes, self.self_loops
+        )
         return tf.gather(scale, target) * weights * tf.gather(scale, source), scale**2 * loops
 
     def step(self, x, edge_index, weights, loops):

@@ -39,8 +39,9 @@ def dropout(key: tf.Tensor | None, x, rate: float):
     return random.dropout(key, x, rate)
 
 
-def adjacency(edge_index, num_targets: int, edge_weight=None,
-              num_sources: int | None = None) -> tf.SparseTensor:
+def adjacency(
+    edge_index, num_targets: int, edge_weight=None, num_sources: int | None = None
+) -> tf.SparseTensor:
     """The matrix whose entry (i, j) is the weight of the edge from j to i.
 
     Duplicate edges stay apart and add up in products. Make it once for a graph, not every step.
@@ -58,8 +59,10 @@ def adjacency(edge_index, num_targets: int, edge_weight=None,
     weight = np.ones(len(source)) if edge_weight is None else np.asarray(edge_weight)
     order = np.lexsort((source, target))
     return tf.SparseTensor(
-        np.stack([target[order], source[order]], axis=1), weight[order].astype(np.float32),
-        [num_targets, num_targets if num_sources is None else num_sources])
+        np.stack([target[order], source[order]], axis=1),
+        weight[order].astype(np.float32),
+        [num_targets, num_targets if num_sources is None else num_sources],
+    )
 
 
 def edges(matrix: tf.SparseTensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -96,8 +99,10 @@ def ends(edge_index) -> tuple[tf.Tensor, tf.Tensor]:
     else:
         edge_index = tf.convert_to_tensor(edge_index)
         if edge_index.shape.rank != 2 or edge_index.shape[0] not in (2, None):
-            raise ValueError(f'edge_index has shape {tuple(edge_index.shape)}, not [2, edges]: '
-                             'sources are row 0, targets row 1.')
+            raise ValueError(
+                f'edge_index has shape {tuple(edge_index.shape)}, not [2, edges]: '
+                'sources are row 0, targets row 1.'
+            )
     return tf.convert_to_tensor(edge_index[0]), tf.convert_to_tensor(edge_index[1])
 
 
@@ -110,8 +115,11 @@ def weights(edge_attr, num_edges: int | None, dtype=tf.float32) -> tf.Tensor:
     values = tf.cast(edge_attr, dtype)
     if values.shape.rank == 2 and values.shape[1] == 1:
         values = values[:, 0]
-    if values.shape.rank != 1 or (None not in (num_edges, values.shape[0])
-                                  and num_edges != values.shape[0]):
-        raise ValueError(f'edge_attr has shape {tuple(values.shape)}; this operator takes one '
-                         f'weight for each of the {num_edges or ""} edges.'.replace('  ', ' '))
+    if values.shape.rank != 1 or (
+        None not in (num_edges, values.shape[0]) and num_edges != values.shape[0]
+    ):
+        raise ValueError(
+            f'edge_attr has shape {tuple(values.shape)}; this operator takes one '
+            f'weight for each of the {num_edges or ""} edges.'.replace('  ', ' ')
+        )
     return values

@@ -25,7 +25,7 @@ from official.core import results
 from official.core import run_folder
 
 _FILE = 'trials.jsonl'
-_LARGEST_SEED = 2 ** 32 - 1  # Of NumPy's.
+_LARGEST_SEED = 2**32 - 1  # Of NumPy's.
 
 
 class Trials(model_experiment.ModelExperiment):
@@ -54,25 +54,35 @@ class Trials(model_experiment.ModelExperiment):
     unit = 'seed'  # What a trial is, for the report.
 
     def __init__(
-            self,
-            run_dir: str,
-            seed: int = 0,
-            data_dir: str | None = None,
-            strategy: tf.distribute.Strategy | None = None,
-            *,
-            num_trials: int,
-            signatures: Callable | None = None,
-            reporter: Callable | None = None,
-            reference: dict | None = None,
-            title: str = ''):
+        self,
+        run_dir: str,
+        seed: int = 0,
+        data_dir: str | None = None,
+        strategy: tf.distribute.Strategy | None = None,
+        *,
+        num_trials: int,
+        signatures: Callable | None = None,
+        reporter: Callable | None = None,
+        reference: dict | None = None,
+        title: str = '',
+    ):
         super().__init__(
-            run_dir, seed, data_dir, strategy, signatures=signatures, reporter=reporter,
-            reference=reference, title=title)
+            run_dir,
+            seed,
+            data_dir,
+            strategy,
+            signatures=signatures,
+            reporter=reporter,
+            reference=reference,
+            title=title,
+        )
         if num_trials < 1:
             raise ValueError(f'num_trials = {num_trials} must be at least 1.')
         if seed + num_trials - 1 > _LARGEST_SEED:
-            raise ValueError(f'num_trials = {num_trials} is too large for seed {seed}: the last '
-                             f'seed would be beyond {_LARGEST_SEED}.')
+            raise ValueError(
+                f'num_trials = {num_trials} is too large for seed {seed}: the last '
+                f'seed would be beyond {_LARGEST_SEED}.'
+            )
         self.num_trials = num_trials
         self._checkpoints = None
 
@@ -85,7 +95,8 @@ class Trials(model_experiment.ModelExperiment):
             model.seed = tf.Variable(model.seed, trainable=False, dtype=tf.int64, name='seed')
         self.model = model
         self._checkpoints = checkpoints.Checkpoints(
-            os.path.join(self.run_dir, 'checkpoints'), {'model': model}, write=self.is_chief)
+            os.path.join(self.run_dir, 'checkpoints'), {'model': model}, write=self.is_chief
+        )
 
     @abc.abstractmethod
     def run_trial(self, index: int) -> dict:
@@ -117,13 +128,23 @@ class Trials(model_experiment.ModelExperiment):
         interval = 0.2 if sys.stderr.isatty() else 30
         # At once: a trial that has not ended is lost whether it is waited for or not.
         stop = lambda number, frame: callbacks.end(
-            number, f'after {len(rows)} of {self.num_trials} trials; the same command goes on '
-            f'from {self._path}.')
-        with callbacks.handling_signals(stop), tqdm.tqdm(
-                total=self.num_trials, initial=self.num_trials - len(missing), unit='trial',
-                desc=os.path.basename(os.path.normpath(self.run_dir)), mininterval=interval,
-                maxinterval=interval, dynamic_ncols=True,
-                disable=not self.is_chief) as self._progress:
+            number,
+            f'after {len(rows)} of {self.num_trials} trials; the same command goes on '
+            f'from {self._path}.',
+        )
+        with (
+            callbacks.handling_signals(stop),
+            tqdm.tqdm(
+                total=self.num_trials,
+                initial=self.num_trials - len(missing),
+                unit='trial',
+                desc=os.path.basename(os.path.normpath(self.run_dir)),
+                mininterval=interval,
+                maxinterval=interval,
+                dynamic_ncols=True,
+                disable=not self.is_chief,
+            ) as self._progress,
+        ):
             for index in missing:
                 start = time.monotonic()
                 measured = self.run_trial(index)
@@ -135,7 +156,8 @@ class Trials(model_experiment.ModelExperiment):
     def show(self, **values: float) -> None:
         """Shows the latest numbers of a trial beside the bar, while it runs."""
         self._progress.set_postfix(
-            {name: f'{value:.4g}' for name, value in values.items()}, refresh=False)
+            {name: f'{value:.4g}' for name, value in values.items()}, refresh=False
+        )
         self._progress.update(0)
 
     def reset(self, fresh: tf.keras.Model, seed: int) -> None:
@@ -147,7 +169,8 @@ class Trials(model_experiment.ModelExperiment):
           seed: of the model from now on.
         """
         for variable, value in zip(
-                self.model.weights_of_network(), fresh.weights_of_network(), strict=True):
+            self.model.weights_of_network(), fresh.weights_of_network(), strict=True
+        ):
             variable.assign(value)
         for variable in self.model.optimizer.variables:
             if variable is not self.model.optimizer.learning_rate:
@@ -169,8 +192,9 @@ class Trials(model_experiment.ModelExperiment):
         if self.is_chief:
             curves = history.History(self.run_dir, last_step=-1)
             for row in rows:
-                curves.add(row['step'], {
-                    name: value for name, value in row.items() if name != 'step'})
+                curves.add(
+                    row['step'], {name: value for name, value in row.items() if name != 'step'}
+                )
 
     # Results.
 
@@ -188,17 +212,20 @@ class Trials(model_experiment.ModelExperiment):
         rows = [found[index] for index in range(self.num_trials) if index in found]
         if len(rows) < self.num_trials:
             raise FileNotFoundError(
-                f'{self._path} has {len(rows)} of {self.num_trials} trials: train first.')
+                f'{self._path} has {len(rows)} of {self.num_trials} trials: train first.'
+            )
         first = self.seed if self.unit == 'seed' else 0
         rows = [{'seed': first + row.pop('trial'), **row} for row in rows]
         if self.num_trials > 1:
             result = results.average(rows, self.unit)
         else:
-            result = {name: value for name, value in rows[0].items()
-                      if isinstance(value, (int, float))}
+            result = {
+                name: value for name, value in rows[0].items() if isinstance(value, (int, float))
+            }
         if all('confusion_matrix' in row for row in rows):
             result['confusion_matrix'] = np.sum(
-                [row['confusion_matrix'] for row in rows], axis=0).tolist()
+                [row['confusion_matrix'] for row in rows], axis=0
+            ).tolist()
         return self.write_result(result)
 
     def own_sections(self) -> list[page.Section]:
@@ -214,7 +241,8 @@ class Trials(model_experiment.ModelExperiment):
         """
         if not self._checkpoints.steps():
             raise FileNotFoundError(
-                f'{self._checkpoints.directory} has no checkpoint: train first.')
+                f'{self._checkpoints.directory} has no checkpoint: train first.'
+            )
         self._checkpoints.restore(0)
         yield self.model
 
@@ -226,9 +254,14 @@ class Trials(model_experiment.ModelExperiment):
             keys = [name for name in names if kind in name]
             if keys:
                 charts.append(figures.curves(rows, keys, kind.capitalize(), y_label=unit))
-        return page.Section('Curves of the first trial', (
-            f'<div class=figures>{"".join(charts)}</div>' if charts
-            else page.paragraph('The run recorded no values.')))
+        return page.Section(
+            'Curves of the first trial',
+            (
+                f'<div class=figures>{"".join(charts)}</div>'
+                if charts
+                else page.paragraph('The run recorded no values.')
+            ),
+        )
 
     # The file.
 
@@ -245,8 +278,9 @@ class Trials(model_experiment.ModelExperiment):
         if not tf.io.gfile.exists(self._path):
             return {}
         with tf.io.gfile.GFile(self._path) as f:
-            lines = [self._object(line, number)
-                     for number, line in enumerate(f.read().splitlines(), 1)]
+            lines = [
+                self._object(line, number) for number, line in enumerate(f.read().splitlines(), 1)
+            ]
         if not lines or 'settings' not in lines[0]:
             raise ValueError(f'{self._path}, line 1, does not hold the settings of the trials.')
         there, ours = lines[0]['settings'], _as_json(self.settings())
@@ -254,7 +288,8 @@ class Trials(model_experiment.ModelExperiment):
             if there.get(name) != ours.get(name):
                 raise ValueError(
                     f'{self._path} has trials of other settings: {name} is {there.get(name)!r} '
-                    f'there and {ours.get(name)!r} here.')
+                    f'there and {ours.get(name)!r} here.'
+                )
         for number, row in enumerate(lines[1:], 2):
             if not isinstance(row.get('trial'), int):
                 raise ValueError(f'{self._path}, line {number}, has no integer "trial".')
@@ -272,8 +307,7 @@ class Trials(model_experiment.ModelExperiment):
     def _write(self, rows: dict[int, dict]) -> None:
         if self.is_chief:
             lines = [{'settings': self.settings()}, *(rows[index] for index in sorted(rows))]
-            run_folder.write_text(
-                self._path, ''.join(json.dumps(line) + '\n' for line in lines))
+            run_folder.write_text(self._path, ''.join(json.dumps(line) + '\n' for line in lines))
 
 
 def _as_json(value: dict) -> dict:

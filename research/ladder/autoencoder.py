@@ -50,31 +50,42 @@ class Autoencoder(encoder_lib.EncoderNetwork):
     """
 
     def __init__(
-            self,
-            seed: int = 0,
-            units: Sequence[int] = (1000, 500, 250, 250, 250, 10),
-            input_shape: Sequence[int] = (784,),
-            attach_to: int = 1,
-            reconstruction_weight: float = 1000.0,
-            noise_std: float = 0.3,
-            hidden_noise_std: float = 0.5,
-            noise_shards: int | None = None,
-            name: str | None = None):
+        self,
+        seed: int = 0,
+        units: Sequence[int] = (1000, 500, 250, 250, 250, 10),
+        input_shape: Sequence[int] = (784,),
+        attach_to: int = 1,
+        reconstruction_weight: float = 1000.0,
+        noise_std: float = 0.3,
+        hidden_noise_std: float = 0.5,
+        noise_shards: int | None = None,
+        name: str | None = None,
+    ):
         if not 1 <= attach_to < len(units):
             raise ValueError(
-                f'attach_to = {attach_to} must be a hidden layer, 1 to {len(units) - 1}.')
-        super().__init__(seed, units, input_shape, noise_std, hidden_noise_std,
-                         noise_shards=noise_shards, name=name)
+                f'attach_to = {attach_to} must be a hidden layer, 1 to {len(units) - 1}.'
+            )
+        super().__init__(
+            seed,
+            units,
+            input_shape,
+            noise_std,
+            hidden_noise_std,
+            noise_shards=noise_shards,
+            name=name,
+        )
         self.attach_to = attach_to
         self.reconstruction_weight = reconstruction_weight
         key = random.fold_in(random.make_key(seed), len(self.layer_shapes))
         # Rung l of the decoder leads down to layer l; the last of them is the input.
         self.decoder = [
             layers.DenseRung(math.prod(shape), tf.nn.relu if l else tf.sigmoid)
-            for l, shape in enumerate(self.layer_shapes[:attach_to])]
+            for l, shape in enumerate(self.layer_shapes[:attach_to])
+        ]
         for l, rung in enumerate(self.decoder):
             (width,) = rung.create_mappings(
-                self.layer_shapes[l + 1], random.fold_in(key, l), decode=False)
+                self.layer_shapes[l + 1], random.fold_in(key, l), decode=False
+            )
             rung.beta = rung.add_weight('beta', (width,), initializer='zeros')
         self._create_metrics(['loss', 'classification_cost', 'reconstruction_cost'])
 
@@ -91,10 +102,12 @@ class Autoencoder(encoder_lib.EncoderNetwork):
         """The weighted sum and its terms, 'classification_cost' and 'reconstruction_cost'."""
         labelled, unlabelled, clean = self.encode(
             [x_labelled, x_unlabelled, x_unlabelled],
-            [random.fold_in(key, 0), random.fold_in(key, 1), None])
+            [random.fold_in(key, 0), random.fold_in(key, 1), None],
+        )
         classification = self.classification_cost(y, labelled.logits)
         reconstruction = tf.reduce_mean(
-            tf.math.squared_difference(clean.z[0], self.decode(unlabelled)))
+            tf.math.squared_difference(clean.z[0], self.decode(unlabelled))
+        )
         return {
             'loss': classification + self.reconstruction_weight * reconstruction,
             'classification_cost': classification,

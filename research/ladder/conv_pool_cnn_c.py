@@ -90,29 +90,35 @@ class ConvPoolCNN(encoder_lib.EncoderNetwork):
     """
 
     def __init__(
-            self,
-            seed: int = 0,
-            encoder: Sequence[int | layers.Rung] | None = None,
-            input_shape: Sequence[int] = (32, 32, 3),
-            batch_norm: bool = False,
-            top_scale: bool = True,
-            input_dropout: float = 0.2,
-            pool_dropout: float = 0.5,
-            weight_decay: float = 0.0,
-            noise_shards: int | None = None,
-            name: str | None = None):
+        self,
+        seed: int = 0,
+        encoder: Sequence[int | layers.Rung] | None = None,
+        input_shape: Sequence[int] = (32, 32, 3),
+        batch_norm: bool = False,
+        top_scale: bool = True,
+        input_dropout: float = 0.2,
+        pool_dropout: float = 0.5,
+        weight_decay: float = 0.0,
+        noise_shards: int | None = None,
+        name: str | None = None,
+    ):
         checks.share('ConvPoolCNN', input_dropout=input_dropout, pool_dropout=pool_dropout)
         checks.within('ConvPoolCNN', 0, float('inf'), weight_decay=weight_decay)
         super().__init__(
-            seed, conv_pool_cnn_c() if encoder is None else encoder, input_shape,
-            top_scale=top_scale and batch_norm, noise_shards=noise_shards, name=name)
+            seed,
+            conv_pool_cnn_c() if encoder is None else encoder,
+            input_shape,
+            top_scale=top_scale and batch_norm,
+            noise_shards=noise_shards,
+            name=name,
+        )
         self.batch_norm = batch_norm
         self.input_dropout = input_dropout
         self.pool_dropout = pool_dropout
         self.weight_decay = weight_decay
         if not batch_norm:
             for rung in self._weighted_rungs():
-                rung.w.assign(rung.w * 2 ** 0.5)
+                rung.w.assign(rung.w * 2**0.5)
         self._create_metrics(['loss', 'classification_cost'])
 
     def _weighted_rungs(self) -> list[layers.Rung]:
@@ -143,7 +149,8 @@ class ConvPoolCNN(encoder_lib.EncoderNetwork):
         total = classification = self.classification_cost(y, path.logits)
         if self.weight_decay:
             total += self.weight_decay * tf.add_n(
-                [tf.nn.l2_loss(rung.w) for rung in self._weighted_rungs()])
+                [tf.nn.l2_loss(rung.w) for rung in self._weighted_rungs()]
+            )
         return {'loss': total, 'classification_cost': classification}, clean
 
     def update(self, data, key):

@@ -59,9 +59,7 @@ def two_stream(
     """
     same = x_labelled is x_unlabelled
     x_labelled = _checked_inputs(x_labelled, 'x_labelled', max_value)
-    x_unlabelled = (
-        x_labelled if same else _checked_inputs(x_unlabelled, 'x_unlabelled', max_value)
-    )
+    x_unlabelled = x_labelled if same else _checked_inputs(x_unlabelled, 'x_unlabelled', max_value)
     if x_labelled.shape[1:] != x_unlabelled.shape[1:]:
         raise ValueError(
             f'x_labelled are {x_labelled.shape[1:]} each, x_unlabelled {x_unlabelled.shape[1:]}.'
@@ -87,8 +85,17 @@ def two_stream(
     )
 
 
-def _two_stream(x_labelled, y, x_unlabelled, labelled_batch, unlabelled_batch, seed, start_step,
-                input_context, max_value):
+def _two_stream(
+    x_labelled,
+    y,
+    x_unlabelled,
+    labelled_batch,
+    unlabelled_batch,
+    seed,
+    start_step,
+    input_context,
+    max_value,
+):
     """`two_stream` of checked tensors; x_unlabelled None: the same as x_labelled."""
     x_unlabelled = x_labelled if x_unlabelled is None else x_unlabelled
 
@@ -151,9 +158,7 @@ def class_balanced_labels(
       ValueError: `num_labels` is not a positive multiple of `num_classes`, or some class has too
         few examples; the message says which class, how many it has and how many were asked.
     """
-    return sampling.balanced_indices(
-        labels, num_labels, num_classes, (seed, _LABELS), 'num_labels'
-    )
+    return sampling.balanced_indices(labels, num_labels, num_classes, (seed, _LABELS), 'num_labels')
 
 
 class SemiSupervisedData:
@@ -211,8 +216,11 @@ class SemiSupervisedData:
         calibrate_on_labelled: bool = False,
     ):
         checks.positive(
-            'SemiSupervisedData', labelled_batch=labelled_batch,
-            unlabelled_batch=unlabelled_batch, evaluation_batch=evaluation_batch)
+            'SemiSupervisedData',
+            labelled_batch=labelled_batch,
+            unlabelled_batch=unlabelled_batch,
+            evaluation_batch=evaluation_batch,
+        )
         self.arrays = source(data_dir)
         self.seed = seed
         self.labelled_batch = labelled_batch
@@ -293,9 +301,7 @@ class SemiSupervisedData:
             batch = pipeline.scaled(tf.gather(inputs, indices), self._max_value)
             return batch, tf.gather(labels, indices), weights
 
-        batches = pipeline.eval_batches(
-            len(x), batch_size or self.evaluation_batch, input_context
-        )
+        batches = pipeline.eval_batches(len(x), batch_size or self.evaluation_batch, input_context)
         return pipeline.finish(batches.map(gather))
 
     def calibration(
@@ -320,9 +326,7 @@ class SemiSupervisedData:
             batch_size = -(-len(inputs) // replicas) * replicas
         num_steps = max(1, len(inputs) // batch_size)
         positions = pipeline.batch_positions(batch_size, 0, input_context, num_steps)
-        indices = pipeline.shuffled_indices(
-            positions, len(inputs), self.seed, _CALIBRATION_STREAM
-        )
+        indices = pipeline.shuffled_indices(positions, len(inputs), self.seed, _CALIBRATION_STREAM)
         return pipeline.finish(
             indices.map(lambda i: pipeline.scaled(tf.gather(inputs, i), self._max_value))
         )

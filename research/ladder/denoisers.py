@@ -32,8 +32,9 @@ class Denoiser(tf.keras.layers.Layer):
         self.units = units
         for names, initializer in ((self.ones, 'ones'), (self.zeros, 'zeros')):
             for parameter in names:
-                setattr(self, parameter, self.add_weight(
-                    parameter, (units,), initializer=initializer))
+                setattr(
+                    self, parameter, self.add_weight(parameter, (units,), initializer=initializer)
+                )
         self.built = True
 
     def get_config(self):

@@ -58,22 +58,30 @@ class EncoderNetwork(core_model.Model):
     """
 
     def __init__(
-            self,
-            seed: int,
-            encoder: Sequence[int | layers.Rung],
-            input_shape: Sequence[int],
-            noise_std: float = 0.0,
-            hidden_noise_std: float = 0.0,
-            top_scale: bool = True,
-            lowest_decoded: int | None = None,
-            noise_shards: int | None = None,
-            name: str | None = None):
+        self,
+        seed: int,
+        encoder: Sequence[int | layers.Rung],
+        input_shape: Sequence[int],
+        noise_std: float = 0.0,
+        hidden_noise_std: float = 0.0,
+        top_scale: bool = True,
+        lowest_decoded: int | None = None,
+        noise_shards: int | None = None,
+        name: str | None = None,
+    ):
         super().__init__(seed=seed, noise_shards=noise_shards, name=name)
         owner = type(self).__name__
-        checks.within(owner, 0, float('inf'), noise_std=noise_std,
-                      hidden_noise_std=hidden_noise_std)
-        checks.positive(owner, **{f'encoder[{index}]': rung for index, rung in enumerate(encoder)
-                                  if not isinstance(rung, layers.Rung)})
+        checks.within(
+            owner, 0, float('inf'), noise_std=noise_std, hidden_noise_std=hidden_noise_std
+        )
+        checks.positive(
+            owner,
+            **{
+                f'encoder[{index}]': rung
+                for index, rung in enumerate(encoder)
+                if not isinstance(rung, layers.Rung)
+            },
+        )
         self.example_shape = tuple(input_shape)
         self.noise_std = noise_std
         self.hidden_noise_std = hidden_noise_std
@@ -81,17 +89,23 @@ class EncoderNetwork(core_model.Model):
         self.lowest_decoded = len(encoder) + 1 if lowest_decoded is None else lowest_decoded
         # Copies: a rung given to two models, or as a default, must not be shared by them.
         self.rungs = [
-            layers.DenseRung(rung) if isinstance(rung, int)
-            else type(rung).from_config(rung.get_config()) for rung in encoder]
+            layers.DenseRung(rung)
+            if isinstance(rung, int)
+            else type(rung).from_config(rung.get_config())
+            for rung in encoder
+        ]
         key = random.make_key(self.seed)
         shape, self.layer_shapes = self.example_shape, [self.example_shape]
         top = len(self.rungs)
         for l, rung in enumerate(self.rungs, 1):
             shape = rung.create_mappings(
-                shape, random.fold_in(key, l), decode=l > self.lowest_decoded)
+                shape, random.fold_in(key, l), decode=l > self.lowest_decoded
+            )
             rung.create_normalization(
-                shape[-1], bias=l == top or rung.activation is not tf.identity,
-                scale=l == top and self.top_scale)
+                shape[-1],
+                bias=l == top or rung.activation is not tf.identity,
+                scale=l == top and self.top_scale,
+            )
             self.layer_shapes.append(shape)
         if len(shape) != 1:
             raise ValueError(f'The top layer has shape {shape}; it must be one number a class.')
@@ -99,9 +113,12 @@ class EncoderNetwork(core_model.Model):
 
     def _create_metrics(self, names: Sequence[str]) -> None:
         """Has the costs of these names logged; the last thing a subclass's constructor does."""
-        self._set_metrics([
-            *(tf.keras.metrics.Mean(name) for name in names),
-            classification.ConfusionMatrix(self.num_classes)])
+        self._set_metrics(
+            [
+                *(tf.keras.metrics.Mean(name) for name in names),
+                classification.ConfusionMatrix(self.num_classes),
+            ]
+        )
         self.built = True
 
     @classmethod
@@ -110,8 +127,9 @@ class EncoderNetwork(core_model.Model):
 
     # Training.
 
-    def encode(self, batches: Sequence[tf.Tensor],
-               noise_keys: Sequence[tf.Tensor | None]) -> list[Path]:
+    def encode(
+        self, batches: Sequence[tf.Tensor], noise_keys: Sequence[tf.Tensor | None]
+    ) -> list[Path]:
         """Runs the encoder over several batches at once, each normalized apart (Sec. 3.2).
 
         Args:
@@ -161,8 +179,9 @@ class EncoderNetwork(core_model.Model):
         """C_c of Sec. 3.2: the mean over the batch of -log P(y), a scalar."""
         return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits))
 
-    def costs(self, x_labelled: tf.Tensor, y: tf.Tensor, x_unlabelled: tf.Tensor,
-              key: tf.Tensor) -> tuple[dict[str, tf.Tensor], Path]:
+    def costs(
+        self, x_labelled: tf.Tensor, y: tf.Tensor, x_unlabelled: tf.Tensor, key: tf.Tensor
+    ) -> tuple[dict[str, tf.Tensor], Path]:
         """The cost to minimize and its terms.
 
         Args:
@@ -225,6 +244,7 @@ class EncoderNetwork(core_model.Model):
                 for rung, (mean, variance) in zip(self.rungs, clean.statistics[1:]):
                     rung.mean.assign_add((mean - rung.mean) / count)
                     rung.variance.assign_add((variance - rung.variance) / count)
+
             strategy.run(on_replica, args=(x, count))
 
         for count, x in enumerate(dataset, 1):

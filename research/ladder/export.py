@@ -32,8 +32,7 @@ def signatures(model, data) -> export.Signatures:
         # A signature checks only types. A reshape would make more examples of larger images.
         probabilities = model(tf.ensure_shape(x, [None, *model.example_shape]))
         labels = tf.argmax(probabilities, axis=1)
-        return {'probabilities': probabilities, 'labels': labels,
-                'names': tf.gather(names, labels)}
+        return {'probabilities': probabilities, 'labels': labels, 'names': tf.gather(names, labels)}
 
     def pixels(images):
         images = tf.ensure_shape(images, [None, height, width, channels])
@@ -45,8 +44,14 @@ def signatures(model, data) -> export.Signatures:
             image = tf.image.resize(image, (height, width), antialias=True)
             # The data's scale, in whole steps as its own pixels have it.
             return tf.cast(tf.round(image * (data.arrays.max_value / 255)), tf.uint8)
-        return pixels(tf.map_fn(decode, files, fn_output_signature=tf.TensorSpec(
-            (height, width, channels), tf.uint8)))
+
+        return pixels(
+            tf.map_fn(
+                decode,
+                files,
+                fn_output_signature=tf.TensorSpec((height, width, channels), tf.uint8),
+            )
+        )
 
     return {
         'predict': (predict, [tf.TensorSpec([None, *model.example_shape], tf.float32, 'x')]),

@@ -60,8 +60,9 @@ class Rung(tf.keras.layers.Layer):
         self.activation = activation
         self.beta = self.gamma = None
 
-    def create_mappings(self, below: tuple[int, ...], key: tf.Tensor,
-                        decode: bool) -> tuple[int, ...]:
+    def create_mappings(
+        self, below: tuple[int, ...], key: tf.Tensor, decode: bool
+    ) -> tuple[int, ...]:
         """Creates W and, if `decode`, V.
 
         Args:
@@ -82,9 +83,14 @@ class Rung(tf.keras.layers.Layer):
             self.gamma = self.add_weight('gamma', (channels,), initializer='ones')
         self.mean, self.variance = (
             self.add_weight(
-                name, (channels,), initializer=initializer, trainable=False,
-                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
-            for name, initializer in (('mean', 'zeros'), ('variance', 'ones')))
+                name,
+                (channels,),
+                initializer=initializer,
+                trainable=False,
+                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+            )
+            for name, initializer in (('mean', 'zeros'), ('variance', 'ones'))
+        )
         self.built = True
 
     def project(self, h: tf.Tensor) -> tf.Tensor:
@@ -113,7 +119,8 @@ class Rung(tf.keras.layers.Layer):
     def _mapping(self, name: str, shape, draw: Callable, key: tf.Tensor) -> tf.Variable:
         # Not an initializer of Keras: the weights are to depend on the key alone.
         return self.add_weight(
-            name, shape, initializer=lambda shape, dtype=None, **_: draw(key, shape))
+            name, shape, initializer=lambda shape, dtype=None, **_: draw(key, shape)
+        )
 
 
 class DenseRung(Rung):
@@ -138,10 +145,16 @@ class DenseRung(Rung):
         width = math.prod(below)
         for name, fan_in, fan_out in (('w', width, self.units), ('v', self.units, width)):
             if name == 'w' or decode:
-                setattr(self, name, self._mapping(
-                    name, (fan_in, fan_out),
-                    lambda k, shape: random.normal(k, shape, shape[0] ** -0.5),
-                    random.fold_in(key, ord(name))))
+                setattr(
+                    self,
+                    name,
+                    self._mapping(
+                        name,
+                        (fan_in, fan_out),
+                        lambda k, shape: random.normal(k, shape, shape[0] ** -0.5),
+                        random.fold_in(key, ord(name)),
+                    ),
+                )
         return (self.units,)
 
     def project(self, h):
@@ -173,8 +186,14 @@ class ConvRung(Rung):
       name: name of the layer.
     """
 
-    def __init__(self, filters: int, kernel_size: int, padding: int = 0,
-                 activation: Callable = tf.nn.relu, name: str | None = None):
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int,
+        padding: int = 0,
+        activation: Callable = tf.nn.relu,
+        name: str | None = None,
+    ):
         super().__init__(activation, name)
         checks.positive('ConvRung', filters=filters, kernel_size=kernel_size)
         checks.at_least('ConvRung', 0, padding=padding)
@@ -184,31 +203,46 @@ class ConvRung(Rung):
 
     def create_mappings(self, below, key, decode):
         height, width, channels = self.below = tuple(below)
-        kernel, area = self.kernel_size, self.kernel_size ** 2
+        kernel, area = self.kernel_size, self.kernel_size**2
         for name, fan_in in (('w', area * channels), ('v', area * self.filters)):
             if name == 'w' or decode:
                 bound = math.sqrt(3 / fan_in)
-                setattr(self, name, self._mapping(
-                    name, (kernel, kernel, channels, self.filters),
-                    lambda k, shape, bound=bound: random.uniform(k, shape, -bound, bound),
-                    random.fold_in(key, ord(name))))
+                setattr(
+                    self,
+                    name,
+                    self._mapping(
+                        name,
+                        (kernel, kernel, channels, self.filters),
+                        lambda k, shape, bound=bound: random.uniform(k, shape, -bound, bound),
+                        random.fold_in(key, ord(name)),
+                    ),
+                )
         grow = 2 * self.padding - kernel + 1
         return (height + grow, width + grow, self.filters)
 
     def project(self, h):
         pad = [self.padding, self.padding]
         return tf.nn.conv2d(
-            h, tf.cast(self.w, h.dtype), strides=1, padding=[[0, 0], pad, pad, [0, 0]])
+            h, tf.cast(self.w, h.dtype), strides=1, padding=[[0, 0], pad, pad, [0, 0]]
+        )
 
     def reverse(self, z_hat):
         pad = [self.padding, self.padding]
         return tf.nn.conv2d_transpose(
-            z_hat, tf.cast(self.v, z_hat.dtype), [tf.shape(z_hat)[0], *self.below], strides=1,
-            padding=[[0, 0], pad, pad, [0, 0]])
+            z_hat,
+            tf.cast(self.v, z_hat.dtype),
+            [tf.shape(z_hat)[0], *self.below],
+            strides=1,
+            padding=[[0, 0], pad, pad, [0, 0]],
+        )
 
     def get_config(self):
-        return {**super().get_config(), 'filters': self.filters,
-                'kernel_size': self.kernel_size, 'padding': self.padding}
+        return {
+            **super().get_config(),
+            'filters': self.filters,
+            'kernel_size': self.kernel_size,
+            'padding': self.padding,
+        }
 
 
 class MaxPoolRung(Rung):
@@ -233,14 +267,15 @@ class MaxPoolRung(Rung):
     def project(self, h):
         # Not TensorFlow's max pooling: its gradient under XLA has no deterministic form.
         (height, more), (width, wider) = (
-            (-(-side // self.size), -side % self.size) for side in self.below[:2])
+            (-(-side // self.size), -side % self.size) for side in self.below[:2]
+        )
         h = tf.pad(h, [[0, 0], [0, more], [0, wider], [0, 0]], constant_values=h.dtype.min)
         windows = tf.reshape(h, [-1, height, self.size, width, self.size, self.below[2]])
         return tf.reduce_max(windows, [2, 4])
 
     def reverse(self, z_hat):
         u = tf.repeat(tf.repeat(z_hat, self.size, axis=1), self.size, axis=2)
-        return u[:, :self.below[0], :self.below[1]]
+        return u[:, : self.below[0], : self.below[1]]
 
     def get_config(self):
         return {'size': self.size, 'name': self.name}

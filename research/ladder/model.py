@@ -55,34 +55,50 @@ class LadderNetwork(encoder_lib.EncoderNetwork):
     """
 
     def __init__(
-            self,
-            seed: int = 0,
-            encoder: Sequence[int | layers.Rung] = (1000, 500, 250, 250, 250, 10),
-            input_shape: Sequence[int] = (784,),
-            denoising_costs: Sequence[float] = (1000.0, 10.0, 0.1, 0.1, 0.1, 0.1, 0.1),
-            noise_std: float = 0.3,
-            hidden_noise_std: float = 0.3,
-            denoiser: type[denoisers_lib.Denoiser] = denoisers_lib.MiniatureMLP,
-            top_scale: bool = True,
-            noise_shards: int | None = None,
-            name: str | None = None):
+        self,
+        seed: int = 0,
+        encoder: Sequence[int | layers.Rung] = (1000, 500, 250, 250, 250, 10),
+        input_shape: Sequence[int] = (784,),
+        denoising_costs: Sequence[float] = (1000.0, 10.0, 0.1, 0.1, 0.1, 0.1, 0.1),
+        noise_std: float = 0.3,
+        hidden_noise_std: float = 0.3,
+        denoiser: type[denoisers_lib.Denoiser] = denoisers_lib.MiniatureMLP,
+        top_scale: bool = True,
+        noise_shards: int | None = None,
+        name: str | None = None,
+    ):
         if len(denoising_costs) != len(encoder) + 1:
             raise ValueError(
                 f'denoising_costs has {len(denoising_costs)} numbers; an encoder of {len(encoder)} '
-                f'layers needs {len(encoder) + 1}, one for the input and one a layer.')
-        checks.within('LadderNetwork', 0, float('inf'), **{
-            f'denoising_costs[{l}]': cost for l, cost in enumerate(denoising_costs)})
+                f'layers needs {len(encoder) + 1}, one for the input and one a layer.'
+            )
+        checks.within(
+            'LadderNetwork',
+            0,
+            float('inf'),
+            **{f'denoising_costs[{l}]': cost for l, cost in enumerate(denoising_costs)},
+        )
         costly = [l for l, cost in enumerate(denoising_costs) if cost]
         super().__init__(
-            seed, encoder, input_shape, noise_std, hidden_noise_std, top_scale,
-            lowest_decoded=min(costly, default=None), noise_shards=noise_shards, name=name)
+            seed,
+            encoder,
+            input_shape,
+            noise_std,
+            hidden_noise_std,
+            top_scale,
+            lowest_decoded=min(costly, default=None),
+            noise_shards=noise_shards,
+            name=name,
+        )
         self.denoising_costs = tuple(float(cost) for cost in denoising_costs)
         self.denoiser = denoiser
         self.denoisers = [
             denoiser(shape[-1]) if l >= self.lowest_decoded else None
-            for l, shape in enumerate(self.layer_shapes)]
-        self._create_metrics([
-            'loss', 'classification_cost', *(f'denoising_cost_{l}' for l in costly)])
+            for l, shape in enumerate(self.layer_shapes)
+        ]
+        self._create_metrics(
+            ['loss', 'classification_cost', *(f'denoising_cost_{l}' for l in costly)]
+        )
 
     def decode(self, corrupted: encoder_lib.Path) -> list[tf.Tensor | None]:
         """z_hat^(l) for l = 0..L, None below the lowest layer with a cost (Sec. 3.3)."""
@@ -116,7 +132,8 @@ class LadderNetwork(encoder_lib.EncoderNetwork):
         labelled_key, unlabelled_key = random.fold_in(key, 0), random.fold_in(key, 1)
         if self.lowest_decoded < len(self.layer_shapes):
             labelled, unlabelled, clean = self.encode(
-                [x_labelled, x_unlabelled, x_unlabelled], [labelled_key, unlabelled_key, None])
+                [x_labelled, x_unlabelled, x_unlabelled], [labelled_key, unlabelled_key, None]
+            )
         else:
             # Apart: in one product with the other, the clean path would get a gradient of zeros.
             (labelled,) = self.encode([x_labelled], [labelled_key])

@@ -29,9 +29,13 @@ class LadderReport:
       points: points of a curve.
     """
 
-    def __init__(self, units_per_layer: int = 4,
-                 u_values: Sequence[float] = (-2., -1., 0., 1., 2.),
-                 hidden_range: float = 3., points: int = 61):
+    def __init__(
+        self,
+        units_per_layer: int = 4,
+        u_values: Sequence[float] = (-2.0, -1.0, 0.0, 1.0, 2.0),
+        hidden_range: float = 3.0,
+        points: int = 61,
+    ):
         self.units_per_layer = units_per_layer
         self.u_values = tuple(sorted(float(u) for u in u_values))
         self.hidden_range = hidden_range
@@ -48,7 +52,7 @@ class LadderReport:
         """
         denoisers = list(getattr(model, 'denoisers', None) or ())
         sections = []
-        input_range = (-1., 2.)
+        input_range = (-1.0, 2.0)
         if denoisers and denoisers[0] is not None:
             images = images_of_classes(model, data, key)
             sections.append(self._images(images, data.class_names))
@@ -60,25 +64,35 @@ class LadderReport:
     def _images(self, images, class_names) -> Section:
         low, high = _range(images['clean'])
         if low >= 0 and high <= 1:
-            low, high = 0., 1.
+            low, high = 0.0, 1.0
         titles = ('clean', 'corrupted', 'denoised')
         names = [str(class_names[label]) for label in images['labels']]
         grid = figures.image_grid([images[title] for title in titles], titles, names, (low, high))
-        return Section('Clean, corrupted and denoised', grid + page.paragraph(
-            'The first test image of each class, the same image with the noise of training, and '
-            'the decoder\'s estimate of the clean one. Black and white are '
-            f'{low:.3g} and {high:.3g}.', note=True))
+        return Section(
+            'Clean, corrupted and denoised',
+            grid
+            + page.paragraph(
+                'The first test image of each class, the same image with the noise of training, and '
+                "the decoder's estimate of the clean one. Black and white are "
+                f'{low:.3g} and {high:.3g}.',
+                note=True,
+            ),
+        )
 
     def _functions(self, model, input_range) -> Section:
-        parts = [page.paragraph(
-            'What each layer has learned as its denoising function, drawn as the paper\'s Figure 1 '
-            'draws the optimal one: across the corrupted value, upwards its denoised estimate. On '
-            'the dashed line nothing would change; the green arrows show how the thick curve moves '
-            'values towards more probable ones. Each colour is one value of u, the message from '
-            'the layer above, in its standard deviations; above the input, so are z and its '
-            'estimate, in those of the clean values.'),
-            self._legend(), '<h3>Figure 1: optimal for two modes</h3>',
-            f'<div class="small figures">{self._two_modes()}</div>']
+        parts = [
+            page.paragraph(
+                "What each layer has learned as its denoising function, drawn as the paper's Figure 1 "
+                'draws the optimal one: across the corrupted value, upwards its denoised estimate. On '
+                'the dashed line nothing would change; the green arrows show how the thick curve moves '
+                'values towards more probable ones. Each colour is one value of u, the message from '
+                'the layer above, in its standard deviations; above the input, so are z and its '
+                'estimate, in those of the clean values.'
+            ),
+            self._legend(),
+            '<h3>Figure 1: optimal for two modes</h3>',
+            f'<div class="small figures">{self._two_modes()}</div>',
+        ]
         top = len(model.denoisers) - 1
         free = []
         for layer, denoiser in enumerate(model.denoisers):
@@ -94,30 +108,44 @@ class LadderReport:
                 curves = normalized_as_clean(curves, model.rungs[layer - 1])
             units = units_that_bend_most(z, self.u_values, curves, self.units_per_layer)
             name = 'input' if layer == 0 else 'output' if layer == top else 'hidden'
-            panels = ''.join(self._panel(f'layer {layer}, unit {unit}', z, curves[..., unit])
-                             for unit in units)
-            parts.append(f'<h3>Layer {layer}, {name}: {page.number(denoiser.units)} units</h3>'
-                         f'<div class="small figures">{panels}</div>')
-        parts.append(page.paragraph(
-            'Drawn are the units (in convolutions: channels) whose function bends most, that is, '
-            'lies farthest from a plane in z and u: a function as flat as a plane ignores what u '
-            'says about z.', note=True))
+            panels = ''.join(
+                self._panel(f'layer {layer}, unit {unit}', z, curves[..., unit]) for unit in units
+            )
+            parts.append(
+                f'<h3>Layer {layer}, {name}: {page.number(denoiser.units)} units</h3>'
+                f'<div class="small figures">{panels}</div>'
+            )
+        parts.append(
+            page.paragraph(
+                'Drawn are the units (in convolutions: channels) whose function bends most, that is, '
+                'lies farthest from a plane in z and u: a function as flat as a plane ignores what u '
+                'says about z.',
+                note=True,
+            )
+        )
         if free:
-            parts.append(page.paragraph(
-                f'Not drawn: layer {", ".join(free)}, without a denoising cost. Nothing there '
-                'holds the estimate to the scale of z.', note=True))
+            parts.append(
+                page.paragraph(
+                    f'Not drawn: layer {", ".join(free)}, without a denoising cost. Nothing there '
+                    'holds the estimate to the scale of z.',
+                    note=True,
+                )
+            )
         return Section('Learned denoising functions', ''.join(parts))
 
     def _legend(self) -> str:
         from matplotlib.colors import to_hex
+
         swatches = ''.join(
             f'<span class=swatch style="background:{to_hex(color)}"></span>u = {u:g}'
-            for u, color in zip(self.u_values, self._colors()))
+            for u, color in zip(self.u_values, self._colors())
+        )
         return f'<p class=note>{swatches}</p>'
 
     def _colors(self):
         import matplotlib
-        return matplotlib.colormaps['plasma'](np.linspace(.05, .82, len(self.u_values)))
+
+        return matplotlib.colormaps['plasma'](np.linspace(0.05, 0.82, len(self.u_values)))
 
     def _two_modes(self) -> str:
         z = np.linspace(-3, 3, self.points)
@@ -133,7 +161,9 @@ class LadderReport:
             middle = len(curves) // 2
             colors = self._colors() if color is None else [color]
             for index, (curve, shade) in enumerate(zip(curves, colors, strict=True)):
-                line, = axes.plot(z, curve, color=shade, linewidth=2.2 if index == middle else 1.2)
+                (line,) = axes.plot(
+                    z, curve, color=shade, linewidth=2.2 if index == middle else 1.2
+                )
                 line.set_gid(f'u-{index}')
             low, high = _view(z, curves)
             axes.set_ylim(low, high)
@@ -144,10 +174,20 @@ class LadderReport:
     def _draw_arrows(axes, z, curve, view):
         for start in np.linspace(z[0], z[-1], 13)[1:-1]:
             end = np.clip(np.interp(start, z, curve), *view)
-            if abs(end - start) > .035 * (view[1] - view[0]):  # Shorter ones are only their heads.
-                axes.annotate('', (start, end), (start, start), arrowprops={
-                    'arrowstyle': '-|>', 'color': _ARROWS, 'linewidth': 1, 'mutation_scale': 7,
-                    'shrinkA': 0, 'shrinkB': 0})
+            if abs(end - start) > 0.035 * (view[1] - view[0]):  # Shorter ones are only their heads.
+                axes.annotate(
+                    '',
+                    (start, end),
+                    (start, start),
+                    arrowprops={
+                        'arrowstyle': '-|>',
+                        'color': _ARROWS,
+                        'linewidth': 1,
+                        'mutation_scale': 7,
+                        'shrinkA': 0,
+                        'shrinkB': 0,
+                    },
+                )
 
 
 def images_of_classes(model, data, key) -> dict[str, np.ndarray]:
@@ -168,18 +208,25 @@ def images_of_classes(model, data, key) -> dict[str, np.ndarray]:
     for x, y, weight in data.evaluation('test'):
         real = np.flatnonzero(np.asarray(weight) > 0)
         labels = np.asarray(y)[real]
-        new = {int(label): np.flatnonzero(labels == label)[0]
-               for label in np.unique(labels) if int(label) not in found}
+        new = {
+            int(label): np.flatnonzero(labels == label)[0]
+            for label in np.unique(labels)
+            if int(label) not in found
+        }
         if new:
             images = model.denoise(np.asarray(x)[real], key)
             for label, index in new.items():
-                found[label] = {name: np.asarray(images[name][index]).reshape(shape)
-                                for name in ('clean', 'corrupted', 'denoised')}
+                found[label] = {
+                    name: np.asarray(images[name][index]).reshape(shape)
+                    for name in ('clean', 'corrupted', 'denoised')
+                }
         if len(found) == len(data.class_names):
             break
     labels = sorted(found)
-    stacks = {name: np.stack([found[label][name] for label in labels])
-              for name in ('clean', 'corrupted', 'denoised')}
+    stacks = {
+        name: np.stack([found[label][name] for label in labels])
+        for name in ('clean', 'corrupted', 'denoised')
+    }
     return {'labels': np.array(labels), **stacks}
 
 
@@ -210,8 +257,9 @@ def normalized_as_clean(curves: np.ndarray, rung) -> np.ndarray:
     return (curves - np.asarray(rung.mean)) / np.sqrt(np.asarray(rung.variance) + encoder.EPSILON)
 
 
-def units_that_bend_most(z: np.ndarray, u_values: Sequence[float], curves: np.ndarray,
-                         count: int) -> np.ndarray:
+def units_that_bend_most(
+    z: np.ndarray, u_values: Sequence[float], curves: np.ndarray, count: int
+) -> np.ndarray:
     """The `count` units whose g(z, u) lies farthest, in mean square, from a + b z + c u.
 
     Args:
@@ -227,12 +275,13 @@ def units_that_bend_most(z: np.ndarray, u_values: Sequence[float], curves: np.nd
     plane = np.stack([np.ones(grid_z.size), grid_z.ravel(), grid_u.ravel()], axis=1)
     values = curves.reshape(grid_z.size, -1).astype(np.float64)
     residual = values - plane @ np.linalg.lstsq(plane, values, rcond=None)[0]
-    bend = np.nan_to_num(np.mean(residual ** 2, axis=0), nan=-1., posinf=-1.)
+    bend = np.nan_to_num(np.mean(residual**2, axis=0), nan=-1.0, posinf=-1.0)
     return np.sort(np.argsort(-bend, kind='stable')[:count])
 
 
-def optimal_for_two_modes(z: np.ndarray, mode: float = 1., spread: float = .2,
-                          noise: float = .6) -> np.ndarray:
+def optimal_for_two_modes(
+    z: np.ndarray, mode: float = 1.0, spread: float = 0.2, noise: float = 0.6
+) -> np.ndarray:
     """The optimal denoising function of Figure 1: E[clean | corrupted] for two modes.
 
     Args:
@@ -243,8 +292,8 @@ def optimal_for_two_modes(z: np.ndarray, mode: float = 1., spread: float = .2,
     """
     # One mode alone draws z to m + (z - m) spread^2 / variance; the posterior odds of the upper
     # mode, exp(2 mode z / variance), mix the two.
-    variance = spread ** 2 + noise ** 2
-    shrink = spread ** 2 / variance
+    variance = spread**2 + noise**2
+    shrink = spread**2 / variance
     upper = 1 / (1 + np.exp(-2 * mode * z / variance))
     center = mode * (2 * upper - 1)
     return center + shrink * (z - center)
@@ -252,8 +301,8 @@ def optimal_for_two_modes(z: np.ndarray, mode: float = 1., spread: float = .2,
 
 def _range(values: np.ndarray) -> tuple[float, float]:
     """Lowest and highest value, but for the half per cent at either end."""
-    low, high = np.percentile(values, (.5, 99.5))
-    return (float(low), float(high)) if high > low else (float(low) - .5, float(low) + .5)
+    low, high = np.percentile(values, (0.5, 99.5))
+    return (float(low), float(high)) if high > low else (float(low) - 0.5, float(low) + 0.5)
 
 
 def _view(z: np.ndarray, curves: np.ndarray) -> tuple[float, float]:

@@ -30,10 +30,20 @@ LEVELS = {
     'zoom_in': ('no', 'medium', 'large'),
     'viewpoint': ('no wear', 'frontal', 'side or back'),
 }
-_FIELDS = ('segmentation', 'scale', 'viewpoint', 'zoom_in', 'landmarks', 'style', 'bounding_box',
-           'category_id', 'occlusion', 'category_name')
+_FIELDS = (
+    'segmentation',
+    'scale',
+    'viewpoint',
+    'zoom_in',
+    'landmarks',
+    'style',
+    'bounding_box',
+    'category_id',
+    'occlusion',
+    'category_name',
+)
 _ITEM = re.compile('item([1-9][0-9]*)')
-_MOST = 2 ** 31 - 1
+_MOST = 2**31 - 1
 
 
 @dataclasses.dataclass
@@ -65,8 +75,9 @@ def read(path: str | os.PathLike) -> Annotation:
     except FileNotFoundError:
         raise FileNotFoundError(f'{path}: no such annotation file.') from None
     except OSError as error:
-        raise problems_lib.Malformed((
-            problems_lib.BAD_ENTRY, f'{path}: cannot be read ({error.strerror}).')) from None
+        raise problems_lib.Malformed(
+            (problems_lib.BAD_ENTRY, f'{path}: cannot be read ({error.strerror}).')
+        ) from None
     return parse(content, os.fspath(path))
 
 
@@ -86,17 +97,22 @@ def parse(content: str | bytes, file: str) -> Annotation:
     except (ValueError, RecursionError) as error:  # Includes what is not Unicode.
         raise _malformed(f'{file}: not valid JSON ({error}).') from None
     if not isinstance(fields, dict):
-        raise _malformed(f'{file}: {_short(fields)} is not an annotation: source, pair_id, item1, '
-                         '... are missing.')
+        raise _malformed(
+            f'{file}: {_short(fields)} is not an annotation: source, pair_id, item1, '
+            '... are missing.'
+        )
     errors = []
     source = _or_fault(errors, _source, fields, file)
     pair_id = _or_fault(errors, _whole, fields, 'pair_id', file, 0)
-    items = [_or_fault(errors, _item, fields[key], pair_id, f'{file}, {key}')
-             for key in sorted(filter(_is_item, fields), key=lambda key: int(key[4:]))]
+    items = [
+        _or_fault(errors, _item, fields[key], pair_id, f'{file}, {key}')
+        for key in sorted(filter(_is_item, fields), key=lambda key: int(key[4:]))
+    ]
     odd = [key for key in fields if key.startswith('item') and not _is_item(key)]
     if odd:
-        errors.append(_malformed(
-            f'{file}: {_short(odd[0])} is not the name of an item: item1, item2, ...'))
+        errors.append(
+            _malformed(f'{file}: {_short(odd[0])} is not the name of an item: item1, item2, ...')
+        )
     if errors:
         raise problems_lib.Malformed.of(errors)
     return Annotation(SOURCES[source], pair_id, items)
@@ -122,8 +138,9 @@ def _is_item(key):
 def _source(fields, file):
     source = _field(fields, 'source', file)
     if not isinstance(source, str) or source not in SOURCES:
-        raise _malformed(f'{file}: source {_short(source)} is neither "user" nor "shop".',
-                         problems_lib.BAD_FIELD)
+        raise _malformed(
+            f'{file}: source {_short(source)} is neither "user" nor "shop".', problems_lib.BAD_FIELD
+        )
     return source
 
 
@@ -142,12 +159,21 @@ def _item(fields, pair_id, where):
     if category is not None:
         landmarks = _or_fault(errors, _landmarks, fields['landmarks'], category, where)
     style = _or_fault(errors, _whole, fields, 'style', where, 0)
-    codes = {field: _or_fault(errors, _whole, fields, field, where, 1, len(names))
-             for field, names in LEVELS.items()}
+    codes = {
+        field: _or_fault(errors, _whole, fields, field, where, 1, len(names))
+        for field, names in LEVELS.items()
+    }
     if errors:
         raise problems_lib.Malformed.of(errors)
-    return detection_table.Item(box, categories.CATEGORIES.index(category) + 1, polygons, landmarks,
-                                pair_id=pair_id, style=style, **codes)
+    return detection_table.Item(
+        box,
+        categories.CATEGORIES.index(category) + 1,
+        polygons,
+        landmarks,
+        pair_id=pair_id,
+        style=style,
+        **codes,
+    )
 
 
 def _field(fields, name, where):
@@ -163,7 +189,9 @@ def _category(fields, where):
     if fields['category_name'] != category.name:
         raise _malformed(
             f'{where}: category_name {_short(fields["category_name"])} does not fit category_id '
-            f'{category_id}, which is {category.name!r}.', kind)
+            f'{category_id}, which is {category.name!r}.',
+            kind,
+        )
     return category
 
 
@@ -193,11 +221,13 @@ def _box(values, where):
     kind = problems_lib.BAD_BOX
     box = _numbers(values, 'bounding_box', where, kind)
     if box.size != 4:
-        raise _malformed(f'{where}: bounding_box {_short(values)} does not have 4 numbers: x1, y1, '
-                         'x2, y2.', kind)
+        raise _malformed(
+            f'{where}: bounding_box {_short(values)} does not have 4 numbers: x1, y1, x2, y2.', kind
+        )
     if box[2] <= box[0] or box[3] <= box[1]:
         raise _malformed(
-            f'{where}: bounding_box {_short(values)} (x1, y1, x2, y2) has no area.', kind)
+            f'{where}: bounding_box {_short(values)} (x1, y1, x2, y2) has no area.', kind
+        )
     return box
 
 
@@ -212,7 +242,8 @@ def _polygons(values, where):
         polygon = _numbers(points, name, where, kind)
         if polygon.size % 2:
             raise _malformed(
-                f'{where}: {name} {_short(points)} has an odd number of coordinates.', kind)
+                f'{where}: {name} {_short(points)} has an odd number of coordinates.', kind
+            )
         polygons.append(polygon.reshape(-1, 2))
     return polygons
 
@@ -221,15 +252,20 @@ def _landmarks(values, category, where):
     kind = problems_lib.BAD_LANDMARKS
     landmarks = _numbers(values, 'landmarks', where, kind)
     if landmarks.size != 3 * category.landmarks:
-        raise _malformed(f'{where}: landmarks has {landmarks.size} numbers instead of the '
-                         f'{category.landmarks} times x, y, v of {category.name!r}.', kind)
+        raise _malformed(
+            f'{where}: landmarks has {landmarks.size} numbers instead of the '
+            f'{category.landmarks} times x, y, v of {category.name!r}.',
+            kind,
+        )
     landmarks = landmarks.reshape(-1, 3)
     modes = landmarks[:, 2]
     odd = np.flatnonzero((modes != 0) & (modes != 1) & (modes != 2))
     if odd.size:
         raise _malformed(
-            f'{where}: landmarks, number {odd[0] + 1}, {values[3 * odd[0]:3 * odd[0] + 3]} (x, y, '
-            'v): v is none of 0, 1 and 2.', kind)
+            f'{where}: landmarks, number {odd[0] + 1}, {values[3 * odd[0] : 3 * odd[0] + 3]} (x, y, '
+            'v): v is none of 0, 1 and 2.',
+            kind,
+        )
     return landmarks
 
 
@@ -246,7 +282,8 @@ def to_json(annotation: Annotation) -> str:
     """
     fields: dict[str, Any] = {
         'source': {code: name for name, code in SOURCES.items()}[annotation.source],
-        'pair_id': int(annotation.pair_id)}
+        'pair_id': int(annotation.pair_id),
+    }
     for number, item in enumerate(annotation.items, 1):
         category = categories.CATEGORIES[item.category - 1]
         landmarks = item.landmarks
@@ -265,5 +302,7 @@ def to_json(annotation: Annotation) -> str:
 
 
 def _plain(values: np.ndarray | Sequence) -> list[int | float]:
-    return [int(value) if value.is_integer() else value
-            for value in np.asarray(values, np.float64).reshape(-1).tolist()]
+    return [
+        int(value) if value.is_integer() else value
+        for value in np.asarray(values, np.float64).reshape(-1).tolist()
+    ]

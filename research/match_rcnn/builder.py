@@ -54,27 +54,36 @@ class Deepfashion2(tfds.core.GeneratorBasedBuilder):
         features = tfds.features
         code = np.int32
         return tfds.core.DatasetInfo(
-            builder=self, description=type(self).__doc__, disable_shuffling=True,
+            builder=self,
+            description=type(self).__doc__,
+            disable_shuffling=True,
             homepage='https://github.com/switchablenorms/DeepFashion2',
             metadata=tfds.core.MetadataDict(),
-            features=features.FeaturesDict({
-                'image': features.Image(),
-                'image_id': np.int64,
-                'name': features.Text(),
-                'size': features.Tensor(shape=(2,), dtype=np.int32),
-                'source': features.ClassLabel(names=tuple(annotations.SOURCES)),
-                'pair_id': code,
-                'annotation': features.Text(),
-                'items': features.Sequence({
-                    'category': features.ClassLabel(names=categories.NAMES),
-                    'bounding_box': features.Tensor(shape=(4,), dtype=np.float32),
-                    'landmarks': features.Tensor(
-                        shape=(categories.MAX_LANDMARKS, 3), dtype=np.float32),
-                    'segmentation': features.Sequence(features.Sequence(
-                        features.Tensor(shape=(2,), dtype=np.float32))),
-                    **{name: code for name in _CODES},
-                }),
-            }))
+            features=features.FeaturesDict(
+                {
+                    'image': features.Image(),
+                    'image_id': np.int64,
+                    'name': features.Text(),
+                    'size': features.Tensor(shape=(2,), dtype=np.int32),
+                    'source': features.ClassLabel(names=tuple(annotations.SOURCES)),
+                    'pair_id': code,
+                    'annotation': features.Text(),
+                    'items': features.Sequence(
+                        {
+                            'category': features.ClassLabel(names=categories.NAMES),
+                            'bounding_box': features.Tensor(shape=(4,), dtype=np.float32),
+                            'landmarks': features.Tensor(
+                                shape=(categories.MAX_LANDMARKS, 3), dtype=np.float32
+                            ),
+                            'segmentation': features.Sequence(
+                                features.Sequence(features.Tensor(shape=(2,), dtype=np.float32))
+                            ),
+                            **{name: code for name in _CODES},
+                        }
+                    ),
+                }
+            ),
+        )
 
     def _split_generators(self, dl_manager):
         folder = os.fspath(dl_manager.manual_dir)
@@ -83,19 +92,27 @@ class Deepfashion2(tfds.core.GeneratorBasedBuilder):
         for split in splits:
             problems = problems_lib.Problems(f'{NAME}, {split}')
             entries = deepfashion2.find(
-                os.path.join(folder, split), problems, annotated=split != 'test')
+                os.path.join(folder, split), problems, annotated=split != 'test'
+            )
             _check(entries, problems.name)  # Before hours are spent on images.
             found[split] = entries, problems
         return {split: self._generate_examples(folder, split, *found[split]) for split in splits}
 
     def _generate_examples(self, folder, split, entries, problems):
         for key, (entry, encoded, size, annotation) in enumerate(_readable(entries, problems)):
-            yield key, {
-                'image': encoded, 'image_id': entry.image_id,
-                'name': os.path.relpath(entry.image, folder), 'size': np.array(size, np.int32),
-                'source': annotation.source - 1, 'pair_id': annotation.pair_id,
-                'annotation': annotations.to_json(annotation) if entry.annotation else '',
-                'items': [_example_of(item) for item in annotation.items]}
+            yield (
+                key,
+                {
+                    'image': encoded,
+                    'image_id': entry.image_id,
+                    'name': os.path.relpath(entry.image, folder),
+                    'size': np.array(size, np.int32),
+                    'source': annotation.source - 1,
+                    'pair_id': annotation.pair_id,
+                    'annotation': annotations.to_json(annotation) if entry.annotation else '',
+                    'items': [_example_of(item) for item in annotation.items],
+                },
+            )
         problems.print_summary()
         metadata = self.info.metadata
         metadata['problems'] = {**metadata.get('problems', {}), split: problems.as_dict()}
@@ -111,8 +128,14 @@ def _check(entries, name):
         elif header is not None:
             for number, item in enumerate(annotation.items, 1):
                 faults.call(
-                    detection_items.checked, item, header.upright, categories.LANDMARK_COUNTS,
-                    f'{entry.annotation}: item {number}', entry.annotation, ignored)
+                    detection_items.checked,
+                    item,
+                    header.upright,
+                    categories.LANDMARK_COUNTS,
+                    f'{entry.annotation}: item {number}',
+                    entry.annotation,
+                    ignored,
+                )
     faults.check()
 
 
@@ -155,8 +178,11 @@ def _blocks(values, size):
 
 def _example_of(item):
     landmarks = np.zeros([categories.MAX_LANDMARKS, 3], np.float32)
-    landmarks[:len(item.landmarks)] = item.landmarks
-    return {'category': item.category - 1, 'bounding_box': item.box.astype(np.float32),
-            'landmarks': landmarks,
-            'segmentation': [polygon.astype(np.float32) for polygon in item.segmentation],
-            **{name: getattr(item, name) for name in _CODES}}
+    landmarks[: len(item.landmarks)] = item.landmarks
+    return {
+        'category': item.category - 1,
+        'bounding_box': item.box.astype(np.float32),
+        'landmarks': landmarks,
+        'segmentation': [polygon.astype(np.float32) for polygon in item.segmentation],
+        **{name: getattr(item, name) for name in _CODES},
+    }

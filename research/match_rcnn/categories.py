@@ -83,12 +83,20 @@ def _outwear(count, armpit):
     right_front = range(top, top + 4)
     left = (1, 2, *left_front, *range(left_hem - 1, 5, -1))
     right = (5, 4, *right_front, *range(left_hem + 1, top))
-    skeleton = (*_path(0, 1, 2, *left_front), *_path(0, 5, 4, *right_front),
-                *_path(1, *range(6, left_hem + 1)),
-                *_path(top + 3, *range(left_hem + 1, top), 5),
-                (6, armpit), (last, last + 6 - armpit))
-    pairs = [(1, 5), (2, 4), *zip(left_front, right_front),
-             *((k, last + 6 - k) for k in range(6, left_hem))]
+    skeleton = (
+        *_path(0, 1, 2, *left_front),
+        *_path(0, 5, 4, *right_front),
+        *_path(1, *range(6, left_hem + 1)),
+        *_path(top + 3, *range(left_hem + 1, top), 5),
+        (6, armpit),
+        (last, last + 6 - armpit),
+    )
+    pairs = [
+        (1, 5),
+        (2, 4),
+        *zip(left_front, right_front),
+        *((k, last + 6 - k) for k in range(6, left_hem)),
+    ]
     return (left, right, *_sleeves(armpit, last)), skeleton, _mirrored(count, pairs)
 
 
@@ -128,8 +136,8 @@ MAX_LANDMARKS = max(LANDMARK_COUNTS)
 
 # By category id less 1: ids are 1 to 13.
 CATEGORIES: tuple[Category, ...] = tuple(
-    Category(name, count, offset, *shape)
-    for (name, count, shape), offset in zip(_SHAPES, OFFSETS))
+    Category(name, count, offset, *shape) for (name, count, shape), offset in zip(_SHAPES, OFFSETS)
+)
 
 
 def landmark_flip() -> np.ndarray:
@@ -141,7 +149,7 @@ def landmark_flip() -> np.ndarray:
     """
     flip = np.tile(np.arange(MAX_LANDMARKS, dtype=np.int32), [len(CATEGORIES) + 1, 1])
     for row, category in zip(flip[1:], CATEGORIES):
-        row[:category.landmarks] = category.flip
+        row[: category.landmarks] = category.flip
     return flip
 
 

@@ -46,8 +46,11 @@ def table_5(run_dirs: Sequence[str]) -> tables.Table | None:
         if features in of_features:
             raise ValueError(f'{path}: another run has the features {features}, too.')
         of_features[features] = metrics
-        raw = raw or {name.replace('pixels', 'retrieval'): values
-                      for name, values in metrics.items() if name.startswith('pixels')}
+        raw = raw or {
+            name.replace('pixels', 'retrieval'): values
+            for name, values in metrics.items()
+            if name.startswith('pixels')
+        }
     order = [*published.FEATURES, *sorted(set(of_features) - set(published.FEATURES))]
     rows = {features: of_features[features] for features in order if features in of_features}
     # The baseline's own detections are those of the first run.

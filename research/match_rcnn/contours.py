@@ -76,11 +76,14 @@ def first_stage_mask(landmarks: np.ndarray, category: int, height: int, width: i
 
 def _own(landmarks, category):
     if category not in range(1, len(categories.CATEGORIES) + 1):
-        raise ValueError(f'Unknown category {category!r}; there is 1 to '
-                         f'{len(categories.CATEGORIES)}.')
+        raise ValueError(
+            f'Unknown category {category!r}; there is 1 to {len(categories.CATEGORIES)}.'
+        )
     landmarks = np.asarray(landmarks, np.float32)
     count = categories.CATEGORIES[category - 1].landmarks
     if landmarks.ndim != 2 or landmarks.shape[1] != 3 or len(landmarks) < count:
-        raise ValueError(f'Landmarks of shape {list(landmarks.shape)}; category {category} has '
-                         f'{count} times x, y, v.')
+        raise ValueError(
+            f'Landmarks of shape {list(landmarks.shape)}; category {category} has '
+            f'{count} times x, y, v.'
+        )
     return landmarks[:count]

@@ -43,13 +43,29 @@ class MatchData:
       FileNotFoundError, ValueError: what is wrong with the files; an argument out of its range.
     """
 
-    def __init__(self, seed: int, data_dir: str | None = None, *, source: Callable,
-                 batch_size: int = 16, pairs: bool = False,
-                 canvas: tuple[int, int] = (1344, 1344), min_size: int = 800,
-                 max_size: int = 1333, max_items: int = 8, flip: bool = True,
-                 evaluation_batch: int = 1):
-        checks.positive('MatchData', batch_size=batch_size, min_size=min_size, max_size=max_size,
-                        max_items=max_items, evaluation_batch=evaluation_batch)
+    def __init__(
+        self,
+        seed: int,
+        data_dir: str | None = None,
+        *,
+        source: Callable,
+        batch_size: int = 16,
+        pairs: bool = False,
+        canvas: tuple[int, int] = (1344, 1344),
+        min_size: int = 800,
+        max_size: int = 1333,
+        max_items: int = 8,
+        flip: bool = True,
+        evaluation_batch: int = 1,
+    ):
+        checks.positive(
+            'MatchData',
+            batch_size=batch_size,
+            min_size=min_size,
+            max_size=max_size,
+            max_items=max_items,
+            evaluation_batch=evaluation_batch,
+        )
         if pairs and batch_size % 2:
             raise ValueError(f'MatchData.batch_size = {batch_size} is odd, and pairs is True.')
         self.source = source(data_dir)
@@ -57,21 +73,29 @@ class MatchData:
         self.batch_size = batch_size
         self.evaluation_batch = evaluation_batch
         self._seed = seed
-        self._geometry = {'canvas': tuple(canvas), 'min_size': min_size, 'max_size': max_size,
-                          'max_items': max_items}
+        self._geometry = {
+            'canvas': tuple(canvas),
+            'min_size': min_size,
+            'max_size': max_size,
+            'max_items': max_items,
+        }
         self._flip = flip
         self._pipelines: dict[str, detection.DetectionPipeline] = {}
         table, other = (self.table(split) for split in SPLITS)
         for field in ('class_names', 'landmark_counts', 'category_ids'):
             if getattr(table, field) != getattr(other, field):
-                raise ValueError(f'{other.name}: {field} is {getattr(other, field)}, and of '
-                                 f'{table.name} {getattr(table, field)}.')
+                raise ValueError(
+                    f'{other.name}: {field} is {getattr(other, field)}, and of '
+                    f'{table.name} {getattr(table, field)}.'
+                )
         self.name = table.name
         self.class_names = table.class_names
         self.landmark_counts = table.landmark_counts
         if pairs and not len(table.pairs()):
-            raise ValueError(f'{table.name}: no consumer item has a shop item of the same pair and '
-                             'style, and MatchData.pairs is True.')
+            raise ValueError(
+                f'{table.name}: no consumer item has a shop item of the same pair and '
+                'style, and MatchData.pairs is True.'
+            )
         for split in SPLITS:  # What does not fit the canvas is told now.
             self._pipeline(split)
 
@@ -97,21 +121,31 @@ class MatchData:
             geometry = dict(self._geometry)
             if not training:
                 geometry['max_items'] = max(
-                    geometry['max_items'], int(np.diff(table.first).max(initial=0)))
+                    geometry['max_items'], int(np.diff(table.first).max(initial=0))
+                )
             self._pipelines[split] = detection.DetectionPipeline(
-                table, seed=self._seed, flip=self._flip and training,
-                reader=self.source.reader(split), **geometry)
+                table,
+                seed=self._seed,
+                flip=self._flip and training,
+                reader=self.source.reader(split),
+                **geometry,
+            )
         return self._pipelines[split]
 
-    def train(self, start_step: int = 0,
-              input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
+    def train(
+        self, start_step: int = 0, input_context: tf.distribute.InputContext | None = None
+    ) -> tf.data.Dataset:
         """Batches of the training images without end, see `official.data.detection`."""
         pipeline = self._pipeline('train')
         batches = pipeline.train_pairs if self.has_pairs else pipeline.train
         return batches(self.batch_size, start_step, input_context)
 
-    def evaluation(self, split: str, input_context: tf.distribute.InputContext | None = None,
-                   rows: np.ndarray | None = None) -> tf.data.Dataset:
+    def evaluation(
+        self,
+        split: str,
+        input_context: tf.distribute.InputContext | None = None,
+        rows: np.ndarray | None = None,
+    ) -> tf.data.Dataset:
         """Every image of a split once, or those of some rows of its table, in order.
 
         The last batch is filled up with images of 'weights' 0.

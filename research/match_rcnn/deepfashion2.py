@@ -33,9 +33,13 @@ class Entry(NamedTuple):
     annotation: str | None  # None: it has none.
 
 
-def load(folder: str | os.PathLike, problems: problems_lib.Problems | None = None,
-         skip_malformed: bool = False, consumer_images: int | None = None,
-         annotated: bool = False) -> detection_table.DetectionTable:
+def load(
+    folder: str | os.PathLike,
+    problems: problems_lib.Problems | None = None,
+    skip_malformed: bool = False,
+    consumer_images: int | None = None,
+    annotated: bool = False,
+) -> detection_table.DetectionTable:
     """Reads the annotations of a split, and the headers of its images.
 
     Annotations are taken to be of the upright images: one that is stored turned, by its EXIF
@@ -66,14 +70,22 @@ def load(folder: str | os.PathLike, problems: problems_lib.Problems | None = Non
         if isinstance(found, problems_lib.Malformed):
             faults.add(found)
         else:
-            faults.call(builder.add_image, entry.image, entry.image_id, header.upright,
-                        found.source, found.items, entry.annotation)
+            faults.call(
+                builder.add_image,
+                entry.image,
+                entry.image_id,
+                header.upright,
+                found.source,
+                found.items,
+                entry.annotation,
+            )
     faults.check()
     return with_sources(builder.build(), consumer_images)
 
 
-def with_sources(table: detection_table.DetectionTable,
-                 consumer_images: int | None) -> detection_table.DetectionTable:
+def with_sources(
+    table: detection_table.DetectionTable, consumer_images: int | None
+) -> detection_table.DetectionTable:
     """A table whose images of unknown source are consumers' or shops' by their number.
 
     In the released validation split the first 10 844 images are consumers', and the others shops';
@@ -89,23 +101,27 @@ def with_sources(table: detection_table.DetectionTable,
     if consumer_images is None:
         return table
     checks.positive('with_sources', consumer_images=consumer_images)
-    by_number = np.where(table.image_ids <= consumer_images, detection_table.USER,
-                         detection_table.SHOP)
+    by_number = np.where(
+        table.image_ids <= consumer_images, detection_table.USER, detection_table.SHOP
+    )
     unknown = table.sources == detection_table.UNKNOWN
     return dataclasses.replace(
-        table, sources=np.where(unknown, by_number, table.sources).astype(np.int32))
+        table, sources=np.where(unknown, by_number, table.sources).astype(np.int32)
+    )
 
 
 def table_builder(name: str, problems: problems_lib.Problems) -> detection_table.TableBuilder:
     """A builder of tables with the classes and landmarks of DeepFashion2."""
     return detection_table.TableBuilder(
-        name, categories.NAMES, categories.LANDMARK_COUNTS, categories.landmark_flip(), problems)
+        name, categories.NAMES, categories.LANDMARK_COUNTS, categories.landmark_flip(), problems
+    )
 
 
 def end_to_end() -> coco_classes.EndToEnd:
     """The landmarks of DeepFashion2 as its converter to COCO's format lays them out."""
     return coco_classes.EndToEnd(
-        categories.NAMES, categories.LANDMARK_COUNTS, categories.landmark_flip())
+        categories.NAMES, categories.LANDMARK_COUNTS, categories.landmark_flip()
+    )
 
 
 def splits_of(folder: str) -> list[str]:
@@ -144,8 +160,10 @@ def find(folder: str, problems: problems_lib.Problems, annotated: bool = False) 
         problems.add(problems_lib.NO_ANNOTATION, images[number])
     both = sorted(images.keys() & annotated.keys())
     if not both:
-        raise ValueError(f'{folder}: of {len(images)} images and {len(annotated)} annotations none '
-                         'have the same number.')
+        raise ValueError(
+            f'{folder}: of {len(images)} images and {len(annotated)} annotations none '
+            'have the same number.'
+        )
     return [Entry(number, images[number], annotated[number]) for number in both]
 
 
@@ -157,8 +175,9 @@ def files(folder: str, suffixes: tuple[str, ...]) -> dict[int, str]:
       ValueError: a name is not a number, or two files are of one number.
     """
     if not os.path.isdir(folder):
-        raise FileNotFoundError(f'{folder}: no such folder; a split of DeepFashion2 has {IMAGES} '
-                                f'and {ANNOTATIONS}.')
+        raise FileNotFoundError(
+            f'{folder}: no such folder; a split of DeepFashion2 has {IMAGES} and {ANNOTATIONS}.'
+        )
     found = {}
     for name in sorted(os.listdir(folder)):
         stem, suffix = os.path.splitext(name)
@@ -173,9 +192,11 @@ def files(folder: str, suffixes: tuple[str, ...]) -> dict[int, str]:
     return found
 
 
-def look(entries: list[Entry]) -> Iterator[tuple[
-        Entry, image_files.Header | None,
-        annotations.Annotation | problems_lib.Malformed]]:
+def look(
+    entries: list[Entry],
+) -> Iterator[
+    tuple[Entry, image_files.Header | None, annotations.Annotation | problems_lib.Malformed]
+]:
     """Each entry with the header of its image, see `image_files.note`, and its annotation.
 
     An annotation that cannot be right is given as the error. Files are read by threads, since
@@ -191,10 +212,18 @@ def look(entries: list[Entry]) -> Iterator[tuple[
         except problems_lib.Malformed as error:
             return entry, header, error
         except FileNotFoundError:  # It is listed, so it is a link to nothing.
-            return entry, header, problems_lib.Malformed((
-                problems_lib.BAD_ENTRY, f'{entry.annotation}: a link to a file that is not there.'))
+            return (
+                entry,
+                header,
+                problems_lib.Malformed(
+                    (
+                        problems_lib.BAD_ENTRY,
+                        f'{entry.annotation}: a link to a file that is not there.',
+                    )
+                ),
+            )
 
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as threads:
         # In blocks: what is read ahead stays in memory.
         for start in range(0, len(entries), _AT_ONCE):
-            yield from threads.map(read, entries[start:start + _AT_ONCE])
+            yield from threads.map(read, entries[start : start + _AT_ONCE])

@@ -26,11 +26,17 @@ class Selection:
       ValueError: if an argument is out of its range.
     """
 
-    def __init__(self, max_detections: int = 20, score_threshold: float = 0.05,
-                 nms_threshold: float = 0.5, candidates: int = 1000):
+    def __init__(
+        self,
+        max_detections: int = 20,
+        score_threshold: float = 0.05,
+        nms_threshold: float = 0.5,
+        candidates: int = 1000,
+    ):
         checks.positive('Selection', max_detections=max_detections, candidates=candidates)
-        checks.within('Selection', 0, 1, score_threshold=score_threshold,
-                      nms_threshold=nms_threshold)
+        checks.within(
+            'Selection', 0, 1, score_threshold=score_threshold, nms_threshold=nms_threshold
+        )
         self.max_detections = max_detections
         self.score_threshold = score_threshold
         self.nms_threshold = nms_threshold
@@ -38,11 +44,21 @@ class Selection:
 
     def get_config(self) -> dict:
         """The arguments."""
-        return {'max_detections': self.max_detections, 'score_threshold': self.score_threshold,
-                'nms_threshold': self.nms_threshold, 'candidates': self.candidates}
+        return {
+            'max_detections': self.max_detections,
+            'score_threshold': self.score_threshold,
+            'nms_threshold': self.nms_threshold,
+            'candidates': self.candidates,
+        }
 
-    def __call__(self, boxes: tf.Tensor, valid: tf.Tensor, logits: tf.Tensor, deltas: tf.Tensor,
-                 sizes: tf.Tensor) -> dict[str, tf.Tensor]:
+    def __call__(
+        self,
+        boxes: tf.Tensor,
+        valid: tf.Tensor,
+        logits: tf.Tensor,
+        deltas: tf.Tensor,
+        sizes: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
         """Selects detections.
 
         Args:
@@ -64,15 +80,18 @@ class Selection:
         # Only those are decoded.
         rows, classes = best // num_classes, best % num_classes
         deltas = tf.reshape(deltas, [-1, number * num_classes, 4])
-        decoded = box_ops.decode(tf.gather(deltas, best, batch_dims=1),
-                                 tf.gather(boxes, rows, batch_dims=1))
+        decoded = box_ops.decode(
+            tf.gather(deltas, best, batch_dims=1), tf.gather(boxes, rows, batch_dims=1)
+        )
         decoded = box_ops.clip(decoded, sizes)
         scores = tf.where(box_ops.area(decoded) > 0, scores, 0.0)
         kept, real = nms.class_nms(
-            decoded, scores, classes, self.nms_threshold, self.max_detections)
+            decoded, scores, classes, self.nms_threshold, self.max_detections
+        )
         scores = tf.gather(scores, kept, batch_dims=1)
         real &= scores > 0
         return {
             'boxes': tf.where(real[..., tf.newaxis], tf.gather(decoded, kept, batch_dims=1), 0.0),
             'classes': tf.where(real, tf.gather(classes, kept, batch_dims=1) + 1, 0),
-            'scores': tf.where(real, scores, 0.0)}
+            'scores': tf.where(real, scores, 0.0),
+        }

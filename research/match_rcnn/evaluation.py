@@ -19,13 +19,18 @@ MAX_DETECTIONS, MAX_LANDMARK_DETECTIONS = 100, 20
 _OCCLUDED, _VISIBLE = 1, 2  # The v of landmarks.
 
 
-def evaluate(table: detection_table.DetectionTable, detections: Sequence[dict],
-             sigmas: np.ndarray | None = None, weight: np.ndarray | None = None,
-             max_detections: int = MAX_DETECTIONS,
-             max_landmark_detections: int = MAX_LANDMARK_DETECTIONS,
-             min_gallery_score: float = 0., retrieved: dict | None = None,
-             level_shop_items: int = retrieval_protocol.LEVELS_MIN_SHOP_ITEMS,
-             must_overlap: bool = False) -> dict:
+def evaluate(
+    table: detection_table.DetectionTable,
+    detections: Sequence[dict],
+    sigmas: np.ndarray | None = None,
+    weight: np.ndarray | None = None,
+    max_detections: int = MAX_DETECTIONS,
+    max_landmark_detections: int = MAX_LANDMARK_DETECTIONS,
+    min_gallery_score: float = 0.0,
+    retrieved: dict | None = None,
+    level_shop_items: int = retrieval_protocol.LEVELS_MIN_SHOP_ITEMS,
+    must_overlap: bool = False,
+) -> dict:
     """Average precision of boxes, masks and landmarks, and retrieval, with all subsets.
 
     A subset's AP is that of the items of one level; the others are ignored, as COCO ignores those
@@ -61,39 +66,55 @@ def evaluate(table: detection_table.DetectionTable, detections: Sequence[dict],
     if _all_have(detections, 'masks'):
         metrics['mask'] = of_masks(table, result_files.masks(table, detections), max_detections)
     if _all_have(detections, 'landmarks') and sigmas is not None:
-        metrics |= of_landmarks(table, result_files.landmarks(table, detections, False), sigmas,
-                                max_landmark_detections)
+        metrics |= of_landmarks(
+            table, result_files.landmarks(table, detections, False), sigmas, max_landmark_detections
+        )
     if _all_have(detections, 'embeddings'):
         if retrieved is None:
             retrieved = retrieve(table, detections, weight, min_gallery_score, must_overlap)
         for name, (_, judgement) in retrieved.items():
             metrics[f'retrieval_{name}'] = retrieval_protocol.accuracies(
-                table, judgement, level_shop_items)
+                table, judgement, level_shop_items
+            )
     return metrics
 
 
-def of_boxes(table: detection_table.DetectionTable, rows: Sequence[dict],
-             max_detections: int = MAX_DETECTIONS) -> dict[str, dict]:
+def of_boxes(
+    table: detection_table.DetectionTable,
+    rows: Sequence[dict],
+    max_detections: int = MAX_DETECTIONS,
+) -> dict[str, dict]:
     """'box' of `evaluate`, from rows as `result_files.boxes` makes them; raises as `coco_ap`."""
     return coco_ap.subset_average_precision(
-        ground_truth(table), rows, 'bbox', subsets.of_items(table), max_detections=max_detections)
+        ground_truth(table), rows, 'bbox', subsets.of_items(table), max_detections=max_detections
+    )
 
 
-def of_masks(table: detection_table.DetectionTable, rows: Sequence[dict],
-             max_detections: int = MAX_DETECTIONS) -> dict[str, dict]:
+def of_masks(
+    table: detection_table.DetectionTable,
+    rows: Sequence[dict],
+    max_detections: int = MAX_DETECTIONS,
+) -> dict[str, dict]:
     """'mask' of `evaluate`, from rows as `result_files.masks` makes them; raises as `coco_ap`.
 
     Items without a segmentation are ignored.
     """
     drawn = np.array([one is not None for one in table.segmentations], bool)
     return coco_ap.subset_average_precision(
-        ground_truth(table), rows, 'segm',
+        ground_truth(table),
+        rows,
+        'segm',
         {name: mask & drawn for name, mask in subsets.of_items(table).items()},
-        max_detections=max_detections)
+        max_detections=max_detections,
+    )
 
 
-def of_landmarks(table: detection_table.DetectionTable, rows: Sequence[dict], sigmas: np.ndarray,
-                 max_detections: int = MAX_LANDMARK_DETECTIONS) -> dict[str, dict]:
+def of_landmarks(
+    table: detection_table.DetectionTable,
+    rows: Sequence[dict],
+    sigmas: np.ndarray,
+    max_detections: int = MAX_LANDMARK_DETECTIONS,
+) -> dict[str, dict]:
     """'landmarks_visible' and 'landmarks' of `evaluate`.
 
     Args:
@@ -108,24 +129,32 @@ def of_landmarks(table: detection_table.DetectionTable, rows: Sequence[dict], si
     offsets = table.landmark_offsets
     if len(sigmas) != offsets[-1]:
         raise ValueError(f'{len(sigmas)} sigmas for {offsets[-1]} landmarks of {table.name}.')
-    of_category = {category: np.asarray(sigmas[begin:end]) for category, begin, end in zip(
-        table.category_ids, offsets, offsets[1:]) if begin < end}
+    of_category = {
+        category: np.asarray(sigmas[begin:end])
+        for category, begin, end in zip(table.category_ids, offsets, offsets[1:])
+        if begin < end
+    }
     kept = np.isin(np.array(table.category_ids)[table.classes - 1], list(of_category))
     parts = {name: mask[kept] for name, mask in subsets.of_items(table).items()}
     metrics = {}
     for name, least in ('landmarks_visible', _VISIBLE), ('landmarks', _OCCLUDED):
         truth = ground_truth(table, least)
         truth['categories'] = [one for one in truth['categories'] if one['id'] in of_category]
-        truth['annotations'] = [one for one in truth['annotations']
-                                if one['category_id'] in of_category]
+        truth['annotations'] = [
+            one for one in truth['annotations'] if one['category_id'] in of_category
+        ]
         metrics[name] = coco_ap.subset_average_precision(
-            truth, rows, 'keypoints', parts, of_category, max_detections)
+            truth, rows, 'keypoints', parts, of_category, max_detections
+        )
     return metrics
 
 
-def search(table: detection_table.DetectionTable, detections: Sequence[dict],
-           weight: np.ndarray | None = None, min_gallery_score: float = 0.
-           ) -> retrieval_protocol.Retrieved | None:
+def search(
+    table: detection_table.DetectionTable,
+    detections: Sequence[dict],
+    weight: np.ndarray | None = None,
+    min_gallery_score: float = 0.0,
+) -> retrieval_protocol.Retrieved | None:
     """Searches for every detection in users' images, as the benchmark's file has it.
 
     Nothing is asked of the ground truth but which images are whose, so that a test split will do.
@@ -144,13 +173,20 @@ def search(table: detection_table.DetectionTable, detections: Sequence[dict],
     return retrieval_protocol.retrieve(
         retrieval_protocol.of_detections(table, detections, detection_table.USER),
         retrieval_protocol.of_detections(
-            table, detections, detection_table.SHOP, min_gallery_score), weight)
+            table, detections, detection_table.SHOP, min_gallery_score
+        ),
+        weight,
+    )
 
 
-def retrieve(table: detection_table.DetectionTable, detections: Sequence[dict],
-             weight: np.ndarray | None = None, min_gallery_score: float = 0.,
-             must_overlap: bool = False, searched: retrieval_protocol.Retrieved | None = None
-             ) -> dict[str, tuple[retrieval_protocol.Retrieved, retrieval_protocol.Judgement]]:
+def retrieve(
+    table: detection_table.DetectionTable,
+    detections: Sequence[dict],
+    weight: np.ndarray | None = None,
+    min_gallery_score: float = 0.0,
+    must_overlap: bool = False,
+    searched: retrieval_protocol.Retrieved | None = None,
+) -> dict[str, tuple[retrieval_protocol.Retrieved, retrieval_protocol.Judgement]]:
     """Searches for every query with the detected boxes and with those of the ground truth.
 
     Args:
@@ -172,25 +208,33 @@ def retrieve(table: detection_table.DetectionTable, detections: Sequence[dict],
     if searched is None:
         users = retrieval_protocol.of_detections(table, detections, detection_table.USER)
         gallery = retrieval_protocol.of_detections(
-            table, detections, detection_table.SHOP, min_gallery_score)
-        chosen = retrieval_protocol.select(table, items, users.image_ids, users.boxes,
-                                           users.classes, users.scores, must_overlap)
+            table, detections, detection_table.SHOP, min_gallery_score
+        )
+        chosen = retrieval_protocol.select(
+            table, items, users.image_ids, users.boxes, users.classes, users.scores, must_overlap
+        )
         chosen = np.unique(chosen[chosen >= 0])
         searched = retrieval_protocol.retrieve(users.take(chosen), gallery, weight)
-    found = {'detected': (searched, retrieval_protocol.judge(
-        table, searched, must_overlap=must_overlap))}
+    found = {
+        'detected': (searched, retrieval_protocol.judge(table, searched, must_overlap=must_overlap))
+    }
     if _all_have(detections, 'truth_embeddings'):
         of_shops = table.sources[table.images_of_items()] == detection_table.SHOP
         retrieved = retrieval_protocol.retrieve(
             retrieval_protocol.of_truth(table, detections, items),
-            retrieval_protocol.of_truth(table, detections, np.flatnonzero(of_shops)), weight)
-        found['truth'] = retrieved, retrieval_protocol.judge(
-            table, retrieved, items, np.arange(len(items)))
+            retrieval_protocol.of_truth(table, detections, np.flatnonzero(of_shops)),
+            weight,
+        )
+        found['truth'] = (
+            retrieved,
+            retrieval_protocol.judge(table, retrieved, items, np.arange(len(items))),
+        )
     return found
 
 
-def covered(table: detection_table.DetectionTable,
-            detections: Sequence[dict]) -> detection_table.DetectionTable:
+def covered(
+    table: detection_table.DetectionTable, detections: Sequence[dict]
+) -> detection_table.DetectionTable:
     """The table of the detections' images, in their order.
 
     Raises:
@@ -201,8 +245,10 @@ def covered(table: detection_table.DetectionTable,
         rows.append(row_of.pop(int(image['image_id']), None))
         if rows[-1] is None:
             again = image['image_id'] in table.image_ids
-            raise ValueError(f'detections: image_id {image["image_id"]} '
-                             + ('comes twice.' if again else f'is not in {table.name}.'))
+            raise ValueError(
+                f'detections: image_id {image["image_id"]} '
+                + ('comes twice.' if again else f'is not in {table.name}.')
+            )
     return table.subset(rows)
 
 
@@ -216,13 +262,15 @@ def ground_truth(table: detection_table.DetectionTable, least_v: int = _OCCLUDED
       least_v: landmarks of a smaller v count as not labelled; 2: only visible ones are labelled.
     """
     labelled = table.landmarks[..., 2:] >= least_v
-    truth = coco.to_coco(dataclasses.replace(
-        table, landmarks=np.where(labelled, table.landmarks, 0)), landmarks=True)
+    truth = coco.to_coco(
+        dataclasses.replace(table, landmarks=np.where(labelled, table.landmarks, 0)), landmarks=True
+    )
     for annotation in truth['annotations']:
         if not annotation['segmentation']:
             x, y, width, height = annotation['bbox']
             annotation['segmentation'] = [
-                [x, y, x + width, y, x + width, y + height, x, y + height]]
+                [x, y, x + width, y, x + width, y + height, x, y + height]
+            ]
     return truth
 
 
@@ -233,8 +281,10 @@ def summary(metrics: dict) -> dict[str, float]:
         if 'queries' in result:
             of_all = {f'{name}_{k}': rate for k, rate in result['overall'].items()}
         else:
-            of_all = {f'{name}_{key.lower()}': result[subsets.OVERALL][key]
-                      for key in ('AP', 'AP50', 'AP75', 'AR')}
+            of_all = {
+                f'{name}_{key.lower()}': result[subsets.OVERALL][key]
+                for key in ('AP', 'AP50', 'AP75', 'AR')
+            }
         flat.update({key: value for key, value in of_all.items() if value is not None})
     return flat
 

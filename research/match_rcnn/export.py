@@ -47,13 +47,22 @@ def signatures(model, data) -> export.Signatures:
         if 'landmarks' in found:
             landmarks = found['landmarks']
             found['landmarks'] = tf.concat(
-                [landmarks[..., :2] * xy[:, tf.newaxis], landmarks[..., 2:]], -1)
+                [landmarks[..., :2] * xy[:, tf.newaxis], landmarks[..., 2:]], -1
+            )
         return found | {'names': tf.gather(names, found['classes']), 'sizes': original}
 
     def each(function, values):
-        return answers(*tf.map_fn(function, values, fn_output_signature=(
-            tf.TensorSpec([*canvas, 3], tf.uint8), tf.TensorSpec([2], tf.int32),
-            tf.TensorSpec([2], tf.int32))))
+        return answers(
+            *tf.map_fn(
+                function,
+                values,
+                fn_output_signature=(
+                    tf.TensorSpec([*canvas, 3], tf.uint8),
+                    tf.TensorSpec([2], tf.int32),
+                    tf.TensorSpec([2], tf.int32),
+                ),
+            )
+        )
 
     def detect(files):
         return each(lambda file: placed(image_reader.decode(file)), files)
@@ -63,10 +72,12 @@ def signatures(model, data) -> export.Signatures:
 
     made = {
         'detect': (detect, [tf.TensorSpec([None], tf.string, 'files')]),
-        'pixels': (pixels, [tf.TensorSpec([None, None, None, 3], tf.uint8, 'images')])}
+        'pixels': (pixels, [tf.TensorSpec([None, None, None, 3], tf.uint8, 'images')]),
+    }
     if model.matching_network:
-        vectors = [tf.TensorSpec([None, model.matching_network.units], tf.float32, name)
-                   for name in ('v1', 'v2')]
-        made['similarity'] = (
-            lambda v1, v2: {'probability': model.similarity(v1, v2)}, vectors)
+        vectors = [
+            tf.TensorSpec([None, model.matching_network.units], tf.float32, name)
+            for name in ('v1', 'v2')
+        ]
+        made['similarity'] = (lambda v1, v2: {'probability': model.similarity(v1, v2)}, vectors)
     return made

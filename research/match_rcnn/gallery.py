@@ -51,10 +51,19 @@ class GallerySearch(experiment.Experiment):
       ValueError: nothing can be found in the query; the model has no embeddings.
     """
 
-    def __init__(self, run_dir: str, seed: int = 0, data_dir: str | None = None, strategy=None, *,
-                 saved_model: str = 'runs/match_rcnn/garments/saved_model',
-                 query: str | None = None, query_class: str | None = None,
-                 query_matches: int = 5, query_least_score: float = 0.3):
+    def __init__(
+        self,
+        run_dir: str,
+        seed: int = 0,
+        data_dir: str | None = None,
+        strategy=None,
+        *,
+        saved_model: str = 'runs/match_rcnn/garments/saved_model',
+        query: str | None = None,
+        query_class: str | None = None,
+        query_matches: int = 5,
+        query_least_score: float = 0.3,
+    ):
         super().__init__(run_dir, seed, data_dir, strategy)
         checks.positive('GallerySearch', query_matches=query_matches)
         checks.within('GallerySearch', 0, 1, query_least_score=query_least_score)
@@ -63,8 +72,10 @@ class GallerySearch(experiment.Experiment):
         if not os.path.isdir(data_dir):
             raise FileNotFoundError(f'--data_dir={data_dir} is not a folder.')
         if not os.path.exists(os.path.join(saved_model, 'saved_model.pb')):
-            raise FileNotFoundError(f'GallerySearch.saved_model = {saved_model}: there is no '
-                                    'exported model; train one first.')
+            raise FileNotFoundError(
+                f'GallerySearch.saved_model = {saved_model}: there is no '
+                'exported model; train one first.'
+            )
         if query is not None and not os.path.isfile(query):
             raise FileNotFoundError(f'GallerySearch.query = {query}: there is no such file.')
         self.saved_model, self.query, self.query_class = saved_model, query, query_class
@@ -75,8 +86,10 @@ class GallerySearch(experiment.Experiment):
         if self._model is None:
             self._model = tf.saved_model.load(self.saved_model)
         if 'similarity' not in self._model.signatures:
-            raise ValueError(f'GallerySearch.saved_model = {self.saved_model} has no embeddings: '
-                             'it was trained without a matching network.')
+            raise ValueError(
+                f'GallerySearch.saved_model = {self.saved_model} has no embeddings: '
+                'it was trained without a matching network.'
+            )
         return self._model.signatures[name]
 
     def _detect(self, path) -> dict[str, np.ndarray]:
@@ -89,8 +102,10 @@ class GallerySearch(experiment.Experiment):
             found = self._signature('detect')(files=tf.constant([file.read()]))
         found = {name: values.numpy()[0] for name, values in found.items()}
         real = found['scores'] > 0
-        return {name: found[name][real]
-                for name in ('boxes', 'classes', 'names', 'scores', 'embeddings')}
+        return {
+            name: found[name][real]
+            for name in ('boxes', 'classes', 'names', 'scores', 'embeddings')
+        }
 
     # The index.
 
@@ -104,12 +119,16 @@ class GallerySearch(experiment.Experiment):
         (files, others), new, damaged = _image_files(self.data_dir), [], []
         if others:
             suffixes = ', '.join(image_files.SUFFIXES)
-            _tell(f'{self.data_dir}: left out, as hidden or none of {suffixes}: '
-                  f'{len(others)} x, {", ".join(others[:3])}{", ..." * (len(others) > 3)}')
+            _tell(
+                f'{self.data_dir}: left out, as hidden or none of {suffixes}: '
+                f'{len(others)} x, {", ".join(others[:3])}{", ..." * (len(others) > 3)}'
+            )
         there = set(files)
         if old and not there & set(old['files']):
-            _tell(f'{self.run_dir}: the index is of other images, or of changed ones, and is made '
-                  'anew.')
+            _tell(
+                f'{self.run_dir}: the index is of other images, or of changed ones, and is made '
+                'anew.'
+            )
         missing = [file for file in files if file not in known]
         # Where its output goes to a file, one line a while is enough.
         for file in tqdm.tqdm(missing, 'index', unit='image', disable=not sys.stderr.isatty()):
@@ -119,16 +138,24 @@ class GallerySearch(experiment.Experiment):
                 damaged.append(_name(file))
                 _tell(f'{damaged[-1]} cannot be read as an image and is skipped.')
         of_file = dict(new) | {
-            file: {name: old[name][rows] for name in _COLUMNS[1:]} for file, rows in known.items()
-            if file in there}
+            file: {name: old[name][rows] for name in _COLUMNS[1:]}
+            for file, rows in known.items()
+            if file in there
+        }
         files = [file for file in files if file in of_file]
         if not files:
             raise ValueError(f'--data_dir={self.data_dir} has no image that can be read.')
-        columns = {name: np.concatenate([of_file[file][name] for file in files])
-                   for name in _COLUMNS[1:]}
+        columns = {
+            name: np.concatenate([of_file[file][name] for file in files]) for name in _COLUMNS[1:]
+        }
         counts = [len(of_file[file]['scores']) for file in files]
-        self._write_index(files=files, model=stamp, images=np.repeat(np.arange(len(files)), counts),
-                          damaged=np.array(damaged, str), **columns)
+        self._write_index(
+            files=files,
+            model=stamp,
+            images=np.repeat(np.arange(len(files)), counts),
+            damaged=np.array(damaged, str),
+            **columns,
+        )
 
     def _write_index(self, **arrays):
         data = io.BytesIO()
@@ -153,24 +180,33 @@ class GallerySearch(experiment.Experiment):
         index = self._read_index()
         if index is None:
             raise FileNotFoundError(f'{self.run_dir} has no index: train first.')
-        result = {'images': len(index['files']), 'items': len(index['scores']),
-                  'damaged': index['damaged'].tolist()}
+        result = {
+            'images': len(index['files']),
+            'items': len(index['scores']),
+            'damaged': index['damaged'].tolist(),
+        }
         if self.query is not None:
             result |= self._search(index)
-        run_folder.write_text(os.path.join(self.run_dir, run_folder.RESULT),
-                              json.dumps(result, indent=2) + '\n')
+        run_folder.write_text(
+            os.path.join(self.run_dir, run_folder.RESULT), json.dumps(result, indent=2) + '\n'
+        )
         return result
 
     def _search(self, index):
         item = self._item()
         wanted = np.flatnonzero(index['scores'] >= self.query_least_score)
         if not len(wanted):
-            raise ValueError(f'{self.data_dir}: no item is as certain as '
-                             f'GallerySearch.query_least_score = {self.query_least_score}.')
+            raise ValueError(
+                f'{self.data_dir}: no item is as certain as '
+                f'GallerySearch.query_least_score = {self.query_least_score}.'
+            )
         vectors = index['embeddings'][wanted]
-        similar = np.concatenate([
-            self._similarity(item['embedding'], vectors[start:start + _AT_ONCE])
-            for start in range(0, len(vectors), _AT_ONCE)])
+        similar = np.concatenate(
+            [
+                self._similarity(item['embedding'], vectors[start : start + _AT_ONCE])
+                for start in range(0, len(vectors), _AT_ONCE)
+            ]
+        )
         # Of an image only the best item: the others are seen beside it.
         matches, images = [], set()
         for row in wanted[np.argsort(-similar, kind='stable')]:
@@ -180,21 +216,31 @@ class GallerySearch(experiment.Experiment):
                 matches.append((row, float(similar[np.searchsorted(wanted, row)])))
             if len(matches) == self.query_matches:
                 break
-        rows = [{'file': _name(index['files'][index['images'][row]]),
-                 'box': [float(value) for value in index['boxes'][row]],
-                 'score': float(index['scores'][row]), 'similarity': probability}
-                for row, probability in matches]
+        rows = [
+            {
+                'file': _name(index['files'][index['images'][row]]),
+                'box': [float(value) for value in index['boxes'][row]],
+                'score': float(index['scores'][row]),
+                'similarity': probability,
+            }
+            for row, probability in matches
+        ]
         query = _read(self.query)
-        picture = pictures.retrieved(query, item['box'], [
-            (self._image(row['file']), row['box'], None) for row in rows])
+        picture = pictures.retrieved(
+            query, item['box'], [(self._image(row['file']), row['box'], None) for row in rows]
+        )
         path = os.path.join(self.run_dir, 'matches.png')
         figures.write_png(path, picture / 255)
         print(f'{self.query}, {item["name"]}; probability of a match:')
         for row in rows:
             print(f'  {row["similarity"]:.3f}  {row["file"]}')
         print(path, flush=True)
-        return {'query': self.query, 'query_class': item['name'], 'query_box': item['box'],
-                'matches': rows}
+        return {
+            'query': self.query,
+            'query_class': item['name'],
+            'query_box': item['box'],
+            'matches': rows,
+        }
 
     def _image(self, name):
         path = os.path.join(self.data_dir, name)
@@ -207,16 +253,22 @@ class GallerySearch(experiment.Experiment):
         try:
             found = self._detect(self.query)
         except tf.errors.InvalidArgumentError:
-            raise ValueError(f'GallerySearch.query = {self.query} cannot be read as an image.'
-                             ) from None
+            raise ValueError(
+                f'GallerySearch.query = {self.query} cannot be read as an image.'
+            ) from None
         names = [name.decode() for name in found['names']]
         for row, name in enumerate(names):  # The most certain first.
             if self.query_class in (None, name):
-                return {'name': name, 'box': [float(value) for value in found['boxes'][row]],
-                        'embedding': found['embeddings'][row]}
+                return {
+                    'name': name,
+                    'box': [float(value) for value in found['boxes'][row]],
+                    'embedding': found['embeddings'][row],
+                }
         what = 'item' if self.query_class is None else self.query_class
-        raise ValueError(f'GallerySearch.query = {self.query}: no {what} is found in it'
-                         + (f'; there is {", ".join(dict.fromkeys(names))}.' if names else '.'))
+        raise ValueError(
+            f'GallerySearch.query = {self.query}: no {what} is found in it'
+            + (f'; there is {", ".join(dict.fromkeys(names))}.' if names else '.')
+        )
 
     def _similarity(self, vector, vectors):
         repeated = np.broadcast_to(vector, vectors.shape)
@@ -233,13 +285,19 @@ class GallerySearch(experiment.Experiment):
         if 'matches' in result:
             rows = [(match['file'], match['similarity']) for match in result['matches']]
             picture = np.asarray(_read(os.path.join(self.run_dir, 'matches.png')))
-            sections.append(page.Section('What was found', figures.image_grid(
-                [[picture / 255]], [''], [''], large=True) + page.table(
-                    rows, ('file', 'probability of a match'))))
+            sections.append(
+                page.Section(
+                    'What was found',
+                    figures.image_grid([[picture / 255]], [''], [''], large=True)
+                    + page.table(rows, ('file', 'probability of a match')),
+                )
+            )
         summary = page.paragraph(
-            f'{page.number(result["items"])} items in {page.number(result["images"])} images.')
+            f'{page.number(result["items"])} items in {page.number(result["images"])} images.'
+        )
         return page.write_report(
-            os.path.join(self.run_dir, 'report.html'), 'Search in a gallery', summary, sections)
+            os.path.join(self.run_dir, 'report.html'), 'Search in a gallery', summary, sections
+        )
 
 
 def _tell(line: str) -> None:
@@ -260,8 +318,7 @@ def _image_files(folder: str) -> tuple[list[str], list[str]]:
                 others.append(os.path.relpath(path, folder))
             else:
                 stat = os.stat(path)
-                files.append(
-                    f'{os.path.relpath(path, folder)}|{stat.st_size}|{stat.st_mtime_ns}')
+                files.append(f'{os.path.relpath(path, folder)}|{stat.st_size}|{stat.st_mtime_ns}')
     return sorted(files), sorted(others)
 
 

@@ -16,8 +16,14 @@ from official.vision import roi_align
 _PIXELS = 16  # Height and width of the crops of raw-pixel retrieval.
 
 
-def detections(model, data, strategy: tf.distribute.Strategy, split: str,
-               rows: np.ndarray | None = None, raw_pixels: bool = False) -> list[dict]:
+def detections(
+    model,
+    data,
+    strategy: tf.distribute.Strategy,
+    split: str,
+    rows: np.ndarray | None = None,
+    raw_pixels: bool = False,
+) -> list[dict]:
     """The detections of every image of a split, in order.
 
     Args:
@@ -38,35 +44,41 @@ def detections(model, data, strategy: tf.distribute.Strategy, split: str,
     """
     table = data.table(split)
     results = distribution.results_of(
-        _step(model, raw_pixels), strategy.distribute_datasets_from_function(
-            lambda context: data.evaluation(split, input_context=context, rows=rows)), strategy)
+        _step(model, raw_pixels),
+        strategy.distribute_datasets_from_function(
+            lambda context: data.evaluation(split, input_context=context, rows=rows)
+        ),
+        strategy,
+    )
     return [image for batch in results for image in _images(batch, table)]
 
 
 @functools.lru_cache(maxsize=2)
 def _step(model, raw_pixels):
     """Kept, so that the checkpoints of a training share one traced function."""
+
     @tf.function
     def step(batch):
         found = model.examine(batch['images'], batch['sizes'], batch['boxes'], batch['classes'])
         if raw_pixels:
             found['pixels'] = _crops(batch['images'], found['boxes'])
             found['truth_pixels'] = _crops(batch['images'], batch['boxes'])
-        return found | {name: batch[name] for name in ('index', 'weights', 'scales')} | {
-            'truth_classes': batch['classes']}
+        return (
+            found
+            | {name: batch[name] for name in ('index', 'weights', 'scales')}
+            | {'truth_classes': batch['classes']}
+        )
 
     return step
 
 
 def _crops(images: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
     """What is inside boxes, small and flat: float32 [b, n, 16 * 16 * 3] in [0, 1]."""
-    crops = roi_align.roi_align(
-        [tf.cast(images, tf.float32) / 255], boxes, (1,), _PIXELS, 2)
+    crops = roi_align.roi_align([tf.cast(images, tf.float32) / 255], boxes, (1,), _PIXELS, 2)
     return tf.reshape(crops, [-1, boxes.shape[1], _PIXELS * _PIXELS * images.shape[-1]])
 
 
-def _images(batch: dict[str, np.ndarray],
-            table: detection_table.DetectionTable) -> Iterator[dict]:
+def _images(batch: dict[str, np.ndarray], table: detection_table.DetectionTable) -> Iterator[dict]:
     for number, (row, weight) in enumerate(zip(batch['index'], batch['weights'])):
         if weight:
             one = {name: values[number] for name, values in batch.items()}
@@ -81,11 +93,15 @@ def _image(one: dict[str, np.ndarray], row: int, table) -> dict:
     corners = np.array([scale_x, scale_y, scale_x, scale_y], np.float32)
     boxes = one['boxes'][real] / corners
     boxes = np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
-    image = {'image_id': int(table.image_ids[row]), 'row': row, 'boxes': boxes,
-             'classes': one['classes'][real], 'scores': one['scores'][real]}
+    image = {
+        'image_id': int(table.image_ids[row]),
+        'row': row,
+        'boxes': boxes,
+        'classes': one['classes'][real],
+        'scores': one['scores'][real],
+    }
     if 'landmarks' in one:
-        image['landmarks'] = one['landmarks'][real] / np.array(
-            [scale_x, scale_y, 1], np.float32)
+        image['landmarks'] = one['landmarks'][real] / np.array([scale_x, scale_y, 1], np.float32)
     if 'masks' in one:
         image['masks'] = encoded(one['masks'][real], boxes, height, width)
     known = one['truth_classes'] > 0

@@ -47,8 +47,9 @@ def occlusion(landmarks: np.ndarray, counts: np.ndarray | int) -> np.ndarray:
     return _codes(5 * occluded >= counts, 2 * occluded > counts)
 
 
-def zoom_in(landmarks: np.ndarray, counts: np.ndarray | int,
-            sizes: np.ndarray | Sequence[int]) -> np.ndarray:
+def zoom_in(
+    landmarks: np.ndarray, counts: np.ndarray | int, sizes: np.ndarray | Sequence[int]
+) -> np.ndarray:
     """By the share of landmarks outside the image: none, up to 30 %, > 30 %.
 
     A landmark that is not labelled counts as outside: the files have no other sign of it.

@@ -31,8 +31,10 @@ class LossWeights(NamedTuple):
     def of(cls, weights: Sequence[float]) -> LossWeights:
         """The weights in this order; raises ValueError if they are too few, too many, negative."""
         if len(weights) != len(cls._fields):
-            raise ValueError(f'MatchRCNN.loss_weights = {tuple(weights)}: there are '
-                             f'{len(cls._fields)}, {", ".join(cls._fields)}.')
+            raise ValueError(
+                f'MatchRCNN.loss_weights = {tuple(weights)}: there are '
+                f'{len(cls._fields)}, {", ".join(cls._fields)}.'
+            )
         named = cls(*weights)
         checks.within('MatchRCNN.loss_weights', 0, float('inf'), **named._asdict())
         return named
@@ -61,12 +63,12 @@ def classification(logits: tf.Tensor, classes: tf.Tensor, weights: tf.Tensor) ->
       classes: int32 [n], 0 is the background.
       weights: float32 [n], 0 for padding.
     """
-    return mean_over(
-        tf.nn.sparse_softmax_cross_entropy_with_logits(classes, logits), weights)
+    return mean_over(tf.nn.sparse_softmax_cross_entropy_with_logits(classes, logits), weights)
 
 
-def boxes(deltas: tf.Tensor, targets: tf.Tensor, classes: tf.Tensor, weights: tf.Tensor,
-          beta: float = 1.0) -> tf.Tensor:
+def boxes(
+    deltas: tf.Tensor, targets: tf.Tensor, classes: tf.Tensor, weights: tf.Tensor, beta: float = 1.0
+) -> tf.Tensor:
     """L_box: smooth L1 of the positive RoIs' own class, summed over the four numbers, divided by
     the number of all sampled RoIs (Girshick 2015, Sec. 2.3).
 
@@ -93,8 +95,9 @@ def landmarks(logits: tf.Tensor, cells: tf.Tensor, weights: tf.Tensor) -> tf.Ten
       weights: float32 [n, K], 0 for landmarks that do not count.
     """
     size, most = logits.shape[1], logits.shape[3]
-    chosen = tf.gather(tf.reshape(logits, [-1, size * size * most]),
-                       cells * most + tf.range(most), batch_dims=1)
+    chosen = tf.gather(
+        tf.reshape(logits, [-1, size * size * most]), cells * most + tf.range(most), batch_dims=1
+    )
     return mean_over(tf.reduce_logsumexp(logits, [1, 2]) - chosen, weights)
 
 
@@ -119,4 +122,5 @@ def pairs(logits: tf.Tensor, matched: tf.Tensor, weights: tf.Tensor) -> tf.Tenso
       weights: float32 [...], 0 for what is no pair.
     """
     return mean_over(
-        tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(matched, tf.int32), logits), weights)
+        tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(matched, tf.int32), logits), weights
+    )

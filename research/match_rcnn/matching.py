@@ -29,8 +29,13 @@ def chosen(features: Sequence[str], streams: Mapping[str, Callable | None]) -> t
         if streams.get(feature) is None:
             raise ValueError(
                 f'MatchRCNN.match_features = {features}: {feature!r} is '
-                + ('none of ' + ', '.join(FEATURES) if feature not in streams else
-                   'a stream that is left out') + '.')
+                + (
+                    'none of ' + ', '.join(FEATURES)
+                    if feature not in streams
+                    else 'a stream that is left out'
+                )
+                + '.'
+            )
     if not features:
         raise ValueError('MatchRCNN.match_features is empty and there is a matching network.')
     return tuple(name for name in FEATURES if name in features)
@@ -59,37 +64,63 @@ class MatchingNetwork(tf.keras.layers.Layer):
       name: name of the layer.
     """
 
-    def __init__(self, channels: int, key: tf.Tensor,
-                 widths: Sequence[int] = (256, 256, 256, 1024), units: int = 256,
-                 padding: bool = True, decay: float = 0.9, epsilon: float = 1e-5,
-                 name: str = 'matching_network'):
+    def __init__(
+        self,
+        channels: int,
+        key: tf.Tensor,
+        widths: Sequence[int] = (256, 256, 256, 1024),
+        units: int = 256,
+        padding: bool = True,
+        decay: float = 0.9,
+        epsilon: float = 1e-5,
+        name: str = 'matching_network',
+    ):
         super().__init__(name=name, autocast=False)
         checks.positive('MatchingNetwork', units=units, convs=len(widths))
         self._config = {
-            'channels': channels, 'widths': tuple(widths), 'units': units, 'padding': padding,
-            'decay': decay, 'epsilon': epsilon, 'name': name}
+            'channels': channels,
+            'widths': tuple(widths),
+            'units': units,
+            'padding': padding,
+            'decay': decay,
+            'epsilon': epsilon,
+            'name': name,
+        }
         self._key = key
         self.units = units
         self.padding = padding
         with tf.name_scope(name):
             sizes = (channels, *widths)
             self.convs = [
-                convolutions.Conv(inputs, outputs, 3, random.fold_in(key, index), relu=True,
-                                  name=f'conv{index + 1}')
-                for index, (inputs, outputs) in enumerate(zip(sizes, sizes[1:]))]
+                convolutions.Conv(
+                    inputs,
+                    outputs,
+                    3,
+                    random.fold_in(key, index),
+                    relu=True,
+                    name=f'conv{index + 1}',
+                )
+                for index, (inputs, outputs) in enumerate(zip(sizes, sizes[1:]))
+            ]
             self.dense = convolutions.Dense(
-                sizes[-1], units, random.fold_in(key, len(widths)), name='fc')
+                sizes[-1], units, random.fold_in(key, len(widths)), name='fc'
+            )
             self.norm = MaskedBatchNorm(units, decay, epsilon)
             self.similarity = convolutions.Dense(
-                units, 2, random.fold_in(key, len(widths) + 1),
-                initializer=lambda key, shape: random.normal(key, shape, 0.01), name='similarity')
+                units,
+                2,
+                random.fold_in(key, len(widths) + 1),
+                initializer=lambda key, shape: random.normal(key, shape, 0.01),
+                name='similarity',
+            )
         self.built = True
 
     def get_config(self):
         return {**self._config, 'key': random.key_config(self._key)}
 
-    def call(self, features: tf.Tensor, valid: tf.Tensor | None = None,
-             training: bool = False) -> tf.Tensor:
+    def call(
+        self, features: tf.Tensor, valid: tf.Tensor | None = None, training: bool = False
+    ) -> tf.Tensor:
         """Feature vectors v.
 
         Args:
@@ -142,8 +173,9 @@ class MaskedBatchNorm(tf.keras.layers.Layer):
       name: name of the layer.
     """
 
-    def __init__(self, units: int, decay: float = 0.9, epsilon: float = 1e-5,
-                 name: str = 'batch_norm'):
+    def __init__(
+        self, units: int, decay: float = 0.9, epsilon: float = 1e-5, name: str = 'batch_norm'
+    ):
         super().__init__(name=name, dtype='float32', autocast=False)
         self.decay = decay
         self.epsilon = epsilon
@@ -152,25 +184,33 @@ class MaskedBatchNorm(tf.keras.layers.Layer):
             self.beta = self.add_weight('beta', (units,), initializer='zeros')
             self.moving_mean, self.moving_variance = (
                 self.add_weight(
-                    f'moving_{moment}', (units,), initializer=initializer, trainable=False,
-                    aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA)
-                for moment, initializer in (('mean', 'zeros'), ('variance', 'ones')))
+                    f'moving_{moment}',
+                    (units,),
+                    initializer=initializer,
+                    trainable=False,
+                    aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+                )
+                for moment, initializer in (('mean', 'zeros'), ('variance', 'ones'))
+            )
         self.built = True
 
-    def call(self, x: tf.Tensor, valid: tf.Tensor | None = None,
-             training: bool = False) -> tf.Tensor:
+    def call(
+        self, x: tf.Tensor, valid: tf.Tensor | None = None, training: bool = False
+    ) -> tf.Tensor:
         """float32 [n, units] to the same; `valid` bool [n] says which rows count, None: all."""
         if not training:
             scale = self.gamma * tf.math.rsqrt(self.moving_variance + self.epsilon)
             return (x - self.moving_mean) * scale + self.beta
-        weights = tf.ones_like(x[:, :1]) if valid is None else tf.cast(
-            valid, tf.float32)[:, tf.newaxis]
+        weights = (
+            tf.ones_like(x[:, :1]) if valid is None else tf.cast(valid, tf.float32)[:, tf.newaxis]
+        )
         count = batch_statistics.global_mean(tf.reduce_sum(weights))
         divisor = tf.maximum(count, 1e-6)
         mean = batch_statistics.global_mean(tf.reduce_sum(weights * x, 0)) / divisor
         centred = x - mean
-        variance = batch_statistics.global_mean(
-            tf.reduce_sum(weights * tf.square(centred), 0)) / divisor
+        variance = (
+            batch_statistics.global_mean(tf.reduce_sum(weights * tf.square(centred), 0)) / divisor
+        )
         # A batch without a valid row says nothing.
         rate = (1 - self.decay) * tf.cast(count > 0, tf.float32)
         for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):

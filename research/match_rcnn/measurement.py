@@ -42,16 +42,24 @@ class MatchEvaluation:
       ValueError: an argument is out of its range.
     """
 
-    def __init__(self, checkpoint_images: int = 200,
-                 max_detections: int = evaluation.MAX_DETECTIONS,
-                 max_landmark_detections: int = evaluation.MAX_LANDMARK_DETECTIONS,
-                 raw_pixels: bool = True, min_gallery_score: float = 0.,
-                 level_shop_items: int = retrieval_protocol.LEVELS_MIN_SHOP_ITEMS,
-                 must_overlap: bool = False, sigmas: float | Sequence[float] | None = None):
-        checks.positive('MatchEvaluation', checkpoint_images=checkpoint_images,
-                        max_detections=max_detections,
-                        max_landmark_detections=max_landmark_detections,
-                        level_shop_items=level_shop_items)
+    def __init__(
+        self,
+        checkpoint_images: int = 200,
+        max_detections: int = evaluation.MAX_DETECTIONS,
+        max_landmark_detections: int = evaluation.MAX_LANDMARK_DETECTIONS,
+        raw_pixels: bool = True,
+        min_gallery_score: float = 0.0,
+        level_shop_items: int = retrieval_protocol.LEVELS_MIN_SHOP_ITEMS,
+        must_overlap: bool = False,
+        sigmas: float | Sequence[float] | None = None,
+    ):
+        checks.positive(
+            'MatchEvaluation',
+            checkpoint_images=checkpoint_images,
+            max_detections=max_detections,
+            max_landmark_detections=max_landmark_detections,
+            level_shop_items=level_shop_items,
+        )
         checks.within('MatchEvaluation', 0, 1, min_gallery_score=min_gallery_score)
         if sigmas is not None and not (np.asarray(sigmas, np.float64) > 0).all():
             raise ValueError(f'MatchEvaluation.sigmas = {sigmas!r} must be above 0.')
@@ -64,8 +72,9 @@ class MatchEvaluation:
         self.must_overlap = must_overlap
         self.sigmas = sigmas
 
-    def __call__(self, model, data, strategy: tf.distribute.Strategy, split: str,
-                 final: bool = True) -> dict:
+    def __call__(
+        self, model, data, strategy: tf.distribute.Strategy, split: str, final: bool = True
+    ) -> dict:
         """Measures the model.
 
         Returns:
@@ -77,34 +86,61 @@ class MatchEvaluation:
         rows = None
         if not final:
             rows = some_rows(data.table(split), self.checkpoint_images)
-        found = inference.detections(model, data, strategy, split, rows,
-                                     self.raw_pixels and final and bool(model.matching_network))
+        found = inference.detections(
+            model,
+            data,
+            strategy,
+            split,
+            rows,
+            self.raw_pixels and final and bool(model.matching_network),
+        )
         return self.measure(model, data.table(split), found, final)
 
-    def measure(self, model, table: detection_table.DetectionTable, found: Sequence[dict],
-                final: bool = True, retrieved: dict | None = None) -> dict:
+    def measure(
+        self,
+        model,
+        table: detection_table.DetectionTable,
+        found: Sequence[dict],
+        final: bool = True,
+        retrieved: dict | None = None,
+    ) -> dict:
         """What a call gives, of detections, and what they retrieve, that are there already."""
         weight = None
         if not final:
-            found = [{name: value for name, value in image.items() if 'embeddings' not in name}
-                     for image in found]
+            found = [
+                {name: value for name, value in image.items() if 'embeddings' not in name}
+                for image in found
+            ]
         if model.matching_network:
             weight = model.matching_network.distance_weights.numpy()
         sigmas, whose = sigmas_of(table, self.sigmas)
         metrics = evaluation.evaluate(
-            table, found, sigmas, weight, max_detections=self.max_detections,
+            table,
+            found,
+            sigmas,
+            weight,
+            max_detections=self.max_detections,
             max_landmark_detections=self.max_landmark_detections,
-            min_gallery_score=self.min_gallery_score, retrieved=retrieved,
-            level_shop_items=self.level_shop_items, must_overlap=self.must_overlap)
+            min_gallery_score=self.min_gallery_score,
+            retrieved=retrieved,
+            level_shop_items=self.level_shop_items,
+            must_overlap=self.must_overlap,
+        )
         if found and 'pixels' in found[0]:
-            crops = [image | {'embeddings': image['pixels'],
-                              'truth_embeddings': image['truth_pixels']} for image in found]
+            crops = [
+                image | {'embeddings': image['pixels'], 'truth_embeddings': image['truth_pixels']}
+                for image in found
+            ]
             covered = evaluation.covered(table, crops)
             for name, (_, judgement) in evaluation.retrieve(
-                    covered, crops, min_gallery_score=self.min_gallery_score,
-                    must_overlap=self.must_overlap).items():
+                covered,
+                crops,
+                min_gallery_score=self.min_gallery_score,
+                must_overlap=self.must_overlap,
+            ).items():
                 metrics[f'pixels_{name}'] = retrieval_protocol.accuracies(
-                    covered, judgement, self.level_shop_items)
+                    covered, judgement, self.level_shop_items
+                )
         flat = evaluation.summary(metrics)
         if not final:
             return flat
@@ -118,8 +154,9 @@ def some_rows(table: detection_table.DetectionTable, number: int) -> np.ndarray:
     return np.unique(np.linspace(0, table.num_images - 1, number).round().astype(np.int64))
 
 
-def sigmas_of(table: detection_table.DetectionTable,
-              given: float | Sequence[float] | None = None) -> tuple[np.ndarray | None, str]:
+def sigmas_of(
+    table: detection_table.DetectionTable, given: float | Sequence[float] | None = None
+) -> tuple[np.ndarray | None, str]:
     """The sigmas of OKS for all landmarks of a table, and whose they are.
 
     Args:
@@ -139,8 +176,10 @@ def sigmas_of(table: detection_table.DetectionTable,
     if given is not None:
         sigmas = np.asarray(given, np.float64)
         if sigmas.ndim and sigmas.shape != (count,):
-            raise ValueError(f'MatchEvaluation.sigmas has {sigmas.size} numbers; {table.name} has '
-                             f'{count} landmarks.')
+            raise ValueError(
+                f'MatchEvaluation.sigmas has {sigmas.size} numbers; {table.name} has '
+                f'{count} landmarks.'
+            )
         return np.broadcast_to(sigmas, [count]), 'as given'
     if tuple(table.landmark_counts) == tuple(categories.LANDMARK_COUNTS):
         return categories.sigmas(), "DeepFashion2's"

@@ -34,7 +34,8 @@ _MADE = {
     'box_stream': ('box_stream', ('channels', 'num_classes', 'key')),
     'landmark_stream': ('landmark_stream', ('channels', 'landmark_counts', 'key')),
     'mask_stream': ('mask_stream', ('channels', 'num_classes', 'key')),
-    'matching_network': ('matching_network', ('channels', 'key'))}
+    'matching_network': ('matching_network', ('channels', 'key')),
+}
 _PARTS = ('sampler', 'pair_sampler', 'selection')  # Arguments that are parts already.
 
 
@@ -102,41 +103,52 @@ class MatchRCNN(core_model.Model):
     """
 
     def __init__(
-            self,
-            seed: int = 0,
-            num_classes: int = len(categories.CATEGORIES),
-            landmark_counts: Sequence[int] = categories.LANDMARK_COUNTS,
-            backbone: Callable = resnet.ResNet,
-            backbone_weights: str | None = None,
-            pyramid: Callable = fpn.FPN,
-            proposals: Callable = rpn.RPN,
-            sampler: roi_sampling.RoiSampler = roi_sampling.RoiSampler(),
-            box_stream: Callable = streams.BoxStream,
-            landmark_stream: Callable | None = streams.LandmarkStream,
-            mask_stream: Callable | None = streams.MaskStream,
-            matching_network: Callable | None = matching.MatchingNetwork,
-            match_features: Sequence[str] = ('pose', 'class'),
-            pair_sampler: pair_sampling.PairSampler = pair_sampling.PairSampler(),
-            selection: detection.Selection = detection.Selection(),
-            loss_weights: Sequence[float] = losses.LossWeights(),
-            occluded_landmarks: bool = False,
-            roi_size: int = 14,
-            samples: int = 2,
-            canonical_size: int = 224,
-            box_beta: float = 1.0,
-            noise_shards: int | None = None,
-            name: str | None = None):
+        self,
+        seed: int = 0,
+        num_classes: int = len(categories.CATEGORIES),
+        landmark_counts: Sequence[int] = categories.LANDMARK_COUNTS,
+        backbone: Callable = resnet.ResNet,
+        backbone_weights: str | None = None,
+        pyramid: Callable = fpn.FPN,
+        proposals: Callable = rpn.RPN,
+        sampler: roi_sampling.RoiSampler = roi_sampling.RoiSampler(),
+        box_stream: Callable = streams.BoxStream,
+        landmark_stream: Callable | None = streams.LandmarkStream,
+        mask_stream: Callable | None = streams.MaskStream,
+        matching_network: Callable | None = matching.MatchingNetwork,
+        match_features: Sequence[str] = ('pose', 'class'),
+        pair_sampler: pair_sampling.PairSampler = pair_sampling.PairSampler(),
+        selection: detection.Selection = detection.Selection(),
+        loss_weights: Sequence[float] = losses.LossWeights(),
+        occluded_landmarks: bool = False,
+        roi_size: int = 14,
+        samples: int = 2,
+        canonical_size: int = 224,
+        box_beta: float = 1.0,
+        noise_shards: int | None = None,
+        name: str | None = None,
+    ):
         # First, while there are no other names than the arguments'.
-        config = {key: value for key, value in locals().items()
-                  if key not in ('self', '__class__', *_MADE, *_PARTS)}
+        config = {
+            key: value
+            for key, value in locals().items()
+            if key not in ('self', '__class__', *_MADE, *_PARTS)
+        }
         super().__init__(seed=seed, noise_shards=noise_shards, name=name)
         self._config = config
-        checks.positive('MatchRCNN', num_classes=num_classes, samples=samples,
-                        canonical_size=canonical_size, roi_size=roi_size)
+        checks.positive(
+            'MatchRCNN',
+            num_classes=num_classes,
+            samples=samples,
+            canonical_size=canonical_size,
+            roi_size=roi_size,
+        )
         checks.within('MatchRCNN', 1e-6, float('inf'), box_beta=box_beta)
         if landmark_stream and len(landmark_counts) != num_classes:
-            raise ValueError(f'MatchRCNN.landmark_counts has {len(landmark_counts)} numbers for '
-                             f'num_classes = {num_classes}.')
+            raise ValueError(
+                f'MatchRCNN.landmark_counts has {len(landmark_counts)} numbers for '
+                f'num_classes = {num_classes}.'
+            )
         given = {'pose': landmark_stream, 'mask': mask_stream, 'class': box_stream}
         match_features = matching.chosen(match_features, given) if matching_network else ()
         self.num_classes = num_classes
@@ -150,7 +162,7 @@ class MatchRCNN(core_model.Model):
         self.samples = samples
         self.canonical_size = canonical_size
         self.box_beta = box_beta
-        key = random.fold_in(random.make_key(seed), 2 ** 20)  # Beyond the backbone's own.
+        key = random.fold_in(random.make_key(seed), 2**20)  # Beyond the backbone's own.
         self.backbone = backbone(seed=seed)
         if backbone_weights is not None:
             self.backbone.load_keras_applications(backbone_weights)
@@ -158,25 +170,33 @@ class MatchRCNN(core_model.Model):
         depth = self.pyramid.filters
         self.rpn = proposals(depth, random.fold_in(key, 1))
         for name, strides in (('backbone', self.backbone.strides), ('proposals', self.rpn.strides)):
-            if tuple(strides[:len(_STRIDES)]) != _STRIDES:
-                raise ValueError(f'MatchRCNN.{name} has strides {tuple(strides)}; they must begin '
-                                 f'with {_STRIDES}.')
+            if tuple(strides[: len(_STRIDES)]) != _STRIDES:
+                raise ValueError(
+                    f'MatchRCNN.{name} has strides {tuple(strides)}; they must begin '
+                    f'with {_STRIDES}.'
+                )
         self.box_stream = box_stream(depth, num_classes, random.fold_in(key, 2))
         self.landmark_stream = landmark_stream and landmark_stream(
-            depth, landmark_counts, random.fold_in(key, 3))
-        self.mask_stream = mask_stream and mask_stream(
-            depth, num_classes, random.fold_in(key, 4))
+            depth, landmark_counts, random.fold_in(key, 3)
+        )
+        self.mask_stream = mask_stream and mask_stream(depth, num_classes, random.fold_in(key, 4))
         sizes = {stream.size for stream in (self.landmark_stream, self.mask_stream) if stream}
         if len(sizes) > 1:
-            raise ValueError(f'MatchRCNN: landmark and mask stream see the same RoI features, and '
-                             f'their sizes are {sorted(sizes)}.')
+            raise ValueError(
+                f'MatchRCNN: landmark and mask stream see the same RoI features, and '
+                f'their sizes are {sorted(sizes)}.'
+            )
         self._roi_size = sizes.pop() if sizes else roi_size
         self.matching_network = None
         if matching_network:
-            widths = {'class': depth, 'pose': self.landmark_stream and self.landmark_stream.width,
-                      'mask': self.mask_stream and self.mask_stream.width}
+            widths = {
+                'class': depth,
+                'pose': self.landmark_stream and self.landmark_stream.width,
+                'mask': self.mask_stream and self.mask_stream.width,
+            }
             self.matching_network = matching_network(
-                sum(widths[feature] for feature in match_features), random.fold_in(key, 5))
+                sum(widths[feature] for feature in match_features), random.fold_in(key, 5)
+            )
         self._create_metrics()
 
     @tf.__internal__.tracking.no_automatic_dependency_tracking
@@ -193,14 +213,20 @@ class MatchRCNN(core_model.Model):
         """Raises ValueError unless the classes and landmarks of `data` are those of the model."""
         have = (len(data.class_names), tuple(data.landmark_counts))
         if have[0] != self.num_classes:
-            raise ValueError(f'{data.name} has {have[0]} classes, and MatchRCNN.num_classes = '
-                             f'{self.num_classes}.')
+            raise ValueError(
+                f'{data.name} has {have[0]} classes, and MatchRCNN.num_classes = '
+                f'{self.num_classes}.'
+            )
         if self.landmark_stream and have[1] != self.landmark_counts:
-            raise ValueError(f'{data.name} has landmarks {have[1]} by class, and '
-                             f'MatchRCNN.landmark_counts = {self.landmark_counts}.')
+            raise ValueError(
+                f'{data.name} has landmarks {have[1]} by class, and '
+                f'MatchRCNN.landmark_counts = {self.landmark_counts}.'
+            )
         if self.matching_network and not data.has_pairs:
-            raise ValueError(f'{data.name} is not read in pairs of consumer and shop, and '
-                             'MatchRCNN.matching_network needs them; None leaves it out.')
+            raise ValueError(
+                f'{data.name} is not read in pairs of consumer and shop, and '
+                'MatchRCNN.matching_network needs them; None leaves it out.'
+            )
 
     def get_config(self):
         """The arguments, as plain values that `from_config` understands.
@@ -213,16 +239,24 @@ class MatchRCNN(core_model.Model):
         """
         parts = {name: getattr(self, attribute) for name, (attribute, _) in _MADE.items()}
         parts |= {name: getattr(self, name) for name in _PARTS}
-        plain = {key: list(value) if isinstance(value, (tuple, list)) else value
-                 for key, value in self._config.items()}
-        return {**plain, 'backbone_weights': None, **{
-            name: saving.config_of(f'MatchRCNN.{name}', part) for name, part in parts.items()}}
+        plain = {
+            key: list(value) if isinstance(value, (tuple, list)) else value
+            for key, value in self._config.items()
+        }
+        return {
+            **plain,
+            'backbone_weights': None,
+            **{name: saving.config_of(f'MatchRCNN.{name}', part) for name, part in parts.items()},
+        }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         with tf.keras.utils.custom_object_scope(custom_objects or {}):
-            made = {name: saving.maker(config[name], given)
-                    for name, (_, given) in _MADE.items() if config[name]}
+            made = {
+                name: saving.maker(config[name], given)
+                for name, (_, given) in _MADE.items()
+                if config[name]
+            }
             parts = {name: saving.maker(config[name])() for name in _PARTS}
         return cls(**{**config, **made, **parts})
 
@@ -234,8 +268,9 @@ class MatchRCNN(core_model.Model):
         self.apply_gradients(tape, terms['loss'])
         return terms['loss'], self._log(terms)
 
-    def loss_terms(self, batch: dict, key: tf.Tensor,
-                   training: bool = True) -> dict[str, tf.Tensor]:
+    def loss_terms(
+        self, batch: dict, key: tf.Tensor, training: bool = True
+    ) -> dict[str, tf.Tensor]:
         """The loss of a batch and its terms.
 
         Args:
@@ -251,23 +286,32 @@ class MatchRCNN(core_model.Model):
         levels = self._levels(batch['images'], batch['sizes'], training)
         canvas = batch['images'].shape[1:3]
         terms = self.rpn.loss_terms(levels, canvas, batch, random.fold_in(key, 0))
-        boxes, valid = self.rpn.propose(
-            self.rpn(levels), canvas, batch['sizes'], training=training)
+        boxes, valid = self.rpn.propose(self.rpn(levels), canvas, batch['sizes'], training=training)
         rois = self.sampler(boxes, valid, batch, random.fold_in(key, 1))
         classes = tf.reshape(rois.classes, [-1])
         drawn = tf.reshape(rois.weights, [-1])
-        logits, deltas = self.box_stream(self._roi_features(
-            levels, rois.boxes, self.box_stream.size))
+        logits, deltas = self.box_stream(
+            self._roi_features(levels, rois.boxes, self.box_stream.size)
+        )
         terms['cls_loss'] = losses.classification(logits, classes, drawn)
         terms['box_loss'] = losses.boxes(
-            deltas, tf.reshape(rois.deltas, [-1, 4]), classes, drawn, self.box_beta)
+            deltas, tf.reshape(rois.deltas, [-1, 4]), classes, drawn, self.box_beta
+        )
         if self.landmark_stream or self.mask_stream or self.matching_network:
-            terms.update(self._positive_losses(
-                levels, rois.first(self.sampler.positives), batch, key, training))
+            terms.update(
+                self._positive_losses(
+                    levels, rois.first(self.sampler.positives), batch, key, training
+                )
+            )
         weights = self.loss_weights._asdict()
         weights |= {'rpn_cls': weights['rpn'], 'rpn_box': weights['rpn']}
-        loss = tf.add_n([weights[name[:-len('_loss')]] * value for name, value in terms.items()
-                         if name.endswith('_loss')])
+        loss = tf.add_n(
+            [
+                weights[name[: -len('_loss')]] * value
+                for name, value in terms.items()
+                if name.endswith('_loss')
+            ]
+        )
         return {'loss': loss, **terms}
 
     def _positive_losses(self, levels, rois, batch, key, training):
@@ -287,7 +331,8 @@ class MatchRCNN(core_model.Model):
             visible = packed.put(seen) > 0
             if self.occluded_landmarks:
                 cells, weights = heatmaps.heatmap_targets(
-                    landmarks, boxes, maps.shape[1], occluded=True)
+                    landmarks, boxes, maps.shape[1], occluded=True
+                )
             weights *= seen[:, tf.newaxis]
             terms['pose_loss'] = losses.landmarks(maps, cells, weights)
         if self.mask_stream:
@@ -295,17 +340,28 @@ class MatchRCNN(core_model.Model):
             logits = self.mask_stream.of_features(inputs['mask'], classes)
             small = self._masks_of(packed, rois, batch['masks'])
             targets = masks.mask_targets(
-                small, packed.take(rois.of_truth(batch['boxes'])), boxes, logits.shape[1])
+                small, packed.take(rois.of_truth(batch['boxes'])), boxes, logits.shape[1]
+            )
             drawn = tf.reduce_any(small > 0, [1, 2])  # Some items have boxes alone.
             terms['mask_loss'] = losses.masks(
-                logits, targets, positive * tf.cast(drawn, tf.float32))
+                logits, targets, positive * tf.cast(drawn, tf.float32)
+            )
         if self.matching_network:
             if 'pose' not in self.match_features:
                 visible = None
             features = tf.concat([inputs[name] for name in self.match_features], -1)
-            terms.update(self.pair_sampler.loss_terms(
-                self.matching_network, features, packed.places, rois, batch, visible,
-                random.fold_in(key, 2), training))
+            terms.update(
+                self.pair_sampler.loss_terms(
+                    self.matching_network,
+                    features,
+                    packed.places,
+                    rois,
+                    batch,
+                    visible,
+                    random.fold_in(key, 2),
+                    training,
+                )
+            )
         return terms
 
     def _log(self, terms):
@@ -315,8 +371,11 @@ class MatchRCNN(core_model.Model):
 
     def test_step(self, data):
         """The losses of a batch, by moving statistics, with the same sampling every time."""
-        return self._log(self.loss_terms(
-            data, random.step_key(self.seed, tf.constant(-1), self.noise_shards), training=False))
+        return self._log(
+            self.loss_terms(
+                data, random.step_key(self.seed, tf.constant(-1), self.noise_shards), training=False
+            )
+        )
 
     # Inference.
 
@@ -348,8 +407,9 @@ class MatchRCNN(core_model.Model):
         found = self.selection(boxes, valid, logits, deltas, sizes)
         return found | self._describe(levels, found['boxes'], found['classes'])
 
-    def examine(self, images: tf.Tensor, sizes: tf.Tensor, boxes: tf.Tensor,
-                classes: tf.Tensor) -> dict[str, tf.Tensor]:
+    def examine(
+        self, images: tf.Tensor, sizes: tf.Tensor, boxes: tf.Tensor, classes: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         """`detect`, and feature vectors of the ground truth from the same features.
 
         Args:
@@ -365,12 +425,14 @@ class MatchRCNN(core_model.Model):
         levels = self._levels(images, sizes, training=False)
         found = self._detect(levels, images.shape[1:3], sizes)
         if self.matching_network:
-            found['truth_embeddings'] = self._describe(
-                levels, boxes, classes, only_features=True)['embeddings']
+            found['truth_embeddings'] = self._describe(levels, boxes, classes, only_features=True)[
+                'embeddings'
+            ]
         return found
 
-    def describe(self, images: tf.Tensor, sizes: tf.Tensor, boxes: tf.Tensor,
-                 classes: tf.Tensor) -> dict[str, tf.Tensor]:
+    def describe(
+        self, images: tf.Tensor, sizes: tf.Tensor, boxes: tf.Tensor, classes: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         """Masks, landmarks and feature vectors of given boxes, such as ground truth.
 
         Args:
@@ -401,17 +463,24 @@ class MatchRCNN(core_model.Model):
             outputs['masks'] = tf.sigmoid(self.mask_stream.of_features(inputs['mask'], of_class))
         if self.landmark_stream and not only_features:
             maps = self.landmark_stream.of_features(inputs['pose'], of_class)
-            within = tf.gather(tf.sequence_mask(
-                (0, *self.landmark_counts), max(self.landmark_counts), tf.float32), of_class)
+            within = tf.gather(
+                tf.sequence_mask((0, *self.landmark_counts), max(self.landmark_counts), tf.float32),
+                of_class,
+            )
             outputs['landmarks'] = heatmaps.decode(maps, boxes) * within[..., tf.newaxis]
         if self.matching_network:
             outputs['embeddings'] = self.matching_network(
-                tf.concat([inputs[name] for name in self.match_features], -1))
+                tf.concat([inputs[name] for name in self.match_features], -1)
+            )
         # Of padding all are zeros.
         real = tf.cast(of_class > 0, tf.float32)
-        return {name: tf.ensure_shape(
-            packed.put(value * tf.reshape(real, [-1, *[1] * (value.shape.rank - 1)])),
-            [*classes.shape, *value.shape[1:]]) for name, value in outputs.items()}
+        return {
+            name: tf.ensure_shape(
+                packed.put(value * tf.reshape(real, [-1, *[1] * (value.shape.rank - 1)])),
+                [*classes.shape, *value.shape[1:]],
+            )
+            for name, value in outputs.items()
+        }
 
     def similarity(self, v1: tf.Tensor, v2: tf.Tensor) -> tf.Tensor:
         """The probability that two items match, float32 [...], of feature vectors [..., units].
@@ -420,22 +489,28 @@ class MatchRCNN(core_model.Model):
           ValueError: there is no matching network.
         """
         if self.matching_network is None:
-            raise ValueError('MatchRCNN.matching_network was left out: nothing tells whether two '
-                             'items match.')
+            raise ValueError(
+                'MatchRCNN.matching_network was left out: nothing tells whether two items match.'
+            )
         return tf.nn.softmax(self.matching_network.logits(v1, v2))[..., 1]
 
     # Parts.
 
     def _levels(self, images, sizes, training):
         """P2 to P6."""
-        return self.pyramid(self.backbone(
-            resnet.preprocess(images, sizes), training=training))
+        return self.pyramid(self.backbone(resnet.preprocess(images, sizes), training=training))
 
     def _packed_features(self, levels, packed, boxes):
         """[k, size, size, channels] of packed boxes [k, 4]."""
         return roi_align.roi_align(
-            levels[:len(_STRIDES)], boxes, _STRIDES, self._roi_size, self.samples,
-            canonical_size=self.canonical_size, images=packed.images)
+            levels[: len(_STRIDES)],
+            boxes,
+            _STRIDES,
+            self._roi_size,
+            self.samples,
+            canonical_size=self.canonical_size,
+            images=packed.images,
+        )
 
     @staticmethod
     def _masks_of(packed, rois, small):
@@ -447,6 +522,11 @@ class MatchRCNN(core_model.Model):
     def _roi_features(self, levels, boxes, size):
         """[b n, size, size, channels] of boxes [b, n, 4]."""
         features = roi_align.roi_align(
-            levels[:len(_STRIDES)], boxes, _STRIDES, size, self.samples,
-            canonical_size=self.canonical_size)
+            levels[: len(_STRIDES)],
+            boxes,
+            _STRIDES,
+            size,
+            self.samples,
+            canonical_size=self.canonical_size,
+        )
         return tf.reshape(features, [-1, *features.shape[2:]])

@@ -34,7 +34,8 @@ class Packed:
             count = (tf.maximum(count, 1) + _MULTIPLE - 1) // _MULTIPLE * _MULTIPLE
             self._slots = order[:count]
             self._places = tf.scatter_nd(
-                self._slots[:, tf.newaxis], tf.range(tf.size(self._slots)), tf.shape(flat))
+                self._slots[:, tf.newaxis], tf.range(tf.size(self._slots)), tf.shape(flat)
+            )
         self.images = self._slots // real.shape[1]
 
     def take(self, values: tf.Tensor) -> tf.Tensor:
@@ -46,8 +47,10 @@ class Packed:
     def put(self, values: tf.Tensor) -> tf.Tensor:
         """Packed entries [k, ...] to their places in [b, n, ...], with zeros elsewhere."""
         whole = tf.scatter_nd(
-            self._slots[:, tf.newaxis], values,
-            tf.concat([[tf.reduce_prod(self._shape)], tf.shape(values)[1:]], 0))
+            self._slots[:, tf.newaxis],
+            values,
+            tf.concat([[tf.reduce_prod(self._shape)], tf.shape(values)[1:]], 0),
+        )
         return tf.reshape(whole, tf.concat([self._shape, tf.shape(values)[1:]], 0))
 
     def places(self, slots: tf.Tensor) -> tf.Tensor:

@@ -44,12 +44,23 @@ class PairSampler:
 
     def get_config(self) -> dict:
         """The arguments."""
-        return {'user_rois': self.user_rois, 'shop_rois': self.shop_rois,
-                'threshold': self.threshold}
+        return {
+            'user_rois': self.user_rois,
+            'shop_rois': self.shop_rois,
+            'threshold': self.threshold,
+        }
 
-    def loss_terms(self, network, features: tf.Tensor, places: Callable, rois: roi_sampling.Rois,
-                   batch: dict, visible: tf.Tensor | None, key: tf.Tensor,
-                   training: bool) -> dict[str, tf.Tensor]:
+    def loss_terms(
+        self,
+        network,
+        features: tf.Tensor,
+        places: Callable,
+        rois: roi_sampling.Rois,
+        batch: dict,
+        visible: tf.Tensor | None,
+        key: tf.Tensor,
+        training: bool,
+    ) -> dict[str, tf.Tensor]:
         """L_pair of a batch.
 
         Args:
@@ -70,14 +81,19 @@ class PairSampler:
         """
         shape = rois.iou.shape
         if shape[0] is not None and shape[0] % 2:
-            raise ValueError(f'A batch of {shape[0]} images does not consist of pairs of a '
-                             "consumer's image and a shop's.")
+            raise ValueError(
+                f'A batch of {shape[0]} images does not consist of pairs of a '
+                "consumer's image and a shop's."
+            )
         styles = rois.of_truth(batch['styles'])
         eligible = (rois.classes > 0) & (rois.iou > self.threshold) & (styles > 0)
         if visible is not None:
             eligible &= visible
-        order = tf.where(eligible, random.uniform(
-            key, shape if shape.is_fully_defined() else tf.shape(rois.iou)), -1.0)
+        order = tf.where(
+            eligible,
+            random.uniform(key, shape if shape.is_fully_defined() else tf.shape(rois.iou)),
+            -1.0,
+        )
         identities = tf.stack([rois.of_truth(batch['pair_ids']), styles], -1)
         per_image = shape[1]
         rows = tf.reshape(tf.range(tf.size(order)), tf.shape(order))
@@ -86,25 +102,29 @@ class PairSampler:
             scores, columns = tf.math.top_k(order[parity::2], min(number, per_image))
 
             def flat(values):
-                return tf.reshape(tf.gather(values[parity::2], columns, batch_dims=1),
-                                  [-1, *values.shape[2:]])
+                return tf.reshape(
+                    tf.gather(values[parity::2], columns, batch_dims=1), [-1, *values.shape[2:]]
+                )
 
             return tf.reshape(scores >= 0, [-1]), flat(identities), flat(rows)
 
         user, shop = drawn(0, self.user_rois), drawn(1, self.shop_rois)
         valid = tf.concat([user[0], shop[0]], 0)
         vectors = network(
-            tf.gather(features, places(tf.concat([user[2], shop[2]], 0))), valid, training)
+            tf.gather(features, places(tf.concat([user[2], shop[2]], 0))), valid, training
+        )
         count = user[0].shape[0] or tf.size(user[0])
         of_user, of_shop = vectors[:count], vectors[count:]
         # Pairs are made across all devices.
         of_shop, shop_valid, shop_identities = (
             batch_statistics.gather(value)
-            for value in (of_shop, tf.cast(shop[0], tf.float32), shop[1]))
+            for value in (of_shop, tf.cast(shop[0], tf.float32), shop[1])
+        )
         weights = tf.cast(user[0], tf.float32)[:, tf.newaxis] * shop_valid
         matched = tf.reduce_all(user[1][:, tf.newaxis] == shop_identities, -1)
         logits = network.logits(of_user[:, tf.newaxis], of_shop[tf.newaxis])
         wrong = (logits[..., 1] > logits[..., 0]) != matched
         return {
             'pair_loss': losses.pairs(logits, matched, weights),
-            'pair_error_percent': 100 * losses.mean_over(tf.cast(wrong, tf.float32), weights)}
+            'pair_error_percent': 100 * losses.mean_over(tf.cast(wrong, tf.float32), weights),
+        }

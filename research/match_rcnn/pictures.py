@@ -26,8 +26,9 @@ def skeletons(table: detection_table.DetectionTable) -> dict[int, tuple[tuple[in
     return {number: category.skeleton for number, category in enumerate(categories.CATEGORIES, 1)}
 
 
-def read(table: detection_table.DetectionTable, row: int,
-         reader: Callable | None = None) -> np.ndarray:
+def read(
+    table: detection_table.DetectionTable, row: int, reader: Callable | None = None
+) -> np.ndarray:
     """An image of a table, upright, uint8 [height, width, 3].
 
     Args:
@@ -42,19 +43,26 @@ def read(table: detection_table.DetectionTable, row: int,
         return image_reader.decode(reader(tf.constant([row], tf.int64))[0]).numpy()
 
 
-def truth(table: detection_table.DetectionTable, row: int,
-          image: np.ndarray | None = None) -> np.ndarray:
+def truth(
+    table: detection_table.DetectionTable, row: int, image: np.ndarray | None = None
+) -> np.ndarray:
     """An image with its annotations: boxes, names, landmarks with skeletons, masks."""
     image = read(table, row) if image is None else image
     items = table.items_of(row)
     return drawing.objects(
-        image, table.boxes[items], table.classes[items], table.class_names,
+        image,
+        table.boxes[items],
+        table.classes[items],
+        table.class_names,
         masks=[mask_of(table, item, image.shape[:2]) for item in items],
-        landmarks=table.landmarks[items], skeletons=skeletons(table))
+        landmarks=table.landmarks[items],
+        skeletons=skeletons(table),
+    )
 
 
-def stages(table: detection_table.DetectionTable, row: int,
-           image: np.ndarray | None = None) -> list[np.ndarray]:
+def stages(
+    table: detection_table.DetectionTable, row: int, image: np.ndarray | None = None
+) -> list[np.ndarray]:
     """An image of DeepFashion2 with what is made of its landmarks, and with its masks (Sec. 2.1).
 
     Returns:
@@ -70,14 +78,14 @@ def stages(table: detection_table.DetectionTable, row: int,
             canvases[0].lines(line, color if visible else (150, 150, 150))
         for contour in contours.contours(landmarks, category):
             canvases[1].lines(contour, color, closed=True)
-        canvases[2].mask(contours.first_stage_mask(
-            landmarks, category, *image.shape[:2]).astype(bool), color)
+        canvases[2].mask(
+            contours.first_stage_mask(landmarks, category, *image.shape[:2]).astype(bool), color
+        )
         canvases[3].mask(mask_of(table, item, image.shape[:2]), color)
     return [canvas.pixels for canvas in canvases]
 
 
-def mask_of(table: detection_table.DetectionTable, item: int,
-            shape: tuple[int, int]) -> np.ndarray:
+def mask_of(table: detection_table.DetectionTable, item: int, shape: tuple[int, int]) -> np.ndarray:
     """The mask of an item of a table, bool [height, width]."""
     from pycocotools import mask as rle
 
@@ -88,8 +96,12 @@ def mask_of(table: detection_table.DetectionTable, item: int,
     return rle.decode(masks_lib.run_lengths(segmentation, size)).astype(bool)
 
 
-def detections(table: detection_table.DetectionTable, found: Mapping,
-               image: np.ndarray | None = None, least: float = _CERTAIN) -> np.ndarray:
+def detections(
+    table: detection_table.DetectionTable,
+    found: Mapping,
+    image: np.ndarray | None = None,
+    least: float = _CERTAIN,
+) -> np.ndarray:
     """An image with the detections of at least a score.
 
     Args:
@@ -107,19 +119,28 @@ def detections(table: detection_table.DetectionTable, found: Mapping,
         masks = [rle.decode(found['masks'][index]).astype(bool) for index in used]
     landmarks = found['landmarks'][used] if 'landmarks' in found else None
     return drawing.objects(
-        image, found['boxes'][used], found['classes'][used], table.class_names,
-        found['scores'][used], masks, landmarks, skeletons(table))
+        image,
+        found['boxes'][used],
+        found['classes'][used],
+        table.class_names,
+        found['scores'][used],
+        masks,
+        landmarks,
+        skeletons(table),
+    )
 
 
-def misses(table: detection_table.DetectionTable, found: Mapping,
-           least: float = _CERTAIN) -> np.ndarray:
+def misses(
+    table: detection_table.DetectionTable, found: Mapping, least: float = _CERTAIN
+) -> np.ndarray:
     """The items of an image that no detection of their class fits: rows of the table."""
     items, _, fits = _fits(table, found, least)
     return items[~fits.any(1)]
 
 
-def worst_mask(table: detection_table.DetectionTable, found: Mapping,
-               least: float = _CERTAIN) -> tuple[float, int, int] | None:
+def worst_mask(
+    table: detection_table.DetectionTable, found: Mapping, least: float = _CERTAIN
+) -> tuple[float, int, int] | None:
     """The least accurate mask among the detections whose box and class are right.
 
     Returns:
@@ -145,8 +166,11 @@ def _fits(table, found, least):
     items = items[~table.crowd[items]]
     sure = np.flatnonzero(found['scores'] >= least)
     overlap = boxes_lib.iou(table.boxes[items], found['boxes'][sure]).numpy()
-    return items, sure, (overlap >= MATCHED) & (
-        table.classes[items][:, np.newaxis] == found['classes'][sure])
+    return (
+        items,
+        sure,
+        (overlap >= MATCHED) & (table.classes[items][:, np.newaxis] == found['classes'][sure]),
+    )
 
 
 def _where(items, sure, fits):
@@ -154,8 +178,9 @@ def _where(items, sure, fits):
     return items[rows], sure[columns]
 
 
-def failure(table: detection_table.DetectionTable, found: Mapping,
-            image: np.ndarray | None = None) -> np.ndarray:
+def failure(
+    table: detection_table.DetectionTable, found: Mapping, image: np.ndarray | None = None
+) -> np.ndarray:
     """An image with its detections, and in red the boxes and right classes of what was missed.
 
     "The missing bounding boxes are drawn in red while the correct category labels are also in red"
@@ -166,26 +191,40 @@ def failure(table: detection_table.DetectionTable, found: Mapping,
     canvas = drawing.Canvas(image)
     canvas.pixels = pixels
     for item in misses(table, found):
-        canvas.box(table.boxes[item], drawing.WRONG,
-                   table.class_names[table.classes[item] - 1])
+        canvas.box(table.boxes[item], drawing.WRONG, table.class_names[table.classes[item] - 1])
     return canvas.pixels
 
 
-def masks_compared(table: detection_table.DetectionTable, found: Mapping, item: int, index: int,
-                   image: np.ndarray | None = None) -> list[np.ndarray]:
+def masks_compared(
+    table: detection_table.DetectionTable,
+    found: Mapping,
+    item: int,
+    index: int,
+    image: np.ndarray | None = None,
+) -> list[np.ndarray]:
     """An image with the annotated mask of an item, and with that of a detection (Figure 5 (b))."""
-    one = {name: found[name][index:index + 1] for name in ('boxes', 'classes', 'scores', 'masks')}
+    one = {name: found[name][index : index + 1] for name in ('boxes', 'classes', 'scores', 'masks')}
     image = read(table, found['row']) if image is None else image
     chosen = slice(item, item + 1)
     return [
-        drawing.objects(image, table.boxes[chosen], table.classes[chosen], table.class_names,
-                        masks=[mask_of(table, item, image.shape[:2])]),
-        detections(table, found | one, image, 0.)]
+        drawing.objects(
+            image,
+            table.boxes[chosen],
+            table.classes[chosen],
+            table.class_names,
+            masks=[mask_of(table, item, image.shape[:2])],
+        ),
+        detections(table, found | one, image, 0.0),
+    ]
 
 
-def retrieved(query: np.ndarray, box: Sequence[float],
-              matches: Sequence[tuple[np.ndarray, Sequence[float], bool | None]],
-              height: int = 260, width: int = 200) -> np.ndarray:
+def retrieved(
+    query: np.ndarray,
+    box: Sequence[float],
+    matches: Sequence[tuple[np.ndarray, Sequence[float], bool | None]],
+    height: int = 260,
+    width: int = 200,
+) -> np.ndarray:
     """A query and what was retrieved for it in a row: Figure 6 (c).
 
     Args:

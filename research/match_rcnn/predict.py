@@ -27,8 +27,13 @@ from research.match_rcnn import result_files
 _DOWN, _UP = 8.0, 1.0
 
 
-def predict(saved_model: str, folder: str, results: str, consumer_images: int | None = None,
-            min_gallery_score: float = 0.) -> list[str]:
+def predict(
+    saved_model: str,
+    folder: str,
+    results: str,
+    consumer_images: int | None = None,
+    min_gallery_score: float = 0.0,
+) -> list[str]:
     """Looks at every image of a split and writes the result files.
 
     Args:
@@ -51,8 +56,9 @@ def predict(saved_model: str, folder: str, results: str, consumer_images: int | 
     signatures = tf.saved_model.load(saved_model).signatures
     found, rows = [], []
     # Where its output goes to a file, one line a while is enough.
-    for row in tqdm.tqdm(range(table.num_images), 'predict', unit='image',
-                         disable=not sys.stderr.isatty()):
+    for row in tqdm.tqdm(
+        range(table.num_images), 'predict', unit='image', disable=not sys.stderr.isatty()
+    ):
         image = _detections(signatures['detect'], table, row)
         if image is not None:
             found.append(image)
@@ -80,7 +86,9 @@ def _detections(detect, table, row) -> dict | None:
     height, width = (int(size) for size in answer['sizes'])
     image = {'image_id': int(table.image_ids[row])} | {
         name: answer[name][real]
-        for name in ('boxes', 'classes', 'scores', 'landmarks', 'embeddings') if name in answer}
+        for name in ('boxes', 'classes', 'scores', 'landmarks', 'embeddings')
+        if name in answer
+    }
     if 'masks' in answer:
         image['masks'] = inference.encoded(answer['masks'][real], image['boxes'], height, width)
     return image
@@ -100,10 +108,15 @@ def distance_weights(similarity, units: int) -> np.ndarray:
     Returns:
       float64 [units].
     """
+
     def logits(distances):
-        probability = similarity(
-            v1=tf.constant(np.diag(distances), tf.float32),
-            v2=tf.zeros([units, units]))['probability'].numpy().astype(np.float64)
+        probability = (
+            similarity(v1=tf.constant(np.diag(distances), tf.float32), v2=tf.zeros([units, units]))[
+                'probability'
+            ]
+            .numpy()
+            .astype(np.float64)
+        )
         probability = np.clip(probability, 1e-37, 1 - 1e-7)
         return np.log(probability) - np.log1p(-probability)
 
@@ -116,17 +129,24 @@ def distance_weights(similarity, units: int) -> np.ndarray:
 
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(
-        prog='python -m research.match_rcnn.predict', description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        prog='python -m research.match_rcnn.predict',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument('saved_model', help='folder of an exported model')
     parser.add_argument('folder', help='folder of a split, with image/')
     parser.add_argument('results', help='folder to write into')
-    parser.add_argument('--consumer_images', type=int, metavar='N',
-                        help="images up to number N are consumers', the others shops'")
+    parser.add_argument(
+        '--consumer_images',
+        type=int,
+        metavar='N',
+        help="images up to number N are consumers', the others shops'",
+    )
     options = parser.parse_args(arguments)
     try:
         paths = predict(
-            options.saved_model, options.folder, options.results, options.consumer_images)
+            options.saved_model, options.folder, options.results, options.consumer_images
+        )
     except (ValueError, OSError) as error:
         parser.exit(1, f'{error}\n')
     print('\n'.join(paths))

@@ -34,8 +34,9 @@ def prepare(manual_dir: str, data_dir: str | None = None):
     made = prepared.make_builder(data_dir, 'array_record')
     import tensorflow_datasets as tfds  # pylint: disable=g-import-not-at-top; takes seconds
 
-    made.download_and_prepare(download_config=tfds.download.DownloadConfig(
-        manual_dir=manual_dir, try_download_gcs=False))
+    made.download_and_prepare(
+        download_config=tfds.download.DownloadConfig(manual_dir=manual_dir, try_download_gcs=False)
+    )
     for split in made.info.splits:
         prepared.write_index(made, split)
     return made
@@ -43,8 +44,10 @@ def prepare(manual_dir: str, data_dir: str | None = None):
 
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(
-        prog='python -m research.match_rcnn.prepare', description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        prog='python -m research.match_rcnn.prepare',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument('--manual_dir', required=True, help='folder with train/ and validation/')
     parser.add_argument('--data_dir', help='folder of TFDS data (default: ~/tensorflow_datasets)')
     options = parser.parse_args(arguments)

@@ -1,8 +1,8 @@
 """DeepFashion2 as TFDS has prepared it: its annotations as a table, its images by index.
 
-    builder = prepared.open_builder(data_dir)
-    table = prepared.table_of(builder, 'train')
-    images = detection.DetectionPipeline(table, reader=prepared.Reader(builder, 'train'), ...)
+builder = prepared.open_builder(data_dir)
+table = prepared.table_of(builder, 'train')
+images = detection.DetectionPipeline(table, reader=prepared.Reader(builder, 'train'), ...)
 """
 
 from __future__ import annotations
@@ -33,15 +33,18 @@ def open_builder(data_dir: str | None = None):
       FileNotFoundError: there are none, or not for reading by index; the message says what to do.
     """
     made = make_builder(data_dir)
-    command = ('./garden python -m research.match_rcnn.prepare --manual_dir=... --data_dir='
-               f'{data_dir or "~/tensorflow_datasets"}')
+    command = (
+        './garden python -m research.match_rcnn.prepare --manual_dir=... --data_dir='
+        f'{data_dir or "~/tensorflow_datasets"}'
+    )
     if not made.data_path.exists():
         raise FileNotFoundError(f'{made.data_path}: no prepared data; prepare them by: {command}.')
     formats = {file_format.value for file_format in made.info.available_file_formats()}
     if 'array_record' not in formats:
         raise FileNotFoundError(
             f'{made.data_path}: prepared as {", ".join(sorted(formats))}, reading by index needs '
-            f'array_record: prepare them in another --data_dir by: {command}.')
+            f'array_record: prepare them in another --data_dir by: {command}.'
+        )
     return made
 
 
@@ -107,8 +110,10 @@ class Reader:
         """The files, strings [n], of the images in these rows of the table, int64 [n]."""
 
         def read(rows):
-            return np.array([_bytes(record, 'image')
-                             for record in _records(self._examples, rows.tolist())], object)
+            return np.array(
+                [_bytes(record, 'image') for record in _records(self._examples, rows.tolist())],
+                object,
+            )
 
         encoded = tf.numpy_function(read, [rows], tf.string, stateful=False)
         return tf.ensure_shape(encoded, rows.shape)
@@ -128,16 +133,21 @@ def _examples(builder, split):
     import tensorflow_datasets as tfds  # pylint: disable=g-import-not-at-top; takes seconds
 
     if split not in builder.info.splits:
-        raise ValueError(f'{builder.data_path}: no split {split!r}; there is '
-                         f'{", ".join(sorted(builder.info.splits))}.')
+        raise ValueError(
+            f'{builder.data_path}: no split {split!r}; there is '
+            f'{", ".join(sorted(builder.info.splits))}.'
+        )
     # What an example is made of is found faster than by TFDS, which decodes all of it.
     return builder.as_data_source(
-        split=split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES)
+        split=split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
+    )
 
 
 def _records(examples, rows):
-    return [tf.train.Example.FromString(record).features.feature
-            for record in examples.__getitems__(rows)]
+    return [
+        tf.train.Example.FromString(record).features.feature
+        for record in examples.__getitems__(rows)
+    ]
 
 
 def _bytes(record, name):
@@ -162,9 +172,12 @@ def _index(builder, split, examples) -> Iterator[list]:
         for start in range(0, len(examples), _AT_ONCE):
             rows = list(range(start, min(start + _AT_ONCE, len(examples))))
             for record in _records(examples, rows):
-                line = [record['image_id'].int64_list.value[0],
-                        _bytes(record, 'name').decode(), list(record['size'].int64_list.value),
-                        _bytes(record, 'annotation').decode()]
+                line = [
+                    record['image_id'].int64_list.value[0],
+                    _bytes(record, 'name').decode(),
+                    list(record['size'].int64_list.value),
+                    _bytes(record, 'annotation').decode(),
+                ]
                 if write is not None:
                     write(json.dumps(line) + '\n')
                 yield line

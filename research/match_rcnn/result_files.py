@@ -17,13 +17,24 @@ from official.data import detection_table
 from research.match_rcnn import retrieval_protocol
 
 BOXES, LANDMARKS, MASKS, RETRIEVAL = FILES = (
-    'bbox_results.json', 'keys_results.json', 'segm_results.json', 'retrieval_results.json')
+    'bbox_results.json',
+    'keys_results.json',
+    'segm_results.json',
+    'retrieval_results.json',
+)
 _FIELDS = {
     BOXES: ('image_id', 'category_id', 'bbox', 'score'),
     LANDMARKS: ('image_id', 'category_id', 'keypoints', 'score'),
     MASKS: ('image_id', 'segmentation', 'category_id', 'score'),
-    RETRIEVAL: ('query_image_id', 'query_bbox', 'query_cls', 'query_score', 'gallery_image_id',
-                'gallery_bbox')}
+    RETRIEVAL: (
+        'query_image_id',
+        'query_bbox',
+        'query_cls',
+        'query_score',
+        'gallery_image_id',
+        'gallery_bbox',
+    ),
+}
 
 
 def boxes(table: detection_table.DetectionTable, detections: Sequence[dict]) -> list[dict]:
@@ -33,12 +44,15 @@ def boxes(table: detection_table.DetectionTable, detections: Sequence[dict]) -> 
       table: of the images: gives the files' numbers of classes.
       detections: a dictionary an image; see `evaluation.evaluate`.
     """
-    return [{**head, 'bbox': rounded(corner_and_size(image['boxes'][row])), 'score': score}
-            for image, row, head, score in _each(table, detections)]
+    return [
+        {**head, 'bbox': rounded(corner_and_size(image['boxes'][row])), 'score': score}
+        for image, row, head, score in _each(table, detections)
+    ]
 
 
-def landmarks(table: detection_table.DetectionTable, detections: Sequence[dict],
-              all_landmarks: bool = True) -> list[dict]:
+def landmarks(
+    table: detection_table.DetectionTable, detections: Sequence[dict], all_landmarks: bool = True
+) -> list[dict]:
     """Results of landmark estimation: x, y and 1 of each landmark of the class.
 
     Args:
@@ -57,7 +71,7 @@ def _landmarks(table, detections, all_landmarks=True) -> Iterator[dict]:
     for image, row, head, score in _each(table, detections):
         category = image['classes'][row]
         begin, end = offsets[category - 1], offsets[category]
-        own = rounded(image['landmarks'][row, :end - begin, :2])
+        own = rounded(image['landmarks'][row, : end - begin, :2])
         own = [value for x, y in own for value in (x, y, 1)]
         if all_landmarks:
             own = [0] * (3 * begin) + own + [0] * (3 * (offsets[-1] - end))
@@ -71,31 +85,44 @@ def masks(table: detection_table.DetectionTable, detections: Sequence[dict]) -> 
     for image, row, head, score in _each(table, detections):
         mask = image['masks'][row]
         counts = mask['counts'].decode() if isinstance(mask['counts'], bytes) else mask['counts']
-        results.append({**head, 'segmentation': {
-            'size': [int(size) for size in mask['size']], 'counts': counts}, 'score': score})
+        results.append(
+            {
+                **head,
+                'segmentation': {'size': [int(size) for size in mask['size']], 'counts': counts},
+                'score': score,
+            }
+        )
     return results
 
 
-def retrieval(table: detection_table.DetectionTable,
-              retrieved: retrieval_protocol.Retrieved) -> list[dict]:
+def retrieval(
+    table: detection_table.DetectionTable, retrieved: retrieval_protocol.Retrieved
+) -> list[dict]:
     """Results of consumer-to-shop retrieval.
 
     Args:
       table: see `boxes`.
       retrieved: what was found for each detection in users' images, see `evaluation.search`.
     """
-    return [{
-        'query_image_id': int(retrieved.image_ids[row]),
-        'query_bbox': rounded(retrieved.boxes[row]),
-        'query_cls': int(table.category_ids[retrieved.classes[row] - 1]),
-        'query_score': _score(retrieved.scores[row]),
-        'gallery_image_id': retrieved.gallery_image_ids[row].tolist(),
-        'gallery_bbox': [rounded(box) for box in retrieved.gallery_boxes[row]],
-    } for row in range(len(retrieved.image_ids))]
+    return [
+        {
+            'query_image_id': int(retrieved.image_ids[row]),
+            'query_bbox': rounded(retrieved.boxes[row]),
+            'query_cls': int(table.category_ids[retrieved.classes[row] - 1]),
+            'query_score': _score(retrieved.scores[row]),
+            'gallery_image_id': retrieved.gallery_image_ids[row].tolist(),
+            'gallery_bbox': [rounded(box) for box in retrieved.gallery_boxes[row]],
+        }
+        for row in range(len(retrieved.image_ids))
+    ]
 
 
-def write(folder: str, table: detection_table.DetectionTable, detections: Sequence[dict],
-          retrieved: retrieval_protocol.Retrieved | None = None) -> list[str]:
+def write(
+    folder: str,
+    table: detection_table.DetectionTable,
+    detections: Sequence[dict],
+    retrieved: retrieval_protocol.Retrieved | None = None,
+) -> list[str]:
     """Writes those of the files that there is something for.
 
     Args:
@@ -145,8 +172,9 @@ def read(path: str, kind: str) -> list[dict]:
     for number, row in enumerate(rows):
         if not isinstance(row, dict) or not fields <= set(row):
             found = ', '.join(sorted(row)) if isinstance(row, dict) else repr(row)
-            raise ValueError(f'{path}: entry {number} has {found} instead of '
-                             f'{", ".join(sorted(fields))}.')
+            raise ValueError(
+                f'{path}: entry {number} has {found} instead of {", ".join(sorted(fields))}.'
+            )
     return rows
 
 
@@ -186,13 +214,17 @@ def own_landmarks(path: str, table: detection_table.DetectionTable) -> list[dict
     numbers = {identity: number for number, identity in enumerate(table.category_ids)}
     for index, row in enumerate(read(path, LANDMARKS)):
         number, keypoints = _known(numbers, row, 'category_id', path, index), row['keypoints']
-        begin, end = offsets[number:number + 2]
+        begin, end = offsets[number : number + 2]
         if not isinstance(keypoints, list) or len(keypoints) not in (
-                3 * offsets[-1], 3 * (end - begin)):
-            raise ValueError(f'{path}: entry {index} has keypoints {str(keypoints)[:40]}, not 3 '
-                             f'times {offsets[-1]} or {end - begin} numbers.')
+            3 * offsets[-1],
+            3 * (end - begin),
+        ):
+            raise ValueError(
+                f'{path}: entry {index} has keypoints {str(keypoints)[:40]}, not 3 '
+                f'times {offsets[-1]} or {end - begin} numbers.'
+            )
         if len(keypoints) == 3 * offsets[-1]:
-            keypoints = keypoints[3 * begin:3 * end]
+            keypoints = keypoints[3 * begin : 3 * end]
         if keypoints:
             rows.append({**row, 'keypoints': keypoints})
     return rows
@@ -205,8 +237,9 @@ def _known(numbers, row, field, path, index) -> int:
     return numbers[category]
 
 
-def read_retrieval(path: str, table: detection_table.DetectionTable
-                   ) -> retrieval_protocol.Retrieved:
+def read_retrieval(
+    path: str, table: detection_table.DetectionTable
+) -> retrieval_protocol.Retrieved:
     """Reads a result file of retrieval, to be judged.
 
     Args:
@@ -225,12 +258,16 @@ def read_retrieval(path: str, table: detection_table.DetectionTable
     for number, row in enumerate(rows):
         ids, found = row['gallery_image_id'], row['gallery_bbox']
         if not isinstance(ids, list) or not isinstance(found, list):
-            raise ValueError(f'{path}: entry {number} has gallery_image_id {str(ids)[:40]} and '
-                             f'gallery_bbox {str(found)[:40]}, which are no lists.')
+            raise ValueError(
+                f'{path}: entry {number} has gallery_image_id {str(ids)[:40]} and '
+                f'gallery_bbox {str(found)[:40]}, which are no lists.'
+            )
         most = len(ids) if not number else most
         if not len(ids) == len(found) == most:
-            raise ValueError(f'{path}: entry {number} has {len(ids)} gallery_image_id and '
-                             f'{len(found)} gallery_bbox; the first has {most}.')
+            raise ValueError(
+                f'{path}: entry {number} has {len(ids)} gallery_image_id and '
+                f'{len(found)} gallery_bbox; the first has {most}.'
+            )
 
     def column(name, dtype, *shape):
         values = np.zeros((len(rows), *shape), dtype)
@@ -242,15 +279,20 @@ def read_retrieval(path: str, table: detection_table.DetectionTable
                 if not np.isfinite(given).all() or given.size != values[number].size:
                     raise ValueError
             except (TypeError, ValueError, OverflowError):
-                raise ValueError(f'{path}: entry {number} has {name} {str(row[name])[:60]}.'
-                                 ) from None
+                raise ValueError(
+                    f'{path}: entry {number} has {name} {str(row[name])[:60]}.'
+                ) from None
             values[number] = given.reshape(shape)
         return values
+
     return retrieval_protocol.Retrieved(
-        column('query_image_id', np.int64), column('query_bbox', np.float32, 4),
+        column('query_image_id', np.int64),
+        column('query_bbox', np.float32, 4),
         np.array(numbers, np.int32),
-        column('query_score', np.float32), column('gallery_image_id', np.int64, most),
-        column('gallery_bbox', np.float32, most, 4))
+        column('query_score', np.float32),
+        column('gallery_image_id', np.int64, most),
+        column('gallery_bbox', np.float32, most, 4),
+    )
 
 
 def corner_and_size(box: np.ndarray) -> np.ndarray:
@@ -272,6 +314,8 @@ def _each(table, detections) -> Iterator[tuple]:
     """Of each detection its image's dictionary, its row there, the fields of all, its score."""
     for image in detections:
         for row, category in enumerate(image['classes']):
-            head = {'image_id': int(image['image_id']),
-                    'category_id': int(table.category_ids[category - 1])}
+            head = {
+                'image_id': int(image['image_id']),
+                'category_id': int(table.category_ids[category - 1]),
+            }
             yield image, row, head, _score(image['scores'][row])

@@ -103,8 +103,12 @@ class Judgement:
         return int((self.rows < 0).sum())
 
 
-def of_detections(table: detection_table.DetectionTable, detections: Sequence[dict], source: int,
-                  min_score: float = 0.) -> Boxes:
+def of_detections(
+    table: detection_table.DetectionTable,
+    detections: Sequence[dict],
+    source: int,
+    min_score: float = 0.0,
+) -> Boxes:
     """The detections in all images of one source.
 
     Args:
@@ -121,13 +125,16 @@ def of_detections(table: detection_table.DetectionTable, detections: Sequence[di
     rows = np.flatnonzero(table.sources == source)
     kept = [detections[row]['scores'] >= min_score for row in rows]
     ids = np.repeat(table.image_ids[rows], [mask.sum() for mask in kept])
-    columns = ([detections[row][name][mask] for row, mask in zip(rows, kept)]
-               for name in ('boxes', 'classes', 'scores', 'embeddings'))
+    columns = (
+        [detections[row][name][mask] for row, mask in zip(rows, kept)]
+        for name in ('boxes', 'classes', 'scores', 'embeddings')
+    )
     return Boxes(ids, *map(np.concatenate, columns))
 
 
-def of_truth(table: detection_table.DetectionTable, detections: Sequence[dict],
-             items: np.ndarray) -> Boxes:
+def of_truth(
+    table: detection_table.DetectionTable, detections: Sequence[dict], items: np.ndarray
+) -> Boxes:
     """Labelled items, in place of detections, with `truth_embeddings` and a score of 1.
 
     Args:
@@ -141,16 +148,23 @@ def of_truth(table: detection_table.DetectionTable, detections: Sequence[dict],
     vectors = [detection['truth_embeddings'] for detection in detections]
     for image_id, rows, count in zip(table.image_ids, vectors, np.diff(table.first), strict=True):
         if len(rows) != count:
-            raise ValueError(f'image {image_id} has {len(rows)} truth_embeddings and {count} '
-                             'items.')
+            raise ValueError(
+                f'image {image_id} has {len(rows)} truth_embeddings and {count} items.'
+            )
     vectors = np.concatenate(vectors)
     images = table.images_of_items()[items]
-    return Boxes(table.image_ids[images], table.boxes[items], table.classes[items],
-                 np.ones(len(items), np.float32), vectors[items])
+    return Boxes(
+        table.image_ids[images],
+        table.boxes[items],
+        table.classes[items],
+        np.ones(len(items), np.float32),
+        vectors[items],
+    )
 
 
-def retrieve(found: Boxes, gallery: Boxes, weight: np.ndarray | None = None,
-             k: int = max(KS)) -> Retrieved:
+def retrieve(
+    found: Boxes, gallery: Boxes, weight: np.ndarray | None = None, k: int = max(KS)
+) -> Retrieved:
     """Searches a gallery for every box.
 
     Args:
@@ -162,13 +176,22 @@ def retrieve(found: Boxes, gallery: Boxes, weight: np.ndarray | None = None,
     if weight is None:
         weight = -np.ones(gallery.embeddings.shape[1:], np.float32)
     indices, similarities = retrieval.weighted_distance_top_k(
-        found.embeddings, gallery.embeddings, weight, k)
-    return Retrieved(found.image_ids, found.boxes, found.classes, found.scores,
-                     gallery.image_ids[indices], gallery.boxes[indices], similarities)
+        found.embeddings, gallery.embeddings, weight, k
+    )
+    return Retrieved(
+        found.image_ids,
+        found.boxes,
+        found.classes,
+        found.scores,
+        gallery.image_ids[indices],
+        gallery.boxes[indices],
+        similarities,
+    )
 
 
-def queries(table: detection_table.DetectionTable,
-            min_shop_items: int = 1) -> tuple[np.ndarray, np.ndarray]:
+def queries(
+    table: detection_table.DetectionTable, min_shop_items: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
     """The items to search for.
 
     Args:
@@ -187,9 +210,15 @@ def queries(table: detection_table.DetectionTable,
     return items[kept], counts[kept]
 
 
-def select(table: detection_table.DetectionTable, items: np.ndarray, image_ids: np.ndarray,
-           boxes: np.ndarray, classes: np.ndarray, scores: np.ndarray,
-           must_overlap: bool = False) -> np.ndarray:
+def select(
+    table: detection_table.DetectionTable,
+    items: np.ndarray,
+    image_ids: np.ndarray,
+    boxes: np.ndarray,
+    classes: np.ndarray,
+    scores: np.ndarray,
+    must_overlap: bool = False,
+) -> np.ndarray:
     """The detection that stands for each query.
 
     Args:
@@ -209,7 +238,7 @@ def select(table: detection_table.DetectionTable, items: np.ndarray, image_ids: 
     end = np.searchsorted(image_ids[order], table.image_ids, 'right')
     images, rows = table.images_of_items()[items], np.full(len(items), -1, np.int64)
     for image in np.unique(images):
-        found, truths = order[begin[image]:end[image]], table.items_of(image)
+        found, truths = order[begin[image] : end[image]], table.items_of(image)
         if not len(found):
             continue
         ious = _iou(boxes[found][:, np.newaxis], table.boxes[truths])
@@ -224,9 +253,14 @@ def select(table: detection_table.DetectionTable, items: np.ndarray, image_ids: 
     return rows
 
 
-def judge(table: detection_table.DetectionTable, retrieved: Retrieved,
-          items: np.ndarray | None = None, rows: np.ndarray | None = None,
-          must_overlap: bool = False, all_images: bool = True) -> Judgement:
+def judge(
+    table: detection_table.DetectionTable,
+    retrieved: Retrieved,
+    items: np.ndarray | None = None,
+    rows: np.ndarray | None = None,
+    must_overlap: bool = False,
+    all_images: bool = True,
+) -> Judgement:
     """Which queries were found.
 
     Args:
@@ -248,19 +282,33 @@ def judge(table: detection_table.DetectionTable, retrieved: Retrieved,
         items = all_items
     counts = all_counts[np.searchsorted(all_items, items)]
     if rows is None:
-        rows = select(table, items, retrieved.image_ids, retrieved.boxes, retrieved.classes,
-                      retrieved.scores, must_overlap)
+        rows = select(
+            table,
+            items,
+            retrieved.image_ids,
+            retrieved.boxes,
+            retrieved.classes,
+            retrieved.scores,
+            must_overlap,
+        )
     right = np.zeros((len(items), retrieved.gallery_image_ids.shape[1]), bool)
     there = rows >= 0
     if there.any():
-        right[there] = _right(table, identities_of(table), items[there],
-                              retrieved.gallery_image_ids[rows[there]],
-                              retrieved.gallery_boxes[rows[there]])
+        right[there] = _right(
+            table,
+            identities_of(table),
+            items[there],
+            retrieved.gallery_image_ids[rows[there]],
+            retrieved.gallery_boxes[rows[there]],
+        )
     return Judgement(items, rows, right, counts)
 
 
-def accuracies(table: detection_table.DetectionTable, judgement: Judgement,
-               level_shop_items: int = LEVELS_MIN_SHOP_ITEMS) -> dict:
+def accuracies(
+    table: detection_table.DetectionTable,
+    judgement: Judgement,
+    level_shop_items: int = LEVELS_MIN_SHOP_ITEMS,
+) -> dict:
     """Top-k accuracy, in the sets of queries that Figure 6(d) and Table 5 have.
 
     Args:
@@ -280,9 +328,14 @@ def accuracies(table: detection_table.DetectionTable, judgement: Judgement,
     for name, mask in subsets.of_items(table).items():
         chosen = many & mask[judgement.items]
         of_level[name] = retrieval.hit_rates(judgement.hits[chosen], [LEVELS_K])[LEVELS_K]
-    return {'overall': {f'top{k}': rate for k, rate in rates.items()}, 'levels': of_level,
-            'queries': len(judgement.items), 'level_queries': int(many.sum()),
-            'level_shop_items': level_shop_items, 'missed': judgement.missed}
+    return {
+        'overall': {f'top{k}': rate for k, rate in rates.items()},
+        'levels': of_level,
+        'queries': len(judgement.items),
+        'level_queries': int(many.sum()),
+        'level_shop_items': level_shop_items,
+        'missed': judgement.missed,
+    }
 
 
 def _right(table, identities, items, image_ids, boxes) -> np.ndarray:
@@ -304,8 +357,7 @@ def _right(table, identities, items, image_ids, boxes) -> np.ndarray:
 def identities_of(table: detection_table.DetectionTable) -> np.ndarray:
     """int64 [I]: equal for items of one pair_id and style; -1 for those that are in no pair."""
     known = (table.styles > 0) & (table.pair_ids > 0) & ~table.crowd
-    _, numbers = np.unique(np.stack([table.pair_ids, table.styles], 1), axis=0,
-                           return_inverse=True)
+    _, numbers = np.unique(np.stack([table.pair_ids, table.styles], 1), axis=0, return_inverse=True)
     return np.where(known, numbers.reshape(-1), -1)
 
 

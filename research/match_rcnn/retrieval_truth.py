@@ -38,10 +38,17 @@ def load(query_file: str, gallery_file: str) -> detection_table.DetectionTable:
     problems = problems_lib.Problems(name)
     faults = problems_lib.Faults(problems)
     builder = detection_table.TableBuilder(
-        name, categories.NAMES, categories.LANDMARK_COUNTS, categories.landmark_flip(), problems,
-        mask_size=4)
-    for file, field, source in ((query_file, 'query_image_id', detection_table.USER),
-                                (gallery_file, 'gallery_image_id', detection_table.SHOP)):
+        name,
+        categories.NAMES,
+        categories.LANDMARK_COUNTS,
+        categories.landmark_flip(),
+        problems,
+        mask_size=4,
+    )
+    for file, field, source in (
+        (query_file, 'query_image_id', detection_table.USER),
+        (gallery_file, 'gallery_image_id', detection_table.SHOP),
+    ):
         images: dict[int, list[detection_table.Item]] = {}
         for number, row in enumerate(result_files.read_list(file)):
             found = faults.call(_item, row, field, f'{file}: entry {number}')
@@ -49,8 +56,15 @@ def load(query_file: str, gallery_file: str) -> detection_table.DetectionTable:
                 images.setdefault(found[0], []).append(found[1])
         for image_id, items in images.items():
             size = [max(1, *(math.ceil(item.box[axis]) for item in items)) for axis in (3, 2)]
-            faults.call(builder.add_image, f'{image_id}', image_id, size, source, items,
-                        f'{file}, image {image_id}')
+            faults.call(
+                builder.add_image,
+                f'{image_id}',
+                image_id,
+                size,
+                source,
+                items,
+                f'{file}, image {image_id}',
+            )
     faults.check()
     return builder.build()
 
@@ -61,17 +75,28 @@ def _item(row, field, where) -> tuple[int, detection_table.Item]:
     missing = [name for name in needed if not isinstance(row, dict) or name not in row]
     if missing:
         raise problems_lib.Malformed(
-            (problems_lib.BAD_ENTRY, f'{where} has no {", ".join(missing)}.'))
+            (problems_lib.BAD_ENTRY, f'{where} has no {", ".join(missing)}.')
+        )
     for name in needed:
         if name != 'bbox' and not detection_items.is_count(row[name]):
-            raise problems_lib.Malformed((
-                problems_lib.BAD_FIELD,
-                f'{where}: {name} {str(row[name])[:40]!r} is not a whole number from 0.'))
+            raise problems_lib.Malformed(
+                (
+                    problems_lib.BAD_FIELD,
+                    f'{where}: {name} {str(row[name])[:40]!r} is not a whole number from 0.',
+                )
+            )
     box = row['bbox']
-    if not isinstance(box, list) or len(box) != 4 or not all(
+    if (
+        not isinstance(box, list)
+        or len(box) != 4
+        or not all(
             isinstance(value, (int, float)) and abs(value) < detection_table.MAX_EDGE
-            for value in box):
-        raise problems_lib.Malformed((
-            problems_lib.BAD_BOX, f'{where}: bbox {str(box)[:60]} is not x1, y1, x2, y2.'))
+            for value in box
+        )
+    ):
+        raise problems_lib.Malformed(
+            (problems_lib.BAD_BOX, f'{where}: bbox {str(box)[:60]} is not x1, y1, x2, y2.')
+        )
     return row[field], detection_table.Item(
-        box, row.get('cls', _NO_CLASS), pair_id=row['pair_id'], style=row['style'])
+        box, row.get('cls', _NO_CLASS), pair_id=row['pair_id'], style=row['style']
+    )

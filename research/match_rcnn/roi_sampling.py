@@ -58,21 +58,25 @@ class RoiSampler:
       ValueError: if an argument is out of its range.
     """
 
-    def __init__(self, number: int = 512, positive_fraction: float = 0.25,
-                 threshold: float = 0.5):
+    def __init__(self, number: int = 512, positive_fraction: float = 0.25, threshold: float = 0.5):
         checks.positive('RoiSampler', number=number)
         checks.within('RoiSampler', 0, 1, positive_fraction=positive_fraction, threshold=threshold)
         if int(number * positive_fraction) < 1:
-            raise ValueError(f'RoiSampler.positive_fraction = {positive_fraction} of number = '
-                             f'{number} leaves no positive RoI.')
+            raise ValueError(
+                f'RoiSampler.positive_fraction = {positive_fraction} of number = '
+                f'{number} leaves no positive RoI.'
+            )
         self.number = number
         self.positive_fraction = positive_fraction
         self.threshold = threshold
 
     def get_config(self) -> dict:
         """The arguments."""
-        return {'number': self.number, 'positive_fraction': self.positive_fraction,
-                'threshold': self.threshold}
+        return {
+            'number': self.number,
+            'positive_fraction': self.positive_fraction,
+            'threshold': self.threshold,
+        }
 
     @property
     def positives(self) -> int:
@@ -96,10 +100,16 @@ class RoiSampler:
         boxes = tf.stop_gradient(tf.concat([boxes, truth_boxes], 1))
         valid = tf.concat([valid, real], 1)
         matched = assignment.match(
-            boxes, truth_boxes, real, self.threshold, self.threshold, strict=True, crowd=crowd,
-            usable=valid)
-        indices, kinds = assignment.sample(
-            matched.labels, key, self.number, self.positive_fraction)
+            boxes,
+            truth_boxes,
+            real,
+            self.threshold,
+            self.threshold,
+            strict=True,
+            crowd=crowd,
+            usable=valid,
+        )
+        indices, kinds = assignment.sample(matched.labels, key, self.number, self.positive_fraction)
         chosen = tf.gather(boxes, indices, batch_dims=1)
         truth = tf.gather(matched.indices, indices, batch_dims=1)
         of_truth = tf.gather(truth_boxes, truth, batch_dims=1)
@@ -111,4 +121,5 @@ class RoiSampler:
             weights=tf.cast(kinds != assignment.IGNORED, tf.float32),
             deltas=tf.where(positive[..., tf.newaxis], deltas, 0.0),
             truth=truth,
-            iou=box_ops.iou(chosen[:, :, tf.newaxis], of_truth[:, :, tf.newaxis])[..., 0, 0])
+            iou=box_ops.iou(chosen[:, :, tf.newaxis], of_truth[:, :, tf.newaxis])[..., 0, 0],
+        )

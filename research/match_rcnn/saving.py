@@ -26,7 +26,8 @@ def config_of(owner: str, part) -> dict | None:
     except (NotImplementedError, TypeError) as error:
         raise NotImplementedError(
             f'{owner} is a {type(part).__name__} without get_config, by which Keras saves a model; '
-            'weights can be saved without it.') from error
+            'weights can be saved without it.'
+        ) from error
 
 
 def maker(config: dict, without: tuple[str, ...] = ()) -> Callable:
@@ -47,6 +48,9 @@ def maker(config: dict, without: tuple[str, ...] = ()) -> Callable:
     # A file names what is called here: nothing else than a part may be.
     if not (isinstance(found, type) and hasattr(found, 'get_config')):
         raise ValueError(f'{module}.{name} is no class with get_config.')
-    arguments = {key: tf.keras.utils.deserialize_keras_object(value)
-                 for key, value in config['config'].items() if key not in without}
+    arguments = {
+        key: tf.keras.utils.deserialize_keras_object(value)
+        for key, value in config['config'].items()
+        if key not in without
+    }
     return functools.partial(found, **arguments)

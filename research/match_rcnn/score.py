@@ -29,8 +29,13 @@ from research.match_rcnn import retrieval_truth
 from research.match_rcnn import tables
 
 
-def score(results: str, table: detection_table.DetectionTable, all_images: bool = True,
-          must_overlap: bool = False, sigmas: float | None = None) -> dict[str, Any]:
+def score(
+    results: str,
+    table: detection_table.DetectionTable,
+    all_images: bool = True,
+    must_overlap: bool = False,
+    sigmas: float | None = None,
+) -> dict[str, Any]:
     """Scores those of the result files that are there.
 
     Args:
@@ -78,8 +83,11 @@ def _scored(kind, path, table, all_images, must_overlap, sigmas) -> dict:
         rows = result_files.own_landmarks(path, table)
         return evaluation.of_landmarks(table, rows, values) | {'landmark_sigmas': whose}
     judgement = retrieval_protocol.judge(
-        table, result_files.read_retrieval(path, table), must_overlap=must_overlap,
-        all_images=all_images)
+        table,
+        result_files.read_retrieval(path, table),
+        must_overlap=must_overlap,
+        all_images=all_images,
+    )
     return {'retrieval_detected': retrieval_protocol.accuracies(table, judgement)}
 
 
@@ -93,13 +101,16 @@ def text(metrics: dict[str, Any], beside_paper: bool = True) -> str:
         overall = metrics['retrieval_detected']['overall']
         missed = metrics['retrieval_detected']['missed']
         parts.append(retrieval.text())
-        parts.append('  '.join(f'{name} {tables.shown(value)}' for name, value in overall.items())
-                     + f'  ({missed} queries not detected)')
+        parts.append(
+            '  '.join(f'{name} {tables.shown(value)}' for name, value in overall.items())
+            + f'  ({missed} queries not detected)'
+        )
     return '\n\n'.join(parts)
 
 
-def truth(path: str, skip_malformed: bool = False, consumer_images: int | None = None
-          ) -> detection_table.DetectionTable:
+def truth(
+    path: str, skip_malformed: bool = False, consumer_images: int | None = None
+) -> detection_table.DetectionTable:
     """The ground truth in a folder of a split, or in a file in COCO's format.
 
     Args:
@@ -112,37 +123,57 @@ def truth(path: str, skip_malformed: bool = False, consumer_images: int | None =
       ValueError: what the readers say.
     """
     if os.path.isdir(path):
-        table = deepfashion2.load(path, skip_malformed=skip_malformed, annotated=True,
-                                  consumer_images=consumer_images)
+        table = deepfashion2.load(
+            path, skip_malformed=skip_malformed, annotated=True, consumer_images=consumer_images
+        )
         table.problems.print_summary()
         return table
-    table = coco.load(path, os.path.dirname(path) or '.', check_images=False,
-                      skip_malformed=skip_malformed, end_to_end=deepfashion2.end_to_end())
+    table = coco.load(
+        path,
+        os.path.dirname(path) or '.',
+        check_images=False,
+        skip_malformed=skip_malformed,
+        end_to_end=deepfashion2.end_to_end(),
+    )
     return deepfashion2.with_sources(table, consumer_images)
 
 
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(
-        prog='python -m research.match_rcnn.score', description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        prog='python -m research.match_rcnn.score',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument('results', help='folder of the result files')
     parser.add_argument('truth', nargs='?', help='folder of a split, or a COCO JSON file')
     parser.add_argument('--queries', help="the benchmark's val_query.json")
     parser.add_argument('--gallery', help="the benchmark's val_gallery.json")
-    parser.add_argument('--consumer_images', type=int, metavar='N', help='images up to number N are'
-                        " consumers', the others shops', where the ground truth does not say it")
-    parser.add_argument('--skip_malformed', action='store_true',
-                        help='leave out annotations that cannot be right')
-    parser.add_argument('--must_overlap', action='store_true', help='a detection that overlaps no'
-                        ' item stands for none, not for the first of its image')
+    parser.add_argument(
+        '--consumer_images',
+        type=int,
+        metavar='N',
+        help='images up to number N are'
+        " consumers', the others shops', where the ground truth does not say it",
+    )
+    parser.add_argument(
+        '--skip_malformed', action='store_true', help='leave out annotations that cannot be right'
+    )
+    parser.add_argument(
+        '--must_overlap',
+        action='store_true',
+        help='a detection that overlaps no item stands for none, not for the first of its image',
+    )
     parser.add_argument('--sigma', type=float, help='of OKS, for every landmark')
     parser.add_argument('--json', action='store_true', help='print JSON')
     options = parser.parse_args(arguments)
     files = options.queries is not None and options.gallery is not None
     if files == (options.truth is not None) or (options.queries is None) != (
-            options.gallery is None):
-        parser.error('either the folder or file of the ground truth is needed, or both --queries '
-                     'and --gallery')
+        options.gallery is None
+    ):
+        parser.error(
+            'either the folder or file of the ground truth is needed, or both --queries '
+            'and --gallery'
+        )
     try:
         if files:
             table = retrieval_truth.load(options.queries, options.gallery)

@@ -62,26 +62,37 @@ class FolderSource(Source):
         where no annotation says it; None: unknown, and nothing is retrieved.
     """
 
-    def __init__(self, data_dir: str | None, train: str = 'train',
-                 validation: str = 'validation', skip_malformed: bool = False,
-                 consumer_images: int | None = None):
+    def __init__(
+        self,
+        data_dir: str | None,
+        train: str = 'train',
+        validation: str = 'validation',
+        skip_malformed: bool = False,
+        consumer_images: int | None = None,
+    ):
         super().__init__()
         if data_dir is None:
             raise FileNotFoundError(
                 f'--data_dir is needed: the folder of DeepFashion2 that holds {train}/image and '
-                f'{train}/annos.')
+                f'{train}/annos.'
+            )
         if consumer_images is not None:
             checks.positive('FolderSource', consumer_images=consumer_images)
         self._skip_malformed = skip_malformed
         self._consumer_images = consumer_images
-        self._folders = {'train': os.path.join(data_dir, train),
-                         'validation': os.path.join(data_dir, validation)}
+        self._folders = {
+            'train': os.path.join(data_dir, train),
+            'validation': os.path.join(data_dir, validation),
+        }
 
     def _load(self, split):
         training = split == 'train'
         return deepfashion2.load(
-            self._folders[split], skip_malformed=self._skip_malformed, annotated=training,
-            consumer_images=None if training else self._consumer_images)
+            self._folders[split],
+            skip_malformed=self._skip_malformed,
+            annotated=training,
+            consumer_images=None if training else self._consumer_images,
+        )
 
 
 class TfdsSource(Source):
@@ -93,8 +104,12 @@ class TfdsSource(Source):
       consumer_images: see `FolderSource`.
     """
 
-    def __init__(self, data_dir: str | None, validation: str = 'validation',
-                 consumer_images: int | None = None):
+    def __init__(
+        self,
+        data_dir: str | None,
+        validation: str = 'validation',
+        consumer_images: int | None = None,
+    ):
         super().__init__()
         if consumer_images is not None:
             checks.positive('TfdsSource', consumer_images=consumer_images)
@@ -104,8 +119,9 @@ class TfdsSource(Source):
 
     def _load(self, split):
         table = prepared.table_of(self._builder, self._splits[split])
-        return table if split == 'train' else deepfashion2.with_sources(
-            table, self._consumer_images)
+        return (
+            table if split == 'train' else deepfashion2.with_sources(table, self._consumer_images)
+        )
 
     def reader(self, split):
         return prepared.Reader(self._builder, self._splits[split])
@@ -124,13 +140,26 @@ class GarmentSource(FolderSource):
       shops: shops' images of an identity.
     """
 
-    def __init__(self, data_dir: str | None, folder: str = 'runs/data/garments', seed: int = 0,
-                 num_identities: Mapping[str, int] | None = None,
-                 size: tuple[int, int] = (256, 192), users: int = 4, shops: int = 4):
+    def __init__(
+        self,
+        data_dir: str | None,
+        folder: str = 'runs/data/garments',
+        seed: int = 0,
+        num_identities: Mapping[str, int] | None = None,
+        size: tuple[int, int] = (256, 192),
+        users: int = 4,
+        shops: int = 4,
+    ):
         checks.positive('GarmentSource', users=users, shops=shops)
         folder = data_dir or folder
-        garments.generate(folder, seed, num_identities or {'train': 200, 'validation': 40},
-                          users=users, shops=shops, size=size)
+        garments.generate(
+            folder,
+            seed,
+            num_identities or {'train': 200, 'validation': 40},
+            users=users,
+            shops=shops,
+            size=size,
+        )
         super().__init__(folder)
 
 
@@ -153,12 +182,17 @@ class CocoSource(Source):
       consumer_images: see `FolderSource`; of both splits.
     """
 
-    def __init__(self, data_dir: str | None,
-                 train_annotations: str = 'annotations/instances_train2017.json',
-                 train_images: str = 'train2017',
-                 validation_annotations: str | None = 'annotations/instances_val2017.json',
-                 validation_images: str = 'val2017', num_images: int | None = None,
-                 skip_malformed: bool = False, consumer_images: int | None = None):
+    def __init__(
+        self,
+        data_dir: str | None,
+        train_annotations: str = 'annotations/instances_train2017.json',
+        train_images: str = 'train2017',
+        validation_annotations: str | None = 'annotations/instances_val2017.json',
+        validation_images: str = 'val2017',
+        num_images: int | None = None,
+        skip_malformed: bool = False,
+        consumer_images: int | None = None,
+    ):
         super().__init__()
         if num_images is not None:
             checks.positive('CocoSource', num_images=num_images)
@@ -166,9 +200,12 @@ class CocoSource(Source):
             checks.positive('CocoSource', consumer_images=consumer_images)
         if data_dir is None:
             raise FileNotFoundError(
-                f'--data_dir is needed: the folder that holds {train_annotations}.')
-        self._files = {'train': (train_annotations, train_images),
-                       'validation': (validation_annotations, validation_images)}
+                f'--data_dir is needed: the folder that holds {train_annotations}.'
+            )
+        self._files = {
+            'train': (train_annotations, train_images),
+            'validation': (validation_annotations, validation_images),
+        }
         self._data_dir = data_dir
         self._num_images = num_images
         self._skip_malformed = skip_malformed
@@ -179,12 +216,14 @@ class CocoSource(Source):
         if annotations is None:
             return self.table('train')
         problems = problems_lib.Problems(os.path.basename(annotations))
-        table = coco.load(os.path.join(self._data_dir, annotations),
-                          os.path.join(self._data_dir, images), problems,
-                          skip_malformed=self._skip_malformed,
-                          end_to_end=deepfashion2.end_to_end())
+        table = coco.load(
+            os.path.join(self._data_dir, annotations),
+            os.path.join(self._data_dir, images),
+            problems,
+            skip_malformed=self._skip_malformed,
+            end_to_end=deepfashion2.end_to_end(),
+        )
         table = deepfashion2.with_sources(table, self._consumer_images)
         if self._num_images is not None and self._num_images < table.num_images:
-            table = dataclasses.replace(
-                table.subset(range(self._num_images)), problems=problems)
+            table = dataclasses.replace(table.subset(range(self._num_images)), problems=problems)
         return table

@@ -29,19 +29,33 @@ from research.match_rcnn import levels
 
 _UNKNOWN = 'unknown'
 _ALL = sys.maxsize  # Files that are named.
-_SOURCES = {detection_table.USER: 'user', detection_table.SHOP: 'shop',
-            detection_table.UNKNOWN: _UNKNOWN}
-_COLUMNS = {'scale': 'scales', 'occlusion': 'occlusions', 'zoom_in': 'zoom_ins',
-            'viewpoint': 'viewpoints'}
+_SOURCES = {
+    detection_table.USER: 'user',
+    detection_table.SHOP: 'shop',
+    detection_table.UNKNOWN: _UNKNOWN,
+}
+_COLUMNS = {
+    'scale': 'scales',
+    'occlusion': 'occlusions',
+    'zoom_in': 'zoom_ins',
+    'viewpoint': 'viewpoints',
+}
 # What the paper prints of the whole data set. An identity is taken to be a pair_id and style that
 # both users and shops have, a pair one item of each: in the published validation set of retrieval
 # there are 3 043 and 70 914; 7 % of the images are validation's.
 PAPER = {
-    'images': '491K (391K + 34K + 67K)', 'items': '801K', 'items in an image': '1 to 7',
-    'identities': '43.8K', 'items of an identity': '12.7', 'pairs of items': '873K',
+    'images': '491K (391K + 34K + 67K)',
+    'items': '801K',
+    'items in an image': '1 to 7',
+    'identities': '43.8K',
+    'items of an identity': '12.7',
+    'pairs of items': '873K',
     'landmarks of an item': '20',
-    'scale: moderate': '50%', 'occlusion: medium': '> 50% with heavy',
-    'zoom_in: medium': '> 30% with large', 'viewpoint: no wear': '7%', 'viewpoint: frontal': '78%',
+    'scale: moderate': '50%',
+    'occlusion: medium': '> 50% with heavy',
+    'zoom_in: medium': '> 30% with large',
+    'viewpoint: no wear': '7%',
+    'viewpoint: frontal': '78%',
     'viewpoint: side or back': '15%',
 }
 
@@ -72,9 +86,13 @@ def count(table: detection_table.DetectionTable) -> dict[str, Any]:
             'items': int(items.sum()),
             'landmarks': int((table.landmarks[items][..., 2] > 0).sum()),
             'categories': _counts(table.classes[items] - 1, table.class_names),
-            'levels': {variation: _counts(getattr(table, column)[items],
-                                          (_UNKNOWN, *annotations.LEVELS[variation]))
-                       for variation, column in _COLUMNS.items()}}
+            'levels': {
+                variation: _counts(
+                    getattr(table, column)[items], (_UNKNOWN, *annotations.LEVELS[variation])
+                )
+                for variation, column in _COLUMNS.items()
+            },
+        }
     found['fewest_items'] = int(per_image.min()) if len(per_image) else 0
     found['most_items'] = int(per_image.max(initial=0))
     found.update(_pairs(table, item_sources))
@@ -91,26 +109,36 @@ def _pairs(table, item_sources):
     known = table.styles > 0
     keys = np.stack([table.pair_ids, table.styles], 1)[known]
     identities, which = np.unique(keys, axis=0, return_inverse=True)
-    sides = [np.bincount(which.reshape(-1)[item_sources[known] == code], minlength=len(identities))
-             for code in (detection_table.USER, detection_table.SHOP)]
+    sides = [
+        np.bincount(which.reshape(-1)[item_sources[known] == code], minlength=len(identities))
+        for code in (detection_table.USER, detection_table.SHOP)
+    ]
     paired = (sides[0] > 0) & (sides[1] > 0)
-    return {'pair_ids': len(np.unique(table.pair_ids[table.pair_ids > 0])),
-            'identities': len(identities), 'paired_identities': int(paired.sum()),
-            'paired_items': int((sides[0] + sides[1])[paired].sum()),
-            'pairs': int((sides[0] * sides[1]).sum()), 'image_pairs': len(table.pairs())}
+    return {
+        'pair_ids': len(np.unique(table.pair_ids[table.pair_ids > 0])),
+        'identities': len(identities),
+        'paired_identities': int(paired.sum()),
+        'paired_items': int((sides[0] + sides[1])[paired].sum()),
+        'pairs': int((sides[0] * sides[1]).sum()),
+        'image_pairs': len(table.pairs()),
+    }
 
 
 def _agreement(table, of_items):
     sizes = table.sizes[of_items]
     counts = np.array([0, *table.landmark_counts])[table.classes]
-    computed = {'scale': levels.scale(table.boxes, sizes),
-                'occlusion': levels.occlusion(table.landmarks, counts),
-                'zoom_in': levels.zoom_in(table.landmarks, counts, sizes)}
+    computed = {
+        'scale': levels.scale(table.boxes, sizes),
+        'occlusion': levels.occlusion(table.landmarks, counts),
+        'zoom_in': levels.zoom_in(table.landmarks, counts, sizes),
+    }
     result = {}
     for variation, values in computed.items():
         codes = getattr(table, _COLUMNS[variation])
-        result[variation] = {'codes': int((codes > 0).sum()),
-                             'agree': int(((codes > 0) & (codes == values)).sum())}
+        result[variation] = {
+            'codes': int((codes > 0).sum()),
+            'agree': int(((codes > 0) & (codes == values)).sum()),
+        }
     return result
 
 
@@ -140,8 +168,9 @@ def text(counts: Mapping[str, Any], title: str) -> str:
     rows = [(title, *columns, 'paper' if paper else '')]
 
     def add(name, *values):
-        shown = [f'{value:,}'.replace(',', ' ') if isinstance(value, int) else value
-                 for value in values]
+        shown = [
+            f'{value:,}'.replace(',', ' ') if isinstance(value, int) else value for value in values
+        ]
         rows.append((name, *shown, *[''] * (len(columns) - len(shown)), paper.get(name, '')))
 
     def per(name, of, by):
@@ -165,19 +194,29 @@ def text(counts: Mapping[str, Any], title: str) -> str:
             continue
         for level in (*annotations.LEVELS[variation], _UNKNOWN):
             if level != _UNKNOWN or of_columns[0][level]:
-                add(f'{variation}: {level}',
-                    *(_percent(one[level], sum(one.values())) for one in of_columns))
+                add(
+                    f'{variation}: {level}',
+                    *(_percent(one[level], sum(one.values())) for one in of_columns),
+                )
     for variation, found in counts['agreement'].items():
         if found['codes']:
-            add(f'{variation}: codes that agree with the geometry',
-                _percent(found['agree'], found['codes']))
+            add(
+                f'{variation}: codes that agree with the geometry',
+                _percent(found['agree'], found['codes']),
+            )
     for name in columns['all']['categories']:
         add(name, *(one['categories'][name] for one in columns.values()))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ['  '.join([row[0].ljust(widths[0]),
-                        *(cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:])),
-                        row[-1]])
-             for row in rows]
+    lines = [
+        '  '.join(
+            [
+                row[0].ljust(widths[0]),
+                *(cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:])),
+                row[-1],
+            ]
+        )
+        for row in rows
+    ]
     return '\n'.join(line.rstrip() for line in lines)
 
 
@@ -198,7 +237,7 @@ def plot(counts: Mapping[str, Any], path: str) -> None:
     """
     whole = _sum(list(counts['sources'].values()))
     items = whole['categories']
-    with figures.figure(11, 1.6 + .22 * max(len(items), 9)) as drawing:
+    with figures.figure(11, 1.6 + 0.22 * max(len(items), 9)) as drawing:
         left, right = drawing.subplots(1, 2)
         for row, variation in enumerate(_COLUMNS):
             start = 0.0
@@ -209,11 +248,23 @@ def plot(counts: Mapping[str, Any], path: str) -> None:
                 color = '#b8c2cc' if level == _UNKNOWN else figures.PALETTE[place]
                 left.barh(row, share, left=start, color=color)
                 if share >= 5:
-                    left.text(start + share / 2, row, f'{level}\n{share:.0f}%', ha='center',
-                              va='center', color='white', fontsize=7)
+                    left.text(
+                        start + share / 2,
+                        row,
+                        f'{level}\n{share:.0f}%',
+                        ha='center',
+                        va='center',
+                        color='white',
+                        fontsize=7,
+                    )
                 start += share
-        left.set(title='(a) variations', xlabel='items, %', xlim=(0, 100),
-                 yticks=range(len(_COLUMNS)), yticklabels=list(_COLUMNS))
+        left.set(
+            title='(a) variations',
+            xlabel='items, %',
+            xlim=(0, 100),
+            yticks=range(len(_COLUMNS)),
+            yticklabels=list(_COLUMNS),
+        )
         left.invert_yaxis()
         right.barh(list(items), list(items.values()), color=figures.PALETTE[0])
         right.set(title='(b) categories', xlabel='items')
@@ -234,32 +285,46 @@ def load(path: str, images: str | None = None) -> dict[str, detection_table.Dete
     """
     if os.path.isfile(path):
         if images is None:
-            raise ValueError(f'{path}: a file in COCO\'s format needs --images, the folder of its '
-                             'images.')
-        table = coco.load(path, images, problems_lib.Problems(path, kept_skipped=_ALL),
-                          check_images=False, skip_malformed=True,
-                          end_to_end=deepfashion2.end_to_end())
+            raise ValueError(
+                f"{path}: a file in COCO's format needs --images, the folder of its images."
+            )
+        table = coco.load(
+            path,
+            images,
+            problems_lib.Problems(path, kept_skipped=_ALL),
+            check_images=False,
+            skip_malformed=True,
+            end_to_end=deepfashion2.end_to_end(),
+        )
         table.problems.print_summary()
         return {os.path.basename(path): table}
-    folders = {split: os.path.join(path, split) for split in deepfashion2.SPLITS
-               if os.path.isdir(os.path.join(path, split, deepfashion2.ANNOTATIONS))}
+    folders = {
+        split: os.path.join(path, split)
+        for split in deepfashion2.SPLITS
+        if os.path.isdir(os.path.join(path, split, deepfashion2.ANNOTATIONS))
+    }
     if os.path.isdir(os.path.join(path, deepfashion2.ANNOTATIONS)):
         folders = {os.path.basename(os.path.normpath(path)): path}
     if not folders:
-        raise FileNotFoundError(f'{path}: no such file or folder of DeepFashion2: neither image/ '
-                                'and annos/ nor train/ or validation/ with them.')
+        raise FileNotFoundError(
+            f'{path}: no such file or folder of DeepFashion2: neither image/ '
+            'and annos/ nor train/ or validation/ with them.'
+        )
     tables = {}
     for split, folder in folders.items():
         tables[split] = deepfashion2.load(
-            folder, problems_lib.Problems(folder, kept_skipped=_ALL), skip_malformed=True)
+            folder, problems_lib.Problems(folder, kept_skipped=_ALL), skip_malformed=True
+        )
         tables[split].problems.print_summary()
     return tables
 
 
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(
-        prog='python -m research.match_rcnn.stats', description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        prog='python -m research.match_rcnn.stats',
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument('path', help='folder of DeepFashion2 or of a split, or a COCO JSON file')
     parser.add_argument('--images', help='folder of the images of a COCO JSON file')
     parser.add_argument('--json', action='store_true', help='print JSON, of every split and of all')

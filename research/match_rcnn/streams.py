@@ -44,26 +44,48 @@ class BoxStream(tf.keras.layers.Layer):
       name: name of the layer.
     """
 
-    def __init__(self, channels: int, num_classes: int, key: tf.Tensor, size: int = 7,
-                 units: int = 1024, name: str = 'box_stream'):
+    def __init__(
+        self,
+        channels: int,
+        num_classes: int,
+        key: tf.Tensor,
+        size: int = 7,
+        units: int = 1024,
+        name: str = 'box_stream',
+    ):
         super().__init__(name=name, autocast=False)
         checks.positive('BoxStream', size=size, units=units)
-        self._config = {'channels': channels, 'num_classes': num_classes, 'size': size,
-                        'units': units, 'name': name}
+        self._config = {
+            'channels': channels,
+            'num_classes': num_classes,
+            'size': size,
+            'units': units,
+            'name': name,
+        }
         self._key = key
         self.size = size
         self.num_classes = num_classes
         with tf.name_scope(name):
             self.hidden = [
                 convolutions.Dense(
-                    channels * size ** 2, units, random.fold_in(key, 0), relu=True, name='fc1'),
-                convolutions.Dense(units, units, random.fold_in(key, 1), relu=True, name='fc2')]
+                    channels * size**2, units, random.fold_in(key, 0), relu=True, name='fc1'
+                ),
+                convolutions.Dense(units, units, random.fold_in(key, 1), relu=True, name='fc2'),
+            ]
             self.classifier = convolutions.Dense(
-                units, 1 + num_classes, random.fold_in(key, 2), initializer=_small_normal,
-                name='classes')
+                units,
+                1 + num_classes,
+                random.fold_in(key, 2),
+                initializer=_small_normal,
+                name='classes',
+            )
             self.regressor = convolutions.Dense(
-                units, 4 * num_classes, random.fold_in(key, 3), initializer=_smaller_normal,
-                name='boxes')
+                units,
+                4 * num_classes,
+                random.fold_in(key, 3),
+                initializer=_smaller_normal,
+                name='boxes',
+            )
         self.built = True
 
     def get_config(self):
@@ -96,12 +118,26 @@ class MaskStream(tf.keras.layers.Layer):
       name: name of the layer.
     """
 
-    def __init__(self, channels: int, num_classes: int, key: tf.Tensor, size: int = 14,
-                 width: int = 256, convs: int = 4, name: str = 'mask_stream'):
+    def __init__(
+        self,
+        channels: int,
+        num_classes: int,
+        key: tf.Tensor,
+        size: int = 14,
+        width: int = 256,
+        convs: int = 4,
+        name: str = 'mask_stream',
+    ):
         super().__init__(name=name, autocast=False)
         checks.positive('MaskStream', size=size, width=width, convs=convs)
-        self._config = {'channels': channels, 'num_classes': num_classes, 'size': size,
-                        'width': width, 'convs': convs, 'name': name}
+        self._config = {
+            'channels': channels,
+            'num_classes': num_classes,
+            'size': size,
+            'width': width,
+            'convs': convs,
+            'name': name,
+        }
         self._key = key
         self.size = size
         self.width = width
@@ -109,10 +145,16 @@ class MaskStream(tf.keras.layers.Layer):
         with tf.name_scope(name):
             self.convs = _convs(channels, width, convs, key)
             self.deconv = convolutions.Deconv(
-                width, width, 2, random.fold_in(key, convs), strides=2, relu=True, name='deconv')
+                width, width, 2, random.fold_in(key, convs), strides=2, relu=True, name='deconv'
+            )
             self.predictor = convolutions.Conv(
-                width, num_classes, 1, random.fold_in(key, convs + 1),
-                initializer=_smaller_normal, name='masks')
+                width,
+                num_classes,
+                1,
+                random.fold_in(key, convs + 1),
+                initializer=_smaller_normal,
+                name='masks',
+            )
         self.built = True
 
     def get_config(self):
@@ -135,8 +177,10 @@ class MaskStream(tf.keras.layers.Layer):
         height, width = x.shape[1:3]
         x = tf.reshape(x, [-1, height * width, self.width])
         logits = tf.matmul(x, tf.cast(kernel, x.dtype)[:, :, tf.newaxis])
-        logits = tf.cast(logits[..., 0], tf.float32) + tf.gather(
-            self.predictor.bias, rows)[:, tf.newaxis]
+        logits = (
+            tf.cast(logits[..., 0], tf.float32)
+            + tf.gather(self.predictor.bias, rows)[:, tf.newaxis]
+        )
         return tf.reshape(logits, [-1, height, width])
 
     def full(self, features: tf.Tensor) -> tf.Tensor:
@@ -173,17 +217,33 @@ class LandmarkStream(tf.keras.layers.Layer):
       ValueError: no class has landmarks.
     """
 
-    def __init__(self, channels: int, landmark_counts: Sequence[int], key: tf.Tensor,
-                 size: int = 14, width: int = 512, convs: int = 8, bilinear: bool = False,
-                 name: str = 'landmark_stream'):
+    def __init__(
+        self,
+        channels: int,
+        landmark_counts: Sequence[int],
+        key: tf.Tensor,
+        size: int = 14,
+        width: int = 512,
+        convs: int = 8,
+        bilinear: bool = False,
+        name: str = 'landmark_stream',
+    ):
         super().__init__(name=name, autocast=False)
         checks.positive('LandmarkStream', size=size, width=width, convs=convs)
         if not sum(landmark_counts):
-            raise ValueError(f'LandmarkStream.landmark_counts = {tuple(landmark_counts)}: no class '
-                             'has landmarks; leave the stream out.')
+            raise ValueError(
+                f'LandmarkStream.landmark_counts = {tuple(landmark_counts)}: no class '
+                'has landmarks; leave the stream out.'
+            )
         self._config = {
-            'channels': channels, 'landmark_counts': tuple(landmark_counts), 'size': size,
-            'width': width, 'convs': convs, 'bilinear': bilinear, 'name': name}
+            'channels': channels,
+            'landmark_counts': tuple(landmark_counts),
+            'size': size,
+            'width': width,
+            'convs': convs,
+            'bilinear': bilinear,
+            'name': name,
+        }
         self._key = key
         self.size = size
         self.width = width
@@ -200,11 +260,23 @@ class LandmarkStream(tf.keras.layers.Layer):
             self.deconv = None
             if not bilinear:
                 self.deconv = convolutions.Deconv(
-                    width, width, 4, random.fold_in(key, convs), strides=2, relu=True,
-                    name='deconv1')
+                    width,
+                    width,
+                    4,
+                    random.fold_in(key, convs),
+                    strides=2,
+                    relu=True,
+                    name='deconv1',
+                )
             self.predictor = convolutions.Deconv(
-                width, int(counts.sum()), 4, random.fold_in(key, convs + 1), strides=2,
-                initializer=_smaller_normal, name='deconv2')
+                width,
+                int(counts.sum()),
+                4,
+                random.fold_in(key, convs + 1),
+                strides=2,
+                initializer=_smaller_normal,
+                name='deconv2',
+            )
         self.built = True
 
     def get_config(self):
@@ -230,9 +302,13 @@ class LandmarkStream(tf.keras.layers.Layer):
         rows = tf.maximum(classes - 1, 0)
         height, width = x.shape[1:3]
         x = tf.reshape(x, [-1, height * width, self.width])
-        parts = [tf.reshape(tf.matmul(x, tf.gather(tf.cast(kernel, x.dtype), rows),
-                                      transpose_b=True), [-1, height, width, kernel.shape[1]])
-                 for kernel in self._kernels_by_class()]
+        parts = [
+            tf.reshape(
+                tf.matmul(x, tf.gather(tf.cast(kernel, x.dtype), rows), transpose_b=True),
+                [-1, height, width, kernel.shape[1]],
+            )
+            for kernel in self._kernels_by_class()
+        ]
         maps = _overlap_add(parts)
         bias = tf.gather(self.predictor.bias, self._maps) * self._within
         maps = tf.cast(maps, tf.float32) + tf.gather(bias, rows)[:, tf.newaxis, tf.newaxis]
@@ -261,9 +337,17 @@ class LandmarkStream(tf.keras.layers.Layer):
 
 
 def _convs(channels, width, number, key):
-    return [convolutions.Conv(channels if index == 0 else width, width, 3,
-                              random.fold_in(key, index), relu=True, name=f'conv{index + 1}')
-            for index in range(number)]
+    return [
+        convolutions.Conv(
+            channels if index == 0 else width,
+            width,
+            3,
+            random.fold_in(key, index),
+            relu=True,
+            name=f'conv{index + 1}',
+        )
+        for index in range(number)
+    ]
 
 
 def _overlap_add(quarters: Sequence[tf.Tensor]) -> tf.Tensor:
@@ -280,9 +364,15 @@ def _overlap_add(quarters: Sequence[tf.Tensor]) -> tf.Tensor:
       [n, 2 h, 2 w, maps].
     """
     height, width = quarters[0].shape[1:3]
-    pairs = tf.add_n([
-        tf.pad(quarter, [[0, 0], [down, 1 - down], [across, 1 - across], [0, 0]])
-        for quarter, (down, across) in zip(quarters, ((0, 0), (0, 1), (1, 0), (1, 1)))])
+    pairs = tf.add_n(
+        [
+            tf.pad(quarter, [[0, 0], [down, 1 - down], [across, 1 - across], [0, 0]])
+            for quarter, (down, across) in zip(quarters, ((0, 0), (0, 1), (1, 0), (1, 1)))
+        ]
+    )
     # Operations whose gradients are fast; that of a strided slice is not.
-    return tf.slice(tf.nn.depth_to_space(pairs, 2), [0, 1, 1, 0],
-                    [-1, 2 * height, 2 * width, pairs.shape[-1] // 4])
+    return tf.slice(
+        tf.nn.depth_to_space(pairs, 2),
+        [0, 1, 1, 0],
+        [-1, 2 * height, 2 * width, pairs.shape[-1] // 4],
+    )

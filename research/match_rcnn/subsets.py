@@ -8,8 +8,11 @@ from official.data import detection_table
 from research.match_rcnn.annotations import LEVELS
 
 OVERALL = 'overall'
-_CODES = {f'{name.replace("_", "-")}: {level}': (f'{name}s', code)
-          for name, names in LEVELS.items() for code, level in enumerate(names, 1)}
+_CODES = {
+    f'{name.replace("_", "-")}: {level}': (f'{name}s', code)
+    for name, names in LEVELS.items()
+    for code, level in enumerate(names, 1)
+}
 # 'scale: small', ..., 'viewpoint: side or back', and 'overall'.
 COLUMNS: tuple[str, ...] = (*_CODES, OVERALL)
 
@@ -20,4 +23,5 @@ def of_items(table: detection_table.DetectionTable) -> dict[str, np.ndarray]:
     Items whose level is unknown are in OVERALL alone.
     """
     return {name: getattr(table, column) == code for name, (column, code) in _CODES.items()} | {
-        OVERALL: np.ones(table.num_items, bool)}
+        OVERALL: np.ones(table.num_items, bool)
+    }

@@ -35,8 +35,9 @@ class Table:
 
     def html(self) -> str:
         """As a piece of a page."""
-        rows = [(name, *(page.Numeral(shown(value)) for value in values))
-                for name, *values in self.rows]
+        rows = [
+            (name, *(page.Numeral(shown(value)) for value in values)) for name, *values in self.rows
+        ]
         note = page.paragraph(self.note, note=True) if self.note else ''
         return page.table(rows, self.header) + note
 
@@ -44,9 +45,15 @@ class Table:
         """As lines of plain text, columns below each other."""
         cells = [self.header] + [(name, *map(shown, values)) for name, *values in self.rows]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        lines = ['  '.join([row[0].ljust(widths[0]),
-                            *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))])
-                 for row in cells]
+        lines = [
+            '  '.join(
+                [
+                    row[0].ljust(widths[0]),
+                    *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:])),
+                ]
+            )
+            for row in cells
+        ]
         return '\n'.join([self.title, *(line.rstrip() for line in lines), self.note]).rstrip()
 
 
@@ -58,11 +65,18 @@ def precision_tables(metrics: Mapping, beside_paper: bool = True) -> list[Table]
       beside_paper: with the paper's rows, which are of DeepFashion2; else, of other classes,
         without them.
     """
-    kinds = ((2, 'Clothes detection', (('box', 'box', published.BOX),)),
-             (3, 'Landmark estimation', (
-                 ('landmarks_visible', 'pt, visible', published.LANDMARKS_VISIBLE),
-                 ('landmarks', 'pt, visible and occluded', published.LANDMARKS))),
-             (4, 'Clothes segmentation', (('mask', 'mask', published.MASK),)))
+    kinds = (
+        (2, 'Clothes detection', (('box', 'box', published.BOX),)),
+        (
+            3,
+            'Landmark estimation',
+            (
+                ('landmarks_visible', 'pt, visible', published.LANDMARKS_VISIBLE),
+                ('landmarks', 'pt, visible and occluded', published.LANDMARKS),
+            ),
+        ),
+        (4, 'Clothes segmentation', (('mask', 'mask', published.MASK),)),
+    )
     tables = []
     for number, title, parts in kinds:
         rows = []
@@ -76,8 +90,14 @@ def precision_tables(metrics: Mapping, beside_paper: bool = True) -> list[Table]
                     if beside_paper:
                         rows += [(_PAPER, *printed), (_RELEASE, *release)]
         if rows:
-            tables.append(Table(f'{title} (Table {number})', ('', *subsets.COLUMNS), tuple(rows),
-                                'A detection that fits no item is wrong in every subset.'))
+            tables.append(
+                Table(
+                    f'{title} (Table {number})',
+                    ('', *subsets.COLUMNS),
+                    tuple(rows),
+                    'A detection that fits no item is wrong in every subset.',
+                )
+            )
     return tables
 
 
@@ -97,9 +117,13 @@ def retrieval_table(of_features: Mapping[str, Mapping]) -> Table | None:
             result = metrics.get(f'retrieval_{boxes}')
             if result is None:
                 continue
-            rows.append((f'{features}, {name}',
-                         *(result['levels'][column] for column in subsets.COLUMNS[:-1]),
-                         *(result['overall'][k] for k in published.TOP)))
+            rows.append(
+                (
+                    f'{features}, {name}',
+                    *(result['levels'][column] for column in subsets.COLUMNS[:-1]),
+                    *(result['overall'][k] for k in published.TOP),
+                )
+            )
             if features in published.RETRIEVAL:
                 rows.append((_PAPER, *published.RETRIEVAL[features][boxes].values()))
             counts.append((result['level_queries'], result['level_shop_items'], result['queries']))
@@ -108,23 +132,33 @@ def retrieval_table(of_features: Mapping[str, Mapping]) -> Table | None:
     few, least, every = counts[0]
     return Table(
         'Consumer-to-shop retrieval (Table 5)',
-        ('', *subsets.COLUMNS[:-1], *_TOP_NAMES.values()), tuple(rows),
+        ('', *subsets.COLUMNS[:-1], *_TOP_NAMES.values()),
+        tuple(rows),
         f'Levels: top-{retrieval_protocol.LEVELS_K} accuracy of the {few} queries with at least '
         f'{least} shop item{"s" * (least > 1)} of their identity. The last '
-        f'columns: of all {every} queries. A query that is not detected is not found.' + _release(
-            of_features))
+        f'columns: of all {every} queries. A query that is not detected is not found.'
+        + _release(of_features),
+    )
 
 
 def _release(of_features) -> str:
     """Figures published with the data set for these features."""
-    known = {features: published.RELEASE_RETRIEVAL[features] for features in of_features
-             if features in published.RELEASE_RETRIEVAL}
+    known = {
+        features: published.RELEASE_RETRIEVAL[features]
+        for features in of_features
+        if features in published.RELEASE_RETRIEVAL
+    }
     if not known:
         return ''
-    return ' Published with the data set, detected boxes, top-' + ', '.join(
-        str(k) for k in retrieval_protocol.KS) + ': ' + '; '.join(
-            f'{features} {", ".join(map(shown, row.values()))}' for features, row in known.items(
-                )) + '.'
+    return (
+        ' Published with the data set, detected boxes, top-'
+        + ', '.join(str(k) for k in retrieval_protocol.KS)
+        + ': '
+        + '; '.join(
+            f'{features} {", ".join(map(shown, row.values()))}' for features, row in known.items()
+        )
+        + '.'
+    )
 
 
 def accuracy_curve(metrics: Mapping, features: str = 'pose+class') -> str:
@@ -135,25 +169,38 @@ def accuracy_curve(metrics: Mapping, features: str = 'pose+class') -> str:
       features: whose published figures are drawn too, if there are some.
     """
     from matplotlib.ticker import FixedLocator
+
     with figures.figure() as drawing:
-        axes = drawing.add_subplot(title='Retrieval (Figure 6d)', xlabel='k',
-                                   ylabel='top-k accuracy')
+        axes = drawing.add_subplot(
+            title='Retrieval (Figure 6d)', xlabel='k', ylabel='top-k accuracy'
+        )
         told = []
         for color, (boxes, name) in zip(figures.PALETTE, _BOXES.items()):
             result = metrics.get(f'retrieval_{boxes}')
             if result is None:
                 continue
             values = [result['overall'][f'top{k}'] for k in retrieval_protocol.KS]
-            line, = axes.plot(retrieval_protocol.KS, values, 'o-', color=color, markersize=4,
-                              label=f'{name}: {values[-1]:.3f}')
+            (line,) = axes.plot(
+                retrieval_protocol.KS,
+                values,
+                'o-',
+                color=color,
+                markersize=4,
+                label=f'{name}: {values[-1]:.3f}',
+            )
             line.set_gid(f'curve-{boxes}')
             told.append(f'{name} {", ".join(f"{value:.3f}" for value in values)}')
             paper = published.RETRIEVAL.get(features)
             if paper:
-                axes.plot([int(k[3:]) for k in published.TOP],
-                          [paper[boxes][k] for k in published.TOP], 'x', color=color,
-                          markersize=5, label=f'{_PAPER}: {paper[boxes]["top20"]:.3f}',
-                          gid=f'paper-{boxes}')
+                axes.plot(
+                    [int(k[3:]) for k in published.TOP],
+                    [paper[boxes][k] for k in published.TOP],
+                    'x',
+                    color=color,
+                    markersize=5,
+                    label=f'{_PAPER}: {paper[boxes]["top20"]:.3f}',
+                    gid=f'paper-{boxes}',
+                )
         axes.xaxis.set_major_locator(FixedLocator(retrieval_protocol.KS))
         axes.set_ylim(0, 1)
         drawing.legend(loc='outside lower left', ncols=2, handlelength=1.6)

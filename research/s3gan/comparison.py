@@ -62,17 +62,30 @@ class Comparison(experiment.Experiment):
       What `Suite` raises.
     """
 
-    def __init__(self, run_dir: str, seed: int = 0, data_dir: str | None = None,
-                 strategy: tf.distribute.Strategy | None = None, *, files: Sequence[str],
-                 first: Sequence[str] = (), gin_params: Sequence[str] = (), at_once: int = 1,
-                 title: str = '', runs_dir: str | None = None, first_dir: str | None = None,
-                 as_published: bool = False):
+    def __init__(
+        self,
+        run_dir: str,
+        seed: int = 0,
+        data_dir: str | None = None,
+        strategy: tf.distribute.Strategy | None = None,
+        *,
+        files: Sequence[str],
+        first: Sequence[str] = (),
+        gin_params: Sequence[str] = (),
+        at_once: int = 1,
+        title: str = '',
+        runs_dir: str | None = None,
+        first_dir: str | None = None,
+        as_published: bool = False,
+    ):
         super().__init__(run_dir, seed, data_dir, strategy or tf.distribute.get_strategy())
         runs_dir = runs_dir or os.path.dirname(os.path.abspath(run_dir))
-        first_dir = first_dir or os.path.join(gin_source.ROOT, 'runs', os.path.basename(
-            os.path.dirname(first[0] if first else '')))
-        self.runs = suite.Suite(runs_dir, seed, data_dir, strategy, files=files,
-                                gin_params=gin_params, at_once=at_once)
+        first_dir = first_dir or os.path.join(
+            gin_source.ROOT, 'runs', os.path.basename(os.path.dirname(first[0] if first else ''))
+        )
+        self.runs = suite.Suite(
+            runs_dir, seed, data_dir, strategy, files=files, gin_params=gin_params, at_once=at_once
+        )
         self.first = suite.Suite(first_dir, seed, data_dir, strategy, files=first, at_once=at_once)
         self.title = title or os.path.basename(os.path.normpath(run_dir))
         self.as_published = as_published
@@ -80,8 +93,10 @@ class Comparison(experiment.Experiment):
         self.methods = {name: method for name, (_, method) in split.items()}
         data_sets = sorted({data_set for data_set, _ in split.values()})
         if len(data_sets) != 1:
-            raise ValueError('Comparison.files must be of one data set, or their scores cannot be '
-                             f'compared; they are of {", ".join(data_sets) or "none"}.')
+            raise ValueError(
+                'Comparison.files must be of one data set, or their scores cannot be '
+                f'compared; they are of {", ".join(data_sets) or "none"}.'
+            )
         self.data_set = data_sets[0]
 
     def train(self) -> None:
@@ -89,8 +104,11 @@ class Comparison(experiment.Experiment):
         try:
             self.runs.train()
         except RuntimeError:
-            failed = [name for name in self.runs.files
-                      if not run_folder.is_finished(os.path.join(self.runs.run_dir, name))]
+            failed = [
+                name
+                for name in self.runs.files
+                if not run_folder.is_finished(os.path.join(self.runs.run_dir, name))
+            ]
             if not all(map(self._collapse, failed)):
                 raise
 
@@ -105,12 +123,20 @@ class Comparison(experiment.Experiment):
         without = [name for name in self.runs.files if name not in found]
         collapsed = {name: text for name in without if (text := self._collapse(name))}
         for name, one in found.items():
-            print(f'{name}: FID {_shown(one, _FID, True)}, '
-                  f'Inception Score {_shown(one, _INCEPTION_SCORE, True)}', flush=True)
-        result = {'experiments': found, 'first': first, 'collapsed': collapsed,
-                  'missing': [name for name in without if name not in collapsed]}
-        run_folder.write_text(os.path.join(self.run_dir, run_folder.RESULT),
-                              json.dumps(result, indent=2) + '\n')
+            print(
+                f'{name}: FID {_shown(one, _FID, True)}, '
+                f'Inception Score {_shown(one, _INCEPTION_SCORE, True)}',
+                flush=True,
+            )
+        result = {
+            'experiments': found,
+            'first': first,
+            'collapsed': collapsed,
+            'missing': [name for name in without if name not in collapsed],
+        }
+        run_folder.write_text(
+            os.path.join(self.run_dir, run_folder.RESULT), json.dumps(result, indent=2) + '\n'
+        )
         return result
 
     def export(self) -> str:
@@ -119,17 +145,21 @@ class Comparison(experiment.Experiment):
 
     def report(self) -> str:
         result = run_folder.read_json(os.path.join(self.run_dir, run_folder.RESULT))
-        found, errors = ({self.methods[name]: one for name, one in result[part].items()}
-                         for part in ('experiments', 'first'))
+        found, errors = (
+            {self.methods[name]: one for name, one in result[part].items()}
+            for part in ('experiments', 'first')
+        )
         collapsed = {self.methods[name] for name in result['collapsed']}
         sections = [
             page.Section('Runs', self._runs(result)),
             page.Section('Order of the methods', order(found)),
             page.Section('Tables', tables(found, errors, collapsed)),
             page.Section('Figures 7 and 8', bars(found, collapsed)),
-            page.Section('Figure 21', self._curves())]
-        return page.write_report(os.path.join(self.run_dir, 'report.html'), self.title,
-                                 self._about(found), sections)
+            page.Section('Figure 21', self._curves()),
+        ]
+        return page.write_report(
+            os.path.join(self.run_dir, 'report.html'), self.title, self._about(found), sections
+        )
 
     def _collapse(self, name: str) -> str:
         """How a run that did not end has collapsed; '' if it has not."""
@@ -143,36 +173,47 @@ class Comparison(experiment.Experiment):
     def _histories(self, name: str) -> list[list[dict]]:
         """The history of a run, or of each of its seeds."""
         folder = os.path.join(self.runs.run_dir, name)
-        seeds = sorted(part for part in (os.listdir(folder) if os.path.isdir(folder) else ())
-                       if re.fullmatch(r'seed_\d+', part))
+        seeds = sorted(
+            part
+            for part in (os.listdir(folder) if os.path.isdir(folder) else ())
+            if re.fullmatch(r'seed_\d+', part)
+        )
         histories = [history.read(os.path.join(folder, seed)) for seed in seeds] or [
-            history.read(folder)]
+            history.read(folder)
+        ]
         return [rows for rows in histories if rows]
 
     def _about(self, found) -> str:
         if self.as_published:
-            text = page.paragraph('The paper\'s figures beside ours.')
+            text = page.paragraph("The paper's figures beside ours.")
         else:
             text = page.paragraph(
-                'The paper\'s figures beside ours, which are of a different data set, '
-                f'{self.data_set}: the paper\'s are of ImageNet at 128 pixels, over the features '
+                "The paper's figures beside ours, which are of a different data set, "
+                f"{self.data_set}: the paper's are of ImageNet at 128 pixels, over the features "
                 'of the Inception network, ours over the features of a small classifier. The '
-                'numbers cannot be compared; only the order of the methods can.')
+                'numbers cannot be compared; only the order of the methods can.'
+            )
         told = dict.fromkeys(one['measured_on'] for one in found.values() if 'measured_on' in one)
-        return text + ''.join(page.paragraph(f'Ours are measured on {about}.', note=True)
-                              for about in told)
+        return text + ''.join(
+            page.paragraph(f'Ours are measured on {about}.', note=True) for about in told
+        )
 
     def _runs(self, result) -> str:
         rows = []
         beside = os.path.relpath(self.runs.run_dir, self.run_dir)
         for name, one in result['experiments'].items():
             seconds = one.get('train_seconds') and _statistics(one, 'train_seconds')['mean']
-            rows.append([
-                page.Link(f'{beside}/{name}/report.html', name),
-                published.heading(self.methods[name]), one.get('num_seeds', 1), one.get('step'),
-                *(page.Numeral(_shown(one, key, True)) for key in _KEYS),
-                *(page.Numeral(_shown(one, key, True, 3)) for key in _OTHERS.values()),
-                page.Numeral(report.duration(seconds) if seconds else '')])
+            rows.append(
+                [
+                    page.Link(f'{beside}/{name}/report.html', name),
+                    published.heading(self.methods[name]),
+                    one.get('num_seeds', 1),
+                    one.get('step'),
+                    *(page.Numeral(_shown(one, key, True)) for key in _KEYS),
+                    *(page.Numeral(_shown(one, key, True, 3)) for key in _OTHERS.values()),
+                    page.Numeral(report.duration(seconds) if seconds else ''),
+                ]
+            )
         text = page.table(rows, ('run', 'method', 'seeds', 'steps', *_HEADS, *_OTHERS, 'training'))
         for name, how in result['collapsed'].items():
             text += page.paragraph(f'{name}: {how}')
@@ -193,24 +234,31 @@ class Comparison(experiment.Experiment):
                             at_step.setdefault(row['step'], []).append(row[key])
                 for step, scores in at_step.items():
                     values.setdefault(step, {'step': step})[
-                        published.heading(self.methods[name])] = statistics.fmean(scores)
+                        published.heading(self.methods[name])
+                    ] = statistics.fmean(scores)
                 if at_step:
                     headings.append(published.heading(self.methods[name]))
             if headings:
                 records = [values[step] for step in sorted(values)]
-                charts.append(figures.curves(
-                    records, headings, f'{head} against generator steps', log=key == _FID))
+                charts.append(
+                    figures.curves(
+                        records, headings, f'{head} against generator steps', log=key == _FID
+                    )
+                )
         if not charts:
             return page.paragraph('No run has recorded scores.')
         return f'<div class=figures>{"".join(charts)}</div>' + page.paragraph(
             'Means of the seeds that have a step. At checkpoints fewer samples are drawn than for '
-            'the numbers above, which makes the FID higher.', note=True)
+            'the numbers above, which makes the FID higher.',
+            note=True,
+        )
 
 
 def _results(runs: suite.Suite) -> dict[str, dict]:
     paths = {name: os.path.join(runs.run_dir, name, run_folder.RESULT) for name in runs.files}
-    return {name: run_folder.read_json(path) for name, path in paths.items()
-            if os.path.exists(path)}
+    return {
+        name: run_folder.read_json(path) for name, path in paths.items() if os.path.exists(path)
+    }
 
 
 def _statistics(result: Mapping, key: str) -> Mapping:
@@ -234,8 +282,11 @@ def _number(value: float, digits: int | None = None) -> str:
 
 def medians(found: Mapping[str, Mapping], key: str) -> dict[str, float]:
     """The median over the seeds of every method that has this score."""
-    return {method: _statistics(result, key)['median'] for method, result in found.items()
-            if result.get(key) is not None}
+    return {
+        method: _statistics(result, key)['median']
+        for method, result in found.items()
+        if result.get(key) is not None
+    }
 
 
 def order(found: Mapping[str, Mapping]) -> str:
@@ -244,8 +295,11 @@ def order(found: Mapping[str, Mapping]) -> str:
     Args:
       found: method to the result of its run.
     """
-    methods = [method for method in published.MEDIANS
-               if all(found.get(method, {}).get(key) is not None for key in _KEYS)]
+    methods = [
+        method
+        for method in published.MEDIANS
+        if all(found.get(method, {}).get(key) is not None for key in _KEYS)
+    ]
     if len(methods) < 2:
         return page.paragraph('Fewer than two methods with published figures have run.')
     columns, told = [], []
@@ -255,25 +309,44 @@ def order(found: Mapping[str, Mapping]) -> str:
         theirs = {method: published.MEDIANS[method][index] for method in methods}
         ours = {method: value for method, value in medians(found, key).items() if method in theirs}
         for scores in (theirs, ours):
-            columns.append({method: (scores[method], 1 + sum(
-                sign * other < sign * scores[method] for other in scores.values()))
-                for method in methods})
+            columns.append(
+                {
+                    method: (
+                        scores[method],
+                        1 + sum(sign * other < sign * scores[method] for other in scores.values()),
+                    )
+                    for method in methods
+                }
+            )
         pairs = [(a, b) for a, b in itertools.combinations(methods, 2) if theirs[a] != theirs[b]]
-        same = sum((theirs[a] < theirs[b]) == (ours[a] < ours[b]) and ours[a] != ours[b]
-                   for a, b in pairs)
+        same = sum(
+            (theirs[a] < theirs[b]) == (ours[a] < ours[b]) and ours[a] != ours[b] for a, b in pairs
+        )
         told.append(f'by {_HEADS[index]} {same} of {len(pairs)} pairs')
     methods.sort(key=lambda method: columns[0][method])
-    rows = [(published.heading(method), *(page.Numeral(text) for column in columns for text in (
-        _number(column[method][0]), str(column[method][1])))) for method in methods]
-    heads = [text for head in _HEADS for who in ('paper', 'ours') for text in (
-        f'{head}, {who}', 'place')]
+    rows = [
+        (
+            published.heading(method),
+            *(
+                page.Numeral(text)
+                for column in columns
+                for text in (_number(column[method][0]), str(column[method][1]))
+            ),
+        )
+        for method in methods
+    ]
+    heads = [
+        text for head in _HEADS for who in ('paper', 'ours') for text in (f'{head}, {who}', 'place')
+    ]
     return page.table(rows, ('method', *heads)) + page.paragraph(
         f'Of two methods that differ in the paper, the better one is the better one here: '
-        f'{", ".join(told)}. Medians of the seeds; of one seed each, near places are chance.')
+        f'{", ".join(told)}. Medians of the seeds; of one seed each, near places are chance.'
+    )
 
 
-def tables(found: Mapping[str, Mapping], errors: Mapping[str, Mapping],
-           collapsed: Sequence[str] = ()) -> str:
+def tables(
+    found: Mapping[str, Mapping], errors: Mapping[str, Mapping], collapsed: Sequence[str] = ()
+) -> str:
     """Tables 2 to 5 and 12 to 14 as printed, and below each row ours.
 
     Args:
@@ -294,18 +367,26 @@ def tables(found: Mapping[str, Mapping], errors: Mapping[str, Mapping],
                         theirs.append(f'{spread.mean:.1f} ± {spread.std:.2f}')
                     else:
                         theirs.append(f'{published.MEDIANS[method][index]:.1f}')
-                    ours.append('collapsed' if method in collapsed else
-                                _shown(found.get(method), key, table.means))
+                    ours.append(
+                        'collapsed'
+                        if method in collapsed
+                        else _shown(found.get(method), key, table.means)
+                    )
             rows += _pair(name, theirs, ours)
         kind = 'mean and standard deviation' if table.means else 'median'
         parts[table.number] = f'<h3>Table {table.number}: {table.title}, {kind}</h3>' + page.table(
-            rows, ('', '', *(f'{head}{percent}' for head in _HEADS for percent in percents)))
+            rows, ('', '', *(f'{head}{percent}' for head in _HEADS for percent in percents))
+        )
     rows = []
     for index, (name, key) in enumerate(_ERRORS.items()):
-        rows += _pair(name, [f'{pair[index]:.2f}' for pair in published.ERRORS.values()],
-                      [_shown(errors.get(method), key, True, 2) for method in published.ERRORS])
+        rows += _pair(
+            name,
+            [f'{pair[index]:.2f}' for pair in published.ERRORS.values()],
+            [_shown(errors.get(method), key, True, 2) for method in published.ERRORS],
+        )
     parts[3] = '<h3>Table 3: error of the classifiers that infer labels, %</h3>' + page.table(
-        rows, ('', '', '5 %', '10 %', '20 %'))
+        rows, ('', '', '5 %', '10 %', '20 %')
+    )
     about = page.paragraph('Where ours is empty, the method has not run.', note=True)
     parts = [parts[number] for number in sorted(parts)]
     return about + ''.join(parts) + _not_in_tables(found, collapsed)
@@ -317,20 +398,44 @@ def _pair(name: str, theirs: Sequence[str], ours: Sequence[str]) -> list[list]:
 
 def _not_in_tables(found, collapsed) -> str:
     """The methods that the text alone names, and those of which the paper prints nothing."""
-    printed = {method for table in published.TABLES for _, row in table.rows
-               for method in table.methods(row)}
-    text = {'biggan': 'Sec. 5', 's3gan_2_5': 'Sec. 5.4',
-            **{method: 'Sec. 5.2' for method in published.COLLAPSED}}
+    printed = {
+        method
+        for table in published.TABLES
+        for _, row in table.rows
+        for method in table.methods(row)
+    }
+    text = {
+        'biggan': 'Sec. 5',
+        's3gan_2_5': 'Sec. 5.4',
+        **{method: 'Sec. 5.2' for method in published.COLLAPSED},
+    }
     rows = []
-    for method in [*text, *(method for method in (*found, *sorted(collapsed))
-                            if method not in printed and method not in text)]:
+    for method in [
+        *text,
+        *(
+            method
+            for method in (*found, *sorted(collapsed))
+            if method not in printed and method not in text
+        ),
+    ]:
         score = published.MEDIANS.get(method)
-        theirs = [f'{value:.1f}' for value in score] if score else [
-            published.COLLAPSED.get(method, ''), '']
-        ours = ['collapsed', ''] if method in collapsed else [
-            _shown(found.get(method), key, False) for key in _KEYS]
-        rows.append([published.heading(method), text.get(method, 'not in the paper'),
-                     *(page.Numeral(pair[index]) for index in range(2) for pair in (theirs, ours))])
+        theirs = (
+            [f'{value:.1f}' for value in score]
+            if score
+            else [published.COLLAPSED.get(method, ''), '']
+        )
+        ours = (
+            ['collapsed', '']
+            if method in collapsed
+            else [_shown(found.get(method), key, False) for key in _KEYS]
+        )
+        rows.append(
+            [
+                published.heading(method),
+                text.get(method, 'not in the paper'),
+                *(page.Numeral(pair[index]) for index in range(2) for pair in (theirs, ours)),
+            ]
+        )
     heads = [f'{head}, {who}' for head in _HEADS for who in ('paper', 'ours')]
     return '<h3>Not in these tables</h3>' + page.table(rows, ('', '', *heads))
 
@@ -346,41 +451,66 @@ def bars(found: Mapping[str, Mapping], collapsed: Sequence[str] = ()) -> str:
     ours = medians(found, _FID)
     charts = []
     for number, of_table in ((7, 2), (8, 4)):
-        table, = (table for table in published.TABLES if table.number == of_table)
+        (table,) = (table for table in published.TABLES if table.number == of_table)
         methods = [method for _, row in table.rows for method in table.methods(row)]
         charts.append(_bars(f'Figure {number}, paper: median FID', methods, theirs, {}))
         if any(method in ours for method in methods):
-            charts.append(_bars(f'Figure {number}, ours: median FID', methods, ours, {
-                method: 'collapsed' for method in collapsed}))
+            charts.append(
+                _bars(
+                    f'Figure {number}, ours: median FID',
+                    methods,
+                    ours,
+                    {method: 'collapsed' for method in collapsed},
+                )
+            )
     return f'<div class=figures>{"".join(charts)}</div>' + page.paragraph(
         'The dotted line is BigGAN, which has all labels. Paper and ours have scales of their own: '
         'FIDs over features of different networks, or of different data sets, do not compare.',
-        note=True)
+        note=True,
+    )
 
 
-def _bars(title: str, methods: Sequence[str], fid: Mapping[str, float],
-          notes: Mapping[str, str]) -> str:
+def _bars(
+    title: str, methods: Sequence[str], fid: Mapping[str, float], notes: Mapping[str, str]
+) -> str:
     """A horizontal bar for each method, from top to bottom."""
-    with figures.figure(4.8, 1.1 + .24 * len(methods)) as drawing:
+    with figures.figure(4.8, 1.1 + 0.24 * len(methods)) as drawing:
         axes = drawing.add_subplot(title=title)
         for row, method in enumerate(methods):
             if method in fid:
-                bar, = axes.barh(row, fid[method], .7, color=figures.PALETTE[0])
+                (bar,) = axes.barh(row, fid[method], 0.7, color=figures.PALETTE[0])
                 bar.set_gid(f'bar-{method}')
             text = f'{fid[method]:.1f}' if method in fid else notes.get(method, 'not run')
-            axes.annotate(text, (fid.get(method, 0), row), (3, 0), textcoords='offset points',
-                          va='center', fontsize=8, bbox={
-                              'facecolor': 'white', 'linewidth': 0, 'pad': .8})
+            axes.annotate(
+                text,
+                (fid.get(method, 0), row),
+                (3, 0),
+                textcoords='offset points',
+                va='center',
+                fontsize=8,
+                bbox={'facecolor': 'white', 'linewidth': 0, 'pad': 0.8},
+            )
         if 'biggan' in fid:
-            line = axes.axvline(fid['biggan'], color=figures.INK, linewidth=1.2,
-                                linestyle=(0, (1, 1.5)), label=f'BigGAN: {fid["biggan"]:.1f}')
+            line = axes.axvline(
+                fid['biggan'],
+                color=figures.INK,
+                linewidth=1.2,
+                linestyle=(0, (1, 1.5)),
+                label=f'BigGAN: {fid["biggan"]:.1f}',
+            )
             line.set_gid('biggan')
             drawing.legend(loc='outside lower left')
         axes.set_yticks(range(len(methods)), [published.heading(method) for method in methods])
         axes.tick_params('y', length=0, labelcolor=figures.INK)
-        axes.set_ylim(len(methods) - .4, -.6)
-        axes.margins(x=.14)
+        axes.set_ylim(len(methods) - 0.4, -0.6)
+        axes.margins(x=0.14)
         axes.grid(False, axis='y')
-        return figures.svg(drawing, f'{title}: ' + '; '.join(
-            f'{published.heading(method)} {fid[method]:.1f}' for method in methods
-            if method in fid))
+        return figures.svg(
+            drawing,
+            f'{title}: '
+            + '; '.join(
+                f'{published.heading(method)} {fid[method]:.1f}'
+                for method in methods
+                if method in fid
+            ),
+        )

@@ -49,13 +49,26 @@ class GanData:
         positive.
     """
 
-    def __init__(self, seed: int, data_dir: str | None = None, *, source: Callable,
-                 labelling: Callable = labelling_lib.true_labels, batch_size: int = 2048,
-                 discriminator_steps: int = 2, empirical_prior: bool = False,
-                 evaluation_batch: int = 256, calibration_batches: int = 20):
+    def __init__(
+        self,
+        seed: int,
+        data_dir: str | None = None,
+        *,
+        source: Callable,
+        labelling: Callable = labelling_lib.true_labels,
+        batch_size: int = 2048,
+        discriminator_steps: int = 2,
+        empirical_prior: bool = False,
+        evaluation_batch: int = 256,
+        calibration_batches: int = 20,
+    ):
         checks.positive(
-            'GanData', batch_size=batch_size, discriminator_steps=discriminator_steps,
-            evaluation_batch=evaluation_batch, calibration_batches=calibration_batches)
+            'GanData',
+            batch_size=batch_size,
+            discriminator_steps=discriminator_steps,
+            evaluation_batch=evaluation_batch,
+            calibration_batches=calibration_batches,
+        )
         self.seed = seed
         self.source = source(data_dir)
         self.class_names = self.source.class_names
@@ -77,8 +90,9 @@ class GanData:
             return self.labelling.distribution()
         return np.full(self.num_labels, 1 / self.num_labels)
 
-    def train(self, start_step: int = 0,
-              input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
+    def train(
+        self, start_step: int = 0, input_context: tf.distribute.InputContext | None = None
+    ) -> tf.data.Dataset:
         """Training batches without end.
 
         Returns:
@@ -92,12 +106,16 @@ class GanData:
         total = self.batch_size * self.discriminator_steps
         positions = pipeline.batch_positions(total, start_step, input_context)
         numbers = pipeline.shuffled_indices(positions, len(self.labelling.indices), self.seed)
-        images = self.source.images(tf.data.Dataset.zip((positions, numbers)), 'train',
-                                    self.labelling.indices, self.seed)
+        images = self.source.images(
+            tf.data.Dataset.zip((positions, numbers)), 'train', self.labelling.indices, self.seed
+        )
         if self.labelling.drawn_anew:
             batches = tf.data.Dataset.zip((images, positions)).map(
-                lambda image, places: (image[0], labelling_lib.uniform_labels(
-                    places, self.num_labels, self.seed)))
+                lambda image, places: (
+                    image[0],
+                    labelling_lib.uniform_labels(places, self.num_labels, self.seed),
+                )
+            )
         else:
             labels = pipeline.on_host(self.labelling.labels)
             batches = images.map(lambda image, number: (image, tf.gather(labels, number)))
@@ -105,8 +123,9 @@ class GanData:
         endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
         return pipeline.finish(batches.apply(endless), one_thread=self.source.in_memory)
 
-    def evaluation(self, split: str = 'test',
-                   input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
+    def evaluation(
+        self, split: str = 'test', input_context: tf.distribute.InputContext | None = None
+    ) -> tf.data.Dataset:
         """Every real image of a split once, in order; the last batch is padded with weight 0.
 
         Returns:
@@ -115,8 +134,9 @@ class GanData:
         """
         return image_sources.in_order(self.source, split, self.evaluation_batch, input_context)
 
-    def samples(self, number: int, first: int = 0,
-                input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
+    def samples(
+        self, number: int, first: int = 0, input_context: tf.distribute.InputContext | None = None
+    ) -> tf.data.Dataset:
         """Positions for `S3GAN.sample`, in batches of `evaluation_batch`.
 
         Args:
@@ -128,14 +148,13 @@ class GanData:
           Dataset of int64 [b].
         """
         steps = -(-number // self.evaluation_batch)
-        return pipeline.batch_positions(
-            self.evaluation_batch, first * steps, input_context, steps)
+        return pipeline.batch_positions(self.evaluation_batch, first * steps, input_context, steps)
 
-    def calibration(self, input_context: tf.distribute.InputContext | None = None
-                    ) -> tf.data.Dataset:
+    def calibration(
+        self, input_context: tf.distribute.InputContext | None = None
+    ) -> tf.data.Dataset:
         """Positions for `S3GAN.calibrate`, in batches as large as in training."""
-        return pipeline.batch_positions(
-            self.batch_size, 0, input_context, self.calibration_batches)
+        return pipeline.batch_positions(self.batch_size, 0, input_context, self.calibration_batches)
 
     def real_images(self, label: int, number: int) -> np.ndarray:
         """The first training images with a label, as the GAN's discriminator knows them.
@@ -155,7 +174,8 @@ class GanData:
             # In the place of one that cannot be read comes the next with the same label.
             one_by_one = tf.data.Dataset.range(len(members)).batch(1, drop_remainder=True)
             for images, which in self.source.images(
-                    tf.data.Dataset.zip((one_by_one, one_by_one)), 'train', members):
+                tf.data.Dataset.zip((one_by_one, one_by_one)), 'train', members
+            ):
                 found.setdefault(int(which[0]), images[0].numpy())
                 if len(found) == number:
                     break

@@ -9,8 +9,12 @@ from official.modeling import spectral
 from research.s3gan import layers
 
 # Widths in units of ch after each block, and after which block the non-local block comes.
-_WIDTHS = {32: (2, 2, 2, 2), 64: (2, 4, 8, 16, 16), 128: (1, 2, 4, 8, 16, 16),
-           256: (1, 2, 4, 8, 8, 16, 16)}
+_WIDTHS = {
+    32: (2, 2, 2, 2),
+    64: (2, 4, 8, 16, 16),
+    128: (1, 2, 4, 8, 16, 16),
+    256: (1, 2, 4, 8, 8, 16, 16),
+}
 _ATTENTION = {32: None, 64: None, 128: 1, 256: 2}
 NUM_ROTATIONS = 4
 
@@ -46,10 +50,21 @@ class Discriminator(tf.keras.Model):
       ValueError: if an argument is none of those above.
     """
 
-    def __init__(self, image_size: int = 128, ch: int = 96, num_classes: int = 1000,
-                 channels: int = 3, projection: bool = True, rotation_head: bool = False,
-                 label_head: bool = False, attention_after: int | None = None, fused: bool = True,
-                 spectral_norm: bool = True, seed: int = 0, name: str = 'discriminator'):
+    def __init__(
+        self,
+        image_size: int = 128,
+        ch: int = 96,
+        num_classes: int = 1000,
+        channels: int = 3,
+        projection: bool = True,
+        rotation_head: bool = False,
+        label_head: bool = False,
+        attention_after: int | None = None,
+        fused: bool = True,
+        spectral_norm: bool = True,
+        seed: int = 0,
+        name: str = 'discriminator',
+    ):
         super().__init__(name=name, autocast=False)
         layers.check_architecture('Discriminator', image_size, ch, num_classes, channels, _WIDTHS)
         widths = [ch * width for width in _WIDTHS[image_size]]
@@ -58,37 +73,66 @@ class Discriminator(tf.keras.Model):
             attention_after = _ATTENTION[image_size] or 0
         if attention_after not in range(blocks + 1):
             raise ValueError(
-                f'Discriminator.attention_after = {attention_after} is outside [0, {blocks}].')
+                f'Discriminator.attention_after = {attention_after} is outside [0, {blocks}].'
+            )
         self._config = {
-            'image_size': image_size, 'ch': ch, 'num_classes': num_classes, 'channels': channels,
-            'projection': projection, 'rotation_head': rotation_head, 'label_head': label_head,
-            'attention_after': attention_after, 'fused': fused, 'spectral_norm': spectral_norm,
-            'seed': seed, 'name': name}
+            'image_size': image_size,
+            'ch': ch,
+            'num_classes': num_classes,
+            'channels': channels,
+            'projection': projection,
+            'rotation_head': rotation_head,
+            'label_head': label_head,
+            'attention_after': attention_after,
+            'fused': fused,
+            'spectral_norm': spectral_norm,
+            'seed': seed,
+            'name': name,
+        }
         self.image_size, self.channels, self.num_classes = image_size, channels, num_classes
         self.attention_after = attention_after
         # Not the keys of the generator of the same seed.
         key = random.fold_in(random.make_key(seed), 1)
         keys = [random.fold_in(key, number) for number in range(blocks + 5)]
+
         def head(number, outputs, scope, part):
             with tf.name_scope(scope):
                 return spectral.SpectralDense(
-                    widths[-1], outputs, keys[number], normalize=spectral_norm, name=part)
+                    widths[-1], outputs, keys[number], normalize=spectral_norm, name=part
+                )
+
         with tf.name_scope(name):
             self.blocks = [
                 layers.DiscriminatorBlock(
-                    channels if not block else widths[block - 1], widths[block], keys[block],
-                    down=block < blocks - 1, fused=fused, normalize=spectral_norm,
-                    name=f'B{block + 1}')
-                for block in range(blocks)]
-            self.non_local_block = layers.NonLocalBlock(
-                widths[attention_after - 1], keys[-1], spectral_norm) if attention_after else None
+                    channels if not block else widths[block - 1],
+                    widths[block],
+                    keys[block],
+                    down=block < blocks - 1,
+                    fused=fused,
+                    normalize=spectral_norm,
+                    name=f'B{block + 1}',
+                )
+                for block in range(blocks)
+            ]
+            self.non_local_block = (
+                layers.NonLocalBlock(widths[attention_after - 1], keys[-1], spectral_norm)
+                if attention_after
+                else None
+            )
             self.final_fc = spectral.SpectralDense(
-                widths[-1], 1, keys[-2], normalize=spectral_norm, name='final_fc')
+                widths[-1], 1, keys[-2], normalize=spectral_norm, name='final_fc'
+            )
         self.projection = self.rotation = self.labels = None
         if projection:
             self.projection = spectral.SpectralDense(
-                num_classes, widths[-1], keys[-3], use_bias=False, normalize=spectral_norm,
-                initializer=random.glorot_normal, name='discriminator_projection')
+                num_classes,
+                widths[-1],
+                keys[-3],
+                use_bias=False,
+                normalize=spectral_norm,
+                initializer=random.glorot_normal,
+                name='discriminator_projection',
+            )
         if rotation_head:
             self.rotation = head(-4, NUM_ROTATIONS, 'discriminator_rotation', 'score_classify')
         if label_head:
@@ -112,8 +156,7 @@ class Discriminator(tf.keras.Model):
                 x = self.non_local_block(x, training=training)
         return tf.reduce_sum(tf.cast(tf.nn.relu(x), tf.float32), [1, 2])
 
-    def logits(self, features: tf.Tensor, y: tf.Tensor | None,
-               training: bool = False) -> tf.Tensor:
+    def logits(self, features: tf.Tensor, y: tf.Tensor | None, training: bool = False) -> tf.Tensor:
         """D(x, y) of D~(x), float32 [batch].
 
         Args:
@@ -135,8 +178,7 @@ class Discriminator(tf.keras.Model):
         embedded = self.projection(layers.probabilities(y, self.num_classes), training=training)
         return logits + tf.reduce_sum(embedded * features, axis=1)
 
-    def call(self, x: tf.Tensor, y: tf.Tensor | None = None,
-             training: bool = False) -> tf.Tensor:
+    def call(self, x: tf.Tensor, y: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
         """D(x, y), float32 [batch]; see `features` and `logits`."""
         return self.logits(self.features(x, training), y, training)
 

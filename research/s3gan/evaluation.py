@@ -47,11 +47,19 @@ class GanEvaluation:
         neither is computed.
     """
 
-    def __init__(self, features: Callable, num_samples: int = 50000, num_sets: int = 5,
-                 splits: int = 1, checkpoint_samples: int = 5000, neighbour_samples: int = 10000):
+    def __init__(
+        self,
+        features: Callable,
+        num_samples: int = 50000,
+        num_sets: int = 5,
+        splits: int = 1,
+        checkpoint_samples: int = 5000,
+        neighbour_samples: int = 10000,
+    ):
         checks.positive('GanEvaluation', num_sets=num_sets, splits=splits)
-        checks.at_least('GanEvaluation', 2, num_samples=num_samples,
-                        checkpoint_samples=checkpoint_samples)
+        checks.at_least(
+            'GanEvaluation', 2, num_samples=num_samples, checkpoint_samples=checkpoint_samples
+        )
         checks.at_least('GanEvaluation', 0, neighbour_samples=neighbour_samples)
         self._make_features = features
         self.num_samples, self.num_sets, self.splits = num_samples, num_sets, splits
@@ -73,25 +81,32 @@ class GanEvaluation:
         """
         for split in splits:
             if split not in image_sources.SPLITS:
-                raise ValueError(f'split = {split!r} is neither of '
-                                 f'{" and ".join(image_sources.SPLITS)}.')
+                raise ValueError(
+                    f'split = {split!r} is neither of {" and ".join(image_sources.SPLITS)}.'
+                )
             number = len(data.source.labels(split))
             least = _NEIGHBOURS + 1 if self.neighbour_samples else 2
             few = min(self.neighbour_samples or self.num_samples, self.num_samples)
             if number < least:
-                raise ValueError(f'{data.source.name} has {number} {split} images; the scores of '
-                                 f'GanEvaluation need at least {least}.')
+                raise ValueError(
+                    f'{data.source.name} has {number} {split} images; the scores of '
+                    f'GanEvaluation need at least {least}.'
+                )
             if few < least:
                 raise ValueError(
                     f'GanEvaluation measures precision and recall on {few} images of '
                     f'num_samples = {self.num_samples} and neighbour_samples = '
-                    f'{self.neighbour_samples}; they need at least {least}.')
+                    f'{self.neighbour_samples}; they need at least {least}.'
+                )
             if not _differ(data.evaluation(split)):
-                raise ValueError(f'{data.source.name}: the {number} {split} images are all equal: '
-                                 'there is no variety to compare with.')
+                raise ValueError(
+                    f'{data.source.name}: the {number} {split} images are all equal: '
+                    'there is no variety to compare with.'
+                )
 
-    def __call__(self, model, data, strategy: tf.distribute.Strategy, split: str,
-                 final: bool) -> dict:
+    def __call__(
+        self, model, data, strategy: tf.distribute.Strategy, split: str, final: bool
+    ) -> dict:
         """Scores of `model`, an `S3GAN`, against the real images of `data`, a `GanData`.
 
         Returns:
@@ -106,12 +121,15 @@ class GanEvaluation:
             self._real[split] = self._of_real(data, strategy, split)
         real = self._real[split]
         number = self.num_samples if final else self.checkpoint_samples
-        moving = [(variable, variable.numpy())
-                  for variable in model.generator.non_trainable_variables]
+        moving = [
+            (variable, variable.numpy()) for variable in model.generator.non_trainable_variables
+        ]
         try:
             model.calibrate(strategy.distribute_datasets_from_function(data.calibration))
-            scores = [self._of_set(model, data, strategy, real, number, index, final)
-                      for index in range(self.num_sets if final else 1)]
+            scores = [
+                self._of_set(model, data, strategy, real, number, index, final)
+                for index in range(self.num_sets if final else 1)
+            ]
         finally:
             for variable, value in moving:
                 variable.assign(value)
@@ -125,9 +143,12 @@ class GanEvaluation:
     def _measured_on(self, real: '_Real') -> str:
         def count(number, what):
             return f'{number} {what}' + ('' if number == 1 else 's')
-        text = (f'{count(self.num_sets, "set")} of {self.num_samples} samples, of which the mean '
-                f'is told, against {len(real.features)} real images; Inception Score with '
-                f'{count(self.splits, "split")}; ')
+
+        text = (
+            f'{count(self.num_sets, "set")} of {self.num_samples} samples, of which the mean '
+            f'is told, against {len(real.features)} real images; Inception Score with '
+            f'{count(self.splits, "split")}; '
+        )
         if self.neighbour_samples:
             few = min(self.neighbour_samples, self.num_samples, len(real.features))
             text += f'precision and recall of {few} each; '
@@ -140,36 +161,49 @@ class GanEvaluation:
         def step(images, weights):
             return self._features(layers.unit_images(images))[0], weights
 
-        features, weights = _run(step, strategy.distribute_datasets_from_function(
-            lambda context: data.evaluation(split, context).map(lambda x, y, weight: (x, weight))),
-            strategy)
+        features, weights = _run(
+            step,
+            strategy.distribute_datasets_from_function(
+                lambda context: data.evaluation(split, context).map(
+                    lambda x, y, weight: (x, weight)
+                )
+            ),
+            strategy,
+        )
         return _Real(features[weights > 0], data.seed)
 
     def _of_set(self, model, data, strategy, real, number, index, final) -> dict:
         features, probabilities, y = _run(
-            self._step(model), strategy.distribute_datasets_from_function(
-                lambda context: data.samples(number, index, context).map(lambda x: (x,))),
-            strategy)
+            self._step(model),
+            strategy.distribute_datasets_from_function(
+                lambda context: data.samples(number, index, context).map(lambda x: (x,))
+            ),
+            strategy,
+        )
         features, probabilities, y = features[:number], probabilities[:number], y[:number]
         fake = fid.FeatureStatistics()
         fake.add(features)
         score = {
             'fid': fid.fid(real.statistics, fake),
             'inception_score': inception_score.inception_score(probabilities, self.splits)[0],
-            'diversity': _variance_within(features, y) / real.variance if real.variance else 0.0}
+            'diversity': _variance_within(features, y) / real.variance if real.variance else 0.0,
+        }
         if final and self.neighbour_samples:
             few = min(self.neighbour_samples, number, len(real.features))
             score['precision'] = real.manifold(few).share_inside(features[:few])
-            score['recall'] = precision_recall.Manifold(
-                features[:few], _NEIGHBOURS).share_inside(real.some(few))
+            score['recall'] = precision_recall.Manifold(features[:few], _NEIGHBOURS).share_inside(
+                real.some(few)
+            )
         return score
 
     def _step(self, model):
         if self._sampled is None or self._sampled[0] is not model:
+
             @tf.function
             def step(positions):
                 images, _, y = model.sample(positions)
                 return (*self._features(images), y)
+
             self._sampled = (model, step)
         return self._sampled[1]
 
@@ -236,8 +270,13 @@ class CollapseCheck:
       patience: checkpoints in sequence.
     """
 
-    def __init__(self, metric_prefix: str = 'test_', least_diversity: float = 0.01,
-                 fid_factor: float = 5.0, patience: int = 2):
+    def __init__(
+        self,
+        metric_prefix: str = 'test_',
+        least_diversity: float = 0.01,
+        fid_factor: float = 5.0,
+        patience: int = 2,
+    ):
         checks.positive('CollapseCheck', patience=patience)
         checks.within('CollapseCheck', 0, 1, least_diversity=least_diversity)
         checks.within('CollapseCheck', 1, sys.float_info.max, fid_factor=fid_factor)
@@ -250,12 +289,15 @@ class CollapseCheck:
         rows = [row for row in rows if self._fid in row]
         if len(rows) <= self.patience:
             return
-        before, last = rows[:-self.patience], rows[-self.patience:]
+        before, last = rows[: -self.patience], rows[-self.patience :]
         best = min(before, key=lambda row: row[self._fid])
         if all(row[self._diversity] < self.least_diversity for row in last) and any(
-                row[self._diversity] >= self.least_diversity for row in before):
-            what = (f'samples of the same label hardly differ: diversity '
-                    f'{last[-1][self._diversity]:.4f}')
+            row[self._diversity] >= self.least_diversity for row in before
+        ):
+            what = (
+                f'samples of the same label hardly differ: diversity '
+                f'{last[-1][self._diversity]:.4f}'
+            )
         elif all(row[self._fid] > self.fid_factor * best[self._fid] for row in last):
             what = f'FID {last[-1][self._fid]:.1f}'
         else:
@@ -263,4 +305,5 @@ class CollapseCheck:
         raise FloatingPointError(
             f'The generator has collapsed at step {last[-1]["step"]}: {what}; the lowest FID was '
             f'{best[self._fid]:.1f} at step {best["step"]}. The checkpoint before this one is kept; '
-            '--mode=evaluate measures it.')
+            '--mode=evaluate measures it.'
+        )

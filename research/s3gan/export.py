@@ -27,12 +27,15 @@ def signatures(model, data) -> export.Signatures:
     net = model.generator
     z = tf.TensorSpec([None, net.z_dim], tf.float32, 'z')
     label = tf.TensorSpec([None], tf.int32, 'label')
-    images = tf.TensorSpec([None, net.image_size, net.image_size, net.channels], tf.float32,
-                           'images')
+    images = tf.TensorSpec(
+        [None, net.image_size, net.image_size, net.channels], tf.float32, 'images'
+    )
 
     def generate(z, label):
-        with layers.labels_are(0, label, net.num_classes), layers.shapes_are(
-                {'z': (z, (tf.size(label), net.z_dim))}):
+        with (
+            layers.labels_are(0, label, net.num_classes),
+            layers.shapes_are({'z': (z, (tf.size(label), net.z_dim))}),
+        ):
             return {'images': net(tf.identity(z), label)}
 
     def generate_pixels(z, label):
@@ -41,10 +44,15 @@ def signatures(model, data) -> export.Signatures:
 
     def discriminate(images, label):
         size = (tf.size(label), net.image_size, net.image_size, net.channels)
-        with layers.labels_are(0, label, net.num_classes), layers.shapes_are(
-                {'images': (images, size)}):
+        with (
+            layers.labels_are(0, label, net.num_classes),
+            layers.shapes_are({'images': (images, size)}),
+        ):
             features = model.discriminator.features(layers.unit_images(tf.identity(images)))
             return {'logits': model.discriminator.logits(features, label), 'features': features}
 
-    return {'generate': (generate, [z, label]), 'generate_pixels': (generate_pixels, [z, label]),
-            'discriminate': (discriminate, [images, label])}
+    return {
+        'generate': (generate, [z, label]),
+        'generate_pixels': (generate_pixels, [z, label]),
+        'discriminate': (discriminate, [images, label]),
+    }

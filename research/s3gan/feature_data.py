@@ -50,12 +50,24 @@ class FeatureData:
         that is out of its range.
     """
 
-    def __init__(self, seed: int, data_dir: str | None = None, *, source: Callable,
-                 percent: float | None = None, unlabelled_batch: int = 1536,
-                 labelled_batch: int = 512, held_out_percent: float = 0.0,
-                 evaluation_batch: int = 256):
-        checks.positive('FeatureData', unlabelled_batch=unlabelled_batch,
-                        labelled_batch=labelled_batch, evaluation_batch=evaluation_batch)
+    def __init__(
+        self,
+        seed: int,
+        data_dir: str | None = None,
+        *,
+        source: Callable,
+        percent: float | None = None,
+        unlabelled_batch: int = 1536,
+        labelled_batch: int = 512,
+        held_out_percent: float = 0.0,
+        evaluation_batch: int = 256,
+    ):
+        checks.positive(
+            'FeatureData',
+            unlabelled_batch=unlabelled_batch,
+            labelled_batch=labelled_batch,
+            evaluation_batch=evaluation_batch,
+        )
         checks.within('FeatureData', 0, 50, held_out_percent=held_out_percent)
         if percent is not None:
             checks.within('FeatureData', 0, 100, percent=percent)
@@ -67,12 +79,13 @@ class FeatureData:
         self.labelled_batch = labelled_batch
         self.evaluation_batch = evaluation_batch
         labels = self.source.labels('train')
-        random = np.random.RandomState(np.random.MT19937(np.random.SeedSequence(
-            (seed, _HELD_OUT))))
-        held_out = random.permutation(len(labels))[:round(len(labels) * held_out_percent / 100)]
+        random = np.random.RandomState(np.random.MT19937(np.random.SeedSequence((seed, _HELD_OUT))))
+        held_out = random.permutation(len(labels))[: round(len(labels) * held_out_percent / 100)]
         if held_out_percent and not len(held_out):
-            raise ValueError(f'FeatureData.held_out_percent = {held_out_percent} of the '
-                             f'{len(labels)} training images is none.')
+            raise ValueError(
+                f'FeatureData.held_out_percent = {held_out_percent} of the '
+                f'{len(labels)} training images is none.'
+            )
         self.validation_indices = np.sort(held_out)
         self.train_indices = np.setdiff1d(np.arange(len(labels)), held_out)
         self.labelled_indices = np.zeros(0, np.int64)
@@ -80,11 +93,14 @@ class FeatureData:
             drawn = labelling.draw_percent(labels, len(self.class_names), percent, seed)
             self.labelled_indices = np.setdiff1d(drawn, held_out)
             if not len(self.labelled_indices):
-                raise ValueError(f'FeatureData.held_out_percent = {held_out_percent} leaves none '
-                                 f'of the {len(drawn)} labelled images to train on.')
+                raise ValueError(
+                    f'FeatureData.held_out_percent = {held_out_percent} leaves none '
+                    f'of the {len(drawn)} labelled images to train on.'
+                )
 
-    def train(self, start_step: int = 0,
-              input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
+    def train(
+        self, start_step: int = 0, input_context: tf.distribute.InputContext | None = None
+    ) -> tf.data.Dataset:
         """Training batches without end.
 
         Returns:
@@ -96,15 +112,18 @@ class FeatureData:
           ValueError: if a batch size cannot be divided evenly among the replicas.
         """
         batches = self._stream(
-            _UNLABELLED, self.train_indices, self.unlabelled_batch, start_step, input_context)
+            _UNLABELLED, self.train_indices, self.unlabelled_batch, start_step, input_context
+        )
         if self.percent is None:
             batches = batches.map(lambda image, number: image)
         else:
             labels = pipeline.on_host(self.source.labels('train')[self.labelled_indices])
             labelled = self._stream(
-                _LABELLED, self.labelled_indices, self.labelled_batch, start_step, input_context)
+                _LABELLED, self.labelled_indices, self.labelled_batch, start_step, input_context
+            )
             batches = tf.data.Dataset.zip((batches, labelled)).map(
-                lambda one, other: ((one[0], other[0]), tf.gather(labels, other[1])))
+                lambda one, other: ((one[0], other[0]), tf.gather(labels, other[1]))
+            )
         # Said, since several workers keep static shapes only of a dataset they know to be endless.
         endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
         return pipeline.finish(batches.apply(endless), one_thread=self.source.in_memory)
@@ -114,11 +133,11 @@ class FeatureData:
         numbers = pipeline.shuffled_indices(positions, len(used), self.seed, stream)
         # Random crops follow from the seed and a position, which no two streams may share.
         places = positions.map(lambda position: 2 * position + stream)
-        return self.source.images(
-            tf.data.Dataset.zip((places, numbers)), 'train', used, self.seed)
+        return self.source.images(tf.data.Dataset.zip((places, numbers)), 'train', used, self.seed)
 
-    def evaluation(self, split: str = 'test',
-                   input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
+    def evaluation(
+        self, split: str = 'test', input_context: tf.distribute.InputContext | None = None
+    ) -> tf.data.Dataset:
         """Every image of a split once, in order; the last batch is padded with weight 0.
 
         Args:
@@ -138,8 +157,7 @@ class FeatureData:
         of, used = ('train', self.validation_indices) if split == 'validation' else (split, None)
         if used is not None and not len(used):
             raise ValueError('There are no validation images: FeatureData.held_out_percent is 0.')
-        return image_sources.in_order(
-            self.source, of, self.evaluation_batch, input_context, used)
+        return image_sources.in_order(self.source, of, self.evaluation_batch, input_context, used)
 
     def in_order(self, input_context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
         """All training images once, in order, to infer labels of: `evaluation('train')`."""

@@ -60,14 +60,15 @@ class FeatureExtractor(core_model.Model):
     """
 
     def __init__(
-            self,
-            seed: int = 0,
-            network: Callable = resnet_v2.ResNetV2,
-            num_classes: int | None = None,
-            gamma: float = 0.5,
-            weight_decay: float = 1e-4,
-            noise_shards: int | None = None,
-            name: str | None = None):
+        self,
+        seed: int = 0,
+        network: Callable = resnet_v2.ResNetV2,
+        num_classes: int | None = None,
+        gamma: float = 0.5,
+        weight_decay: float = 1e-4,
+        noise_shards: int | None = None,
+        name: str | None = None,
+    ):
         super().__init__(seed=seed, noise_shards=noise_shards, name=name)
         checks.within('FeatureExtractor', 0, float('inf'), gamma=gamma, weight_decay=weight_decay)
         if num_classes is not None:
@@ -76,12 +77,16 @@ class FeatureExtractor(core_model.Model):
         self.num_classes = num_classes
         self.gamma = gamma
         self.weight_decay = weight_decay
-        self.example_shape = (self.network.image_size, self.network.image_size,
-                              self.network.channels)
-        stream = random.fold_in(random.make_key(seed), 2 ** 20)  # Beyond F's own.
+        self.example_shape = (
+            self.network.image_size,
+            self.network.image_size,
+            self.network.channels,
+        )
+        stream = random.fold_in(random.make_key(seed), 2**20)  # Beyond F's own.
         self.rotation_head = self._head(rotations.NUM_ROTATIONS, random.fold_in(stream, 0), 'c_R')
         self.label_head = num_classes and self._head(
-            num_classes, random.fold_in(stream, 1), 'c_S2L')
+            num_classes, random.fold_in(stream, 1), 'c_S2L'
+        )
         # Gains and shifts of batch norms, and biases, are vectors.
         self._decayed = [v for v in self.trainable_variables if len(v.shape) > 1]
         means = ['loss', 'rotation_loss', 'rotation_error_percent']
@@ -91,14 +96,22 @@ class FeatureExtractor(core_model.Model):
 
     def _head(self, units, key, name):
         return spectral.SpectralDense(
-            self.network.num_features, units, key, normalize=False,
-            initializer=lambda key, shape: random.normal(key, shape, 0.01), name=name)
+            self.network.num_features,
+            units,
+            key,
+            normalize=False,
+            initializer=lambda key, shape: random.normal(key, shape, 0.01),
+            name=name,
+        )
 
     @tf.__internal__.tracking.no_automatic_dependency_tracking
     def _create_metrics(self, names):
         self._means = {name: tf.keras.metrics.Mean(name) for name in names}
-        self._matrices = {'rotation_confusion_matrix': classification.ConfusionMatrix(
-            rotations.NUM_ROTATIONS, 'rotation_confusion_matrix')}
+        self._matrices = {
+            'rotation_confusion_matrix': classification.ConfusionMatrix(
+                rotations.NUM_ROTATIONS, 'rotation_confusion_matrix'
+            )
+        }
         if self.num_classes is not None and self.num_classes <= _MATRIX_CLASSES:
             self._matrices['confusion_matrix'] = classification.ConfusionMatrix(self.num_classes)
         self._set_metrics([*self._means.values(), *self._matrices.values()])
@@ -108,11 +121,15 @@ class FeatureExtractor(core_model.Model):
         image_sources.check_fits(data.source, self.network.image_size, self.network.channels)
         have = len(data.class_names)
         if data.percent is None and self.num_classes is not None:
-            raise ValueError(f'FeatureExtractor.num_classes = {self.num_classes} needs labels, and '
-                             'FeatureData.percent is None.')
+            raise ValueError(
+                f'FeatureExtractor.num_classes = {self.num_classes} needs labels, and '
+                'FeatureData.percent is None.'
+            )
         if data.percent is not None and self.num_classes != have:
-            raise ValueError(f'FeatureExtractor.num_classes = {self.num_classes}, and '
-                             f'{data.source.name} has {have} classes.')
+            raise ValueError(
+                f'FeatureExtractor.num_classes = {self.num_classes}, and '
+                f'{data.source.name} has {have} classes.'
+            )
 
     # Training.
 
@@ -137,22 +154,23 @@ class FeatureExtractor(core_model.Model):
         (unlabelled, labelled), labels = data if semi_supervised else ((data, data[:0]), None)
         number = unlabelled.shape[0]
         upright = layers.unit_images(tf.concat([unlabelled, labelled], 0))
-        features = self._features(
-            tf.concat([upright, rotations.turned(upright)], 0), training=True)
+        features = self._features(tf.concat([upright, rotations.turned(upright)], 0), training=True)
         size = features.shape[1]
         features = tf.reshape(features, [rotations.NUM_ROTATIONS, -1, size])
         rotation_logits = self.rotation_head(tf.reshape(features[:, :number], [-1, size]))
         quarters = rotations.quarters(number)
-        terms = {'rotation_loss': losses.rotation(rotation_logits, quarters),
-                 'rotation_error_percent': losses.labelled_error_percent(
-                     rotation_logits, quarters)}
+        terms = {
+            'rotation_loss': losses.rotation(rotation_logits, quarters),
+            'rotation_error_percent': losses.labelled_error_percent(rotation_logits, quarters),
+        }
         if not semi_supervised:
             loss = terms['rotation_loss']
         else:
             label_logits = self.label_head(tf.reshape(features[:, number:], [-1, size]))
             labels = tf.tile(labels, [rotations.NUM_ROTATIONS])
             loss = losses.semi_supervised(
-                rotation_logits, quarters, label_logits, labels, self.gamma)
+                rotation_logits, quarters, label_logits, labels, self.gamma
+            )
             terms['label_loss'] = losses.cross_entropy(label_logits, labels)
             terms['error_percent'] = losses.labelled_error_percent(label_logits, labels)
         if self.weight_decay:
@@ -207,15 +225,21 @@ class FeatureExtractor(core_model.Model):
                 self._matrices['confusion_matrix'].update_state(labels, predicted, weights)
         for name, (wrong, counted) in errors.items():
             self._means[name].update_state(100 * tf.cast(wrong, tf.float32), counted)
-        return {**{name: self._means[name].result() for name in errors},
-                **{name: matrix.result() for name, matrix in self._matrices.items()}}
+        return {
+            **{name: self._means[name].result() for name in errors},
+            **{name: matrix.result() for name, matrix in self._matrices.items()},
+        }
 
     def get_config(self):
-        return {'seed': self.seed,
-                'network': tf.keras.saving.serialize_keras_object(self.network),
-                'num_classes': self.num_classes, 'gamma': self.gamma,
-                'weight_decay': self.weight_decay, 'noise_shards': self.noise_shards,
-                'name': self.name}
+        return {
+            'seed': self.seed,
+            'network': tf.keras.saving.serialize_keras_object(self.network),
+            'num_classes': self.num_classes,
+            'gamma': self.gamma,
+            'weight_decay': self.weight_decay,
+            'noise_shards': self.noise_shards,
+            'name': self.name,
+        }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
@@ -249,8 +273,9 @@ def signatures(model: FeatureExtractor, data) -> export.Signatures:
         if 'label_logits' in outputs:
             logits = outputs.pop('label_logits')
             labels = tf.argmax(logits, 1)
-            outputs.update(probabilities=tf.nn.softmax(logits), labels=labels,
-                           names=tf.gather(names, labels))
+            outputs.update(
+                probabilities=tf.nn.softmax(logits), labels=labels, names=tf.gather(names, labels)
+            )
         return outputs
 
     def image_bytes(files):
@@ -260,8 +285,12 @@ def signatures(model: FeatureExtractor, data) -> export.Signatures:
             square = tf.image.resize_with_crop_or_pad(image, side, side)
             resized = tf.image.resize(square, (size, size), antialias=True)
             return tf.saturate_cast(tf.round(resized), tf.uint8)
-        return predict(tf.map_fn(decode, files, fn_output_signature=tf.TensorSpec(
-            model.example_shape, tf.uint8)))
+
+        return predict(
+            tf.map_fn(
+                decode, files, fn_output_signature=tf.TensorSpec(model.example_shape, tf.uint8)
+            )
+        )
 
     shape = [None, *model.example_shape]
     return {

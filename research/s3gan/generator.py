@@ -11,8 +11,12 @@ from research.s3gan import layers
 
 # Widths in units of ch before the first block and after each block, and after which block the
 # non-local block comes.
-_WIDTHS = {32: (4, 4, 4, 4), 64: (16, 16, 8, 4, 2), 128: (16, 16, 8, 4, 2, 1),
-           256: (16, 16, 8, 8, 4, 2, 1)}
+_WIDTHS = {
+    32: (4, 4, 4, 4),
+    64: (16, 16, 8, 4, 2),
+    128: (16, 16, 8, 4, 2, 1),
+    256: (16, 16, 8, 8, 4, 2, 1),
+}
 _ATTENTION = {32: None, 64: None, 128: 4, 256: 5}
 _CHUNK = 20
 _SEED_SIZE = 4
@@ -52,12 +56,23 @@ class Generator(tf.keras.Model):
       ValueError: if an argument is none of those above.
     """
 
-    def __init__(self, image_size: int = 128, ch: int = 96, num_classes: int = 1000,
-                 z_dim: int | None = None, channels: int = 3, attention_after: int | None = None,
-                 embedding_size: int = 128, unit_gain: bool = True,
-                 upsampling: str = spectral.NEAREST, fused: bool = True,
-                 spectral_norm: bool = True, decay: float = 0.9, seed: int = 0,
-                 name: str = 'generator'):
+    def __init__(
+        self,
+        image_size: int = 128,
+        ch: int = 96,
+        num_classes: int = 1000,
+        z_dim: int | None = None,
+        channels: int = 3,
+        attention_after: int | None = None,
+        embedding_size: int = 128,
+        unit_gain: bool = True,
+        upsampling: str = spectral.NEAREST,
+        fused: bool = True,
+        spectral_norm: bool = True,
+        decay: float = 0.9,
+        seed: int = 0,
+        name: str = 'generator',
+    ):
         super().__init__(name=name, autocast=False)
         layers.check_architecture('Generator', image_size, ch, num_classes, channels, _WIDTHS)
         widths = [ch * width for width in _WIDTHS[image_size]]
@@ -67,18 +82,30 @@ class Generator(tf.keras.Model):
             raise ValueError(
                 f'Generator.z_dim = {z_dim} is not a positive multiple of {blocks + 1}: one chunk '
                 f'for the first layer and one for each of the {blocks} blocks of {image_size} '
-                f'pixels.')
+                f'pixels.'
+            )
         if attention_after is None:
             attention_after = _ATTENTION[image_size] or 0
         if attention_after not in range(blocks + 1):
             raise ValueError(
-                f'Generator.attention_after = {attention_after} is outside [0, {blocks}].')
+                f'Generator.attention_after = {attention_after} is outside [0, {blocks}].'
+            )
         self._config = {
-            'image_size': image_size, 'ch': ch, 'num_classes': num_classes, 'z_dim': z_dim,
-            'channels': channels, 'attention_after': attention_after,
-            'embedding_size': embedding_size, 'unit_gain': unit_gain, 'upsampling': upsampling,
-            'fused': fused, 'spectral_norm': spectral_norm, 'decay': decay, 'seed': seed,
-            'name': name}
+            'image_size': image_size,
+            'ch': ch,
+            'num_classes': num_classes,
+            'z_dim': z_dim,
+            'channels': channels,
+            'attention_after': attention_after,
+            'embedding_size': embedding_size,
+            'unit_gain': unit_gain,
+            'upsampling': upsampling,
+            'fused': fused,
+            'spectral_norm': spectral_norm,
+            'decay': decay,
+            'seed': seed,
+            'name': name,
+        }
         self.image_size, self.channels = image_size, channels
         self.num_classes, self.z_dim = num_classes, z_dim
         self.attention_after = attention_after
@@ -87,26 +114,45 @@ class Generator(tf.keras.Model):
         chunk = z_dim // (blocks + 1)
         with tf.name_scope(name):
             self.embed_y = spectral.SpectralDense(
-                num_classes, embedding_size, keys[-1], use_bias=False, normalize=False,
-                name='embed_y')
+                num_classes,
+                embedding_size,
+                keys[-1],
+                use_bias=False,
+                normalize=False,
+                name='embed_y',
+            )
             self.fc_noise = spectral.SpectralDense(
-                chunk, widths[0] * _SEED_SIZE ** 2, keys[-2], normalize=spectral_norm,
-                name='fc_noise')
+                chunk, widths[0] * _SEED_SIZE**2, keys[-2], normalize=spectral_norm, name='fc_noise'
+            )
             self.blocks = [
                 layers.GeneratorBlock(
-                    widths[block], widths[block + 1], chunk + embedding_size, keys[block],
-                    unit_gain=unit_gain, upsampling=upsampling, fused=fused,
-                    normalize=spectral_norm, decay=decay, name=f'B{block + 1}')
-                for block in range(blocks)]
-            self.non_local_block = layers.NonLocalBlock(
-                widths[attention_after], keys[-3], spectral_norm) if attention_after else None
+                    widths[block],
+                    widths[block + 1],
+                    chunk + embedding_size,
+                    keys[block],
+                    unit_gain=unit_gain,
+                    upsampling=upsampling,
+                    fused=fused,
+                    normalize=spectral_norm,
+                    decay=decay,
+                    name=f'B{block + 1}',
+                )
+                for block in range(blocks)
+            ]
+            self.non_local_block = (
+                layers.NonLocalBlock(widths[attention_after], keys[-3], spectral_norm)
+                if attention_after
+                else None
+            )
             self.final_norm = normalization.BatchNorm(widths[-1], decay=decay, name='final_norm')
             self.final_conv = spectral.SpectralConv2D(
-                widths[-1], channels, keys[-4], normalize=spectral_norm, name='final_conv')
+                widths[-1], channels, keys[-4], normalize=spectral_norm, name='final_conv'
+            )
         self.built = True
 
-    def call(self, z: tf.Tensor, y: tf.Tensor, training: bool = False,
-             frozen: bool = False) -> tf.Tensor:
+    def call(
+        self, z: tf.Tensor, y: tf.Tensor, training: bool = False, frozen: bool = False
+    ) -> tf.Tensor:
         """Makes images.
 
         Args:
@@ -129,7 +175,7 @@ class Generator(tf.keras.Model):
         embedded = self.embed_y(layers.probabilities(y, self.num_classes))
         first, *chunks = tf.split(z, len(self.blocks) + 1, axis=1)
         x = tf.cast(self.fc_noise(first, training=moving), self.compute_dtype)
-        x = tf.reshape(x, [-1, _SEED_SIZE, _SEED_SIZE, x.shape[-1] // _SEED_SIZE ** 2])
+        x = tf.reshape(x, [-1, _SEED_SIZE, _SEED_SIZE, x.shape[-1] // _SEED_SIZE**2])
         for number, (block, chunk) in enumerate(zip(self.blocks, chunks), 1):
             condition = tf.concat([chunk, embedded], axis=1)
             x = block(x, condition, training=training, frozen=frozen)

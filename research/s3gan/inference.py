@@ -50,18 +50,32 @@ class FeatureExperiment(experiment_lib.Experiment):
       ValueError: if a number of clusters is less than 2 or more than there are images.
     """
 
-    def __init__(self, run_dir: str, seed: int = 0, data_dir: str | None = None, strategy=None, *,
-                 experiment: Callable, clusters: Sequence[int] = ()):
-        checks.at_least('FeatureExperiment', 2, **{
-            f'clusters[{index}]': number for index, number in enumerate(clusters)})
+    def __init__(
+        self,
+        run_dir: str,
+        seed: int = 0,
+        data_dir: str | None = None,
+        strategy=None,
+        *,
+        experiment: Callable,
+        clusters: Sequence[int] = (),
+    ):
+        checks.at_least(
+            'FeatureExperiment',
+            2,
+            **{f'clusters[{index}]': number for index, number in enumerate(clusters)},
+        )
         self.experiment = experiment(
-            run_dir=run_dir, seed=seed, data_dir=data_dir, strategy=strategy)
+            run_dir=run_dir, seed=seed, data_dir=data_dir, strategy=strategy
+        )
         super().__init__(run_dir, seed, data_dir, self.experiment.strategy)
         self.clusters = tuple(clusters)
         self._labels = self.experiment.data.source.labels('train')
         if max(self.clusters, default=0) > len(self._labels):
-            raise ValueError(f'FeatureExperiment.clusters = {self.clusters} are more than the '
-                             f'{len(self._labels)} training images.')
+            raise ValueError(
+                f'FeatureExperiment.clusters = {self.clusters} are more than the '
+                f'{len(self._labels)} training images.'
+            )
 
     def train(self) -> None:
         self.experiment.train()
@@ -117,17 +131,19 @@ class FeatureExperiment(experiment_lib.Experiment):
         def step(images, labels, weights):
             del labels, weights
             outputs = model(images)
-            return (outputs['features'] if self.clusters else None,
-                    None if classes is None else tf.nn.softmax(outputs['label_logits']))
+            return (
+                outputs['features'] if self.clusters else None,
+                None if classes is None else tf.nn.softmax(outputs['label_logits']),
+            )
 
         first = 0
         for batch in strategy.distribute_datasets_from_function(data.in_order):
             for result, into in zip(strategy.run(step, args=batch), (features, probabilities)):
                 if result is None:
                     continue
-                rows = strategy.gather(result, axis=0).numpy()[:total - first]
+                rows = strategy.gather(result, axis=0).numpy()[: total - first]
                 if into is not None:
-                    into[first:first + len(rows)] = rows
+                    into[first : first + len(rows)] = rows
             first += data.evaluation_batch
         return probabilities
 
@@ -135,9 +151,13 @@ class FeatureExperiment(experiment_lib.Experiment):
         data = self.experiment.data
         hard = probabilities.argmax(1)
         label_file.write(
-            os.path.join(self.run_dir, LABELS), self._labels, hard=hard,
-            num_labels=probabilities.shape[1], probabilities=probabilities,
-            source=f'classifier on features, {data.percent:g} % of the labels, {about}')
+            os.path.join(self.run_dir, LABELS),
+            self._labels,
+            hard=hard,
+            num_labels=probabilities.shape[1],
+            probabilities=probabilities,
+            source=f'classifier on features, {data.percent:g} % of the labels, {about}',
+        )
         wrong = 100.0 * (hard != self._labels)
         errors = {'inferred_error_percent': float(wrong.mean())}
         unlabelled = np.delete(wrong, data.labelled_indices)
@@ -148,8 +168,12 @@ class FeatureExperiment(experiment_lib.Experiment):
     def _write_clusters(self, features, number, about) -> dict:
         assigned = cluster(features, number, self.seed)
         label_file.write(
-            os.path.join(self.run_dir, CLUSTERS.format(number)), self._labels, hard=assigned,
-            num_labels=number, source=f'{number} clusters of features, {about}')
+            os.path.join(self.run_dir, CLUSTERS.format(number)),
+            self._labels,
+            hard=assigned,
+            num_labels=number,
+            source=f'{number} clusters of features, {about}',
+        )
         return {f'purity_{number}_percent': purity_percent(assigned, self._labels)}
 
 
@@ -166,8 +190,11 @@ def cluster(features: np.ndarray, number: int, seed: int) -> np.ndarray:
     """
     from sklearn import cluster as sklearn_cluster  # pylint: disable=g-import-not-at-top; slow
 
-    return sklearn_cluster.MiniBatchKMeans(
-        number, random_state=seed, n_init=3).fit_predict(features).astype(np.int32)
+    return (
+        sklearn_cluster.MiniBatchKMeans(number, random_state=seed, n_init=3)
+        .fit_predict(features)
+        .astype(np.int32)
+    )
 
 
 def purity_percent(clusters: np.ndarray, labels: np.ndarray) -> float:

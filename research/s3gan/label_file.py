@@ -23,8 +23,15 @@ def fingerprint(labels: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(labels, '<i4').tobytes()).hexdigest()
 
 
-def write(path: str, true_labels: np.ndarray, *, hard: np.ndarray, num_labels: int,
-          source: str, probabilities: np.ndarray | None = None) -> None:
+def write(
+    path: str,
+    true_labels: np.ndarray,
+    *,
+    hard: np.ndarray,
+    num_labels: int,
+    source: str,
+    probabilities: np.ndarray | None = None,
+) -> None:
     """Writes inferred labels.
 
     Args:
@@ -35,8 +42,13 @@ def write(path: str, true_labels: np.ndarray, *, hard: np.ndarray, num_labels: i
       source: how they were inferred, in words.
       probabilities: float32 [n, num_labels], for soft labels.
     """
-    about = {'version': _VERSION, 'num_images': len(hard), 'num_labels': int(num_labels),
-             'source': source, 'fingerprint': fingerprint(true_labels)}
+    about = {
+        'version': _VERSION,
+        'num_images': len(hard),
+        'num_labels': int(num_labels),
+        'source': source,
+        'fingerprint': fingerprint(true_labels),
+    }
     arrays = {'hard': hard.astype(np.int32)}
     if probabilities is not None:
         arrays['probabilities'] = probabilities.astype(np.float32)
@@ -47,8 +59,9 @@ def write(path: str, true_labels: np.ndarray, *, hard: np.ndarray, num_labels: i
     os.replace(partial, path)
 
 
-def inferred_labels(labels: np.ndarray, num_classes: int, seed: int, path: str,
-                    soft: bool = False) -> labelling.Labelling:
+def inferred_labels(
+    labels: np.ndarray, num_classes: int, seed: int, path: str, soft: bool = False
+) -> labelling.Labelling:
     """Every image with the label that a file holds for it; for `GanData.labelling`.
 
     Args:
@@ -71,19 +84,29 @@ def inferred_labels(labels: np.ndarray, num_classes: int, seed: int, path: str,
         with np.load(path, allow_pickle=False) as file:
             about = json.loads(str(file['about']))
             version, num_images, number, of = (
-                about[name] for name in ('version', 'num_images', 'num_labels', 'fingerprint'))
+                about[name] for name in ('version', 'num_images', 'num_labels', 'fingerprint')
+            )
             hard = file['hard']
             probabilities = file['probabilities'] if soft and 'probabilities' in file else None
     except PermissionError:
         raise PermissionError(f'{path} cannot be read: permission denied.') from None
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError,
-            zipfile.BadZipFile) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OSError,
+        EOFError,
+        zipfile.BadZipFile,
+    ) as error:
         raise ValueError(f'{path} is damaged: no file of inferred labels ({error}).') from None
     if version != _VERSION:
         raise ValueError(f'{path} has version {version}; this code reads {_VERSION}.')
     if num_images != len(labels):
-        raise ValueError(f'{path} has labels of {num_images} images, and the data set has '
-                         f'{len(labels)}: it belongs to another one.')
+        raise ValueError(
+            f'{path} has labels of {num_images} images, and the data set has '
+            f'{len(labels)}: it belongs to another one.'
+        )
     if of != fingerprint(labels):
         raise ValueError(f'{path} belongs to another data set than this one of as many images.')
     if soft and probabilities is None:
@@ -91,10 +114,15 @@ def inferred_labels(labels: np.ndarray, num_classes: int, seed: int, path: str,
     fit = hard.shape == labels.shape and np.all((0 <= hard) & (hard < number))
     if not fit or (soft and probabilities.shape != (len(labels), number)):
         raise ValueError(f'{path} is damaged: its labels are not {len(labels)} of {number}.')
-    if soft and not (np.isfinite(probabilities).all() and (probabilities >= 0).all()
-                     and np.allclose(probabilities.sum(1), 1, atol=1e-3)):
-        raise ValueError(f'{path} is damaged: some of its probabilities are negative or not finite, '
-                         'or do not sum to 1.')
+    if soft and not (
+        np.isfinite(probabilities).all()
+        and (probabilities >= 0).all()
+        and np.allclose(probabilities.sum(1), 1, atol=1e-3)
+    ):
+        raise ValueError(
+            f'{path} is damaged: some of its probabilities are negative or not finite, '
+            'or do not sum to 1.'
+        )
     return labelling.Labelling(np.arange(len(hard)), probabilities if soft else hard, number)
 
 

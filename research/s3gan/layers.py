@@ -30,23 +30,40 @@ class ConditionalBatchNorm(normalization.BatchNorm):
       name: name of the layer.
     """
 
-    def __init__(self, channels: int, inputs: int, key: tf.Tensor, unit_gain: bool = True,
-                 normalize: bool = True, decay: float = 0.9, name: str = 'bn'):
+    def __init__(
+        self,
+        channels: int,
+        inputs: int,
+        key: tf.Tensor,
+        unit_gain: bool = True,
+        normalize: bool = True,
+        decay: float = 0.9,
+        name: str = 'bn',
+    ):
         super().__init__(channels, conditional=True, decay=decay, name=name)
         self.unit_gain = unit_gain
         with tf.name_scope(name), tf.name_scope('condition'):
             self.gain, self.shift = (
-                spectral.SpectralDense(inputs, channels, random.fold_in(key, number),
-                                       use_bias=False, normalize=normalize, name=part)
-                for number, part in enumerate(('gamma', 'beta')))
+                spectral.SpectralDense(
+                    inputs,
+                    channels,
+                    random.fold_in(key, number),
+                    use_bias=False,
+                    normalize=normalize,
+                    name=part,
+                )
+                for number, part in enumerate(('gamma', 'beta'))
+            )
 
-    def call(self, x: tf.Tensor, condition: tf.Tensor, training: bool = False,
-             frozen: bool = False) -> tf.Tensor:
+    def call(
+        self, x: tf.Tensor, condition: tf.Tensor, training: bool = False, frozen: bool = False
+    ) -> tf.Tensor:
         """Normalizes images [batch, height, width, channels] on a condition [batch, inputs]."""
         moving = training and not frozen
         gain, shift = self.gain(condition, moving), self.shift(condition, moving)
         return super().call(
-            x, gain + 1.0 if self.unit_gain else gain, shift, training=training, frozen=frozen)
+            x, gain + 1.0 if self.unit_gain else gain, shift, training=training, frozen=frozen
+        )
 
 
 class GeneratorBlock(tf.keras.layers.Layer):
@@ -61,9 +78,20 @@ class GeneratorBlock(tf.keras.layers.Layer):
       name: name of the block.
     """
 
-    def __init__(self, inputs: int, outputs: int, condition: int, key: tf.Tensor, *,
-                 unit_gain: bool = True, upsampling: str = spectral.NEAREST, fused: bool = True,
-                 normalize: bool = True, decay: float = 0.9, name: str = 'block'):
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        condition: int,
+        key: tf.Tensor,
+        *,
+        unit_gain: bool = True,
+        upsampling: str = spectral.NEAREST,
+        fused: bool = True,
+        normalize: bool = True,
+        decay: float = 0.9,
+        name: str = 'block',
+    ):
         super().__init__(name=name, dtype='float32', autocast=False)
         keys = [random.fold_in(key, number) for number in range(5)]
         norm = {'unit_gain': unit_gain, 'normalize': normalize, 'decay': decay}
@@ -73,13 +101,16 @@ class GeneratorBlock(tf.keras.layers.Layer):
             self.conv1 = spectral.SpectralConv2D(inputs, outputs, keys[1], name='up_conv1', **up)
             self.bn2 = ConditionalBatchNorm(outputs, condition, keys[2], name='bn2', **norm)
             self.conv2 = spectral.SpectralConv2D(
-                outputs, outputs, keys[3], normalize=normalize, name='same_conv2')
+                outputs, outputs, keys[3], normalize=normalize, name='same_conv2'
+            )
             self.shortcut = spectral.SpectralConv2D(
-                inputs, outputs, keys[4], kernel_size=1, name='up_conv_shortcut', **up)
+                inputs, outputs, keys[4], kernel_size=1, name='up_conv_shortcut', **up
+            )
         self.built = True
 
-    def call(self, x: tf.Tensor, condition: tf.Tensor, training: bool = False,
-             frozen: bool = False) -> tf.Tensor:
+    def call(
+        self, x: tf.Tensor, condition: tf.Tensor, training: bool = False, frozen: bool = False
+    ) -> tf.Tensor:
         """[batch, h, w, inputs] and [batch, condition] to [batch, 2h, 2w, outputs]."""
         moving = training and not frozen
         y = tf.nn.relu(self.bn1(x, condition, training=training, frozen=frozen))
@@ -105,20 +136,34 @@ class DiscriminatorBlock(tf.keras.layers.Layer):
       name: name of the block.
     """
 
-    def __init__(self, inputs: int, outputs: int, key: tf.Tensor, down: bool = True,
-                 fused: bool = True, normalize: bool = True, name: str = 'block'):
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        key: tf.Tensor,
+        down: bool = True,
+        fused: bool = True,
+        normalize: bool = True,
+        name: str = 'block',
+    ):
         super().__init__(name=name, dtype='float32', autocast=False)
         keys = [random.fold_in(key, number) for number in range(3)]
         scale = 'down' if down else 'same'
         second = {'down': down, 'fused': fused, 'normalize': normalize}
         with tf.name_scope(name):
             self.conv1 = spectral.SpectralConv2D(
-                inputs, outputs, keys[0], normalize=normalize, name='same_conv1')
+                inputs, outputs, keys[0], normalize=normalize, name='same_conv1'
+            )
             self.conv2 = spectral.SpectralConv2D(
-                outputs, outputs, keys[1], name=f'{scale}_conv2', **second)
-            self.shortcut = spectral.SpectralConv2D(
-                inputs, outputs, keys[2], kernel_size=1, name=f'{scale}_conv_shortcut', **second
-            ) if inputs != outputs else None
+                outputs, outputs, keys[1], name=f'{scale}_conv2', **second
+            )
+            self.shortcut = (
+                spectral.SpectralConv2D(
+                    inputs, outputs, keys[2], kernel_size=1, name=f'{scale}_conv_shortcut', **second
+                )
+                if inputs != outputs
+                else None
+            )
         self.built = True
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -147,17 +192,27 @@ class NonLocalBlock(tf.keras.layers.Layer):
       ValueError: if `channels` is no multiple of 8.
     """
 
-    def __init__(self, channels: int, key: tf.Tensor, normalize: bool,
-                 name: str = 'non_local_block'):
+    def __init__(
+        self, channels: int, key: tf.Tensor, normalize: bool, name: str = 'non_local_block'
+    ):
         super().__init__(name=name, dtype='float32', autocast=False)
         if channels % 8:
             raise ValueError(
                 f'NonLocalBlock.channels = {channels} is not a multiple of 8: ch is too small for '
-                'an attention block there.')
+                'an attention block there.'
+            )
+
         def conv(number, inputs, outputs, part):
             return spectral.SpectralConv2D(
-                inputs, outputs, random.fold_in(key, number), kernel_size=1, use_bias=False,
-                normalize=normalize, name=f'conv2d_{part}')
+                inputs,
+                outputs,
+                random.fold_in(key, number),
+                kernel_size=1,
+                use_bias=False,
+                normalize=normalize,
+                name=f'conv2d_{part}',
+            )
+
         with tf.name_scope(name):
             self.theta = conv(0, channels, channels // 8, 'theta')
             self.phi = conv(1, channels, channels // 8, 'phi')
@@ -195,17 +250,23 @@ def check_labels(y, num_classes: int) -> None:
         if len(bad):
             raise ValueError(f'label {bad[0]} is outside 0 to {num_classes - 1}.')
     elif y.shape[-1] != num_classes:
-        raise ValueError(f'labels of {y.shape[-1]} probabilities; the networks have '
-                         f'num_classes = {num_classes}.')
+        raise ValueError(
+            f'labels of {y.shape[-1]} probabilities; the networks have num_classes = {num_classes}.'
+        )
 
 
 def labels_are(least: int, y: tf.Tensor, num_classes: int):
     """In this context of a graph a label below `least` or of no class is an error."""
     if not y.dtype.is_integer:
         return tf.control_dependencies([])
-    return tf.control_dependencies([tf.debugging.Assert(
-        tf.reduce_all((y >= least) & (y < num_classes)),
-        [f'label is outside {least} to {num_classes - 1}:', y])])
+    return tf.control_dependencies(
+        [
+            tf.debugging.Assert(
+                tf.reduce_all((y >= least) & (y < num_classes)),
+                [f'label is outside {least} to {num_classes - 1}:', y],
+            )
+        ]
+    )
 
 
 def shapes_are(expected: dict[str, tuple[tf.Tensor, tuple[int | tf.Tensor, ...]]]):
@@ -214,14 +275,20 @@ def shapes_are(expected: dict[str, tuple[tf.Tensor, tuple[int | tf.Tensor, ...]]
     Args:
       expected: Tensor and shape by name.
     """
-    return tf.control_dependencies([
-        tf.debugging.Assert(tf.reduce_all(tf.equal(tf.shape(tensor), shape)), [
-            f'{name} has shape', tf.shape(tensor), 'and not', tf.stack(shape)])
-        for name, (tensor, shape) in expected.items()])
+    return tf.control_dependencies(
+        [
+            tf.debugging.Assert(
+                tf.reduce_all(tf.equal(tf.shape(tensor), shape)),
+                [f'{name} has shape', tf.shape(tensor), 'and not', tf.stack(shape)],
+            )
+            for name, (tensor, shape) in expected.items()
+        ]
+    )
 
 
-def check_architecture(owner: str, image_size: int, ch: int, num_classes: int, channels: int,
-                       sizes) -> None:
+def check_architecture(
+    owner: str, image_size: int, ch: int, num_classes: int, channels: int, sizes
+) -> None:
     """Raises ValueError unless a network of these sizes can be built."""
     checks.positive(owner, ch=ch, num_classes=num_classes)
     if image_size not in sizes:

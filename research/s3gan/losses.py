@@ -31,8 +31,9 @@ def hinge_generator(fake: tf.Tensor) -> tf.Tensor:
     return -_mean(fake)
 
 
-def rotation(logits: tf.Tensor, rotations: tf.Tensor,
-             counted: tf.Tensor | float = 1.0) -> tf.Tensor:
+def rotation(
+    logits: tf.Tensor, rotations: tf.Tensor, counted: tf.Tensor | float = 1.0
+) -> tf.Tensor:
     """Eq. (1): -1/|R| sum_r E[log p(c_R(F(x^r)) = r)], with every rotation equally often.
 
     Times beta it is Eq. (4), of rotated real images, and times alpha Eq. (5), of rotated generated
@@ -47,11 +48,17 @@ def rotation(logits: tf.Tensor, rotations: tf.Tensor,
     """
     return mean_where(
         tf.broadcast_to(counted, rotations.shape),
-        tf.nn.sparse_softmax_cross_entropy_with_logits(rotations, logits))
+        tf.nn.sparse_softmax_cross_entropy_with_logits(rotations, logits),
+    )
 
 
-def semi_supervised(rotation_logits: tf.Tensor, rotations: tf.Tensor, label_logits: tf.Tensor,
-                    labels: tf.Tensor, gamma: float) -> tf.Tensor:
+def semi_supervised(
+    rotation_logits: tf.Tensor,
+    rotations: tf.Tensor,
+    label_logits: tf.Tensor,
+    labels: tf.Tensor,
+    gamma: float,
+) -> tf.Tensor:
     """Eq. (2): Eq. (1) and gamma times the cross-entropy of the labelled images, all rotated.
 
     Args:
@@ -65,8 +72,13 @@ def semi_supervised(rotation_logits: tf.Tensor, rotations: tf.Tensor, label_logi
 
 
 def co_training_discriminator(
-        real: tf.Tensor, fake: tf.Tensor, label_logits: tf.Tensor, labels: tf.Tensor,
-        lambda_: float, separate_means: bool = False) -> tf.Tensor:
+    real: tf.Tensor,
+    fake: tf.Tensor,
+    label_logits: tf.Tensor,
+    labels: tf.Tensor,
+    lambda_: float,
+    separate_means: bool = False,
+) -> tf.Tensor:
     """Eq. (3): L_D of S2GAN-CO.
 
     - Its first and third term, the hinge of labelled and of unlabelled real images, are one mean

@@ -67,34 +67,40 @@ class S3GAN(core_model.Model):
     """
 
     def __init__(
-            self,
-            seed: int = 0,
-            generator: Callable = generator_lib.Generator,
-            discriminator: Callable = discriminator_lib.Discriminator,
-            discriminator_steps: int = 2,
-            rotation_losses: bool = False,
-            alpha: float = 0.2,
-            beta: float = 0.5,
-            rotated_share: float = 1 / 16,
-            label_loss: float | None = None,
-            separate_means: bool = False,
-            noise_shards: int | None = None,
-            name: str | None = None):
+        self,
+        seed: int = 0,
+        generator: Callable = generator_lib.Generator,
+        discriminator: Callable = discriminator_lib.Discriminator,
+        discriminator_steps: int = 2,
+        rotation_losses: bool = False,
+        alpha: float = 0.2,
+        beta: float = 0.5,
+        rotated_share: float = 1 / 16,
+        label_loss: float | None = None,
+        separate_means: bool = False,
+        noise_shards: int | None = None,
+        name: str | None = None,
+    ):
         super().__init__(seed=seed, noise_shards=noise_shards, name=name)
         checks.positive('S3GAN', discriminator_steps=discriminator_steps)
         checks.within('S3GAN', 0, float('inf'), alpha=alpha, beta=beta, label_loss=label_loss or 0)
         checks.within('S3GAN', 1e-6, 1, rotated_share=rotated_share)
         self.generator = generator(seed=seed)
         self.discriminator = discriminator(
-            seed=seed, rotation_head=rotation_losses, label_head=label_loss is not None)
+            seed=seed, rotation_head=rotation_losses, label_head=label_loss is not None
+        )
         for field in ('image_size', 'channels', 'num_classes'):
             values = [getattr(net, field) for net in (self.generator, self.discriminator)]
             if values[0] != values[1]:
-                raise ValueError(f'Generator.{field} = {values[0]} and Discriminator.{field} = '
-                                 f'{values[1]} differ.')
+                raise ValueError(
+                    f'Generator.{field} = {values[0]} and Discriminator.{field} = '
+                    f'{values[1]} differ.'
+                )
         if label_loss is not None and self.discriminator.projection is None:
-            raise ValueError('S3GAN.label_loss needs Discriminator.projection, which is False: '
-                             'nothing would use the predicted labels.')
+            raise ValueError(
+                'S3GAN.label_loss needs Discriminator.projection, which is False: '
+                'nothing would use the predicted labels.'
+            )
         self.discriminator_steps = discriminator_steps
         self.rotation_losses = rotation_losses
         self.alpha, self.beta = alpha, beta
@@ -103,8 +109,11 @@ class S3GAN(core_model.Model):
         self.separate_means = separate_means
         self.discriminator_optimizer = None
         self.label_prior = self.add_weight(
-            'label_prior', (self.generator.num_classes,), trainable=False,
-            initializer=tf.constant_initializer(1 / self.generator.num_classes))
+            'label_prior',
+            (self.generator.num_classes,),
+            trainable=False,
+            initializer=tf.constant_initializer(1 / self.generator.num_classes),
+        )
         names = ['loss', 'generator_loss', 'discriminator_loss', 'real_logit', 'fake_logit']
         if rotation_losses:
             names += ['real_rotation_error_percent', 'fake_rotation_error_percent']
@@ -143,8 +152,10 @@ class S3GAN(core_model.Model):
         """
         probabilities = np.asarray(probabilities, np.float64)
         if probabilities.shape != self.label_prior.shape:
-            raise ValueError(f'label prior of {len(probabilities)} labels; the generator has '
-                             f'num_classes = {self.generator.num_classes}.')
+            raise ValueError(
+                f'label prior of {len(probabilities)} labels; the generator has '
+                f'num_classes = {self.generator.num_classes}.'
+            )
         if (probabilities < 0).any() or abs(probabilities.sum() - 1) > 1e-6:
             raise ValueError(f'label prior {probabilities} is no distribution.')
         self.label_prior.assign(probabilities)
@@ -175,8 +186,9 @@ class S3GAN(core_model.Model):
         fits.check_data(self, data)
         self.set_label_prior(data.label_prior())
 
-    def sample(self, positions: tf.Tensor, calibrating: bool = False
-               ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def sample(
+        self, positions: tf.Tensor, calibrating: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """z and y that are functions of (seed, position), and the images of them.
 
         Args:
@@ -192,10 +204,16 @@ class S3GAN(core_model.Model):
         if number % shards:
             raise ValueError(f'{number} samples cannot be divided into {shards} shards.')
         stream = random.fold_in(random.make_key(self.seed), 3 if calibrating else 2)
-        key = tf.concat([
-            random.fold_in(random.fold_in(stream, tf.cast(first % 2 ** 31, tf.int32)),
-                           tf.cast(first // 2 ** 31, tf.int32))
-            for first in tf.unstack(positions[::number // shards])], 0)
+        key = tf.concat(
+            [
+                random.fold_in(
+                    random.fold_in(stream, tf.cast(first % 2**31, tf.int32)),
+                    tf.cast(first // 2**31, tf.int32),
+                )
+                for first in tf.unstack(positions[:: number // shards])
+            ],
+            0,
+        )
         z, y = self.draw(key, number)
         return self.generator(z, y, training=calibrating), z, y
 
@@ -209,10 +227,16 @@ class S3GAN(core_model.Model):
           dataset: int64 [batch], positions as for `sample`; a distributed dataset under a strategy.
         """
         # The power iterations make a step with every batch in training; these are undone.
-        moving = {id(variable) for norm in self._norms
-                  for variable in (norm.moving_mean, norm.moving_variance)}
-        others = [variable for variable in self.generator.non_trainable_variables
-                  if id(variable) not in moving]
+        moving = {
+            id(variable)
+            for norm in self._norms
+            for variable in (norm.moving_mean, norm.moving_variance)
+        }
+        others = [
+            variable
+            for variable in self.generator.non_trainable_variables
+            if id(variable) not in moving
+        ]
         kept = [variable.numpy() for variable in others]
         for count, positions in enumerate(dataset, 1):
             self._accumulate(positions, tf.constant(1 / count, tf.float32))
@@ -221,8 +245,11 @@ class S3GAN(core_model.Model):
 
     @functools.cached_property
     def _norms(self) -> list[normalization.BatchNorm]:
-        return [layer for layer in self.generator.submodules
-                if isinstance(layer, normalization.BatchNorm)]
+        return [
+            layer
+            for layer in self.generator.submodules
+            if isinstance(layer, normalization.BatchNorm)
+        ]
 
     @functools.cached_property
     def _accumulate(self):
@@ -231,7 +258,9 @@ class S3GAN(core_model.Model):
             def on_replica(positions, rate):
                 with normalization.moving_by(self._norms, rate):
                     self.sample(positions, calibrating=True)
+
             self.distribute_strategy.run(on_replica, args=(positions, rate))
+
         return accumulate
 
     def call(self, inputs, training=False):
@@ -241,8 +270,10 @@ class S3GAN(core_model.Model):
         return self.generator(z, y, training=training, frozen=True)
 
     def test_step(self, data):
-        raise NotImplementedError('S3GAN has no loss to evaluate: a generator is measured by '
-                                  'research.s3gan.evaluation.GanEvaluation.')
+        raise NotImplementedError(
+            'S3GAN has no loss to evaluate: a generator is measured by '
+            'research.s3gan.evaluation.GanEvaluation.'
+        )
 
     def update(self, data, key):
         fits.check_batch(self, data)
@@ -253,13 +284,21 @@ class S3GAN(core_model.Model):
         steps = self.discriminator_steps
         for step in range(steps):
             discriminator_loss, logs = self._discriminator_step(
-                images[step::steps], labels[step::steps], random.fold_in(key, step))
+                images[step::steps], labels[step::steps], random.fold_in(key, step)
+            )
         generator_loss, more = self._generator_step(
-            images.shape[0] // steps, random.fold_in(key, steps))
+            images.shape[0] // steps, random.fold_in(key, steps)
+        )
         loss = generator_loss + discriminator_loss
-        return loss, self._log({
-            'loss': loss, 'generator_loss': generator_loss,
-            'discriminator_loss': discriminator_loss, **logs, **more})
+        return loss, self._log(
+            {
+                'loss': loss,
+                'generator_loss': generator_loss,
+                'discriminator_loss': discriminator_loss,
+                **logs,
+                **more,
+            }
+        )
 
     def _discriminator_step(self, real, labels, key):
         """One update of the discriminator: its loss, of this replica, and more to log."""
@@ -268,12 +307,14 @@ class S3GAN(core_model.Model):
         fake = self.generator(z, y, training=True, frozen=True)
         with tf.GradientTape() as tape:
             loss, logs = self.discriminator_loss(real, labels, fake, y)
-        self.apply_gradients(tape, loss, self.discriminator.trainable_variables,
-                             self.discriminator_optimizer)
+        self.apply_gradients(
+            tape, loss, self.discriminator.trainable_variables, self.discriminator_optimizer
+        )
         return loss, logs
 
-    def discriminator_loss(self, real: tf.Tensor, labels: tf.Tensor, fake: tf.Tensor,
-                           y: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def discriminator_loss(
+        self, real: tf.Tensor, labels: tf.Tensor, fake: tf.Tensor, y: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """L_D with Eq. (3) or (4) where they apply; all images go through the network together.
 
         Args:
@@ -292,22 +333,33 @@ class S3GAN(core_model.Model):
             label_logits = net.labels(of_real, training=True)
             predicted = tf.where((labels >= 0)[:, tf.newaxis], known, tf.nn.softmax(label_logits))
             known = tf.stop_gradient(predicted)
-        logits = net.logits(features[:2 * number], tf.concat(
-            [known, layers.probabilities(y, net.num_classes)], 0), training=True)
+        logits = net.logits(
+            features[: 2 * number],
+            tf.concat([known, layers.probabilities(y, net.num_classes)], 0),
+            training=True,
+        )
         of_real_logits, of_fake_logits = tf.split(logits, 2)
         if self.label_loss is None:
             loss = losses.hinge_discriminator(of_real_logits, of_fake_logits)
         else:
             loss = losses.co_training_discriminator(
-                of_real_logits, of_fake_logits, label_logits, labels, self.label_loss,
-                self.separate_means)
+                of_real_logits,
+                of_fake_logits,
+                label_logits,
+                labels,
+                self.label_loss,
+                self.separate_means,
+            )
             logs['label_error_percent'] = losses.labelled_error_percent(label_logits, labels)
         if self.rotation_losses:
             rotation_loss, error = self._rotation_loss(of_real, of_turned, training=True)
             loss += self.beta * rotation_loss
             logs['real_rotation_error_percent'] = error
-        return loss, {'real_logit': tf.reduce_mean(of_real_logits),
-                      'fake_logit': tf.reduce_mean(of_fake_logits), **logs}
+        return loss, {
+            'real_logit': tf.reduce_mean(of_real_logits),
+            'fake_logit': tf.reduce_mean(of_fake_logits),
+            **logs,
+        }
 
     def _generator_step(self, number, key):
         """One update of the generator: its loss, of this replica, and more to log."""
@@ -317,8 +369,9 @@ class S3GAN(core_model.Model):
         self.apply_gradients(tape, loss, self.generator.trainable_variables, self.optimizer)
         return loss, logs
 
-    def generator_loss(self, fake: tf.Tensor,
-                       y: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def generator_loss(
+        self, fake: tf.Tensor, y: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """L_G, with Eq. (5) where it applies.
 
         Args:
@@ -339,8 +392,10 @@ class S3GAN(core_model.Model):
         """Images that are rotated, and the number of this replica."""
         context = tf.distribute.get_replica_context()
         replicas = context.num_replicas_in_sync
-        return (rotations.chosen(number * replicas, self.rotated_share, replicas),
-                context.replica_id_in_sync_group)
+        return (
+            rotations.chosen(number * replicas, self.rotated_share, replicas),
+            context.replica_id_in_sync_group,
+        )
 
     def _turned(self, images):
         if not self.rotation_losses:
@@ -352,22 +407,37 @@ class S3GAN(core_model.Model):
         """Eq. (1) of some images' features upright and turned, and the share of errors."""
         chosen, replica = self._chosen(upright.shape[0])
         logits = self.discriminator.rotation(
-            tf.concat([chosen.of(upright, replica), turned], 0), training=training)
+            tf.concat([chosen.of(upright, replica), turned], 0), training=training
+        )
         counted = tf.tile(
-            tf.gather(tf.constant(chosen.counted), replica), [rotations.NUM_ROTATIONS])
+            tf.gather(tf.constant(chosen.counted), replica), [rotations.NUM_ROTATIONS]
+        )
         quarters = rotations.quarters(chosen.indices.shape[1])
         wrong = tf.cast(tf.argmax(logits, 1, tf.int32) != quarters, tf.float32)
-        return (losses.rotation(logits, quarters, counted),
-                100 * losses.mean_where(counted, wrong))
+        return (losses.rotation(logits, quarters, counted), 100 * losses.mean_where(counted, wrong))
 
     def get_config(self):
         return {
-            'seed': self.seed, 'noise_shards': self.noise_shards, 'name': self.name,
-            **{net: tf.keras.saving.serialize_keras_object(getattr(self, net))
-               for net in ('generator', 'discriminator')},
-            **{field: getattr(self, field) for field in (
-                'discriminator_steps', 'rotation_losses', 'alpha', 'beta', 'rotated_share',
-                'label_loss', 'separate_means')}}
+            'seed': self.seed,
+            'noise_shards': self.noise_shards,
+            'name': self.name,
+            **{
+                net: tf.keras.saving.serialize_keras_object(getattr(self, net))
+                for net in ('generator', 'discriminator')
+            },
+            **{
+                field: getattr(self, field)
+                for field in (
+                    'discriminator_steps',
+                    'rotation_losses',
+                    'alpha',
+                    'beta',
+                    'rotated_share',
+                    'label_loss',
+                    'separate_means',
+                )
+            },
+        }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):

@@ -54,31 +54,34 @@ MEDIANS = {
 
 # Tables 12 to 14: FID and Inception Score.
 MEANS = {
-    's2gan_5': (Spread(11.0, .31), Spread(57.6, .86)),
-    's2gan_10': (Spread(9.0, .30), Spread(72.9, 1.41)),
-    's2gan_20': (Spread(8.4, .02), Spread(77.7, 1.24)),
-    's2gan_co_5': (Spread(21.6, .64), Spread(29.8, .21)),
-    's2gan_co_10': (Spread(17.6, .27), Spread(37.1, .54)),
-    's2gan_co_20': (Spread(13.8, .48), Spread(50.1, 1.45)),
-    's3gan_5': (Spread(10.3, .16), Spread(59.9, .74)),
-    's3gan_10': (Spread(8.1, .14), Spread(78.3, 1.08)),
-    's3gan_20': (Spread(7.8, .20), Spread(82.1, 1.89)),
-    's3gan_co_5': (Spread(20.2, .14), Spread(31.1, .18)),
-    's3gan_co_10': (Spread(16.5, .12), Spread(38.7, .36)),
-    's3gan_co_20': (Spread(12.8, .51), Spread(52.7, 1.08)),
-    's2gan_soft_5': (Spread(15.6, .58), Spread(40.1, .97)),
+    's2gan_5': (Spread(11.0, 0.31), Spread(57.6, 0.86)),
+    's2gan_10': (Spread(9.0, 0.30), Spread(72.9, 1.41)),
+    's2gan_20': (Spread(8.4, 0.02), Spread(77.7, 1.24)),
+    's2gan_co_5': (Spread(21.6, 0.64), Spread(29.8, 0.21)),
+    's2gan_co_10': (Spread(17.6, 0.27), Spread(37.1, 0.54)),
+    's2gan_co_20': (Spread(13.8, 0.48), Spread(50.1, 1.45)),
+    's3gan_5': (Spread(10.3, 0.16), Spread(59.9, 0.74)),
+    's3gan_10': (Spread(8.1, 0.14), Spread(78.3, 1.08)),
+    's3gan_20': (Spread(7.8, 0.20), Spread(82.1, 1.89)),
+    's3gan_co_5': (Spread(20.2, 0.14), Spread(31.1, 0.18)),
+    's3gan_co_10': (Spread(16.5, 0.12), Spread(38.7, 0.36)),
+    's3gan_co_20': (Spread(12.8, 0.51), Spread(52.7, 1.08)),
+    's2gan_soft_5': (Spread(15.6, 0.58), Spread(40.1, 0.97)),
     's2gan_soft_10': (Spread(13.3, 1.71), Spread(49.3, 4.67)),
     's2gan_soft_20': (Spread(11.3, 1.42), Spread(58.5, 5.84)),
-    'clustering_50': (Spread(22.7, .80), Spread(22.8, .42)),
-    'clustering_50_ss': (Spread(21.9, .08), Spread(23.6, .19)),
-    'random_label': (Spread(27.2, 1.46), Spread(20.2, .33)),
+    'clustering_50': (Spread(22.7, 0.80), Spread(22.8, 0.42)),
+    'clustering_50_ss': (Spread(21.9, 0.08), Spread(23.6, 0.19)),
+    'random_label': (Spread(27.2, 1.46), Spread(20.2, 0.33)),
     'single_label': (Spread(71.7, 66.32), Spread(15.4, 7.57)),
-    'single_label_ss': (Spread(23.6, .14), Spread(22.2, .10)),
+    'single_label_ss': (Spread(23.6, 0.14), Spread(22.2, 0.10)),
 }
 
 # Table 3: top-1 and top-5 error of the feature extractors' classifiers, in per cent.
 ERRORS = {
-    'features_5': (50.08, 26.94), 'features_10': (36.74, 16.04), 'features_20': (29.21, 10.33)}
+    'features_5': (50.08, 26.94),
+    'features_10': (36.74, 16.04),
+    'features_20': (29.21, 10.33),
+}
 
 # Sec. 5.2, in place of figures: all three seeds of each.
 COLLAPSED = {name: 'collapses after 60k to 120k steps' for name in ('biggan_10', 'biggan_20')}
@@ -108,35 +111,76 @@ class Table:
 
 
 _PERCENTS = ('5', '10', '20')
-_CO_AND_SS = (('S2GAN', 's2gan'), ('S2GAN-CO', 's2gan_co'), ('S3GAN', 's3gan'),
-              ('S3GAN-CO', 's3gan_co'))
+_CO_AND_SS = (
+    ('S2GAN', 's2gan'),
+    ('S2GAN-CO', 's2gan_co'),
+    ('S3GAN', 's3gan'),
+    ('S3GAN-CO', 's3gan_co'),
+)
 TABLES = (
-    Table(2, 'unsupervised approaches', (
-        ('RANDOM LABEL', 'random_label'), ('SINGLE LABEL', 'single_label'),
-        ('SINGLE LABEL (SS)', 'single_label_ss'), ('CLUSTERING', 'clustering_50'),
-        ('CLUSTERING (SS)', 'clustering_50_ss'))),
+    Table(
+        2,
+        'unsupervised approaches',
+        (
+            ('RANDOM LABEL', 'random_label'),
+            ('SINGLE LABEL', 'single_label'),
+            ('SINGLE LABEL (SS)', 'single_label_ss'),
+            ('CLUSTERING', 'clustering_50'),
+            ('CLUSTERING (SS)', 'clustering_50_ss'),
+        ),
+    ),
     Table(4, 'pre-trained and co-training approaches, self-supervision', _CO_AND_SS, _PERCENTS),
-    Table(5, 'hard and soft predicted labels', (('S2GAN', 's2gan'), ('+SOFT', 's2gan_soft')),
-          _PERCENTS),
-    Table(12, 'pre-trained and co-training approaches, self-supervision', _CO_AND_SS, _PERCENTS,
-          means=True),
-    Table(13, 'hard and soft predicted labels', (
-        ('S2GAN', 's2gan'), ('S2GAN SOFT', 's2gan_soft')), _PERCENTS, means=True),
-    Table(14, 'unsupervised approaches', (
-        ('CLUSTERING', 'clustering_50'), ('CLUSTERING(SS)', 'clustering_50_ss'),
-        ('RANDOM LABEL', 'random_label'), ('SINGLE LABEL', 'single_label'),
-        ('SINGLE LABEL(SS)', 'single_label_ss')), means=True),
+    Table(
+        5,
+        'hard and soft predicted labels',
+        (('S2GAN', 's2gan'), ('+SOFT', 's2gan_soft')),
+        _PERCENTS,
+    ),
+    Table(
+        12,
+        'pre-trained and co-training approaches, self-supervision',
+        _CO_AND_SS,
+        _PERCENTS,
+        means=True,
+    ),
+    Table(
+        13,
+        'hard and soft predicted labels',
+        (('S2GAN', 's2gan'), ('S2GAN SOFT', 's2gan_soft')),
+        _PERCENTS,
+        means=True,
+    ),
+    Table(
+        14,
+        'unsupervised approaches',
+        (
+            ('CLUSTERING', 'clustering_50'),
+            ('CLUSTERING(SS)', 'clustering_50_ss'),
+            ('RANDOM LABEL', 'random_label'),
+            ('SINGLE LABEL', 'single_label'),
+            ('SINGLE LABEL(SS)', 'single_label_ss'),
+        ),
+        means=True,
+    ),
 )
 
 _PERCENT = r'_(\d+(?:_\d+)?)'
 _METHODS = (
-    ('biggan', 'BigGAN'), (f'biggan{_PERCENT}', 'BigGAN-{}%'), ('random_label', 'RANDOM LABEL'),
-    ('single_label', 'SINGLE LABEL'), (f'clustering_{CLUSTERS}', 'CLUSTERING'),
-    (r'clustering_(\d+)', 'CLUSTERING, {} clusters'), (f's2gan{_PERCENT}', 'S2GAN {} %'),
-    (f's2gan_co{_PERCENT}', 'S2GAN-CO {} %'), (f's2gan_soft{_PERCENT}', 'S2GAN SOFT {} %'),
-    (f's3gan{_PERCENT}', 'S3GAN {} %'), (f's3gan_co{_PERCENT}', 'S3GAN-CO {} %'),
-    (f's3gan_soft{_PERCENT}', 'S3GAN SOFT {} %'), ('features_rotation', 'features, rotation'),
-    (f'features{_PERCENT}', 'features, {} %'))
+    ('biggan', 'BigGAN'),
+    (f'biggan{_PERCENT}', 'BigGAN-{}%'),
+    ('random_label', 'RANDOM LABEL'),
+    ('single_label', 'SINGLE LABEL'),
+    (f'clustering_{CLUSTERS}', 'CLUSTERING'),
+    (r'clustering_(\d+)', 'CLUSTERING, {} clusters'),
+    (f's2gan{_PERCENT}', 'S2GAN {} %'),
+    (f's2gan_co{_PERCENT}', 'S2GAN-CO {} %'),
+    (f's2gan_soft{_PERCENT}', 'S2GAN SOFT {} %'),
+    (f's3gan{_PERCENT}', 'S3GAN {} %'),
+    (f's3gan_co{_PERCENT}', 'S3GAN-CO {} %'),
+    (f's3gan_soft{_PERCENT}', 'S3GAN SOFT {} %'),
+    ('features_rotation', 'features, rotation'),
+    (f'features{_PERCENT}', 'features, {} %'),
+)
 
 
 def heading(method: str) -> str:

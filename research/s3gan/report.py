@@ -39,10 +39,21 @@ class GanReport:
       ValueError: if one of these is too small.
     """
 
-    def __init__(self, rows: int = 10, columns: int = 10, real_columns: int = 6,
-                 interpolations: int = 5, steps: int = 8):
-        checks.positive('GanReport', rows=rows, columns=columns, real_columns=real_columns,
-                        interpolations=interpolations)
+    def __init__(
+        self,
+        rows: int = 10,
+        columns: int = 10,
+        real_columns: int = 6,
+        interpolations: int = 5,
+        steps: int = 8,
+    ):
+        checks.positive(
+            'GanReport',
+            rows=rows,
+            columns=columns,
+            real_columns=real_columns,
+            interpolations=interpolations,
+        )
         checks.at_least('GanReport', 2, steps=steps)
         self.rows, self.columns, self.real_columns = rows, columns, real_columns
         self.interpolations, self.steps = interpolations, steps
@@ -56,9 +67,11 @@ class GanReport:
           key: int32 [1, 2], of z.
         """
         labels, names = self.labels(data), _Names(data)
-        return [self._samples(model, data, key, names, labels),
-                self._beside_real(model, data, key, names, labels),
-                self._interpolations(model, data, key, names, labels)]
+        return [
+            self._samples(model, data, key, names, labels),
+            self._beside_real(model, data, key, names, labels),
+            self._interpolations(model, data, key, names, labels),
+        ]
 
     def labels(self, data) -> list[int]:
         """The label of each row: all there are, some of many, or the only one again and again."""
@@ -73,10 +86,10 @@ class GanReport:
 
     def paths_in_z(self, model, data, key) -> np.ndarray:
         """Generated images [interpolations, steps, size, size, channels], labels as in `labels`."""
-        labels = self.labels(data)[:self.interpolations]
+        labels = self.labels(data)[: self.interpolations]
         a, b = (_z(model, key, _IN_Z, end, len(labels))[:, np.newaxis] for end in range(2))
         t = np.linspace(0, 1, self.steps, dtype=np.float32)[:, np.newaxis]
-        z = ((1 - t) * a + t * b) / np.sqrt((1 - t) ** 2 + t ** 2)
+        z = ((1 - t) * a + t * b) / np.sqrt((1 - t) ** 2 + t**2)
         return generate(model, z, np.tile(np.array(labels)[:, np.newaxis], (1, self.steps)))
 
     def paths_between_labels(self, model, data, key) -> np.ndarray:
@@ -90,12 +103,15 @@ class GanReport:
         return generate(model, np.tile(z, (1, self.steps, 1)), y)
 
     def _pairs(self, labels):
-        return list(zip(labels, labels[1:]))[:self.interpolations]
+        return list(zip(labels, labels[1:]))[: self.interpolations]
 
     def _of_labels(self, model, labels, columns, key, stream) -> np.ndarray:
         z = _z(model, key, stream, 0, len(labels) * columns)
-        return generate(model, z.reshape(len(labels), columns, -1),
-                        np.tile(np.array(labels)[:, np.newaxis], (1, columns)))
+        return generate(
+            model,
+            z.reshape(len(labels), columns, -1),
+            np.tile(np.array(labels)[:, np.newaxis], (1, columns)),
+        )
 
     def _samples(self, model, data, key, names, labels) -> Section:
         text = 'Not selected, and without truncation: every image has a z of its own.'
@@ -104,44 +120,68 @@ class GanReport:
         elif not names.are_classes:
             text += ' The labels are numbers: they do not stand for classes.'
         if data.num_labels > self.rows:
-            text += (f' Shown are {self.rows} of {page.number(data.num_labels)} labels, at equal '
-                     'distances.')
+            text += (
+                f' Shown are {self.rows} of {page.number(data.num_labels)} labels, at equal '
+                'distances.'
+            )
         grid = figures.image_grid(
-            self.samples(model, data, key), [names.row(label) for label in labels],
-            range(1, self.columns + 1), large=_large(model))
+            self.samples(model, data, key),
+            [names.row(label) for label in labels],
+            range(1, self.columns + 1),
+            large=_large(model),
+        )
         return Section('Samples (Figures 17 to 20)', grid + page.paragraph(text, note=True))
 
     def _beside_real(self, model, data, key, names, labels) -> Section:
         number = self.real_columns
         made = self._of_labels(model, labels, number, key, _BESIDE_REAL)
-        real = {label: list(data.real_images(label, number * labels.count(label)) / np.float32(255))
-                for label in set(labels)}
+        real = {
+            label: list(data.real_images(label, number * labels.count(label)) / np.float32(255))
+            for label in set(labels)
+        }
         rows = []
         for label, generated in zip(labels, made, strict=True):
             found, real[label] = real[label][:number], real[label][number:]
             rows.append([*found, *[None] * (number - len(found) + 1), *generated])
         grid = figures.image_grid(
-            rows, [names.row_with_class(label) for label in labels],
-            ['real', *[''] * number, 'generated', *[''] * (number - 1)], large=_large(model))
+            rows,
+            [names.row_with_class(label) for label in labels],
+            ['real', *[''] * number, 'generated', *[''] * (number - 1)],
+            large=_large(model),
+        )
         title = 'Real and generated'
         text = 'Left the first training images with the label, right generated ones.'
         if not names.are_classes and data.num_labels > 1:
             title += ' (Figures 14 to 16)'
-            text += (' After the number of a label stands the class that most of the real images '
-                     'with it have; the GAN was not told.')
+            text += (
+                ' After the number of a label stands the class that most of the real images '
+                'with it have; the GAN was not told.'
+            )
         return Section(title, grid + page.paragraph(text, note=True))
 
     def _interpolations(self, model, data, key, names, labels) -> Section:
         steps = [f'{t:.2g}' for t in np.linspace(0, 1, self.steps)]
-        kinds = [('From one z to another, with the same label', self.paths_in_z,
-                  [names.row(label) for label in labels[:self.interpolations]])]
+        kinds = [
+            (
+                'From one z to another, with the same label',
+                self.paths_in_z,
+                [names.row(label) for label in labels[: self.interpolations]],
+            )
+        ]
         pairs = self._pairs(labels)
         if data.num_labels > 1 and pairs:
-            kinds.append(('From one label to another, with the same z', self.paths_between_labels,
-                          [f'{names.row(a)} to {names.row(b)}' for a, b in pairs]))
-        parts = [f'<h3>{title}</h3>' + figures.image_grid(
-            paths(model, data, key), titles, steps, large=_large(model))
-            for title, paths, titles in kinds]
+            kinds.append(
+                (
+                    'From one label to another, with the same z',
+                    self.paths_between_labels,
+                    [f'{names.row(a)} to {names.row(b)}' for a, b in pairs],
+                )
+            )
+        parts = [
+            f'<h3>{title}</h3>'
+            + figures.image_grid(paths(model, data, key), titles, steps, large=_large(model))
+            for title, paths, titles in kinds
+        ]
         return Section('Interpolations (Figures 9 to 13)', ''.join(parts))
 
 
@@ -160,9 +200,14 @@ def generate(model, z: np.ndarray, y: np.ndarray) -> np.ndarray:
     z = z.reshape(-1, z.shape[-1]).astype(np.float32)
     y = y.reshape(len(z), *y.shape[2:])
     y = y.astype(np.int32 if y.ndim == 1 else np.float32)
-    images = np.concatenate([
-        model((tf.constant(z[first:first + _BATCH]), tf.constant(y[first:first + _BATCH]))).numpy()
-        for first in range(0, len(z), _BATCH)])
+    images = np.concatenate(
+        [
+            model(
+                (tf.constant(z[first : first + _BATCH]), tf.constant(y[first : first + _BATCH]))
+            ).numpy()
+            for first in range(0, len(z), _BATCH)
+        ]
+    )
     return images.reshape(*shape, *images.shape[1:])
 
 
@@ -194,7 +239,7 @@ class _Names:
             known = labels >= 0
             agreement = np.mean(labels[known] == self._true[known])
             # Far from chance, and far from all: labels that were inferred are often wrong.
-            self.are_classes = bool(agreement > chance ** 0.5)
+            self.are_classes = bool(agreement > chance**0.5)
         self._one = data.num_labels == 1
 
     def row(self, label: int) -> str:

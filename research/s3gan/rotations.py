@@ -24,8 +24,8 @@ class Chosen(NamedTuple):
     def of(self, x: tf.Tensor, replica: int | tf.Tensor = 0) -> tf.Tensor:
         """Rows of `x`, [n, ...], that are chosen on a replica: [m, ...]."""
         stride = x.shape[0] // self.indices.shape[1]
-        if (self.indices == np.arange(0, x.shape[0], stride)[:self.indices.shape[1]]).all():
-            return x[::stride][:self.indices.shape[1]]  # Whose gradient is no scatter.
+        if (self.indices == np.arange(0, x.shape[0], stride)[: self.indices.shape[1]]).all():
+            return x[::stride][: self.indices.shape[1]]  # Whose gradient is no scatter.
         return tf.gather(x, tf.gather(tf.constant(self.indices), replica))
 
 
@@ -42,15 +42,19 @@ def chosen(number: int, share: float, replicas: int = 1) -> Chosen:
     """
     count = round(number * share)
     if count < 1 or abs(number * share - count) > 1e-6 * number:
-        raise ValueError(f'S3GAN.rotated_share = {share:g} of the {number} images of an update is '
-                         f'{number * share:g} images; it must be a whole number of at least 1.')
+        raise ValueError(
+            f'S3GAN.rotated_share = {share:g} of the {number} images of an update is '
+            f'{number * share:g} images; it must be a whole number of at least 1.'
+        )
     places = -(-np.arange(count) * number // count)  # Rounded up.
     size = number // replicas
     parts = [places[places // size == replica] % size for replica in range(replicas)]
     most = max(map(len, parts))
     pad = lambda values: np.pad(values, (0, most - len(values)))
-    return Chosen(np.array([pad(part) for part in parts], np.int64),
-                  np.array([pad(np.ones(len(part), np.float32)) for part in parts]))
+    return Chosen(
+        np.array([pad(part) for part in parts], np.int64),
+        np.array([pad(np.ones(len(part), np.float32)) for part in parts]),
+    )
 
 
 def rotated(images: tf.Tensor, quarters: int) -> tf.Tensor:

@@ -35,6 +35,7 @@ def test_contestants_take_turns():
         def measure():
             called.append(name)
             return float(len(called))
+
         return measure
 
     taken = contest.take_turns({name: contestant(name) for name in 'ab'}, rounds=3)
@@ -106,22 +107,40 @@ def test_torch_can_be_left_out():
 
 
 def test_machine_is_described_without_names(monkeypatch):
-    for name in ('ONEDNN_MAX_CPU_ISA', 'TF_ENABLE_ONEDNN_OPTS', 'OPENBLAS_CORETYPE',
-                 'NPY_DISABLE_CPU_FEATURES'):
+    for name in (
+        'ONEDNN_MAX_CPU_ISA',
+        'TF_ENABLE_ONEDNN_OPTS',
+        'OPENBLAS_CORETYPE',
+        'NPY_DISABLE_CPU_FEATURES',
+    ):
         monkeypatch.delenv(name, raising=False)
     facts = contest.machine()
-    assert sorted(facts) == ['instruction_sets', 'load_before', 'processor', 'processors', 'python',
-                             'system']
+    assert sorted(facts) == [
+        'instruction_sets',
+        'load_before',
+        'processor',
+        'processors',
+        'python',
+        'system',
+    ]
     assert facts['processors'] >= 1
     monkeypatch.setenv('ONEDNN_MAX_CPU_ISA', 'AVX2')
     assert contest.machine()['ONEDNN_MAX_CPU_ISA'] == 'AVX2'
 
 
-@pytest.mark.parametrize('line, expected', [
-    ('flags\t\t: fpu sse2 fma avx f16c avx2 avx512f avx512_bf16 amx_tile aes',
-     'fma avx f16c avx2 avx512f avx512_bf16 amx_tile'),
-    ('Features\t: fp asimd evtstrm asimdhp sve sve2 bf16 i8mm', 'asimd asimdhp sve sve2 bf16 i8mm'),
-])
+@pytest.mark.parametrize(
+    'line, expected',
+    [
+        (
+            'flags\t\t: fpu sse2 fma avx f16c avx2 avx512f avx512_bf16 amx_tile aes',
+            'fma avx f16c avx2 avx512f avx512_bf16 amx_tile',
+        ),
+        (
+            'Features\t: fp asimd evtstrm asimdhp sve sve2 bf16 i8mm',
+            'asimd asimdhp sve sve2 bf16 i8mm',
+        ),
+    ],
+)
 def test_instruction_sets(tmp_path, monkeypatch, line, expected):
     cpuinfo = tmp_path / 'cpuinfo'
     cpuinfo.write_text(f'processor\t: 0\nmodel name\t: Some 1 : 2\n{line}\n\nprocessor\t: 1\n')
@@ -149,8 +168,12 @@ def test_memory_is_that_of_this_process_and_its_peak_stays():
     # A process that this one starts begins anew.
     program = 'from benchmarks import contest; import json; print(json.dumps(contest.memory_mb()))'
     answer = subprocess.run(
-        [sys.executable, '-c', program], capture_output=True, text=True, check=True,
-        env=os.environ | {'PYTHONPATH': str(contest.ROOT)})
+        [sys.executable, '-c', program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {'PYTHONPATH': str(contest.ROOT)},
+    )
     assert json.loads(answer.stdout)['peak_mb'] < 150
 
 
@@ -167,8 +190,12 @@ contest.forget_peak()
 print(json.dumps([before, contest.memory_mb()]))
 """
     answer = subprocess.run(
-        [sys.executable, '-c', program], capture_output=True, text=True, check=True,
-        env=os.environ | {'PYTHONPATH': str(contest.ROOT)})
+        [sys.executable, '-c', program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {'PYTHONPATH': str(contest.ROOT)},
+    )
     before, after = json.loads(answer.stdout)
     assert before['peak_mb'] - after['peak_mb'] > 150
 

@@ -26,8 +26,9 @@ def test_updates_are_those_of_the_paper(monkeypatch):
 
     def make(*args, dtype, **kwargs):
         made = original(*args, dtype=dtype, **kwargs)
-        seen.append((made.model.count_params(), made.model.compute_dtype,
-                     made.agent._optimizer.name))
+        seen.append(
+            (made.model.count_params(), made.model.compute_dtype, made.agent._optimizer.name)
+        )
         return made
 
     original = dqn_tensorflow.make

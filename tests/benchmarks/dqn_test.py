@@ -23,15 +23,29 @@ def measured(with_peers=True):
         return [{'update_ms': [value, value + 1, value - 1]} for value in values]
 
     def trainings(peak, *values):
-        return [{'agent_steps_per_s': value, 'shares': {'updates': 0.5 + 0.1 * index},
-                 'memory': {'peak_mb': peak + index}} for index, value in enumerate(values)]
+        return [
+            {
+                'agent_steps_per_s': value,
+                'shares': {'updates': 0.5 + 0.1 * index},
+                'memory': {'peak_mb': peak + index},
+            }
+            for index, value in enumerate(values)
+        ]
 
-    ours = {'update': updates(10, 12, 11), 'update_bfloat16': updates(8, 8, 8),
-            'one': trainings(1000, 200, 210, 220), 'eight': trainings(1100, 300, 320, 340),
-            'eight_bfloat16': trainings(1200, 400, 400, 400)}
-    peers = {'torch': updates(20, 18, 22), 'torch_bfloat16': updates(16, 12, 8),
-             'torch_compiled': updates(20, 24, 22), 'sb3_one': trainings(3000, 100, 140, 110),
-             'sb3_eight': trainings(3100, 150, 100, 170)}
+    ours = {
+        'update': updates(10, 12, 11),
+        'update_bfloat16': updates(8, 8, 8),
+        'one': trainings(1000, 200, 210, 220),
+        'eight': trainings(1100, 300, 320, 340),
+        'eight_bfloat16': trainings(1200, 400, 400, 400),
+    }
+    peers = {
+        'torch': updates(20, 18, 22),
+        'torch_bfloat16': updates(16, 12, 8),
+        'torch_compiled': updates(20, 24, 22),
+        'sb3_one': trainings(3000, 100, 140, 110),
+        'sb3_eight': trainings(3100, 150, 100, 170),
+    }
     return ours | (peers if with_peers else {})
 
 
@@ -43,11 +57,14 @@ def test_summary():
     assert numbers['shares']['eight'] == {'updates': pytest.approx(0.6)}
     ratios = {name: ratio['median'] for name, ratio in numbers['ratios'].items()}
     assert ratios == {
-        'torch over update': 2.0, 'torch_compiled over update': 2.0,
-        'torch_bfloat16 over update_bfloat16': 1.5, 'one over sb3_one': 2.0,
+        'torch over update': 2.0,
+        'torch_compiled over update': 2.0,
+        'torch_bfloat16 over update_bfloat16': 1.5,
+        'one over sb3_one': 2.0,
         # The better peer of each round: 150, 140 and 170.
         'eight over the better sb3': 2.0,
-        'eight_bfloat16 over the better sb3': pytest.approx(400 / 150)}
+        'eight_bfloat16 over the better sb3': pytest.approx(400 / 150),
+    }
     assert numbers['floor_ms'] == pytest.approx(dqn_torch.update_flops(6) / 218e9 * 1e3)
     assert numbers['floor_fraction'] == pytest.approx(numbers['floor_ms'] / 11)
 

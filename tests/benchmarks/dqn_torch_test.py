@@ -31,7 +31,8 @@ def torch_python(module):
         found = importlib.util.find_spec(module)
     else:
         found = not subprocess.run(
-            [python, '-I', '-c', f'import {module}'], capture_output=True).returncode
+            [python, '-I', '-c', f'import {module}'], capture_output=True
+        ).returncode
     return python if found else None
 
 
@@ -49,8 +50,12 @@ def test_weights_of_the_network():
     # 84 -> 20 -> 9 -> 7 pixels wide; 7 x 7 x 64 = 3 136.
     layers = dqn_torch.layer_weights(actions=4)
     assert layers == [
-        (4 * 8 * 8 * 32, 400), (32 * 4 * 4 * 64, 81), (64 * 3 * 3 * 64, 49), (3136 * 512, 1),
-        (512 * 4, 1)]
+        (4 * 8 * 8 * 32, 400),
+        (32 * 4 * 4 * 64, 81),
+        (64 * 3 * 3 * 64, 49),
+        (3136 * 512, 1),
+        (512 * 4, 1),
+    ]
     biases = 32 + 64 + 64 + 512 + 4
     assert sum(weights for weights, _ in layers) + biases == 1_686_180
 
@@ -64,12 +69,17 @@ def test_flops_of_an_update():
     assert dqn_torch.update_flops(actions=4) == 2_182_610_944
 
 
-@pytest.mark.parametrize('envs, train_freq, gradient_steps, agent_steps', [
-    (1, 4, 1, 4), (2, 2, 1, 4), (3, 4, 3, 12), (4, 1, 1, 4), (8, 1, 2, 8)])
+@pytest.mark.parametrize(
+    'envs, train_freq, gradient_steps, agent_steps',
+    [(1, 4, 1, 4), (2, 2, 1, 4), (3, 4, 3, 12), (4, 1, 1, 4), (8, 1, 2, 8)],
+)
 def test_one_update_every_four_agent_steps(envs, train_freq, gradient_steps, agent_steps):
     found = dqn_torch.rollout(envs)
-    assert found == {'train_freq': train_freq, 'gradient_steps': gradient_steps,
-                     'agent_steps': agent_steps}
+    assert found == {
+        'train_freq': train_freq,
+        'gradient_steps': gradient_steps,
+        'agent_steps': agent_steps,
+    }
     assert found['train_freq'] * envs == agent_steps == 4 * found['gradient_steps']
 
 
@@ -86,7 +96,8 @@ class Buffer:
     def __init__(self):
         self.pos, self.buffer_size, self.full = 3, 7, False
         self.observations, self.actions, self.rewards, self.dones = (
-            np.r_[first + np.arange(3), np.zeros(4, int)] for first in (1, 11, 21, 31))
+            np.r_[first + np.arange(3), np.zeros(4, int)] for first in (1, 11, 21, 31)
+        )
 
 
 def test_fill_repeats_what_is_there():
@@ -196,12 +207,15 @@ class Reference:
                 continue
             x, windows = self.inputs[layer]
             found[:0] = [
-                np.einsum('nfhw,nchwij->fcij', slope, windows, optimize=True), slope.sum((0, 2, 3))]
+                np.einsum('nfhw,nchwij->fcij', slope, windows, optimize=True),
+                slope.sum((0, 2, 3)),
+            ]
             below, high, wide = np.zeros(x.shape), *slope.shape[2:]
             for i in range(w.shape[2]):
                 for j in range(w.shape[3]):
-                    below[:, :, i:i + stride * high:stride, j:j + stride * wide:stride] += (
-                        np.einsum('nfhw,fc->nchw', slope, w[:, :, i, j], optimize=True))
+                    below[:, :, i : i + stride * high : stride, j : j + stride * wide : stride] += (
+                        np.einsum('nfhw,fc->nchw', slope, w[:, :, i, j], optimize=True)
+                    )
             slope = below
         return found
 
@@ -222,7 +236,7 @@ def reference_updates(start, target, batches):
         for i, gradient in enumerate(online.gradients(slope)):
             mean[i] = 0.95 * mean[i] + 0.05 * gradient
             square[i] = 0.95 * square[i] + 0.05 * gradient**2
-            online.weights[i] -= 2.5e-4 * gradient / (np.sqrt(square[i] - mean[i]**2) + 0.1)
+            online.weights[i] -= 2.5e-4 * gradient / (np.sqrt(square[i] - mean[i] ** 2) + 0.1)
     return losses, online.weights
 
 
@@ -280,13 +294,17 @@ def test_updates_are_the_formulas(tmp_path):
 
     start, target = list(weights()), list(weights())
     updates, n = 2, 4
-    images, next_images = rng.integers(
-        256, size=(2, updates, n, 4, 84, 84)).astype(np.uint8)
+    images, next_images = rng.integers(256, size=(2, updates, n, 4, 84, 84)).astype(np.uint8)
     actions = rng.integers(4, size=(updates, n))
     # Small and large errors of both signs, and an end.
     rewards, ends = np.array([[1.0, -1.0, 0.0, 5.0]] * 2), np.array([[0.0, 1.0, 0.0, 0.0]] * 2)
-    arrays = {'images': images, 'actions': actions, 'rewards': rewards,
-              'next_images': next_images, 'ends': ends}
+    arrays = {
+        'images': images,
+        'actions': actions,
+        'rewards': rewards,
+        'next_images': next_images,
+        'ends': ends,
+    }
     arrays |= {f'start {i}': array for i, array in enumerate(start)}
     arrays |= {f'target {i}': array for i, array in enumerate(target)}
     np.savez(tmp_path / 'given.npz', **arrays)
@@ -296,7 +314,8 @@ def test_updates_are_the_formulas(tmp_path):
     results = dict(np.load(tmp_path / 'results.npz'))
     assert results['parameters'] == 1_686_180
     losses, after = reference_updates(
-        start, target, list(zip(images, actions, rewards, next_images, ends)))
+        start, target, list(zip(images, actions, rewards, next_images, ends))
+    )
     for layout in ('contiguous_format', 'channels_last'):
         np.testing.assert_allclose(results[f'{layout} losses'], losses, rtol=1e-9)
         assert results[f'{layout} half'] == pytest.approx(losses[0], rel=0.05)
@@ -307,9 +326,18 @@ def test_updates_are_the_formulas(tmp_path):
 
 @pytest.mark.parametrize('options', [[], ['--dtype=bfloat16', '--layout=channels_last']])
 def test_update_mode(options):
-    result = contest.run_worker([
-        require('torch'), '-I', str(SCRIPT), '--mode=update', '--updates=2', '--blocks=2',
-        '--threads=1', *options])
+    result = contest.run_worker(
+        [
+            require('torch'),
+            '-I',
+            str(SCRIPT),
+            '--mode=update',
+            '--updates=2',
+            '--blocks=2',
+            '--threads=1',
+            *options,
+        ]
+    )
     assert len(result['update_ms']) == 2 and min(result['update_ms']) > 0
     assert result['threads'] == 1
     assert 'torch' in result['libraries']
@@ -317,17 +345,32 @@ def test_update_mode(options):
 
 def test_train_mode():
     command = [
-        require('stable_baselines3'), '-I', str(SCRIPT), '--mode=train', '--game=pong',
-        '--agent_steps=16', '--warm_up_agent_steps=32', '--envs=2', '--replay_agent_steps=1000',
-        '--threads=1', '--profile']
+        require('stable_baselines3'),
+        '-I',
+        str(SCRIPT),
+        '--mode=train',
+        '--game=pong',
+        '--agent_steps=16',
+        '--warm_up_agent_steps=32',
+        '--envs=2',
+        '--replay_agent_steps=1000',
+        '--threads=1',
+        '--profile',
+    ]
     result = contest.run_worker(command)
     assert result['updates'] == 4
     assert result['agent_steps_per_s'] == pytest.approx(16 / result['seconds'])
     assert result['settings']['parameters'] == 1_686_180 + 2 * 513  # Pong has six actions.
     assert result['memory']['replay_mb'] == pytest.approx(28.2, abs=0.1)
     shares = result['shares']
-    assert sorted(shares) == ['acting', 'emulator and preprocessing', 'other', 'sampling',
-                              'storing', 'update']
+    assert sorted(shares) == [
+        'acting',
+        'emulator and preprocessing',
+        'other',
+        'sampling',
+        'storing',
+        'update',
+    ]
     assert min(shares.values()) >= 0 and sum(shares.values()) == pytest.approx(1)
 
 

@@ -49,8 +49,13 @@ def test_a_file_holds_all(tmp_path):
         with np.load(tmp_path / 'graph.npz') as file:
             found = dict(file)
         assert geometric_data.sizes_of(found) == sizes
-        graph.Graph(found['edge_index'], num_nodes=sizes.nodes, y=found['labels'],
-                    edge_attr=found.get('edge_type'), splits={'train': found['nodes']})
+        graph.Graph(
+            found['edge_index'],
+            num_nodes=sizes.nodes,
+            y=found['labels'],
+            edge_attr=found.get('edge_type'),
+            splits={'train': found['nodes']},
+        )
 
 
 def test_no_files(tmp_path):

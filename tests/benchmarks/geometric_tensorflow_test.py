@@ -37,8 +37,9 @@ def test_products_of_an_epoch_are_as_many_as_counted(network):
     def gradients():
         with tf.GradientTape() as tape:
             logits = tf.gather(made.model(inputs, key=random.make_key(0)), nodes)
-            loss = tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(
-                tf.gather(labels, nodes), logits))
+            loss = tf.reduce_sum(
+                tf.nn.sparse_softmax_cross_entropy_with_logits(tf.gather(labels, nodes), logits)
+            )
         return tape.gradient(loss, made.model.trainable_variables)
 
     flops = 0
@@ -70,7 +71,8 @@ def test_prints_what_the_benchmark_reads(monkeypatch, capsys, tmp_path):
     path = tmp_path / 'graph.npz'
     np.savez(path, **geometric_data.synthetic(graphs.TINY))
     monkeypatch.setattr(
-        sys, 'argv', ['geometric_tensorflow.py', 'gcn', str(path), '--epochs=2', '--warm_up=1'])
+        sys, 'argv', ['geometric_tensorflow.py', 'gcn', str(path), '--epochs=2', '--warm_up=1']
+    )
     geometric_tensorflow.main()
     printed = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert printed['seconds'] > 0 and np.isfinite(printed['loss'])

@@ -19,7 +19,8 @@ def test_parameters_counted_by_hand():
     assert geometric.parameters('gat', CORA) == 91_712 + 3 * 64 + 448 + 3 * 7
     # 30 bases and W_0 of 23 644 x 16, a of 46 x 30, b of 16; and the same of 16 x 2.
     assert geometric.parameters('rgcn', geometric_data.SIZES['mutag']) == (
-        31 * 23_644 * 16 + 1380 + 16 + 31 * 32 + 1380 + 2)
+        31 * 23_644 * 16 + 1380 + 16 + 31 * 32 + 1380 + 2
+    )
 
 
 def test_work_counted_by_hand():
@@ -47,8 +48,12 @@ def test_floor_is_of_what_takes_longer():
 
 
 def run(seconds, loss=0.5, parameters=23_063, peak_mb=500.0):
-    return {'seconds': seconds, 'loss': loss, 'parameters': parameters,
-            'memory': {'peak_mb': peak_mb, 'libraries_mb': 300.0}}
+    return {
+        'seconds': seconds,
+        'loss': loss,
+        'parameters': parameters,
+        'memory': {'peak_mb': peak_mb, 'libraries_mb': 300.0},
+    }
 
 
 RUNS = {
@@ -75,18 +80,23 @@ def test_summary():
 
 def test_other_numbers_of_parameters_are_refused():
     runs = RUNS | {'plain': [run(1.0, parameters=5)] * 3}
-    with pytest.raises(SystemExit, match='gcn_cora: torch-geometric, plain trains 5 parameters, '
-                                         'not 23063'):
+    with pytest.raises(
+        SystemExit, match='gcn_cora: torch-geometric, plain trains 5 parameters, not 23063'
+    ):
         geometric.summary('gcn_cora', 200, CORA, runs, PEAKS)
 
 
 def text_of(epochs=200, runs=RUNS, fastest=None):
     row = geometric.summary('gcn_cora', epochs, CORA, runs, PEAKS)
     tried = fastest and {'seconds': {'a': 1, 'b': 2}, 'fastest': fastest}
-    return geometric.table({
-        'workloads': {'gcn_cora': row | {
-            'graph': 'a SYNTHETIC graph', 'tried': tried, 'threads': 1}},
-        'peaks': PEAKS})
+    return geometric.table(
+        {
+            'workloads': {
+                'gcn_cora': row | {'graph': 'a SYNTHETIC graph', 'tried': tried, 'threads': 1}
+            },
+            'peaks': PEAKS,
+        }
+    )
 
 
 def test_table_says_what_was_measured():
@@ -94,8 +104,10 @@ def test_table_says_what_was_measured():
     lines = text.splitlines()
     assert lines[0] == 'gcn_cora, 200 epochs, 23063 parameters, a SYNTHETIC graph'
     assert lines[2].split() == ['Arboretum', '0.500', '0.400', '1.000', '500', '300', '0.500']
-    assert ('torch-geometric, plain, over Arboretum: 12.0 of the medians; of the rounds 10.0 '
-            '(9.0 to 12.0)') in lines
+    assert (
+        'torch-geometric, plain, over Arboretum: 12.0 of the medians; of the rounds 10.0 '
+        '(9.0 to 12.0)'
+    ) in lines
     assert 'Fastest form of 2: csr features, 1 threads' in lines
     assert 'The paper, on a GPU: PyTorch Geometric 0.7 s, DGL 4.2 s' in lines
     assert 'losses differ' not in text
@@ -113,7 +125,14 @@ def test_unknown_memory_is_no_number():
     runs = {'arboretum': [run(1.0, peak_mb=None)]}
     text = text_of(runs=runs)
     assert text.splitlines()[2].split() == [
-        'Arboretum', '1.000', '1.000', '1.000', '?', '300', '0.500']
+        'Arboretum',
+        '1.000',
+        '1.000',
+        '1.000',
+        '?',
+        '300',
+        '0.500',
+    ]
 
 
 def test_contestants_of_a_workload_take_turns_on_one_file(monkeypatch):
@@ -121,14 +140,23 @@ def test_contestants_of_a_workload_take_turns_on_one_file(monkeypatch):
 
     def worker(command):
         script = next(word.rpartition('/')[2] for word in command if word.endswith('.py'))
-        called.append((script, *command[command.index(next(
-            word for word in command if word.endswith('.py'))) + 1:]))
+        called.append(
+            (
+                script,
+                *command[
+                    command.index(next(word for word in command if word.endswith('.py'))) + 1 :
+                ],
+            )
+        )
         libraries = {'libraries': {script: '1'}}
         if script == 'peak.py':
             return {'gflop_per_s': [50, len(called)], 'gbyte_per_s': [10]} | libraries
         if '--find' in command:
-            return {'seconds': {'csr': 1.0}, 'failed': {}, 'fastest': {
-                'features': 'csr', 'edges': 'csc', 'threads': 1}} | libraries
+            return {
+                'seconds': {'csr': 1.0},
+                'failed': {},
+                'fastest': {'features': 'csr', 'edges': 'csc', 'threads': 1},
+            } | libraries
         return run(0.5 if command[-1] == '--threads=1' else 1.0) | libraries
 
     monkeypatch.setattr(geometric.contest, 'run_worker', worker)
@@ -138,24 +166,41 @@ def test_contestants_of_a_workload_take_turns_on_one_file(monkeypatch):
     scripts = [script for script, *_ in called]
     turn = ['geometric_tensorflow.py', 'geometric_torch.py', 'geometric_torch.py']
     assert scripts == [
-        'peak.py', *4 * ['geometric_tensorflow.py'], 'geometric_torch.py', *turn, *turn, 'peak.py']
+        'peak.py',
+        *4 * ['geometric_tensorflow.py'],
+        'geometric_torch.py',
+        *turn,
+        *turn,
+        'peak.py',
+    ]
     assert called[5][-3:] == ('--find', '--epochs=10', '--threads=2')
     # The faster of one thread and of two.
     assert called[6][3:] == ('--epochs=200', '--warm_up=10', '--threads=1')
     assert numbers['workloads']['gcn_cora']['threads'] == 1
     assert called[7][3:] == ('--epochs=200', '--warm_up=10', '--threads=2')
     assert called[8][3:] == (
-        '--epochs=200', '--warm_up=10', '--features=csr', '--edges=csc', '--threads=1')
+        '--epochs=200',
+        '--warm_up=10',
+        '--features=csr',
+        '--edges=csc',
+        '--threads=1',
+    )
     assert len({words[2] for words in called[1:-1]}) == 1
     assert numbers['peaks'] == {'gflop_per_s': 50, 'gbyte_per_s': 20}
     assert numbers['workloads']['gcn_cora']['graph'] == 'here'
     assert geometric.table(numbers)
 
 
-@pytest.mark.parametrize('argument, complaint', [
-    ('--rounds=0', '--rounds'), ('--epochs=many', '--epochs'),
-    ('--only=gcn_cora,gcn_paris', "'gcn_paris' is none of gcn_cora"),
-    ('--data_dir=/nowhere/else', 'no such folder'), ('--json=/nowhere/else/x.json', '--json')])
+@pytest.mark.parametrize(
+    'argument, complaint',
+    [
+        ('--rounds=0', '--rounds'),
+        ('--epochs=many', '--epochs'),
+        ('--only=gcn_cora,gcn_paris', "'gcn_paris' is none of gcn_cora"),
+        ('--data_dir=/nowhere/else', 'no such folder'),
+        ('--json=/nowhere/else/x.json', '--json'),
+    ],
+)
 def test_bad_argument(monkeypatch, capsys, argument, complaint):
     monkeypatch.setattr(sys, 'argv', ['geometric.py', '--torch_python=none', argument])
     with pytest.raises(SystemExit):

@@ -37,7 +37,8 @@ def _torch_python():
 TORCH_PYTHON = _torch_python()
 pytestmark = pytest.mark.skipif(
     not TORCH_PYTHON,
-    reason=f'no torch-geometric here, and {contest.TORCH_VARIABLE} names no Python with it')
+    reason=f'no torch-geometric here, and {contest.TORCH_VARIABLE} names no Python with it',
+)
 
 # Run by the other Python: folder of geometric_torch.py, file of the graph, file of the weights,
 # network, file to write. Its keys are '<features> <edges> <what>'.
@@ -80,8 +81,12 @@ np.savez(sys.argv[5], **results)
 # Name in torch-geometric to that in Keras.
 NAMES = {
     'gcn': {'lin.weight': 'kernel', 'bias': 'bias'},
-    'gat': {'lin.weight': 'kernel', 'bias': 'bias', 'att_src': 'attention_source',
-            'att_dst': 'attention_target'},
+    'gat': {
+        'lin.weight': 'kernel',
+        'bias': 'bias',
+        'att_src': 'attention_source',
+        'att_dst': 'attention_target',
+    },
     'rgcn': {'weight': 'kernel', 'comp': 'coefficients', 'root': 'root_kernel', 'bias': 'bias'},
 }
 
@@ -107,19 +112,39 @@ def test_all_forms_are_the_network(tmp_path, network):
         variable.assign(rng.normal(size=variable.shape) * 0.5)
     with tf.GradientTape() as tape:
         logits = model(inputs)
-        loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(
-            tf.gather(labels, nodes), tf.gather(logits, nodes)))
-    gradients = [tf.convert_to_tensor(gradient).numpy()
-                 for gradient in tape.gradient(loss, model.trainable_variables)]
+        loss = tf.reduce_mean(
+            tf.nn.sparse_softmax_cross_entropy_with_logits(
+                tf.gather(labels, nodes), tf.gather(logits, nodes)
+            )
+        )
+    gradients = [
+        tf.convert_to_tensor(gradient).numpy()
+        for gradient in tape.gradient(loss, model.trainable_variables)
+    ]
     expected = by_torch_name(network, model, gradients) | {'logits': logits.numpy()}
 
     np.savez(tmp_path / 'graph.npz', **found)
-    np.savez(tmp_path / 'weights.npz', **by_torch_name(
-        network, model, [variable.numpy() for variable in model.trainable_variables]))
+    np.savez(
+        tmp_path / 'weights.npz',
+        **by_torch_name(
+            network, model, [variable.numpy() for variable in model.trainable_variables]
+        ),
+    )
     files = [str(tmp_path / name) for name in ('graph.npz', 'weights.npz')]
     done = subprocess.run(
-        [TORCH_PYTHON, '-I', '-c', PROGRAM, str(SCRIPT.parent), *files, network,
-         str(tmp_path / 'results.npz')], capture_output=True, text=True)
+        [
+            TORCH_PYTHON,
+            '-I',
+            '-c',
+            PROGRAM,
+            str(SCRIPT.parent),
+            *files,
+            network,
+            str(tmp_path / 'results.npz'),
+        ],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     results = dict(np.load(tmp_path / 'results.npz'))
     dropped = {key: results.pop(key) for key in list(results) if key.endswith('dropped')}
@@ -128,7 +153,8 @@ def test_all_forms_are_the_network(tmp_path, network):
     for key, value in results.items():
         wanted = expected[key.rpartition(' ')[2]]
         np.testing.assert_allclose(
-            value.reshape(wanted.shape), wanted, rtol=1e-3, atol=1e-5, err_msg=key)
+            value.reshape(wanted.shape), wanted, rtol=1e-3, atol=1e-5, err_msg=key
+        )
 
     x = geometric_data.matrix(found).toarray() if network == 'gat' else None
     for key, value in dropped.items():
@@ -140,7 +166,8 @@ def test_all_forms_are_the_network(tmp_path, network):
 
 def run(*arguments):
     return subprocess.run(
-        [TORCH_PYTHON, '-I', str(SCRIPT), *map(str, arguments)], capture_output=True, text=True)
+        [TORCH_PYTHON, '-I', str(SCRIPT), *map(str, arguments)], capture_output=True, text=True
+    )
 
 
 @pytest.fixture
@@ -162,17 +189,24 @@ def test_the_fastest_form_is_found_and_can_be_run(tiny):
     tried = json.loads(run('gcn', tiny, '--find', '--epochs=1', '--threads=1').stdout)
     assert not tried['failed'] and 'csr features, plain edges, 1 threads' in tried['seconds']
     assert min(tried['seconds'], key=tried['seconds'].get) == ', '.join(
-        f'{value} {key}' for key, value in tried['fastest'].items())
+        f'{value} {key}' for key, value in tried['fastest'].items()
+    )
     options = [f'--{key}={value}' for key, value in tried['fastest'].items()]
     assert run('gcn', tiny, '--epochs=1', *options).returncode == 0
 
 
-@pytest.mark.parametrize('arguments, complaint', [
-    (['gcn', 'nowhere.npz'], 'nowhere.npz: no file of arrays'),
-    (['rgcn', 'tiny.npz'], 'tiny.npz: has no edge_type, which rgcn needs.'),
-    (['gcn', 'tiny.npz', '--features=csr'], '--features and --edges go together'),
-    (['gcn', 'tiny.npz', '--features=csr', '--edges=fast'], '--edges=fast: gcn has plain, sorted'),
-])
+@pytest.mark.parametrize(
+    'arguments, complaint',
+    [
+        (['gcn', 'nowhere.npz'], 'nowhere.npz: no file of arrays'),
+        (['rgcn', 'tiny.npz'], 'tiny.npz: has no edge_type, which rgcn needs.'),
+        (['gcn', 'tiny.npz', '--features=csr'], '--features and --edges go together'),
+        (
+            ['gcn', 'tiny.npz', '--features=csr', '--edges=fast'],
+            '--edges=fast: gcn has plain, sorted',
+        ),
+    ],
+)
 def test_bad_input(tiny, arguments, complaint):
     done = run(*(tiny.parent / word if word.endswith('npz') else word for word in arguments))
     assert done.returncode and complaint in done.stderr.splitlines()[-1]

@@ -13,8 +13,9 @@ from benchmarks import ladder_tensorflow
 from official.modeling import random
 
 
-@pytest.mark.parametrize('name, decoder_mappings, denoisers', [
-    ('ladder', 6, 7), ('gamma', 0, 1), ('baseline', 0, 0)])
+@pytest.mark.parametrize(
+    'name, decoder_mappings, denoisers', [('ladder', 6, 7), ('gamma', 0, 1), ('baseline', 0, 0)]
+)
 def test_networks_are_those_of_the_table(name, decoder_mappings, denoisers):
     model = ladder_tensorflow.compiled(name, steps_per_execution=1)
     assert model.layer_shapes == [(width,) for width in ladder.WIDTHS]

@@ -18,9 +18,11 @@ def test_flops_of_one_small_network_counted_by_hand():
     decoder_input_gradients = 2 * (6 + 2)  # to z_hat1 and to z_hat2
     assert ladder.update_flops((3, 2, 1), trained=0, forward_only=1) == forward
     assert ladder.update_flops((3, 2, 1), trained=1) == (
-        forward + weight_gradients + encoder_input_gradients)
+        forward + weight_gradients + encoder_input_gradients
+    )
     assert ladder.update_flops((3, 2, 1), trained=0, decoded=1) == (
-        forward + weight_gradients + decoder_input_gradients)
+        forward + weight_gradients + decoder_input_gradients
+    )
 
 
 def test_flops_of_an_update_at_the_paper_s_sizes():
@@ -68,9 +70,18 @@ def test_table_says_what_was_measured():
     text = ladder.table(ladder.summary(TIMES, [321.72]))
     lines = text.splitlines()
     assert lines[0].split() == [
-        'one', 'update,', 'ms', 'median', 'lowest', 'highest', 'GFLOP', 'times', 'the', 'Ladder']
-    assert lines[1].split() == [
-        'Ladder,', 'Arboretum', '20.00', '16.00', '50.00', '3.22', '1.00']
+        'one',
+        'update,',
+        'ms',
+        'median',
+        'lowest',
+        'highest',
+        'GFLOP',
+        'times',
+        'the',
+        'Ladder',
+    ]
+    assert lines[1].split() == ['Ladder,', 'Arboretum', '20.00', '16.00', '50.00', '3.22', '1.00']
     assert 'PyTorch over Arboretum: 1.60 (1.50 to 2.00; of the medians 1.60)' in lines
     assert 'fused' not in text
     assert 'Ladder over baseline: 4.00 (2.00 to 5.00; of the medians 2.00)' in text

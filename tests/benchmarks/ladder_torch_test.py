@@ -20,10 +20,12 @@ from benchmarks import ladder
 from tests.research.ladder import numpy_reference as reference
 
 TORCH_PYTHON = os.environ.get(contest.TORCH_VARIABLE) or (
-    importlib.util.find_spec('torch') and sys.executable)
+    importlib.util.find_spec('torch') and sys.executable
+)
 SCRIPT = pathlib.Path(ladder.__file__).parent / 'ladder_torch.py'
 pytestmark = pytest.mark.skipif(
-    not TORCH_PYTHON, reason=f'no torch here, and {contest.TORCH_VARIABLE} names no Python with it')
+    not TORCH_PYTHON, reason=f'no torch here, and {contest.TORCH_VARIABLE} names no Python with it'
+)
 
 # Run by the other Python: folder of ladder_torch.py, file of arrays to read, file to write.
 PROGRAM = """
@@ -72,13 +74,19 @@ def test_costs_and_gradients_are_the_paper_s(tmp_path):
     y = np.arange(8) % 4
     noise = [[0.3 * rng.normal(size=(n, width)) for width in widths] for n in (8, 6)]
     np.savez(
-        tmp_path / 'given.npz', widths=widths, lambdas=lambdas, y=y,
-        x_labelled=x_labelled, x_unlabelled=x_unlabelled,
+        tmp_path / 'given.npz',
+        widths=widths,
+        lambdas=lambdas,
+        y=y,
+        x_labelled=x_labelled,
+        x_unlabelled=x_unlabelled,
         **{f'noise {l}': np.concatenate(halves) for l, halves in enumerate(zip(*noise))},
-        **{f'start {name}': value for name, value in by_torch_name(params).items()})
+        **{f'start {name}': value for name, value in by_torch_name(params).items()},
+    )
     files = [str(SCRIPT.parent), str(tmp_path / 'given.npz'), str(tmp_path / 'results.npz')]
     done = subprocess.run(
-        [TORCH_PYTHON, '-I', '-c', PROGRAM, *files], capture_output=True, text=True)
+        [TORCH_PYTHON, '-I', '-c', PROGRAM, *files], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     results = dict(np.load(tmp_path / 'results.npz'))
     assert tuple(results.pop('sizes')) == (*ladder.WIDTHS, ladder.BATCH)
@@ -88,7 +96,8 @@ def test_costs_and_gradients_are_the_paper_s(tmp_path):
 
     expected = cost(params)
     np.testing.assert_allclose(
-        results.pop('costs'), [expected.classification_cost, *expected.weighted_costs], rtol=1e-9)
+        results.pop('costs'), [expected.classification_cost, *expected.weighted_costs], rtol=1e-9
+    )
     gradients = reference.numerical_gradients(lambda p: cost(p).total, params)
     for name, gradient in by_torch_name(gradients).items():
         error = np.linalg.norm(results.pop(name) - gradient) / np.linalg.norm(gradient)

@@ -61,7 +61,8 @@ def test_candidates_crowd_around_the_truth_and_are_sorted():
     sides = boxes[..., 2:] - boxes[..., :2]
     assert sides.min() >= 0 and boxes.min() >= 0 and (boxes[..., 2:] <= [128, 64]).all()
     common = np.minimum(boxes[:, :, np.newaxis, 2:], found['boxes'][:, np.newaxis, :3, 2:]) - (
-        np.maximum(boxes[:, :, np.newaxis, :2], found['boxes'][:, np.newaxis, :3, :2]))
+        np.maximum(boxes[:, :, np.newaxis, :2], found['boxes'][:, np.newaxis, :3, :2])
+    )
     common = common.clip(0).prod(-1)
     areas = (found['boxes'][..., 2:] - found['boxes'][..., :2])[:, np.newaxis, :3].prod(-1)
     iou = common / (sides.prod(-1)[..., np.newaxis] + areas - common)

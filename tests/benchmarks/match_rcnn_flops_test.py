@@ -10,7 +10,8 @@ from benchmarks import match_rcnn_data
 from benchmarks import match_rcnn_flops
 
 CONFIG = match_rcnn_data.Config(
-    64, 128, num_classes=2, test_proposals=10, detections=3, rois=8, positives=2, batch=2)
+    64, 128, num_classes=2, test_proposals=10, detections=3, rois=8, positives=2, batch=2
+)
 PIXELS = [16 * 32, 8 * 16, 4 * 8, 2 * 4, 1 * 2]
 
 
@@ -19,7 +20,8 @@ def test_backbones_have_their_published_operations():
     # 2 048 000 are of its classifier.
     assert match_rcnn_flops.backbone(224, 224)[0] == pytest.approx(3.86e9, abs=5e6)
     assert match_rcnn_flops.backbone(224, 224, peer=True)[0] == pytest.approx(
-        4.089e9 - 2_048_000, abs=1e6)
+        4.089e9 - 2_048_000, abs=1e6
+    )
     # A pixel of the image costs as much wherever it is.
     whole, stem = match_rcnn_flops.backbone(64, 128)
     assert stem == 147 * 64 * 32 * 64 and match_rcnn_flops.backbone(128, 128)[0] == 2 * whole
@@ -43,9 +45,11 @@ def test_streams_counted_by_hand():
     assert match_rcnn_flops.mask(CONFIG, peer=True) == convs + 784 * 256 * 3
     # Each place of a 4 x 4 deconvolution with stride 2 goes to 16 others, of which a class has 39.
     assert match_rcnn_flops.landmark() == (
-        196 * 9 * (256 * 512 + 7 * 512 * 512) + 196 * 16 * 512 * 512 + 784 * 16 * 512 * 39)
+        196 * 9 * (256 * 512 + 7 * 512 * 512) + 196 * 16 * 512 * 512 + 784 * 16 * 512 * 39
+    )
     assert match_rcnn_flops.matching() == (
-        196 * 9 * (768 * 256 + 2 * 256 * 256 + 256 * 1024) + 1024 * 256)
+        196 * 9 * (768 * 256 + 2 * 256 * 256 + 256 * 1024) + 1024 * 256
+    )
 
 
 @pytest.mark.parametrize('peer', [False, True])
@@ -63,8 +67,11 @@ def test_totals_put_together_by_hand(peer):
 
 def test_more_streams_come_on_top():
     landmark, matching = match_rcnn_flops.landmark(), match_rcnn_flops.matching()
-    more = {mode: match_rcnn_flops.flops(mode, CONFIG, streams=True)
-            - match_rcnn_flops.flops(mode, CONFIG) for mode in ('forward', 'step')}
+    more = {
+        mode: match_rcnn_flops.flops(mode, CONFIG, streams=True)
+        - match_rcnn_flops.flops(mode, CONFIG)
+        for mode in ('forward', 'step')
+    }
     assert more['forward'] == 2 * 3 * (landmark + matching)
     # Two images are a pair, of which nine RoIs are compared.
     assert more['step'] == 2 * 3 * (2 * 2 * landmark + 9 * matching)
@@ -72,8 +79,9 @@ def test_more_streams_come_on_top():
 
 def test_masks_and_landmarks_are_of_positive_rois():
     each = match_rcnn_flops.mask(CONFIG) + match_rcnn_flops.landmark()
-    less = (match_rcnn_flops.flops('step', CONFIG, streams=True)
-            - match_rcnn_flops.flops('step', CONFIG, streams=True, positives=0.5))
+    less = match_rcnn_flops.flops('step', CONFIG, streams=True) - match_rcnn_flops.flops(
+        'step', CONFIG, streams=True, positives=0.5
+    )
     assert less == 2 * 3 * 2 * 1.5 * each  # Of two images with room for two.
 
 

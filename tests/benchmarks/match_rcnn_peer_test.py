@@ -24,9 +24,19 @@ from benchmarks import match_rcnn_tensorflow
 SCRIPT = pathlib.Path(match_rcnn.__file__).parent / 'match_rcnn_peer.py'
 # All anchors and all proposals are drawn, so that chance does not matter.
 CONFIG = match_rcnn_data.Config(
-    128, 192, truths=3, items=4, anchors=2 * 3 * (32 * 48 + 16 * 24 + 8 * 12 + 4 * 6 + 2 * 3),
-    train_candidates=300, train_proposals=200, test_candidates=50, test_proposals=30, rois=204,
-    positives=8, detections=6)
+    128,
+    192,
+    truths=3,
+    items=4,
+    anchors=2 * 3 * (32 * 48 + 16 * 24 + 8 * 12 + 4 * 6 + 2 * 3),
+    train_candidates=300,
+    train_proposals=200,
+    test_candidates=50,
+    test_proposals=30,
+    rois=204,
+    positives=8,
+    detections=6,
+)
 GIVEN = match_rcnn_data.arrays(CONFIG)
 
 
@@ -37,7 +47,8 @@ def peer_python():
     if not python:
         return None
     done = subprocess.run(
-        [python, '-I', '-c', f'import {match_rcnn.PEER.module}'], capture_output=True)
+        [python, '-I', '-c', f'import {match_rcnn.PEER.module}'], capture_output=True
+    )
     return None if done.returncode else python
 
 
@@ -46,9 +57,17 @@ def run(tmp_path, mode, *arguments, given=GIVEN):
     if not peer_python():
         pytest.skip(f'{match_rcnn.PEER.variable} names no Python with tf-models')
     np.savez(tmp_path / 'file.npz', **given)
-    printed = contest.run_worker([
-        peer_python(), '-I', str(SCRIPT), mode, str(tmp_path / 'file.npz'), '--blocks=1',
-        *arguments])
+    printed = contest.run_worker(
+        [
+            peer_python(),
+            '-I',
+            str(SCRIPT),
+            mode,
+            str(tmp_path / 'file.npz'),
+            '--blocks=1',
+            *arguments,
+        ]
+    )
     assert len(printed['ms']) == 1 and printed['ms'][0] > 0 and printed['first_s'] > 0
     assert printed['libraries'] == {'tf-models': '2.15.0', 'tensorflow': '2.15.1'}
     return printed
@@ -84,7 +103,8 @@ def test_features_of_regions_and_their_gradient_are_the_same_with_one_sample(tmp
     assert len(np.unique(levels)) > 1
     shifted = boxes + 2 ** levels[..., np.newaxis] / 2
     ours, *our_gradients = match_rcnn_tensorflow.operation(
-        mode, {**GIVEN, 'candidates': shifted.astype(np.float32)}, samples=1)()
+        mode, {**GIVEN, 'candidates': shifted.astype(np.float32)}, samples=1
+    )()
     assert features.std() > 0.3
     np.testing.assert_allclose(features, ours, atol=2e-4)
     assert len(our_gradients) == 4 and not gradients[4].any()
@@ -96,9 +116,14 @@ def test_anchors_have_the_same_labels(tmp_path):
     found = answers(tmp_path, 'anchors')
     # Five levels of deltas and of scores of an image, then those of the next. Their ratios are of
     # width to height, ours the reverse.
-    scores = np.stack([np.concatenate([
-        level.reshape(-1, 3)[:, ::-1].ravel() for level in found[start:start + 5]])
-        for start in (5, 15)])
+    scores = np.stack(
+        [
+            np.concatenate(
+                [level.reshape(-1, 3)[:, ::-1].ravel() for level in found[start : start + 5]]
+            )
+            for start in (5, 15)
+        ]
+    )
     labels = match_rcnn_tensorflow.operation('anchors', GIVEN)()[0].numpy()
     assert (scores == 1).sum() >= 6 and (scores == 0).sum() > 1000 and (scores < 0).sum() > 10
     # Of anchors that are equally good for a ground truth, and best, theirs takes the first.
@@ -113,12 +138,14 @@ def test_regions_have_the_same_classes(tmp_path):
     ours = match_rcnn_tensorflow.operation('rois', given)()
     for image in range(2):
         theirs, own = (
-            np.concatenate([boxes, kinds[:, np.newaxis]], 1)[kinds > 0] for boxes, kinds in (
+            np.concatenate([boxes, kinds[:, np.newaxis]], 1)[kinds > 0]
+            for boxes, kinds in (
                 (xyxy(rois[image]), classes[image]),
-                (ours[0][image].numpy(), ours[1][image].numpy())))
+                (ours[0][image].numpy(), ours[1][image].numpy()),
+            )
+        )
         assert len(theirs) > 20
-        np.testing.assert_allclose(
-            theirs[np.lexsort(theirs.T)], own[np.lexsort(own.T)], atol=1e-3)
+        np.testing.assert_allclose(theirs[np.lexsort(theirs.T)], own[np.lexsort(own.T)], atol=1e-3)
 
 
 def test_a_step_and_detections_have_as_many_operations_as_counted(tmp_path):
@@ -129,13 +156,16 @@ def test_a_step_and_detections_have_as_many_operations_as_counted(tmp_path):
     assert step['gflop'] == pytest.approx(expected / 1e9, rel=1e-3)
     forward = run(tmp_path, 'forward', '--nms=batched')
     assert forward['gflop'] == pytest.approx(
-        match_rcnn_flops.flops('forward', CONFIG, peer=True) / 1e9, rel=1e-6)
+        match_rcnn_flops.flops('forward', CONFIG, peer=True) / 1e9, rel=1e-6
+    )
     assert forward['memory']['peak_mb'] > 100
 
 
-@pytest.mark.parametrize('arguments', [
-    ('--norms=trained',), ('--nms=batched', '--label'), ('--bfloat16',)],
-    ids=['as it comes', 'targets made', 'bfloat16'])
+@pytest.mark.parametrize(
+    'arguments',
+    [('--norms=trained',), ('--nms=batched', '--label'), ('--bfloat16',)],
+    ids=['as it comes', 'targets made', 'bfloat16'],
+)
 def test_the_other_forms_run(tmp_path, arguments):
     assert run(tmp_path, 'step', *arguments)['parameters'] > 40e6
 

@@ -16,8 +16,19 @@ from benchmarks import match_rcnn_tensorflow
 from official.modeling import random
 
 CONFIG = match_rcnn_data.Config(
-    64, 128, truths=2, items=3, anchors=16, train_candidates=60, train_proposals=40,
-    test_candidates=50, test_proposals=30, rois=32, positives=8, detections=6)
+    64,
+    128,
+    truths=2,
+    items=3,
+    anchors=16,
+    train_candidates=60,
+    train_proposals=40,
+    test_candidates=50,
+    test_proposals=30,
+    rois=32,
+    positives=8,
+    detections=6,
+)
 GIVEN = match_rcnn_data.arrays(CONFIG)
 
 
@@ -26,8 +37,11 @@ def few_blocks(monkeypatch):
     """ResNet-50 with fewer blocks, which is sooner traced."""
     blocks = (2, 1, 2, 1)
     monkeypatch.setattr(match_rcnn_flops, 'BLOCKS', blocks)
-    monkeypatch.setattr(match_rcnn_tensorflow.resnet, 'ResNet', functools.partial(
-        match_rcnn_tensorflow.resnet.ResNet, blocks=blocks))
+    monkeypatch.setattr(
+        match_rcnn_tensorflow.resnet,
+        'ResNet',
+        functools.partial(match_rcnn_tensorflow.resnet.ResNet, blocks=blocks),
+    )
 
 
 def counted(graph):
@@ -58,8 +72,10 @@ def counted(graph):
 @pytest.mark.parametrize('streams', [False, True], ids=['boxes and masks', 'all streams'])
 def test_products_are_as_many_as_counted(streams):
     model = match_rcnn_tensorflow.network(CONFIG, streams)
-    batch = {name: tf.TensorSpec(value.shape[1:], value.dtype)
-             for name, value in match_rcnn_tensorflow.batches(GIVEN).items()}
+    batch = {
+        name: tf.TensorSpec(value.shape[1:], value.dtype)
+        for name, value in match_rcnn_tensorflow.batches(GIVEN).items()
+    }
 
     # For XLA shapes are static, and no RoI is left out for being padding.
     @tf.function(jit_compile=True)
@@ -70,17 +86,28 @@ def test_products_are_as_many_as_counted(streams):
 
     step = counted(gradients.get_concrete_function(batch).graph)
     # The logits of pairs, 8 x 1 x 256 x 2, are left out.
-    assert step == pytest.approx(
-        match_rcnn_flops.flops('step', CONFIG, streams=streams), rel=1e-6)
-    forward = counted(tf.function(model.detect, jit_compile=True).get_concrete_function(
-        tf.TensorSpec([1, 64, 128, 3], tf.uint8), tf.TensorSpec([1, 2])).graph)
+    assert step == pytest.approx(match_rcnn_flops.flops('step', CONFIG, streams=streams), rel=1e-6)
+    forward = counted(
+        tf.function(model.detect, jit_compile=True)
+        .get_concrete_function(tf.TensorSpec([1, 64, 128, 3], tf.uint8), tf.TensorSpec([1, 2]))
+        .graph
+    )
     assert forward == match_rcnn_flops.flops('forward', CONFIG, streams=streams)
 
 
 def test_batches_are_what_the_pipeline_gives():
     found = match_rcnn_tensorflow.batches(GIVEN)
-    assert sorted(found) == ['boxes', 'classes', 'crowd', 'images', 'landmarks', 'masks',
-                             'pair_ids', 'sizes', 'styles']
+    assert sorted(found) == [
+        'boxes',
+        'classes',
+        'crowd',
+        'images',
+        'landmarks',
+        'masks',
+        'pair_ids',
+        'sizes',
+        'styles',
+    ]
     assert all(value.shape[:2] == (2, 2) for value in found.values())
     np.testing.assert_array_equal(found['sizes'], np.broadcast_to([64, 128], [2, 2, 2]))
     np.testing.assert_array_equal(found['images'][1, 0], GIVEN['images'][2])
@@ -104,7 +131,8 @@ def test_suppression_leaves_boxes_that_overlap_little():
         assert 5 < number and not boxes[image, number:].any()
         kept = boxes[image, :number]
         common = np.minimum(kept[:, np.newaxis, 2:], kept[:, 2:]) - np.maximum(
-            kept[:, np.newaxis, :2], kept[:, :2])
+            kept[:, np.newaxis, :2], kept[:, :2]
+        )
         common = common.clip(0).prod(-1)
         areas = (kept[:, 2:] - kept[:, :2]).prod(-1)
         iou = common / (areas[:, np.newaxis] + areas - common)
@@ -132,9 +160,18 @@ def test_assignment_draws_as_many_as_asked_for():
 def test_it_prints_what_the_benchmark_reads(tmp_path, monkeypatch, capsys):
     np.savez(tmp_path / 'file.npz', **GIVEN)
     monkeypatch.setattr(tf.config.experimental, 'enable_op_determinism', lambda: None)
-    monkeypatch.setattr(sys, 'argv', [
-        'x', 'rois', str(tmp_path / 'file.npz'), '--blocks=2', '--repetitions=2',
-        f'--answers={tmp_path / "answers.npz"}'])
+    monkeypatch.setattr(
+        sys,
+        'argv',
+        [
+            'x',
+            'rois',
+            str(tmp_path / 'file.npz'),
+            '--blocks=2',
+            '--repetitions=2',
+            f'--answers={tmp_path / "answers.npz"}',
+        ],
+    )
     match_rcnn_tensorflow.main()
     printed = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert len(printed['ms']) == 2 and min(printed['ms']) > 0 and printed['first_s'] > 0
@@ -142,10 +179,12 @@ def test_it_prints_what_the_benchmark_reads(tmp_path, monkeypatch, capsys):
     with np.load(tmp_path / 'answers.npz') as answers:
         assert answers['arr_0'].shape == (2, 32, 4)
     rates = {'float32': 2.0, 'bfloat16': 5.0}
-    monkeypatch.setattr(match_rcnn_tensorflow.peak, 'gflop_per_s',
-                        lambda dtype: [1.0, rates[dtype] + 1])
-    monkeypatch.setattr(match_rcnn_tensorflow.peak, 'convolution_gflop_per_s',
-                        lambda sizes, dtype: rates[dtype])
+    monkeypatch.setattr(
+        match_rcnn_tensorflow.peak, 'gflop_per_s', lambda dtype: [1.0, rates[dtype] + 1]
+    )
+    monkeypatch.setattr(
+        match_rcnn_tensorflow.peak, 'convolution_gflop_per_s', lambda sizes, dtype: rates[dtype]
+    )
     for flags, rate in [((), 3), (('--bfloat16',), 6)]:
         monkeypatch.setattr(sys, 'argv', ['x', 'peak', *flags])
         match_rcnn_tensorflow.main()
@@ -167,7 +206,8 @@ def test_a_network_in_bfloat16(tmp_path, monkeypatch, capsys):
     try:
         for flags in ((), ('--bfloat16',)):
             monkeypatch.setattr(
-                sys, 'argv', ['x', 'forward', str(tmp_path / 'file.npz'), '--blocks=1', *flags])
+                sys, 'argv', ['x', 'forward', str(tmp_path / 'file.npz'), '--blocks=1', *flags]
+            )
             match_rcnn_tensorflow.main()
     finally:
         tf.keras.mixed_precision.set_global_policy('float32')

@@ -34,7 +34,8 @@ def torch_python():
     python = os.environ.get(contest.TORCH_VARIABLE)
     if python:
         found = not subprocess.run(
-            [python, '-I', '-c', 'import torch'], capture_output=True).returncode
+            [python, '-I', '-c', 'import torch'], capture_output=True
+        ).returncode
     else:
         python, found = sys.executable, importlib.util.find_spec('torch')
     return python if found else None
@@ -57,14 +58,22 @@ def test_products_of_small_networks_counted_by_hand():
     assert s3gan.generator_products(config) == (
         20 * 256  # noise to 4 x 4 x 16
         + 148 * 2 * (16 + 8)  # gains and shifts
-        + 64 * 16 * 8 * (9 + 1) + 64 * 8 * 8 * 9  # up_conv1, shortcut, same_conv2
-        + attention + 64 * 8 * 3 * 9,
-        20 * 256, 64 * 16 * (1 + 4))
+        + 64 * 16 * 8 * (9 + 1)
+        + 64 * 8 * 8 * 9  # up_conv1, shortcut, same_conv2
+        + attention
+        + 64 * 8 * 3 * 9,
+        20 * 256,
+        64 * 16 * (1 + 4),
+    )
     # A second block, from 8 to 16 pixels, has 4 x 4 weights; the first but its 1 x 1 convolution.
     two = config._replace(image_size=16, generator=(2, 1, 1))
     assert s3gan.generator_products(two, fused=True).weights == (
         s3gan.generator_products(two).weights
-        - 64 * 16 * 8 + 16 * 16 * 8 - 256 * 8 * 8 * (9 + 1) + 64 * 8 * 8 * (16 + 1))
+        - 64 * 16 * 8
+        + 16 * 16 * 8
+        - 256 * 8 * 8 * (9 + 1)
+        + 64 * 8 * 8 * (16 + 1)
+    )
     lowest = 64 * 3 * 8 * (9 + 1)  # same_conv1, shortcut
     in_first_attention = 16 * 8 * (1 + 1 + 4) + 16 * 4 * 8
     rest = 64 * 8 * 8 * 9 + in_first_attention + 2 * 16 * 8 * 8 * 9
@@ -127,18 +136,29 @@ def test_products_of_a_step_are_as_many_as_counted(config, fused):
     once = counted(forward, noise, labels)
     assert s3gan.flops('forward', config, fused) == pytest.approx(once, rel=2e-3)
     step = 2 * (once + counted(discriminator, images, labels, images, labels)) + counted(
-        generator, noise, labels)
+        generator, noise, labels
+    )
     assert s3gan.flops('step', config, fused) == pytest.approx(step, rel=2e-3)
 
 
 def run(ms, parameters=7, peak_mb=100.0):
-    return {'ms': [ms, ms - 1, ms + 1], 'first_s': 2.0, 'parameters': parameters,
-            'memory': {'peak_mb': peak_mb}, 'libraries': {}}
+    return {
+        'ms': [ms, ms - 1, ms + 1],
+        'first_s': 2.0,
+        'parameters': parameters,
+        'memory': {'peak_mb': peak_mb},
+        'libraries': {},
+    }
 
 
-RUNS = {'arboretum': [run(20), run(50)], 'xla': [run(10), run(30)],
-        'unfused': [run(40), run(50)], 'torch': [run(40), run(90)],
-        'torch_contiguous': [run(50), run(95)], 'bfloat16': [run(5), run(5)]}
+RUNS = {
+    'arboretum': [run(20), run(50)],
+    'xla': [run(10), run(30)],
+    'unfused': [run(40), run(50)],
+    'torch': [run(40), run(90)],
+    'torch_contiguous': [run(50), run(95)],
+    'bfloat16': [run(5), run(5)],
+}
 PEAKS = {'float32': 100.0, 'bfloat16': 200.0}
 
 
@@ -162,13 +182,27 @@ def test_summary():
 def test_table_says_what_was_measured():
     config = s3gan.CONFIGS['small']
     runs = RUNS | {'xla': [run(10, peak_mb=None), run(30)]}
-    text = s3gan.table({'peaks': PEAKS, 'workloads': {
-        name: s3gan.summary(name, config, runs, PEAKS)
-        for name in ('small_forward', 'small_step')}})
+    text = s3gan.table(
+        {
+            'peaks': PEAKS,
+            'workloads': {
+                name: s3gan.summary(name, config, runs, PEAKS)
+                for name in ('small_forward', 'small_step')
+            },
+        }
+    )
     lines = text.splitlines()
     assert lines[0] == '32 pixels, ch 8, generator, batch 64, 7 parameters'
     assert lines[1].split() == [
-        'ms', 'median', 'lowest', 'highest', 'peak', 'MB', 'floor', 'images/s']
+        'ms',
+        'median',
+        'lowest',
+        'highest',
+        'peak',
+        'MB',
+        'floor',
+        'images/s',
+    ]
     assert lines[2].split()[:5] == ['Arboretum', '35.0', '20.0', '50.0', '100']
     assert lines[2].split()[-1] == '1828.6'
     assert lines[3].split()[2:6] == ['20.0', '10.0', '30.0', '?']
@@ -176,8 +210,9 @@ def test_table_says_what_was_measured():
     assert 'peak of convolutions, 100 GFLOP/s in float32, 200 GFLOP/s in bfloat16' in lines[-1]
 
 
-@pytest.mark.parametrize('argument', [
-    '--rounds=0', '--only=small', '--forms=torch,jax', '--full_batch=x'])
+@pytest.mark.parametrize(
+    'argument', ['--rounds=0', '--only=small', '--forms=torch,jax', '--full_batch=x']
+)
 def test_bad_argument(monkeypatch, capsys, argument):
     monkeypatch.setattr(sys, 'argv', ['s3gan.py', argument])
     with pytest.raises(SystemExit):
@@ -271,6 +306,7 @@ np.savez(sys.argv[5], **results)
 
 def torch_names(model):
     """'generator' or 'discriminator' and the name that torch has, to the variable of `model`."""
+
     def name(variable):
         *scopes, kind = variable.name.removesuffix(':0').split('/')
         net = 'generator' if scopes[0] == 'generator' else 'discriminator'
@@ -301,11 +337,15 @@ def test_images_losses_and_a_step_are_torch_s(config, tmp_path):
     python = require_torch()
     rng = np.random.default_rng(0)
     model = s3gan_tensorflow.training(config)
-    model.compile(*(optimizers.FusedAdam(rate, beta_1=0.0, beta_2=0.999, epsilon=EPSILON_HAT)
-                    for rate in s3gan_tensorflow.LEARNING_RATES[:1]),
-                  discriminator_optimizer=optimizers.FusedAdam(
-                      s3gan_tensorflow.LEARNING_RATES[1], beta_1=0.0, beta_2=0.999,
-                      epsilon=EPSILON_HAT))
+    model.compile(
+        *(
+            optimizers.FusedAdam(rate, beta_1=0.0, beta_2=0.999, epsilon=EPSILON_HAT)
+            for rate in s3gan_tensorflow.LEARNING_RATES[:1]
+        ),
+        discriminator_optimizer=optimizers.FusedAdam(
+            s3gan_tensorflow.LEARNING_RATES[1], beta_1=0.0, beta_2=0.999, epsilon=EPSILON_HAT
+        ),
+    )
     model.build_optimizers()
     variables = torch_names(model)
     for name, variable in variables.items():
@@ -320,39 +360,66 @@ def test_images_losses_and_a_step_are_torch_s(config, tmp_path):
     number, size = config.batch, config.image_size
     images = rng.integers(256, size=(2 * number, size, size, config.channels), dtype=np.uint8)
     labels = rng.integers(config.classes, size=2 * number, dtype=np.int32)
-    draws = [(rng.normal(size=(number, model.generator.z_dim)).astype(np.float32),
-              rng.integers(config.classes, size=number, dtype=np.int32)) for _ in range(3)]
-    np.savez(tmp_path / 'given.npz', images=images, labels=labels, **start,
-             **{f'{part} {i}': value for i, pair in enumerate(draws)
-                for part, value in zip('zy', pair)})
+    draws = [
+        (
+            rng.normal(size=(number, model.generator.z_dim)).astype(np.float32),
+            rng.integers(config.classes, size=number, dtype=np.int32),
+        )
+        for _ in range(3)
+    ]
+    np.savez(
+        tmp_path / 'given.npz',
+        images=images,
+        labels=labels,
+        **start,
+        **{f'{part} {i}': value for i, pair in enumerate(draws) for part, value in zip('zy', pair)},
+    )
     done = subprocess.run(
-        [python, '-I', '-c', PROGRAM, str(SCRIPT.parent), json.dumps(config), str(EPSILON_HAT),
-         str(tmp_path / 'given.npz'), str(tmp_path / 'results.npz')],
-        capture_output=True, text=True)
+        [
+            python,
+            '-I',
+            '-c',
+            PROGRAM,
+            str(SCRIPT.parent),
+            json.dumps(config),
+            str(EPSILON_HAT),
+            str(tmp_path / 'given.npz'),
+            str(tmp_path / 'results.npz'),
+        ],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     results = dict(np.load(tmp_path / 'results.npz'))
     assert json.loads(str(results['configs'])) == json.loads(json.dumps(s3gan.CONFIGS))
 
     draws = [tuple(map(tf.constant, pair)) for pair in draws]
-    made = {'moving': model.generator(*draws[0]).numpy(),
-            'batch': model.generator(*draws[0], training=True, frozen=True).numpy()}
+    made = {
+        'moving': model.generator(*draws[0]).numpy(),
+        'batch': model.generator(*draws[0], training=True, frozen=True).numpy(),
+    }
     losses, remaining = [], iter(draws)
     for part in ('discriminator_loss', 'generator_loss'):
+
         def recorded(*args, original=getattr(model, part)):
             loss, logs = original(*args)
             losses.append(float(loss))
             return loss, logs
+
         setattr(model, part, recorded)
     model.draw = lambda key, number: next(remaining)
     model.train_step((tf.constant(images), tf.constant(labels)))
     assert len(losses) == 3
     after = {name: in_torch_layout(name, variable.numpy()) for name, variable in variables.items()}
-    trained = {id(variable): average.numpy() for variable, average in zip(
-        model.averaged_variables, model.average.averages, strict=True)}
+    trained = {
+        id(variable): average.numpy()
+        for variable, average in zip(model.averaged_variables, model.average.averages, strict=True)
+    }
     for layout in ('channels_last', 'contiguous'):
         for name, expected in made.items():
             np.testing.assert_allclose(
-                results[f'{layout} images {name}'], expected, rtol=0, atol=1e-4)
+                results[f'{layout} images {name}'], expected, rtol=0, atol=1e-4
+            )
         np.testing.assert_allclose(results[f'{layout} losses'], losses, rtol=1e-4)
         for name, expected in after.items():
             found = results[f'{layout} {name}']
@@ -365,25 +432,38 @@ def test_images_losses_and_a_step_are_torch_s(config, tmp_path):
                 rate = s3gan_tensorflow.LEARNING_RATES['generator' not in name]
                 wrong = np.linalg.norm(step - expected)
                 assert wrong <= 1e-2 * np.linalg.norm(expected) + 1e-3 * rate * (
-                    expected.size ** 0.5), (name, wrong, np.linalg.norm(expected))
+                    expected.size**0.5
+                ), (name, wrong, np.linalg.norm(expected))
             if id(variables[name]) in trained:
                 average = in_torch_layout(name, trained[id(variables[name])])
                 np.testing.assert_allclose(
-                    results[f'{layout} average {name.split()[1]}'], average, rtol=1e-5, atol=1e-7)
+                    results[f'{layout} average {name.split()[1]}'], average, rtol=1e-5, atol=1e-7
+                )
     np.testing.assert_allclose(results['half losses'], losses, rtol=0.1, atol=0.1)
 
 
 @pytest.mark.parametrize('mode', ['forward', 'step'])
 def test_torch_prints_what_the_benchmark_reads(mode):
-    result = contest.run_worker([
-        require_torch(), '-I', str(SCRIPT), mode, 'small', '--batch=2', '--repetitions=1',
-        '--blocks=2', '--threads=1'])
+    result = contest.run_worker(
+        [
+            require_torch(),
+            '-I',
+            str(SCRIPT),
+            mode,
+            'small',
+            '--batch=2',
+            '--repetitions=1',
+            '--blocks=2',
+            '--threads=1',
+        ]
+    )
     assert len(result['ms']) == 2 and min(result['ms']) > 0
     assert list(result['libraries']) == ['torch']
     model = s3gan_tensorflow.training(SMALL)
     net = model if mode == 'step' else model.generator
     assert result['parameters'] == sum(
-        variable.shape.num_elements() for variable in net.trainable_variables)
+        variable.shape.num_elements() for variable in net.trainable_variables
+    )
 
 
 if __name__ == '__main__':

@@ -42,10 +42,12 @@ def names(pattern):
 def test_reverb_plays_as_catch_does():
     """Learner and actors over Reverb have the frames and the network of catch.gin."""
     shared, own = values('_catch_reverb'), values('catch')
-    assert set(shared) == {name for name in own if name.startswith((
-        'GameEnvironment.', 'NatureQNetwork.'))}
+    assert set(shared) == {
+        name for name in own if name.startswith(('GameEnvironment.', 'NatureQNetwork.'))
+    }
     assert {name: str(value) for name, value in shared.items()} == {
-        name: str(own[name]) for name in shared}
+        name: str(own[name]) for name in shared
+    }
 
 
 # What a file of the paper's setting binds, all of it.
@@ -60,7 +62,7 @@ TABLE_1 = {
     'DqnExperiment.update_period_agent_steps': 4,
     'CentredRMSProp.learning_rate': 0.00025,
     'CentredRMSProp.rho': 0.95,  # Of both gradient and squared gradient.
-    'CentredRMSProp.epsilon': 0.01 / 32 ** 2,  # The gradient is a mean of 32, no sum.
+    'CentredRMSProp.epsilon': 0.01 / 32**2,  # The gradient is a mean of 32, no sum.
     'LinearEpsilon.initial': 1.0,
     'LinearEpsilon.final': 0.1,
     'LinearEpsilon.final_agent_steps': 1_000_000,
@@ -127,13 +129,19 @@ NATURE = {**TABLE_1, **METHODS, **NOT_IN_THE_PAPER, **OURS}
 
 def check(name, game, title, **overrides):
     """Every binding of a file, neither more nor fewer, is what the paper's tables have."""
-    bound = {key: str(value) if isinstance(value, gin_source.Reference) else value
-             for key, value in values(name).items()}
-    expected = {**NATURE, 'AtariGame.rom': game, 'DqnExperiment.title': title,
-                **{key.replace('__', '.').replace('_of_', '/'): value
-                   for key, value in overrides.items()}}
+    bound = {
+        key: str(value) if isinstance(value, gin_source.Reference) else value
+        for key, value in values(name).items()
+    }
+    expected = {
+        **NATURE,
+        'AtariGame.rom': game,
+        'DqnExperiment.title': title,
+        **{key.replace('__', '.').replace('_of_', '/'): value for key, value in overrides.items()},
+    }
     assert {key: repr(bound.get(key, 'missing')) for key in {**bound, **expected}} == {
-        key: repr(expected.get(key, 'should not be there')) for key in {**bound, **expected}}
+        key: repr(expected.get(key, 'should not be there')) for key in {**bound, **expected}
+    }
 
 
 @pytest.mark.parametrize('game', games.GAMES)
@@ -144,9 +152,15 @@ def test_nature_files_are_the_papers_setting(game):
 def test_figure_2():
     """Space Invaders and Seaquest, epsilon = 0.05 for 520 000 frames."""
     for game in ('space_invaders', 'seaquest'):
-        check(f'figure2_{game}', game, f'{games.table()[game].name}, Figure 2', **{
-            'periodic_of_Evaluation__agent_steps': 520_000,
-            'periodic_of_Evaluation__max_episode_frames': None})
+        check(
+            f'figure2_{game}',
+            game,
+            f'{games.table()[game].name}, Figure 2',
+            **{
+                'periodic_of_Evaluation__agent_steps': 520_000,
+                'periodic_of_Evaluation__max_episode_frames': None,
+            },
+        )
 
 
 def test_every_game_has_both_files():
@@ -169,10 +183,16 @@ def test_heads_have_the_papers_figures(kind):
 @pytest.mark.parametrize('game', TABLES_3_AND_4)
 def test_extended_data_tables_3_and_4(game):
     """10 million frames, three learning rates, episodes that are not cut at 5 minutes."""
-    variants = [(f'table3_{game}_{replay}_{target}', {
-        'replay': 'with replay', 'no_replay': 'without replay'}[replay] + ', ' + {
-            'target': 'with target Q', 'no_target': 'without target Q'}[target])
-        for replay in ('replay', 'no_replay') for target in ('target', 'no_target')]
+    variants = [
+        (
+            f'table3_{game}_{replay}_{target}',
+            {'replay': 'with replay', 'no_replay': 'without replay'}[replay]
+            + ', '
+            + {'target': 'with target Q', 'no_target': 'without target Q'}[target],
+        )
+        for replay in ('replay', 'no_replay')
+        for target in ('target', 'no_target')
+    ]
     variants.append((f'table4_{game}_linear', 'linear'))
     title = games.table()[game].name
     for (name, cell), score in zip(variants, TABLES_3_AND_4[game], strict=True):
@@ -184,10 +204,13 @@ def test_extended_data_tables_3_and_4(game):
             # "three different learning rates": which, the paper does not say.
             'LearningRates__rates': (0.000125, 0.00025, 0.0005),
             'LearningRates__reference': {
-                'cell': f'Extended Data Table {table}, {title}, {cell}', 'score': score},
+                'cell': f'Extended Data Table {table}, {title}, {cell}',
+                'score': score,
+            },
             'DqnExperiment__train_agent_steps': 10_000_000,
             'periodic_of_Evaluation__max_episode_frames': None,
-            'final_of_Evaluation__max_episode_frames': None}
+            'final_of_Evaluation__max_episode_frames': None,
+        }
         if 'no_replay' in name:
             overrides['FrameReplay__newest_only'] = True
         if 'no_target' in name:
@@ -197,9 +220,15 @@ def test_extended_data_tables_3_and_4(game):
         check(name, game, f'{title}, {"linear network" if cell == "linear" else cell}', **overrides)
 
 
-@pytest.mark.parametrize('suite, pattern', [
-    ('table2', '[!_]*_nature.gin'), ('table3', 'table3_*.gin'), ('table4', 'table4_*.gin'),
-    ('figure2', 'figure2_*.gin')])
+@pytest.mark.parametrize(
+    'suite, pattern',
+    [
+        ('table2', '[!_]*_nature.gin'),
+        ('table3', 'table3_*.gin'),
+        ('table4', 'table4_*.gin'),
+        ('figure2', 'figure2_*.gin'),
+    ],
+)
 def test_suites_run_every_file_of_their_table(suite, pattern):
     bound = values(suite)
     kind = 'GamesSuite' if suite == 'table2' else 'Suite'  # Figure 3 is in its report.
@@ -208,8 +237,16 @@ def test_suites_run_every_file_of_their_table(suite, pattern):
     assert set(files) == names(pattern) and len(files) == len(set(files))
 
 
-@pytest.mark.parametrize('name', ['catch', 'breakout_nature', 'pong_two_cores',
-                                  'table3_enduro_no_replay_no_target', 'table4_seaquest_linear'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'catch',
+        'breakout_nature',
+        'pong_two_cores',
+        'table3_enduro_no_replay_no_target',
+        'table4_seaquest_linear',
+    ],
+)
 def test_experiments_can_be_made(name, tmp_path):
     config.load(config.read(os.path.join(FOLDER, f'{name}.gin')))
     try:
@@ -219,7 +256,7 @@ def test_experiments_can_be_made(name, tmp_path):
             made = made._agent(0.0005)
             optimizer = made.agent._optimizer
             assert float(optimizer.learning_rate) == pytest.approx(0.0005)
-            assert optimizer.epsilon == 0.01 / 32 ** 2
+            assert optimizer.epsilon == 0.01 / 32**2
         if name == 'breakout_nature':
             assert made.model.count_params() == 1_686_180
             assert float(made.agent._optimizer.learning_rate) == pytest.approx(0.00025)

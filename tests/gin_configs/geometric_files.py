@@ -23,8 +23,11 @@ def source(name):
 
 def values(name):
     """Class.parameter to value of what a file binds without a scope."""
-    return {'.'.join(full.rsplit('.', 2)[-2:]): binding.value
-            for full, binding in source(name).bindings.items() if not binding.scope}
+    return {
+        '.'.join(full.rsplit('.', 2)[-2:]): binding.value
+        for full, binding in source(name).bindings.items()
+        if not binding.scope
+    }
 
 
 def bindings(name):
@@ -32,6 +35,7 @@ def bindings(name):
 
     A reference is as the file spells it, '@module.Name()'.
     """
+
     def plain(value):
         if isinstance(value, gin_source.Reference):
             return repr(value)

@@ -22,13 +22,18 @@ def clean():
 def experiment(name, run_dir, data_dir=None, gin_params=()):
     config.load(config.read(geometric_files.path(name), gin_params))
     return gin.get_configurable(runner.Run)().experiment(
-        run_dir=str(run_dir), seed=0, data_dir=data_dir, strategy=None)
+        run_dir=str(run_dir), seed=0, data_dir=data_dir, strategy=None
+    )
 
 
 def write(folder, with_split=True):
     """Three groups of ten nodes, complete within and features of their own: easy to tell apart."""
-    lines = {'nodes': ['id,a,b,c'], 'edges': ['source,target'], 'labels': ['id,label'],
-             'splits': ['id,split']}
+    lines = {
+        'nodes': ['id,a,b,c'],
+        'edges': ['source,target'],
+        'labels': ['id,label'],
+        'splits': ['id,split'],
+    }
     noise = np.random.default_rng(0).normal(size=(30, 3))
     for node in range(30):
         group, place = divmod(node, 10)
@@ -61,13 +66,24 @@ def test_a_random_split_of_csv_files(tmp_path):
     write(tmp_path, with_split=False)
     with pytest.raises(ValueError, match='has no train nodes; .* @splits.random_split'):
         experiment('csv_gcn', tmp_path / 'run', str(tmp_path), CSV_PARAMS)
-    made = experiment('csv_gcn', tmp_path / 'run', str(tmp_path), (
-        *CSV_PARAMS, 'NodeData.split=@splits.random_split', 'random_split.per_class=2',
-        'random_split.num_validation=6'))
+    made = experiment(
+        'csv_gcn',
+        tmp_path / 'run',
+        str(tmp_path),
+        (
+            *CSV_PARAMS,
+            'NodeData.split=@splits.random_split',
+            'random_split.per_class=2',
+            'random_split.num_validation=6',
+        ),
+    )
     made.train()
     assert made.evaluate()['test_accuracy_percent']['mean'] == 100
     assert {name: len(nodes) for name, nodes in made.data.nodes(0).items()} == {
-        'train': 6, 'validation': 6, 'test': 18}
+        'train': 6,
+        'validation': 6,
+        'test': 18,
+    }
 
 
 def test_the_number_of_classes_is_checked(tmp_path):

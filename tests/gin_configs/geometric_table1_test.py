@@ -18,20 +18,22 @@ from tools import listing
 # A file that this test names, so that its folder comes along: gin_configs/geometric/table1.gin
 # Mean and standard deviation as Table 1 prints them: Cora, CiteSeer, PubMed, fixed and random each.
 PAPER = {
-    'cheby': (81.4, .7, 77.8, 2.2, 70.2, 1.0, 67.7, 1.7, 78.4, .4, 75.8, 2.2),
-    'gcn': (81.5, .6, 79.4, 1.9, 71.1, .7, 68.1, 1.7, 79.0, .6, 77.4, 2.4),
-    'gat': (83.1, .4, 81.0, 1.4, 70.8, .5, 69.2, 1.9, 78.5, .3, 78.3, 2.3),
-    'sgc': (81.7, .1, 80.2, 1.6, 71.3, .2, 68.7, 1.6, 78.9, .1, 76.5, 2.4),
-    'arma': (82.8, .6, 80.7, 1.4, 72.3, 1.1, 68.9, 1.6, 78.8, .3, 77.7, 2.6),
-    'appnp': (83.3, .5, 82.2, 1.5, 71.8, .5, 70.0, 1.4, 80.1, .2, 79.4, 2.2),
+    'cheby': (81.4, 0.7, 77.8, 2.2, 70.2, 1.0, 67.7, 1.7, 78.4, 0.4, 75.8, 2.2),
+    'gcn': (81.5, 0.6, 79.4, 1.9, 71.1, 0.7, 68.1, 1.7, 79.0, 0.6, 77.4, 2.4),
+    'gat': (83.1, 0.4, 81.0, 1.4, 70.8, 0.5, 69.2, 1.9, 78.5, 0.3, 78.3, 2.3),
+    'sgc': (81.7, 0.1, 80.2, 1.6, 71.3, 0.2, 68.7, 1.6, 78.9, 0.1, 76.5, 2.4),
+    'arma': (82.8, 0.6, 80.7, 1.4, 72.3, 1.1, 68.9, 1.6, 78.8, 0.3, 77.7, 2.6),
+    'appnp': (83.3, 0.5, 82.2, 1.5, 71.8, 0.5, 70.0, 1.4, 80.1, 0.2, 79.4, 2.2),
 }
 SETS = {'cora': (1433, 7), 'citeseer': (3703, 6), 'pubmed': (500, 3)}  # Features, classes: Table 5.
 TITLES = {'cora': 'Cora', 'citeseer': 'CiteSeer', 'pubmed': 'PubMed'}
 METHODS = {'cheby': 'Cheby'}  # The others are capitals.
 CELLS = {
-    f'table1_{data}_{method}_{split}': (method, data, split, *figures[4 * d + 2 * s:][:2])
-    for method, figures in PAPER.items() for d, data in enumerate(SETS)
-    for s, split in enumerate(('fixed', 'random'))}
+    f'table1_{data}_{method}_{split}': (method, data, split, *figures[4 * d + 2 * s :][:2])
+    for method, figures in PAPER.items()
+    for d, data in enumerate(SETS)
+    for s, split in enumerate(('fixed', 'random'))
+}
 
 
 def parameters(method, data, split):
@@ -68,7 +70,9 @@ def test_figures_and_head(name):
     reference = geometric_files.values(name)['NodeTrials.reference']
     assert reference == {
         'cell': f'Table 1, {METHODS.get(method, method.upper())}, {TITLES[data]}, {split}',
-        'test_accuracy_percent': mean, 'std': std}
+        'test_accuracy_percent': mean,
+        'std': std,
+    }
     text = '\n'.join(geometric_files.source(name).head)
     assert f'{mean} +- {std} %' in text
     assert listing.purpose(geometric_files.path(name)).endswith(f'(paper: {mean} %).')
@@ -88,8 +92,14 @@ SHARED = {
     'NodeTrials.reporter': '@node_report.NodeReport()',
     'NodeData.source': '@planetoid.load',
 }
-LAYERS = {'cheby': 'cheb_conv.ChebConv', 'gcn': 'gcn_conv.GCNConv', 'gat': 'gat_conv.GATConv',
-          'sgc': 'sg_conv.SGConv', 'arma': 'arma_conv.ARMAConv', 'appnp': 'appnp.APPNP'}
+LAYERS = {
+    'cheby': 'cheb_conv.ChebConv',
+    'gcn': 'gcn_conv.GCNConv',
+    'gat': 'gat_conv.GATConv',
+    'sgc': 'sg_conv.SGConv',
+    'arma': 'arma_conv.ARMAConv',
+    'appnp': 'appnp.APPNP',
+}
 
 
 def settings(method, data, split):
@@ -98,15 +108,22 @@ def settings(method, data, split):
     own = layer.partition('.')[2]
     long = method in ('gat', 'arma')
     found = {
-        **SHARED, 'load.name': data,
-        'NodeTrials.epochs': 1000 if long else 200, 'NodeTrials.patience': 100 if long else 10,
-        'FusedAdam.learning_rate': {
-            'gat': .01 if data == 'pubmed' else .005, 'sgc': .1}.get(method, .01),
-        'NodeClassifier.weight_decay': {
-            ('gat', 'pubmed'): .001, ('sgc', 'citeseer'): .005}.get((method, data), .0005),
+        **SHARED,
+        'load.name': data,
+        'NodeTrials.epochs': 1000 if long else 200,
+        'NodeTrials.patience': 100 if long else 10,
+        'FusedAdam.learning_rate': {'gat': 0.01 if data == 'pubmed' else 0.005, 'sgc': 0.1}.get(
+            method, 0.01
+        ),
+        'NodeClassifier.weight_decay': {('gat', 'pubmed'): 0.001, ('sgc', 'citeseer'): 0.005}.get(
+            (method, data), 0.0005
+        ),
         'NodeData.normalize_features': method != 'sgc',
         'NodeData.coefficients': {
-            'gat': 'self_loops', 'cheby': 'symmetric', 'arma': 'symmetric'}.get(method, 'gcn'),
+            'gat': 'self_loops',
+            'cheby': 'symmetric',
+            'arma': 'symmetric',
+        }.get(method, 'gcn'),
         'NodeClassifier.network': '@node_networks.GraphNetwork()',
     }
     if split == 'random':
@@ -117,34 +134,60 @@ def settings(method, data, split):
     else:
         found[f'{own}.normalize'] = False
     if method == 'appnp':
-        return {**found, 'NodeClassifier.network': '@node_networks.PredictThenPropagate()',
-                'PredictThenPropagate.channels': 64, 'PredictThenPropagate.classes': classes,
-                'PredictThenPropagate.dropout': .5,
-                'PredictThenPropagate.propagation': '@appnp.APPNP()',
-                'APPNP.K': 10, 'APPNP.alpha': .1}
+        return {
+            **found,
+            'NodeClassifier.network': '@node_networks.PredictThenPropagate()',
+            'PredictThenPropagate.channels': 64,
+            'PredictThenPropagate.classes': classes,
+            'PredictThenPropagate.dropout': 0.5,
+            'PredictThenPropagate.propagation': '@appnp.APPNP()',
+            'APPNP.K': 10,
+            'APPNP.alpha': 0.1,
+        }
     if method == 'sgc':
-        return {**found, 'GraphNetwork.operators': ('@sg_conv.SGConv()',),
-                'SGConv.channels': classes, 'SGConv.K': 3 if data == 'cora' else 2}
-    found.update({
-        'GraphNetwork.operators': (f'@hidden/{layer}()', f'@output/{layer}()'),
-        'GraphNetwork.dropout': .6 if method == 'gat' else .5,
-        f'hidden/{own}.channels': 8 if method == 'gat' else 16,
-        f'output/{own}.channels': classes})
+        return {
+            **found,
+            'GraphNetwork.operators': ('@sg_conv.SGConv()',),
+            'SGConv.channels': classes,
+            'SGConv.K': 3 if data == 'cora' else 2,
+        }
+    found.update(
+        {
+            'GraphNetwork.operators': (f'@hidden/{layer}()', f'@output/{layer}()'),
+            'GraphNetwork.dropout': 0.6 if method == 'gat' else 0.5,
+            f'hidden/{own}.channels': 8 if method == 'gat' else 16,
+            f'output/{own}.channels': classes,
+        }
+    )
     if method == 'gat':
-        return {**found, 'GraphNetwork.activation': 'elu', 'GATConv.dropout': .6,
-                'hidden/GATConv.heads': 8, 'output/GATConv.heads': 8 if data == 'pubmed' else 1,
-                'output/GATConv.concat': False}
-    found['GraphNetwork.input_dropout'] = 0.
+        return {
+            **found,
+            'GraphNetwork.activation': 'elu',
+            'GATConv.dropout': 0.6,
+            'hidden/GATConv.heads': 8,
+            'output/GATConv.heads': 8 if data == 'pubmed' else 1,
+            'output/GATConv.concat': False,
+        }
+    found['GraphNetwork.input_dropout'] = 0.0
     if method == 'cheby':
-        found['ChebConv.K'] = {
-            'cora': 3, 'citeseer': 2 if split == 'fixed' else 3, 'pubmed': 2}[data]
+        found['ChebConv.K'] = {'cora': 3, 'citeseer': 2 if split == 'fixed' else 3, 'pubmed': 2}[
+            data
+        ]
     if method == 'arma':
-        skip = .75 if data != 'pubmed' else 0. if split == 'fixed' else .5
-        found.update({
-            'ARMAConv.num_layers': 1, 'ARMAConv.shared_weights': data != 'pubmed',
-            'ARMAConv.num_stacks': {
-                'cora': 2 if split == 'fixed' else 3, 'citeseer': 3, 'pubmed': 2}[data],
-            'ARMAConv.dropout': skip, 'ARMAConv.product_dropout': skip})
+        skip = 0.75 if data != 'pubmed' else 0.0 if split == 'fixed' else 0.5
+        found.update(
+            {
+                'ARMAConv.num_layers': 1,
+                'ARMAConv.shared_weights': data != 'pubmed',
+                'ARMAConv.num_stacks': {
+                    'cora': 2 if split == 'fixed' else 3,
+                    'citeseer': 3,
+                    'pubmed': 2,
+                }[data],
+                'ARMAConv.dropout': skip,
+                'ARMAConv.product_dropout': skip,
+            }
+        )
     return found
 
 
@@ -154,7 +197,8 @@ def test_every_binding(name):
     found = geometric_files.bindings(name)
     assert found.pop('NodeTrials.reference') and found.pop('NodeTrials.title') == (
         f'{METHODS.get(method, method.upper())} on {TITLES[data]}, '
-        f'{"random splits" if split == "random" else "fixed split"}')
+        f'{"random splits" if split == "random" else "fixed split"}'
+    )
     assert found == settings(method, data, split)
 
 
@@ -167,16 +211,24 @@ def _raw_files(tmp_path_factory):
         count, train = len(labels), 20 * classes
         x = scipy.sparse.csr_matrix(
             (np.ones(count, np.float32), (np.arange(count), np.arange(count) % features)),
-            (count, features))
+            (count, features),
+        )
         y = np.eye(classes, dtype=np.int32)[labels]
         others = count - 1000
-        parts = {'x': x[:train], 'y': y[:train], 'allx': x[:others], 'ally': y[:others],
-                 'tx': x[others:], 'ty': y[others:],
-                 'graph': {node: [(node + 1) % count] for node in range(count)}}
+        parts = {
+            'x': x[:train],
+            'y': y[:train],
+            'allx': x[:others],
+            'ally': y[:others],
+            'tx': x[others:],
+            'ty': y[others:],
+            'graph': {node: [(node + 1) % count] for node in range(count)},
+        }
         for part, content in parts.items():
             (folder / f'ind.{data}.{part}').write_bytes(pickle.dumps(content, 2))
         (folder / f'ind.{data}.test.index').write_text(
-            ''.join(f'{node}\n' for node in range(others, count)), 'utf8')
+            ''.join(f'{node}\n' for node in range(others, count)), 'utf8'
+        )
     return str(folder)
 
 
@@ -207,15 +259,15 @@ def test_settings(name, tmp_path, raw_files):
     operators = [network.propagation] if method == 'appnp' else network.operators
     for operator in operators:
         if method == 'gat':
-            assert not operator.self_loops and operator.dropout == .6
+            assert not operator.self_loops and operator.dropout == 0.6
         else:
             assert not operator.normalize
     long = method in ('gat', 'arma')
     assert (made.epochs, made.patience) == ((1000, 100) if long else (200, 10))
     assert made.num_trials == 100
-    rate = {'gat': .01 if data == 'pubmed' else .005, 'sgc': .1}.get(method, .01)
+    rate = {'gat': 0.01 if data == 'pubmed' else 0.005, 'sgc': 0.1}.get(method, 0.01)
     assert float(made.model.optimizer.learning_rate) == pytest.approx(rate)
-    dropout = {'gat': .6, 'sgc': 0}.get(method, .5)
+    dropout = {'gat': 0.6, 'sgc': 0}.get(method, 0.5)
     assert network.dropout == dropout
     if method != 'appnp':
         assert network.input_dropout == (0 if method in ('gcn', 'cheby', 'arma') else dropout)

@@ -43,17 +43,32 @@ PAPER = {
     'sort_pool': (77.3, 8.9, 72.4, 4.1, 77.7, 3.1, 72.4, 3.8, 74.9, 6.7),
 }
 TITLES = {
-    'gcn': 'GCN', 'sage': 'SAGE', 'gin_0': 'GIN-0', 'gin_eps': 'GIN-eps', 'graclus': 'Graclus',
-    'top_k': 'top_k', 'diff_pool': 'DiffPool', 'sage_without_jk': 'SAGE w/o JK',
-    'global_attention': 'GlobalAttention', 'set2set': 'Set2Set', 'sort_pool': 'SortPool'}
+    'gcn': 'GCN',
+    'sage': 'SAGE',
+    'gin_0': 'GIN-0',
+    'gin_eps': 'GIN-eps',
+    'graclus': 'Graclus',
+    'top_k': 'top_k',
+    'diff_pool': 'DiffPool',
+    'sage_without_jk': 'SAGE w/o JK',
+    'global_attention': 'GlobalAttention',
+    'set2set': 'Set2Set',
+    'sort_pool': 'SortPool',
+}
 # Features (one more than the highest degree where the data have none), classes, and nodes that
 # DiffPool takes of a graph: 5 times the mean, 1.5 times of REDDIT-BINARY, or what there are.
 SETS = {
-    'mutag': (7, 2, 28), 'proteins': (3, 2, 195), 'collab': (492, 3, 372),
-    'imdb_binary': (136, 2, 98), 'reddit_binary': (1, 2, 644)}
+    'mutag': (7, 2, 28),
+    'proteins': (3, 2, 195),
+    'collab': (492, 3, 372),
+    'imdb_binary': (136, 2, 98),
+    'reddit_binary': (1, 2, 644),
+}
 CELLS = {
-    f'table2_{data}_{method}': (method, data, *figures[2 * d:2 * d + 2])
-    for d, data in enumerate(SETS) for method, figures in PAPER.items()}
+    f'table2_{data}_{method}': (method, data, *figures[2 * d : 2 * d + 2])
+    for d, data in enumerate(SETS)
+    for method, figures in PAPER.items()
+}
 GLOBAL = ('sage_without_jk', 'global_attention', 'set2set', 'sort_pool')
 
 
@@ -94,31 +109,42 @@ def settings(method, data):
         'FoldExperiment.model': '@graph_classifier.GraphClassifier',
         'FoldExperiment.optimizer': '@optimizers.FusedAdam',
         'FoldExperiment.data': '@graph_data.GraphData',
-        'FoldExperiment.epochs': 100, 'FoldExperiment.halve_every_epochs': 50,
+        'FoldExperiment.epochs': 100,
+        'FoldExperiment.halve_every_epochs': 50,
         'FoldExperiment.signatures': '@graph_export.signatures',
         'FoldExperiment.reporter': '@graph_report.GraphReport()',
-        'FusedAdam.learning_rate': .01,
+        'FusedAdam.learning_rate': 0.01,
         'GraphData.source': '@graph_data.powerful_gnns_zip',
         'powerful_gnns_zip.name': data.upper().replace('_', '-'),
-        'GraphData.num_folds': 10, 'GraphData.batch_size': 128,
+        'GraphData.num_folds': 10,
+        'GraphData.batch_size': 128,
         'GraphClassifier.network': '@conv_network.ConvNetwork()',
-        'GraphClassifier.hidden': 64, 'GraphClassifier.dropout': .5,
+        'GraphClassifier.hidden': 64,
+        'GraphClassifier.dropout': 0.5,
         # Of the grid of 2 to 5 layers of 16 to 128 one point.
-        'ConvNetwork.channels': 64, 'ConvNetwork.num_layers': 3,
-        'ConvNetwork.conv': '@sage_conv.SAGEConv', 'ConvNetwork.sparse_edges': True,
+        'ConvNetwork.channels': 64,
+        'ConvNetwork.num_layers': 3,
+        'ConvNetwork.conv': '@sage_conv.SAGEConv',
+        'ConvNetwork.sparse_edges': True,
         'ConvNetwork.jumping_knowledge': method not in GLOBAL,
     }
     own = {
         'gcn': {'ConvNetwork.conv': '@gcn_conv.GCNConv'},
         'gin_0': {'ConvNetwork.conv': '@parts.isomorphism_layer', 'ConvNetwork.batch_norm': True},
-        'gin_eps': {'ConvNetwork.conv': '@parts.isomorphism_layer', 'ConvNetwork.batch_norm': True,
-                    'isomorphism_layer.train_eps': True},
+        'gin_eps': {
+            'ConvNetwork.conv': '@parts.isomorphism_layer',
+            'ConvNetwork.batch_norm': True,
+            'isomorphism_layer.train_eps': True,
+        },
         'graclus': {'ConvNetwork.pool': '@graclus_pooling.GraclusPooling'},
-        'top_k': {'ConvNetwork.pool': '@top_k.TopKPooling', 'TopKPooling.ratio': .8},
+        'top_k': {'ConvNetwork.pool': '@top_k.TopKPooling', 'TopKPooling.ratio': 0.8},
         'diff_pool': {
             'GraphClassifier.network': '@diff_pool_network.DiffPoolNetwork()',
-            'DiffPoolNetwork.channels': 64, 'DiffPoolNetwork.num_levels': 2,
-            'DiffPoolNetwork.ratio': .25, 'DiffPoolNetwork.max_nodes': SETS[data][2]},
+            'DiffPoolNetwork.channels': 64,
+            'DiffPoolNetwork.num_levels': 2,
+            'DiffPoolNetwork.ratio': 0.25,
+            'DiffPoolNetwork.max_nodes': SETS[data][2],
+        },
         'global_attention': {'ConvNetwork.readout': '@parts.soft_attention'},
         'set2set': {'ConvNetwork.readout': '@set2set.Set2Set', 'Set2Set.steps': 4},
         'sort_pool': {'ConvNetwork.readout': '@sort_readout.SortReadout', 'SortReadout.k': 30},
@@ -133,7 +159,10 @@ def test_every_binding(name):
     title = data.upper().replace('_', '-')
     assert found.pop('FoldExperiment.title').endswith(f' on {title}')
     assert found.pop('FoldExperiment.reference') == {
-        'cell': f'Table 2, {TITLES[method]}, {title}', 'test_accuracy_percent': mean, 'std': std}
+        'cell': f'Table 2, {TITLES[method]}, {title}',
+        'test_accuracy_percent': mean,
+        'std': std,
+    }
     assert found == settings(method, data)
 
 
@@ -141,8 +170,11 @@ def test_every_cell_has_a_file():
     there = geometric_files.there('table2_*')
     assert there == set(CELLS) and len(there) == 55
     names = geometric_files.of_suite('table2')
-    small = [name for name, (_, data, *_) in CELLS.items()
-             if data in ('mutag', 'imdb_binary', 'proteins')]
+    small = [
+        name
+        for name, (_, data, *_) in CELLS.items()
+        if data in ('mutag', 'imdb_binary', 'proteins')
+    ]
     assert sorted(names) == sorted(small)
 
 
@@ -160,9 +192,18 @@ def test_head(name):
 def stub(features, classes):
     """Twelve pairs of nodes of each class."""
     names = tuple(map(str, range(classes)))
-    return GraphDataset([
-        Graph(np.array([[0, 1], [1, 0]]), np.zeros([2, features]), y=np.int32(i % classes),
-              class_names=names) for i in range(12 * classes)], names)
+    return GraphDataset(
+        [
+            Graph(
+                np.array([[0, 1], [1, 0]]),
+                np.zeros([2, features]),
+                y=np.int32(i % classes),
+                class_names=names,
+            )
+            for i in range(12 * classes)
+        ],
+        names,
+    )
 
 
 @pytest.mark.parametrize('name', CELLS)
@@ -173,17 +214,25 @@ def test_settings(name, tmp_path):
     run = gin.get_configurable(runner.Run)()
     bound = geometric_files.values(name)
     made = run.experiment(
-        run_dir=str(tmp_path), seed=3, data_dir=None, strategy=None, data=functools.partial(
-            graph_data.GraphData, source=lambda data_dir: stub(features, classes),
-            batch_size=bound['GraphData.batch_size'], num_folds=bound['GraphData.num_folds']))
+        run_dir=str(tmp_path),
+        seed=3,
+        data_dir=None,
+        strategy=None,
+        data=functools.partial(
+            graph_data.GraphData,
+            source=lambda data_dir: stub(features, classes),
+            batch_size=bound['GraphData.batch_size'],
+            num_folds=bound['GraphData.num_folds'],
+        ),
+    )
     config.clear()
     tf.keras.backend.clear_session()
     assert run.num_seeds == 1 and made.num_trials == 10
     assert (made.epochs, made.halve_every_epochs, made.data.batch_size) == (100, 50, 128)
-    assert float(made.model.optimizer.learning_rate) == pytest.approx(.01)
+    assert float(made.model.optimizer.learning_rate) == pytest.approx(0.01)
     assert made.signatures and made.reporter
     model, network = made.model, made.model.network
-    assert model.dropout == .5
+    assert model.dropout == 0.5
     trained = sum(np.prod(weight.shape) for weight in model.trainable_variables)
     assert trained == parameters(method, data)
     if method == 'diff_pool':
@@ -194,13 +243,16 @@ def test_settings(name, tmp_path):
     assert [type(layer) for layer in network.convs] == [conv.get(method, sage_conv.SAGEConv)] * 3
     assert network.jumping_knowledge == (method not in GLOBAL)
     assert len(network.norms) == (3 if method.startswith('gin') else 0)
-    read = {'global_attention': global_attention.GlobalAttention, 'set2set': set2set.Set2Set,
-            'sort_pool': sort_readout.SortReadout}.get(method, readout.Readout)
+    read = {
+        'global_attention': global_attention.GlobalAttention,
+        'set2set': set2set.Set2Set,
+        'sort_pool': sort_readout.SortReadout,
+    }.get(method, readout.Readout)
     assert all(type(layer) is read for layer in network.readouts)
     pools = {'graclus': graclus_pooling.GraclusPooling, 'top_k': top_k.TopKPooling}
     assert [type(pool) for pool in network.pools] == [pools[m] for m in [method] if m in pools]
     if method == 'top_k':
-        assert network.pools[0].ratio == .8
+        assert network.pools[0].ratio == 0.8
     if method == 'set2set':
         assert network.readouts[0].steps == 4
     if method == 'sort_pool':

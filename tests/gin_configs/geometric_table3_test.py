@@ -29,14 +29,18 @@ PAPER = {
     'splinecnn': ('SplineCNN', 92.65, point_networks.SplineCNN),
     'pointcnn': ('PointCNN', 93.28, point_networks.PointCNN),
 }
-CELLS = {f'table3_modelnet10_{method}{short}': (method, bool(short))
-         for method in PAPER for short in ('', '_short')}
+CELLS = {
+    f'table3_modelnet10_{method}{short}': (method, bool(short))
+    for method in PAPER
+    for short in ('', '_short')
+}
 TRAINING_CLOUDS = 3984
 
 
 # As the classes' docstrings and the names there have them.
 WEIGHTS = {
-    method: point_weights.WEIGHTS[network.__name__] for method, (_, _, network) in PAPER.items()}
+    method: point_weights.WEIGHTS[network.__name__] for method, (_, _, network) in PAPER.items()
+}
 
 
 def settings(method, short):
@@ -56,21 +60,24 @@ def settings(method, short):
         'KerasExperiment.train_steps': epochs * epoch,
         'KerasExperiment.save_every_steps': 2 * epoch if batch == 32 else epoch,
         'KerasExperiment.steps_per_execution': 3 if batch == 32 else 6,
-        'KerasExperiment.split': 'test', 'KerasExperiment.monitor_split': 'test',
+        'KerasExperiment.split': 'test',
+        'KerasExperiment.monitor_split': 'test',
         'KerasExperiment.signatures': '@point_export.signatures',
         'KerasExperiment.reporter': '@point_report.PointReport()',
         'FusedAdam.learning_rate': '@schedules.StepDecay()',
-        'StepDecay.learning_rate': .001,
+        'StepDecay.learning_rate': 0.001,
         'StepDecay.every_steps': epochs * epoch / 4,
         'PointData.source': '@point_data.modelnet10_voxels',
-        'PointData.num_points': 256 if short else 1024, 'PointData.batch_size': batch,
-        'PointClassifier.network': f'@point_networks.{network}()', f'{network}.classes': 10,
+        'PointData.num_points': 256 if short else 1024,
+        'PointData.batch_size': batch,
+        'PointClassifier.network': f'@point_networks.{network}()',
+        f'{network}.classes': 10,
     }
     if short:
         found['modelnet10_voxels.num_points'] = 1024
         found[f'{network}.counts'] = (96, 32, 32, 32) if method == 'pointcnn' else (128, 32, 32)
         if method in ('mpnn', 'pointnet', 'splinecnn'):
-            found[f'{network}.radii'] = (.4, .8, 2.)
+            found[f'{network}.radii'] = (0.4, 0.8, 2.0)
     return found
 
 
@@ -79,12 +86,17 @@ def test_every_binding(name):
     method, short = CELLS[name]
     found = geometric_files.bindings(name)
     title, accuracy, _ = PAPER[method]
-    assert found.pop('KerasExperiment.title') == (
-        f'{title} on ModelNet10' + ', short' * short)
-    note = ('10 epochs of 256 points from voxels; the paper has 200 of 1 024 from meshes' if short
-            else 'the paper samples meshes, this run voxels')
+    assert found.pop('KerasExperiment.title') == (f'{title} on ModelNet10' + ', short' * short)
+    note = (
+        '10 epochs of 256 points from voxels; the paper has 200 of 1 024 from meshes'
+        if short
+        else 'the paper samples meshes, this run voxels'
+    )
     assert found.pop('KerasExperiment.reference') == {
-        'cell': f'Table 3, {title}, ModelNet10', 'test_accuracy_percent': accuracy, 'note': note}
+        'cell': f'Table 3, {title}, ModelNet10',
+        'test_accuracy_percent': accuracy,
+        'note': note,
+    }
     assert found == settings(method, short)
 
 
@@ -110,10 +122,12 @@ def stub(num_points, data_dir):
     """As many objects to train on as ModelNet10 has, of few points, all of them the same."""
     del data_dir
     pos = np.random.default_rng(0).normal(size=(num_points, 3))
-    graph = graph_lib.Graph(np.zeros((2, 0), np.int32), pos=pos, y=0,
-                            class_names=modelnet.CLASS_NAMES)
-    return graph_dataset.GraphDataset([graph], modelnet.CLASS_NAMES, 'stub', {
-        'train': [0], 'test': [0]})
+    graph = graph_lib.Graph(
+        np.zeros((2, 0), np.int32), pos=pos, y=0, class_names=modelnet.CLASS_NAMES
+    )
+    return graph_dataset.GraphDataset(
+        [graph], modelnet.CLASS_NAMES, 'stub', {'train': [0], 'test': [0]}
+    )
 
 
 @pytest.mark.parametrize('name', CELLS)
@@ -122,13 +136,20 @@ def test_settings(name, tmp_path):
     config.load(config.read(geometric_files.path(name)))
     run = gin.get_configurable(runner.Run)()
     bindings = geometric_files.source(name).bindings.values()
-    given = {binding.parameter: binding.value for binding in bindings
-             if binding.full.endswith('point_data.PointData')}
+    given = {
+        binding.parameter: binding.value
+        for binding in bindings
+        if binding.full.endswith('point_data.PointData')
+    }
     assert given.pop('source').full.endswith('modelnet10_voxels')
     pool = geometric_files.values(name).get('modelnet10_voxels.num_points', 4096)
     made = run.experiment(
-        run_dir=str(tmp_path), seed=3, data_dir=None, strategy=None, data=functools.partial(
-            point_data.PointData, source=functools.partial(stub, pool), **given))
+        run_dir=str(tmp_path),
+        seed=3,
+        data_dir=None,
+        strategy=None,
+        data=functools.partial(point_data.PointData, source=functools.partial(stub, pool), **given),
+    )
     config.clear()
     tf.keras.backend.clear_session()
     assert type(made) is keras_experiment.KerasExperiment and made.reporter is not None
@@ -146,12 +167,14 @@ def test_settings(name, tmp_path):
     assert made.train_steps == epochs * epoch
     assert made.save_every_steps in (epoch, 2 * epoch)
     rate = made.model.optimizer._learning_rate
-    quarters = [float(rate(tf.constant(int(q * made.train_steps), tf.int64)))
-                for q in (0, .2499, .2501, .5001, .7501, .9999)]
-    assert quarters == pytest.approx([.001, .001, .0005, .00025, .000125, .000125])
+    quarters = [
+        float(rate(tf.constant(int(q * made.train_steps), tf.int64)))
+        for q in (0, 0.2499, 0.2501, 0.5001, 0.7501, 0.9999)
+    ]
+    assert quarters == pytest.approx([0.001, 0.001, 0.0005, 0.00025, 0.000125, 0.000125])
     counts = (384, 128, 128, 128) if method == 'pointcnn' else (512, 128, 128)
     assert network.counts == tuple(count // (4 if short else 1) for count in counts)
-    assert network.dropout == .5
+    assert network.dropout == 0.5
     if method == 'edgecnn':
         assert network.k == 20
     if method == 'pointcnn':
@@ -159,7 +182,7 @@ def test_settings(name, tmp_path):
         assert [conv.dilation for conv in network.convs] == [1, 2, 2, 2]
     if method in ('mpnn', 'pointnet', 'splinecnn'):
         # In a ball of twice the radius are as many of a quarter of the points.
-        assert network.radii == ((.4, .8, 2.) if short else (.2, .4, 1.))
+        assert network.radii == ((0.4, 0.8, 2.0) if short else (0.2, 0.4, 1.0))
         assert network.max_neighbors == 32
 
 

@@ -50,44 +50,50 @@ PAPER = {
 ONE_RUN = {name for name, (_, std) in PAPER.items() if std is None}
 # Not compared with a cell of their own: the autoencoders have the supervised network's.
 OTHERS = {
-    'digits_100', 'validation_mnist_100_full', 'validation_cifar10_4000_gamma',
-    'appendix_b_mnist_100_autoencoder', 'appendix_b_mnist_1000_autoencoder',
+    'digits_100',
+    'validation_mnist_100_full',
+    'validation_cifar10_4000_gamma',
+    'appendix_b_mnist_100_autoencoder',
+    'appendix_b_mnist_1000_autoencoder',
 }
 
 MLP = (1000, 500, 250, 250, 250, 10)
-FULL = (1000, 10, .1, .1, .1, .1, .1)
+FULL = (1000, 10, 0.1, 0.1, 0.1, 0.1, 0.1)
 # Multipliers of the denoising cost and hidden noise: Table 1 by the authors' code of July 2015.
 SETTINGS = {
-    'mnist_50_full': ((2000, 20, .01, .01, .01, .01, .05), .3),
-    'table1_mnist_100_full': (FULL, .3),
-    'table1_mnist_1000_full': (FULL, .2),
-    'table1_mnist_100_bottom': ((4000, 0, 0, 0, 0, 0, 0), .3),
-    'table1_mnist_1000_bottom': ((1000, 0, 0, 0, 0, 0, 0), .3),
-    'table1_mnist_all_bottom': ((500, 0, 0, 0, 0, 0, 0), .3),
-    'table1_mnist_100_gamma': ((0, 0, 0, 0, 0, 0, 1), .3),
-    'table1_mnist_1000_gamma': ((0, 0, 0, 0, 0, 0, 5), .3),
-    'table1_mnist_all_gamma': ((0, 0, 0, 0, 0, 0, 1), .3),
-    **{f'table1_mnist_{n}_baseline': ((0,) * 7, .5) for n in ('100', '1000', 'all')},
-    'table2_mnist_100_conv_fc': ((1000, 10, .1, .1, .1, .1, .1, .1), .3),
-    'table2_mnist_100_conv_small_gamma': ((0,) * 9 + (1,), .3),
-    'table2_mnist_100_conv_small_baseline': ((0,) * 10, .45),
-    'table3_cifar10_4000_gamma': ((0,) * 12 + (4,), .3),
-    'table3_cifar10_4000_baseline': ((0,) * 13, .3),
-    **{f'table5_mnist_{n}_{g}': (FULL, .3)
-       for n in (100, 1000) for g in ('g', 'g2', 'g3', 'g4', 'g5')},
-    'table5_mnist_1000_g5': ((2000, 20, .1, .1, .1, .1, .1), .3),
-    'validation_mnist_100_full': (FULL, .3),
-    'validation_cifar10_4000_gamma': ((0,) * 12 + (4,), .3),
+    'mnist_50_full': ((2000, 20, 0.01, 0.01, 0.01, 0.01, 0.05), 0.3),
+    'table1_mnist_100_full': (FULL, 0.3),
+    'table1_mnist_1000_full': (FULL, 0.2),
+    'table1_mnist_100_bottom': ((4000, 0, 0, 0, 0, 0, 0), 0.3),
+    'table1_mnist_1000_bottom': ((1000, 0, 0, 0, 0, 0, 0), 0.3),
+    'table1_mnist_all_bottom': ((500, 0, 0, 0, 0, 0, 0), 0.3),
+    'table1_mnist_100_gamma': ((0, 0, 0, 0, 0, 0, 1), 0.3),
+    'table1_mnist_1000_gamma': ((0, 0, 0, 0, 0, 0, 5), 0.3),
+    'table1_mnist_all_gamma': ((0, 0, 0, 0, 0, 0, 1), 0.3),
+    **{f'table1_mnist_{n}_baseline': ((0,) * 7, 0.5) for n in ('100', '1000', 'all')},
+    'table2_mnist_100_conv_fc': ((1000, 10, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1), 0.3),
+    'table2_mnist_100_conv_small_gamma': ((0,) * 9 + (1,), 0.3),
+    'table2_mnist_100_conv_small_baseline': ((0,) * 10, 0.45),
+    'table3_cifar10_4000_gamma': ((0,) * 12 + (4,), 0.3),
+    'table3_cifar10_4000_baseline': ((0,) * 13, 0.3),
+    **{
+        f'table5_mnist_{n}_{g}': (FULL, 0.3)
+        for n in (100, 1000)
+        for g in ('g', 'g2', 'g3', 'g4', 'g5')
+    },
+    'table5_mnist_1000_g5': ((2000, 20, 0.1, 0.1, 0.1, 0.1, 0.1), 0.3),
+    'validation_mnist_100_full': (FULL, 0.3),
+    'validation_cifar10_4000_gamma': ((0,) * 12 + (4,), 0.3),
     # The authors' code of November 2015, with g5.
-    'authors_later_mnist_50_full': ((2000, 20, .1, .1, .1, .1, .1), .3),
-    'authors_later_mnist_100_bottom': ((5000, 0, 0, 0, 0, 0, 0), .3),
-    'authors_later_mnist_100_gamma': ((0, 0, 0, 0, 0, 0, .5), .3),
-    'authors_later_mnist_1000_full': ((2000, 20, .1, .1, .1, .1, .1), .2),
-    'authors_later_mnist_1000_bottom': ((2000, 0, 0, 0, 0, 0, 0), .3),
-    'authors_later_mnist_1000_gamma': ((0, 0, 0, 0, 0, 0, 10), .3),
-    'authors_later_mnist_all_full': ((1000, 1, .01, .01, .01, .01, .01), .3),
-    'authors_later_mnist_all_bottom': ((2000, 0, 0, 0, 0, 0, 0), .3),
-    'authors_later_mnist_all_gamma': ((0, 0, 0, 0, 0, 0, 2), .3),
+    'authors_later_mnist_50_full': ((2000, 20, 0.1, 0.1, 0.1, 0.1, 0.1), 0.3),
+    'authors_later_mnist_100_bottom': ((5000, 0, 0, 0, 0, 0, 0), 0.3),
+    'authors_later_mnist_100_gamma': ((0, 0, 0, 0, 0, 0, 0.5), 0.3),
+    'authors_later_mnist_1000_full': ((2000, 20, 0.1, 0.1, 0.1, 0.1, 0.1), 0.2),
+    'authors_later_mnist_1000_bottom': ((2000, 0, 0, 0, 0, 0, 0), 0.3),
+    'authors_later_mnist_1000_gamma': ((0, 0, 0, 0, 0, 0, 10), 0.3),
+    'authors_later_mnist_all_full': ((1000, 1, 0.01, 0.01, 0.01, 0.01, 0.01), 0.3),
+    'authors_later_mnist_all_bottom': ((2000, 0, 0, 0, 0, 0, 0), 0.3),
+    'authors_later_mnist_all_gamma': ((0, 0, 0, 0, 0, 0, 2), 0.3),
 }
 LATER = {name for name in SETTINGS if name.startswith('authors_later')}
 OTHERS |= LATER
@@ -99,12 +105,20 @@ EPOCHS = {
     'table3_cifar10_4000_baseline': (20, 10),
 }
 DENOISERS = {
-    'g2': denoisers.NoAugmentedTerm, 'g3': denoisers.Linear, 'g4': denoisers.AdditiveMean,
-    'g5': denoisers.Gaussian}
+    'g2': denoisers.NoAugmentedTerm,
+    'g3': denoisers.Linear,
+    'g4': denoisers.AdditiveMean,
+    'g5': denoisers.Gaussian,
+}
 # Bindings that are the house's and no fact of the paper.
 NOT_THE_PAPERS = {
-    'Run.experiment', 'KerasExperiment.steps_per_execution', 'KerasExperiment.signatures',
-    'KerasExperiment.reporter', 'KerasExperiment.title', 'KerasExperiment.reference'}
+    'Run.experiment',
+    'KerasExperiment.steps_per_execution',
+    'KerasExperiment.signatures',
+    'KerasExperiment.reporter',
+    'KerasExperiment.title',
+    'KerasExperiment.reference',
+}
 
 
 def denoiser_of(name):
@@ -138,8 +152,8 @@ def facts(name):
         'ConstantThenLinear.learning_rate': 0.002,
         'ConstantThenLinear.decay_start': round(constant * an_epoch),
         'ConstantThenLinear.decay_end': epochs * an_epoch,
-        'SemiSupervisedData.source': '@official.data.' + (
-            'tfds_images.cifar10' if cifar10 else 'mnist.load'),
+        'SemiSupervisedData.source': '@official.data.'
+        + ('tfds_images.cifar10' if cifar10 else 'mnist.load'),
         'SemiSupervisedData.labelled_batch': 100,
         'SemiSupervisedData.unlabelled_batch': 100,
         'LadderNetwork.encoder': MLP,
@@ -151,29 +165,44 @@ def facts(name):
     if validation:
         expected['SemiSupervisedData.validation_size'] = validation
     if conv:
-        encoder = ('conv_large' if cifar10 else 'conv_fc' if 'conv_fc' in name else 'conv_small')
+        encoder = 'conv_large' if cifar10 else 'conv_fc' if 'conv_fc' in name else 'conv_small'
         expected |= {
             'SemiSupervisedData.flatten': False,
             'LadderNetwork.encoder': f'@research.ladder.architectures.{encoder}()',
-            'LadderNetwork.input_shape': (32, 32, 3) if cifar10 else (28, 28, 1)}
+            'LadderNetwork.input_shape': (32, 32, 3) if cifar10 else (28, 28, 1),
+        }
     if cifar10:
         expected |= {
             'SemiSupervisedData.preprocess': '@official.data.whitening.fit',
-            'fit.scale': 55.0, 'fit.diagonal': 0.1, 'LadderNetwork.top_scale': False}
+            'fit.scale': 55.0,
+            'fit.diagonal': 0.1,
+            'LadderNetwork.top_scale': False,
+        }
     if name in SETTINGS:
         costs, hidden_noise = SETTINGS[name]
-        expected |= {'LadderNetwork.denoising_costs': costs,
-                     'LadderNetwork.hidden_noise_std': hidden_noise}
+        expected |= {
+            'LadderNetwork.denoising_costs': costs,
+            'LadderNetwork.hidden_noise_std': hidden_noise,
+        }
         if any(costs):
             expected['LadderNetwork.denoiser'] = (
-                f'@research.ladder.denoisers.{denoiser_of(name).__name__}')
+                f'@research.ladder.denoisers.{denoiser_of(name).__name__}'
+            )
     if name in ONE_RUN:
         expected |= reference_facts(name, expected)
     if 'autoencoder' in name:
         expected |= {'KerasExperiment.model': '@research.ladder.autoencoder.Autoencoder'}
-        expected |= {f'Autoencoder.{parameter}': value for parameter, value in {
-            'units': MLP, 'input_shape': (784,), 'attach_to': 1,
-            'reconstruction_weight': 1000.0, 'noise_std': 0.3, 'hidden_noise_std': 0.5}.items()}
+        expected |= {
+            f'Autoencoder.{parameter}': value
+            for parameter, value in {
+                'units': MLP,
+                'input_shape': (784,),
+                'attach_to': 1,
+                'reconstruction_weight': 1000.0,
+                'noise_std': 0.3,
+                'hidden_noise_std': 0.5,
+            }.items()
+        }
     return expected
 
 
@@ -184,23 +213,33 @@ def reference_facts(name, expected):
     model = {
         'encoder': expected['LadderNetwork.encoder'],
         'input_shape': expected['LadderNetwork.input_shape'],
-        'batch_norm': not published, 'input_dropout': 0.2, 'pool_dropout': 0.5}
+        'batch_norm': not published,
+        'input_dropout': 0.2,
+        'pool_dropout': 0.5,
+    }
     if published:
-        model |= {'encoder': '@research.ladder.conv_pool_cnn_c.conv_pool_cnn_c()',
-                  'weight_decay': 0.001}
+        model |= {
+            'encoder': '@research.ladder.conv_pool_cnn_c.conv_pool_cnn_c()',
+            'weight_decay': 0.001,
+        }
     elif cifar10:
         model['top_scale'] = False
     network = 'research.ladder.conv_pool_cnn_c.ConvPoolCNN'
-    changed = {'KerasExperiment.model': f'@{network}',
-               **{f'ConvPoolCNN.{parameter}': value for parameter, value in model.items()}}
+    changed = {
+        'KerasExperiment.model': f'@{network}',
+        **{f'ConvPoolCNN.{parameter}': value for parameter, value in model.items()},
+    }
     if not cifar10:  # The network of the shared part is not used.
         changed |= {'LadderNetwork.encoder': MLP, 'LadderNetwork.input_shape': (784,)}
     if published:  # 350 epochs of 500 updates; the schedule of the shared part is not used.
         changed |= {
             'KerasExperiment.train_steps': 175_000,
-            'KerasExperiment.optimizer': '@keras.optimizers.SGD', 'SGD.momentum': 0.9,
+            'KerasExperiment.optimizer': '@keras.optimizers.SGD',
+            'SGD.momentum': 0.9,
             'SGD.learning_rate': '@keras.optimizers.schedules.PiecewiseConstantDecay()',
             'PiecewiseConstantDecay.boundaries': (100_000, 125_000, 150_000),
-            'PiecewiseConstantDecay.values': (.05, .005, .0005, .00005),
-            'ConstantThenLinear.decay_start': 30_100, 'ConstantThenLinear.decay_end': 35_000}
+            'PiecewiseConstantDecay.values': (0.05, 0.005, 0.0005, 0.00005),
+            'ConstantThenLinear.decay_start': 30_100,
+            'ConstantThenLinear.decay_end': 35_000,
+        }
     return changed

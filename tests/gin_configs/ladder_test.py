@@ -23,14 +23,24 @@ from research.ladder import conv_pool_cnn_c
 from research.ladder import data
 from research.ladder import model as ladder
 from tests.gin_configs.ladder_facts import (
-    denoiser_of, DENOISERS, EPOCHS, facts, labels_of, NOT_THE_PAPERS, ONE_RUN, OTHERS,
-    PAPER, SETTINGS)
+    denoiser_of,
+    DENOISERS,
+    EPOCHS,
+    facts,
+    labels_of,
+    NOT_THE_PAPERS,
+    ONE_RUN,
+    OTHERS,
+    PAPER,
+    SETTINGS,
+)
 from tools import listing
 
 # A file that this test names, so that its folder comes along: gin_configs/ladder/digits_100.gin
 FOLDER = os.path.join(gin_source.ROOT, 'gin_configs', 'ladder')
 PATHS = {os.path.basename(path)[:-4]: path for path in glob.glob(os.path.join(FOLDER, '*.gin'))}
 NAMES = sorted(name for name in PATHS if not name.startswith('_'))
+
 
 @functools.cache
 def source(name):
@@ -39,8 +49,11 @@ def source(name):
 
 def bound(name, key):
     """The value a file binds to `Class.parameter`, or None."""
-    values = [b.value for full, b in source(name).bindings.items() if full.endswith(f'.{key}')
-              and not b.scope]
+    values = [
+        b.value
+        for full, b in source(name).bindings.items()
+        if full.endswith(f'.{key}') and not b.scope
+    ]
     return values[0] if values else None
 
 
@@ -51,8 +64,10 @@ def spelled(value):
 
 @pytest.mark.parametrize('name', [name for name in NAMES if name != 'digits_100'])
 def test_every_binding_is_the_papers(name):
-    found = {'.'.join(key.split('.')[-2:]): spelled(binding.value)
-             for key, binding in source(name).bindings.items()}
+    found = {
+        '.'.join(key.split('.')[-2:]): spelled(binding.value)
+        for key, binding in source(name).bindings.items()
+    }
     assert len(found) == len(source(name).bindings)
     assert {key: found[key] for key in found if key not in NOT_THE_PAPERS} == facts(name)
 
@@ -60,8 +75,10 @@ def test_every_binding_is_the_papers(name):
 def test_every_cell_has_a_file_and_every_file_a_cell():
     assert set(NAMES) == set(PAPER) | OTHERS
     # The paper's own cells, and of Table 3 that of Springenberg et al.: as the model card counts.
-    cells = {table: sum(name.startswith(table) for name in PAPER)
-             for table in ('table1', 'table2', 'table3', 'table5')}
+    cells = {
+        table: sum(name.startswith(table) for name in PAPER)
+        for table in ('table1', 'table2', 'table3', 'table5')
+    }
     assert cells == {'table1': 11, 'table2': 4, 'table3': 3 + 1, 'table5': 10}
 
 
@@ -88,7 +105,8 @@ def test_head(name):
     assert head[0] == f'# {purpose}' and len(purpose) <= 100 and purpose.endswith('.')
     text = '\n'.join(head)
     command = re.search(
-        r'# Command: \./garden train --gin_file=(\S+)( \\\n# +(--data_dir=.*))?', text)
+        r'# Command: \./garden train --gin_file=(\S+)( \\\n# +(--data_dir=.*))?', text
+    )
     assert command[1] == f'gin_configs/ladder/{name}.gin'
     if name != 'digits_100':
         assert command[3]
@@ -99,8 +117,11 @@ def test_head(name):
 
 
 def test_shared_files_are_no_experiments():
-    listed = {os.path.basename(path)[:-4] for path, _ in listing.entries(
-        listing.pathlib.Path(gin_source.ROOT)) if path.startswith('gin_configs/ladder/')}
+    listed = {
+        os.path.basename(path)[:-4]
+        for path, _ in listing.entries(listing.pathlib.Path(gin_source.ROOT))
+        if path.startswith('gin_configs/ladder/')
+    }
     assert listed == set(NAMES)
     assert set(PATHS) - set(NAMES) == {'_mnist', '_cifar10'}
 
@@ -112,20 +133,27 @@ def blank_images(shape):
     labels = np.arange(count, dtype=np.int32) % 10
     pixels = np.zeros((count, *shape), np.uint8)
     return images.ImageArrays(
-        train_images=pixels, train_labels=labels, test_images=pixels[:500],
-        test_labels=labels[:500], class_names=tuple('0123456789'))
+        train_images=pixels,
+        train_labels=labels,
+        test_images=pixels[:500],
+        test_labels=labels[:500],
+        class_names=tuple('0123456789'),
+    )
 
 
 def blank_data(name, seed, data_dir):
     """The data of a file, but for the source and the preprocessing."""
     given = {
-        binding.parameter: binding.value for binding in source(name).bindings.values()
-        if binding.full == 'research.ladder.data.SemiSupervisedData'}
+        binding.parameter: binding.value
+        for binding in source(name).bindings.values()
+        if binding.full == 'research.ladder.data.SemiSupervisedData'
+    }
     del given['source']
     given.pop('preprocess', None)
     shape = (8, 8, 1) if 'digits' in name else (32, 32, 3) if 'cifar10' in name else (28, 28, 1)
     return data.SemiSupervisedData(
-        seed, data_dir, source=lambda data_dir: blank_images(shape), **given)
+        seed, data_dir, source=lambda data_dir: blank_images(shape), **given
+    )
 
 
 def experiment(name, tmp_path):
@@ -133,20 +161,33 @@ def experiment(name, tmp_path):
     config.load(config.read(PATHS[name]))
     run = gin.get_configurable(runner.Run)()
     made = run.experiment(
-        run_dir=str(tmp_path), seed=3, data_dir=None, strategy=None,
-        data=functools.partial(blank_data, name))
+        run_dir=str(tmp_path),
+        seed=3,
+        data_dir=None,
+        strategy=None,
+        data=functools.partial(blank_data, name),
+    )
     config.clear()
     tf.keras.backend.clear_session()
     return made, run.num_seeds
 
 
 # One of each network, data set and denoiser; the other files differ in numbers alone.
-CONSTRUCTED = sorted({
-    'digits_100', 'appendix_b_mnist_100_autoencoder', 'mnist_50_full', 'table1_mnist_100_baseline',
-    'table1_mnist_all_bottom', 'table1_mnist_1000_gamma', 'validation_mnist_100_full',
-    'validation_cifar10_4000_gamma', 'authors_later_mnist_1000_full',
-    *(f'table5_mnist_1000_{g}' for g in DENOISERS),
-    *(name for name in PAPER if name.startswith(('table2', 'table3')))})
+CONSTRUCTED = sorted(
+    {
+        'digits_100',
+        'appendix_b_mnist_100_autoencoder',
+        'mnist_50_full',
+        'table1_mnist_100_baseline',
+        'table1_mnist_all_bottom',
+        'table1_mnist_1000_gamma',
+        'validation_mnist_100_full',
+        'validation_cifar10_4000_gamma',
+        'authors_later_mnist_1000_full',
+        *(f'table5_mnist_1000_{g}' for g in DENOISERS),
+        *(name for name in PAPER if name.startswith(('table2', 'table3'))),
+    }
+)
 
 
 @pytest.mark.parametrize('name', CONSTRUCTED)
@@ -188,14 +229,14 @@ def _check_steps(name, made):
     if name == 'table3_cifar10_all_conv_pool_cnn_c':
         assert made.train_steps == 350 * an_epoch and optimizer.momentum == 0.9
         rates = [rate(epochs * an_epoch + 1) for epochs in (0, 199, 200, 250, 300)]
-        assert rates == pytest.approx([.05, .05, .005, .0005, .00005])
+        assert rates == pytest.approx([0.05, 0.05, 0.005, 0.0005, 0.00005])
         return
     epochs, constant = EPOCHS.get(name, (150, 100))
     assert made.train_steps == epochs * an_epoch
     start = round(constant * an_epoch)
     steps = (0, start, (start + made.train_steps) // 2, made.train_steps)
-    assert [rate(step) for step in steps] == pytest.approx([.002, .002, .001, 0], abs=1e-9)
-    assert 0 < rate(start + 10) < .002
+    assert [rate(step) for step in steps] == pytest.approx([0.002, 0.002, 0.001, 0], abs=1e-9)
+    assert 0 < rate(start + 10) < 0.002
 
 
 def _check_ladder(name, model):
@@ -206,11 +247,18 @@ def _check_ladder(name, model):
     wanted = denoiser_of(name)
     lowest = next((l for l, cost in enumerate(costs) if cost), len(costs))
     assert [type(denoiser) for denoiser in model.denoisers] == (
-        [type(None)] * lowest + [wanted] * (len(costs) - lowest))
+        [type(None)] * lowest + [wanted] * (len(costs) - lowest)
+    )
     assert (model.rungs[-1].gamma is not None) == ('cifar10' not in name)
-    encoder = (architectures.conv_large() if 'cifar10' in name
-               else architectures.conv_small() if 'conv_small' in name
-               else architectures.conv_fc() if 'conv_fc' in name else None)
+    encoder = (
+        architectures.conv_large()
+        if 'cifar10' in name
+        else architectures.conv_small()
+        if 'conv_small' in name
+        else architectures.conv_fc()
+        if 'conv_fc' in name
+        else None
+    )
     if encoder is None:
         assert [rung.units for rung in model.rungs] == [1000, 500, 250, 250, 250, 10]
     else:
@@ -219,8 +267,7 @@ def _check_ladder(name, model):
 
 
 def test_attach_to_is_a_parameter():
-    config.load(config.read(
-        PATHS['appendix_b_mnist_100_autoencoder'], ['Autoencoder.attach_to=4']))
+    config.load(config.read(PATHS['appendix_b_mnist_100_autoencoder'], ['Autoencoder.attach_to=4']))
     model = gin.get_configurable(autoencoder.Autoencoder)()
     config.clear()
     assert model.attach_to == 4 and len(model.decoder) == 4
@@ -231,7 +278,7 @@ def test_validation_file_is_what_its_head_says():
     with open(PATHS['validation_mnist_100_full']) as f:
         lines = [line.strip() for line in f if re.match(r'[a-z_]+\.\w+\.\w+ = ', line)]
     last = next(i for i, line in enumerate(lines) if 'validation_size' in line)
-    params = [line.partition('.')[2].replace(' = ', '=') for line in lines[:last + 1]]
+    params = [line.partition('.')[2].replace(' = ', '=') for line in lines[: last + 1]]
     assert len(params) == 7
     changed = config.read(PATHS['table5_mnist_1000_g5'], params).source.bindings
     own = source('validation_mnist_100_full').bindings

@@ -28,11 +28,16 @@ NAMES = sorted(name for name in PATHS if not name.startswith('_'))
 # Table 5's choices, as the files are named: those at the paper's size, those for two cores.
 FEATURES = {features.replace('+', '_'): features for features in published.FEATURES}
 TABLE_5 = {f'table5_{name}_1x': features for name, features in FEATURES.items()}
-GARMENTS = {f'garments_{name}'.replace('garments_pose_class', 'garments'): features
-            for name, features in FEATURES.items()}
+GARMENTS = {
+    f'garments_{name}'.replace('garments_pose_class', 'garments'): features
+    for name, features in FEATURES.items()
+}
 # How many times as long as 1x.
-STRETCH = {**dict.fromkeys(TABLE_5, 1), 'table2_detection_2x': 2,
-           'table3_landmarks_s1x': fractions.Fraction('1.44')}
+STRETCH = {
+    **dict.fromkeys(TABLE_5, 1),
+    'table2_detection_2x': 2,
+    'table3_landmarks_s1x': fractions.Fraction('1.44'),
+}
 PAPER = sorted(STRETCH)
 PHOTOGRAPHS = ('pose_overfit', 'tinycoco_overfit')
 SMALL = sorted([*GARMENTS, *PHOTOGRAPHS])
@@ -46,8 +51,11 @@ def source(name):
 
 def bound(name, key):
     """The value a file binds to `Class.parameter`, or NOT_BOUND."""
-    values = [b.value for full, b in source(name).bindings.items()
-              if full.endswith(f'.{key}') and not b.scope]
+    values = [
+        b.value
+        for full, b in source(name).bindings.items()
+        if full.endswith(f'.{key}') and not b.scope
+    ]
     return values[0] if values else NOT_BOUND
 
 
@@ -62,8 +70,11 @@ def make_loaded():
 def test_every_file_is_known():
     assert set(NAMES) == {*PAPER, *GARMENTS, *PHOTOGRAPHS, 'search'}
     assert set(PATHS) - set(NAMES) == {'_deepfashion2', '_garments', '_photographs'}
-    listed = {os.path.basename(path)[:-4] for path, _ in listing.entries(
-        listing.pathlib.Path(gin_source.ROOT)) if path.startswith('gin_configs/match_rcnn/')}
+    listed = {
+        os.path.basename(path)[:-4]
+        for path, _ in listing.entries(listing.pathlib.Path(gin_source.ROOT))
+        if path.startswith('gin_configs/match_rcnn/')
+    }
     assert listed == set(NAMES)
 
 
@@ -97,8 +108,8 @@ def test_schedule_is_the_papers(name, loaded):
     optimizer = gin.get_configurable(optimizers.MomentumSGD)()
     rate = optimizer._learning_rate  # The property would be the rate of the first step.
     rates = [float(rate(step)) for step in (500, first - 1, first, second - 1, second)]
-    assert rates == pytest.approx([.02, .02, .002, .002, .0002])
-    assert 0 < float(rate(1)) < float(rate(250)) < .02
+    assert rates == pytest.approx([0.02, 0.02, 0.002, 0.002, 0.0002])
+    assert 0 < float(rate(1)) < float(rate(250)) < 0.02
 
 
 # Every binding of the files at the paper's settings but titles and figures, which have tests of
@@ -132,18 +143,23 @@ SHARED = {
     'MatchRCNN.backbone_weights': 'resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5',
     'MatchRCNN.loss_weights': (1.0,) * 6,
     'ResNet.frozen': True,
-    'ResNet.freeze_stages': 2}
+    'ResNet.freeze_stages': 2,
+}
 RETRIEVAL = {
     'MatchData.pairs': True,
     'MatchRCNN.pair_sampler': '@research.match_rcnn.pair_sampling.PairSampler()',
-    'PairSampler.user_rois': 8, 'PairSampler.shop_rois': 1}
+    'PairSampler.user_rois': 8,
+    'PairSampler.shop_rois': 1,
+}
 # Tables 2 and 4 are of boxes and masks, Table 3 of landmarks, Table 5 of all.
 OWN = {
-    'table2_detection_2x': {
-        'MatchRCNN.landmark_stream': None, 'MatchRCNN.matching_network': None},
+    'table2_detection_2x': {'MatchRCNN.landmark_stream': None, 'MatchRCNN.matching_network': None},
     'table3_landmarks_s1x': {'MatchRCNN.mask_stream': None, 'MatchRCNN.matching_network': None},
-    **{name: {**RETRIEVAL, 'MatchRCNN.match_features': tuple(features.split('+'))}
-       for name, features in TABLE_5.items()}}
+    **{
+        name: {**RETRIEVAL, 'MatchRCNN.match_features': tuple(features.split('+'))}
+        for name, features in TABLE_5.items()
+    },
+}
 
 
 def _plain(value):
@@ -159,11 +175,18 @@ def test_every_binding(name):
     """All of the file and of what it includes, no more and no less."""
     # An epoch is of 391 000 images, 16 a step.
     epoch = fractions.Fraction(391_000, 16) * STRETCH[name]
-    expected = SHARED | OWN[name] | {
-        'MatchExperiment.train_steps': int(12 * epoch),
-        'WarmupThenSteps.decay_steps': (int(8 * epoch), int(11 * epoch))}
-    found = {'.'.join(full.split('.')[-2:]): _plain(binding.value)
-             for full, binding in source(name).bindings.items()}
+    expected = (
+        SHARED
+        | OWN[name]
+        | {
+            'MatchExperiment.train_steps': int(12 * epoch),
+            'WarmupThenSteps.decay_steps': (int(8 * epoch), int(11 * epoch)),
+        }
+    )
+    found = {
+        '.'.join(full.split('.')[-2:]): _plain(binding.value)
+        for full, binding in source(name).bindings.items()
+    }
     assert len(found) == len(source(name).bindings)
     del found['MatchExperiment.title'], found['MatchExperiment.reference']
     assert found == expected
@@ -174,12 +197,14 @@ def test_every_binding(name):
 def test_parts_of_the_small_files():
     """On garments everything, on photographs what their annotations have."""
     parts = ('landmark_stream', 'mask_stream', 'matching_network')
-    left_out = {name: {part for part in parts if bound(name, f'MatchRCNN.{part}') is None}
-                for name in SMALL}
+    left_out = {
+        name: {part for part in parts if bound(name, f'MatchRCNN.{part}') is None} for name in SMALL
+    }
     assert left_out == {
         **{name: set() for name in GARMENTS},
         'tinycoco_overfit': {'landmark_stream', 'matching_network'},
-        'pose_overfit': {'matching_network'}}
+        'pose_overfit': {'matching_network'},
+    }
     for name, features in GARMENTS.items():
         assert bound(name, 'MatchRCNN.match_features') == tuple(features.split('+'))
         assert bound(name, 'MatchData.pairs') is True
@@ -204,23 +229,30 @@ def test_reference_is_the_papers(name):
         assert cell == 'Table 5, all queries'
         assert reference == {
             f'validation_retrieval_{boxes}_{k}': figures[boxes][k]
-            for boxes in ('detected', 'truth') for k in published.TOP}
-        assert (f'# Paper: Ge et al. 2019, Table 5: top-20 {figures["detected"]["top20"]:.3f} with '
-                f'detected boxes, {figures["truth"]["top20"]:.3f} with ground truth.') in head
+            for boxes in ('detected', 'truth')
+            for k in published.TOP
+        }
+        assert (
+            f'# Paper: Ge et al. 2019, Table 5: top-20 {figures["detected"]["top20"]:.3f} with '
+            f'detected boxes, {figures["truth"]["top20"]:.3f} with ground truth.'
+        ) in head
     elif name == 'table2_detection_2x':
         assert cell == 'Tables 2 and 4, overall'
         assert reference == _flat('box', published.BOX) | _flat('mask', published.MASK)
         assert 'AP box 0.667, AP mask 0.680 (overall)' in head
     else:
         assert cell == 'Table 3, overall'
-        assert reference == (_flat('landmarks_visible', published.LANDMARKS_VISIBLE)
-                             | _flat('landmarks', published.LANDMARKS))
+        assert reference == (
+            _flat('landmarks_visible', published.LANDMARKS_VISIBLE)
+            | _flat('landmarks', published.LANDMARKS)
+        )
         assert 'visible landmarks 0.641, of visible and occluded ones 0.563' in head
 
 
 def test_no_other_file_claims_a_figure():
-    assert {name for name in NAMES
-            if bound(name, 'MatchExperiment.reference') is not NOT_BOUND} == set(PAPER)
+    assert {
+        name for name in NAMES if bound(name, 'MatchExperiment.reference') is not NOT_BOUND
+    } == set(PAPER)
 
 
 @pytest.mark.parametrize('name', [*PAPER, *SMALL])
@@ -230,11 +262,13 @@ def test_model_constructs(name, loaded):
     model = gin.get_configurable(model_lib.MatchRCNN)(seed=1)
     # ResNet-50 has 25.5 million weights, 2 of them in the classifier that is left out.
     assert sum(np.prod(v.shape) for v in model.backbone.variables) > (
-        23e6 if name in PAPER else 5e5)
+        23e6 if name in PAPER else 5e5
+    )
     features = {**TABLE_5, **GARMENTS}.get(name)
     assert model.match_features == (tuple(features.split('+')) if features else ())
     classes, landmarks = {'tinycoco_overfit': (80, None), 'pose_overfit': (1, 17)}.get(
-        name, (13, 294))
+        name, (13, 294)
+    )
     assert model.num_classes == classes
     if name == 'table2_detection_2x':
         landmarks = None
@@ -254,20 +288,35 @@ def _check_full_size(model):
     # "Anchors with 3 aspect ratios on each level"; "the top 1000 proposals".
     assert rpn.aspect_ratios == (0.5, 1.0, 2.0) and rpn.anchor_sizes == (32, 64, 128, 256, 512)
     assert rpn._limits == {True: (2000, 2000), False: (1000, 1000)}
-    assert (rpn.number, rpn.positive_fraction, rpn.positive_iou, rpn.negative_iou,
-            rpn.nms_threshold) == (256, 0.5, 0.7, 0.3, 0.7)
+    assert (
+        rpn.number,
+        rpn.positive_fraction,
+        rpn.positive_iou,
+        rpn.negative_iou,
+        rpn.nms_threshold,
+    ) == (256, 0.5, 0.7, 0.3, 0.7)
     # "8 'conv' layers and 2 'deconv' layers"; "4 'conv' layers, 1 'deconv' layer".
     landmarks, masks, matcher = model.landmark_stream, model.mask_stream, model.matching_network
-    assert landmarks is None or (landmarks.size, landmarks.width, len(landmarks.convs),
-                                 landmarks.bilinear) == (14, 512, 8, False)
+    assert landmarks is None or (
+        landmarks.size,
+        landmarks.width,
+        len(landmarks.convs),
+        landmarks.bilinear,
+    ) == (14, 512, 8, False)
     assert masks is None or (masks.size, masks.width, len(masks.convs)) == (14, 256, 4)
-    assert matcher is None or ([conv.kernel.shape[3] for conv in matcher.convs],
-                               matcher.units) == ([256, 256, 256, 1024], 256)
+    assert matcher is None or ([conv.kernel.shape[3] for conv in matcher.convs], matcher.units) == (
+        [256, 256, 256, 1024],
+        256,
+    )
     assert (model.box_stream.size, len(model.box_stream.hidden)) == (7, 2)
     assert model.pyramid.filters == 256 and model.canonical_size == 224
     selection = model.selection
-    assert (selection.max_detections, selection.score_threshold, selection.nms_threshold,
-            selection.candidates) == (20, 0.05, 0.5, 1000)
+    assert (
+        selection.max_detections,
+        selection.score_threshold,
+        selection.nms_threshold,
+        selection.candidates,
+    ) == (20, 0.05, 0.5, 1000)
     # The stem and C2 are not trained, nor is any batch norm.
     assert [len(stage) for stage in model.backbone.stages] == [3, 4, 6, 3]
     trained = model.backbone.trainable_variables
@@ -277,14 +326,21 @@ def _check_full_size(model):
 def _launched(name, run_dir, data_dir, *params):
     """The result of two steps at 64 x 48 pixels through the launcher, with all its files."""
     params += (
-        'MatchExperiment.train_steps=2', 'MatchExperiment.save_every_steps=2',
-        'MatchExperiment.steps_per_execution=1', 'MatchExperiment.monitor_split=None',
-        'MatchData.canvas=(64, 64)', 'MatchData.min_size=48', 'MatchData.max_size=64',
-        'MatchData.batch_size=2', 'MatchData.evaluation_batch=4', 'Selection.score_threshold=0.0',
-        'WarmupThenSteps.warmup_steps=0', 'ResNet.blocks=(1, 1, 1, 1)')
+        'MatchExperiment.train_steps=2',
+        'MatchExperiment.save_every_steps=2',
+        'MatchExperiment.steps_per_execution=1',
+        'MatchExperiment.monitor_split=None',
+        'MatchData.canvas=(64, 64)',
+        'MatchData.min_size=48',
+        'MatchData.max_size=64',
+        'MatchData.batch_size=2',
+        'MatchData.evaluation_batch=4',
+        'Selection.score_threshold=0.0',
+        'WarmupThenSteps.warmup_steps=0',
+        'ResNet.blocks=(1, 1, 1, 1)',
+    )
     try:
-        result = launch.launch(
-            PATHS[name], params, model_dir=str(run_dir), data_dir=str(data_dir))
+        result = launch.launch(PATHS[name], params, model_dir=str(run_dir), data_dir=str(data_dir))
     finally:
         config.clear()
         tf.keras.backend.clear_session()
@@ -296,12 +352,21 @@ def _launched(name, run_dir, data_dir, *params):
 def test_garments_run_through_the_launcher(tmp_path):
     """On a few that are drawn, with the features of mask and class."""
     result, report = _launched(
-        'garments_mask_class', tmp_path / 'run', tmp_path / 'garments',
-        "GarmentSource.num_identities={'train': 3, 'validation': 2}", 'GarmentSource.users=2',
-        'GarmentSource.shops=2', 'GarmentSource.size=(96, 72)')
+        'garments_mask_class',
+        tmp_path / 'run',
+        tmp_path / 'garments',
+        "GarmentSource.num_identities={'train': 3, 'validation': 2}",
+        'GarmentSource.users=2',
+        'GarmentSource.shops=2',
+        'GarmentSource.size=(96, 72)',
+    )
     assert len(result['class_names']) == 13
-    assert {'validation_box_ap', 'validation_mask_ap', 'validation_landmarks_ap',
-            'validation_retrieval_truth_top20'} <= result.keys()
+    assert {
+        'validation_box_ap',
+        'validation_mask_ap',
+        'validation_landmarks_ap',
+        'validation_retrieval_truth_top20',
+    } <= result.keys()
     assert 'mask+class, detected box' in report
 
 
@@ -310,21 +375,38 @@ def _people(folder):
     (folder / 'images' / 'train2017').mkdir(parents=True)
     (folder / 'annotations').mkdir()
     corners = [10, 5, 30, 5, 30, 40, 10, 40]
-    person = {'category_id': 1, 'bbox': [10, 5, 20, 35], 'area': 700, 'iscrowd': 0,
-              'segmentation': [corners], 'keypoints': [20, 20, 2] * 16 + [0, 0, 0],
-              'num_keypoints': 16}
-    crowd = {'id': 9, 'image_id': 2, 'category_id': 1, 'bbox': [40, 0, 8, 40], 'area': 320,
-             'iscrowd': 1, 'segmentation': {'size': [40, 60], 'counts': [1600, 320, 480]},
-             'keypoints': [0] * 51, 'num_keypoints': 0}
+    person = {
+        'category_id': 1,
+        'bbox': [10, 5, 20, 35],
+        'area': 700,
+        'iscrowd': 0,
+        'segmentation': [corners],
+        'keypoints': [20, 20, 2] * 16 + [0, 0, 0],
+        'num_keypoints': 16,
+    }
+    crowd = {
+        'id': 9,
+        'image_id': 2,
+        'category_id': 1,
+        'bbox': [40, 0, 8, 40],
+        'area': 320,
+        'iscrowd': 1,
+        'segmentation': {'size': [40, 60], 'counts': [1600, 320, 480]},
+        'keypoints': [0] * 51,
+        'num_keypoints': 0,
+    }
     for number in (1, 2):
         pixels = np.random.default_rng(number).integers(0, 255, (40, 60, 3)).astype(np.uint8)
         path = folder / 'images' / 'train2017' / f'{number}.jpg'
         path.write_bytes(tf.io.encode_jpeg(pixels).numpy())
     content = {
-        'images': [{'id': number, 'file_name': f'{number}.jpg', 'height': 40, 'width': 60}
-                   for number in (1, 2)],
+        'images': [
+            {'id': number, 'file_name': f'{number}.jpg', 'height': 40, 'width': 60}
+            for number in (1, 2)
+        ],
         'annotations': [person | {'id': number, 'image_id': number} for number in (1, 2)] + [crowd],
-        'categories': [{'id': 1, 'name': 'person', 'keypoints': [f'k{i}' for i in range(17)]}]}
+        'categories': [{'id': 1, 'name': 'person', 'keypoints': [f'k{i}' for i in range(17)]}],
+    }
     (folder / 'annotations' / 'person_keypoints_train2017.json').write_text(json.dumps(content))
 
 

@@ -27,23 +27,49 @@ NAMES = sorted(name for name in PATHS if not name.startswith('_'))
 LABELS = {'2_5': 2.5, '5': 5, '10': 10, '20': 20}
 CLUSTERS = (50, 100, 200, 500, 1000)
 METHODS = {
-    'biggan', *(f'{name}{ss}' for name in ('single_label', 'random_label') for ss in ('', '_ss')),
+    'biggan',
+    *(f'{name}{ss}' for name in ('single_label', 'random_label') for ss in ('', '_ss')),
     *(f'clustering_{number}{ss}' for number in CLUSTERS for ss in ('', '_ss')),
-    *(f'{name}_{labels}' for labels in LABELS for name in (
-        'biggan', 's2gan', 's2gan_soft', 's2gan_co', 's3gan', 's3gan_soft', 's3gan_co'))}
+    *(
+        f'{name}_{labels}'
+        for labels in LABELS
+        for name in ('biggan', 's2gan', 's2gan_soft', 's2gan_co', 's3gan', 's3gan_soft', 's3gan_co')
+    ),
+}
 # FID and IS: Sec. 5 and 5.4, and the medians of Tables 2, 4 and 5.
 PAPER = {
-    'biggan': (8.4, 75.0), 'random_label': (26.5, 20.2), 'single_label': (25.3, 20.4),
-    'single_label_ss': (23.7, 22.2), 'clustering_50': (23.2, 22.7), 'clustering_50_ss': (22.0, 23.5),
-    's2gan_5': (10.8, 57.6), 's2gan_10': (8.9, 73.4), 's2gan_20': (8.4, 77.4),
-    's2gan_co_5': (21.8, 30.0), 's2gan_co_10': (17.7, 37.2), 's2gan_co_20': (13.9, 49.2),
-    's3gan_5': (10.4, 59.6), 's3gan_10': (8.0, 78.7), 's3gan_20': (7.7, 83.1),
-    's3gan_co_5': (20.2, 31.0), 's3gan_co_10': (16.6, 38.5), 's3gan_co_20': (12.7, 53.1),
-    's2gan_soft_5': (15.4, 40.3), 's2gan_soft_10': (12.9, 49.8), 's2gan_soft_20': (10.4, 62.1),
-    's3gan_2_5': (13.6, 46.3)}
-GANS = [name for name in NAMES if name != 'imagenet_folder_biggan' and re.fullmatch(
-    '(imagenet|imagenet256|mnist|cifar10|svhn|fashion_mnist|digits)_(?!features|comparison).*',
-    name)]
+    'biggan': (8.4, 75.0),
+    'random_label': (26.5, 20.2),
+    'single_label': (25.3, 20.4),
+    'single_label_ss': (23.7, 22.2),
+    'clustering_50': (23.2, 22.7),
+    'clustering_50_ss': (22.0, 23.5),
+    's2gan_5': (10.8, 57.6),
+    's2gan_10': (8.9, 73.4),
+    's2gan_20': (8.4, 77.4),
+    's2gan_co_5': (21.8, 30.0),
+    's2gan_co_10': (17.7, 37.2),
+    's2gan_co_20': (13.9, 49.2),
+    's3gan_5': (10.4, 59.6),
+    's3gan_10': (8.0, 78.7),
+    's3gan_20': (7.7, 83.1),
+    's3gan_co_5': (20.2, 31.0),
+    's3gan_co_10': (16.6, 38.5),
+    's3gan_co_20': (12.7, 53.1),
+    's2gan_soft_5': (15.4, 40.3),
+    's2gan_soft_10': (12.9, 49.8),
+    's2gan_soft_20': (10.4, 62.1),
+    's3gan_2_5': (13.6, 46.3),
+}
+GANS = [
+    name
+    for name in NAMES
+    if name != 'imagenet_folder_biggan'
+    and re.fullmatch(
+        '(imagenet|imagenet256|mnist|cifar10|svhn|fashion_mnist|digits)_(?!features|comparison).*',
+        name,
+    )
+]
 
 
 @functools.cache
@@ -53,8 +79,11 @@ def source(name):
 
 def bound(name, key, default=None, scope=''):
     """The value a file binds to `Class.parameter`."""
-    values = [b.value for full, b in source(name).bindings.items()
-              if full.endswith(f'.{key}') and b.scope == scope]
+    values = [
+        b.value
+        for full, b in source(name).bindings.items()
+        if full.endswith(f'.{key}') and b.scope == scope
+    ]
     return values[0] if values else default
 
 
@@ -84,18 +113,21 @@ def test_no_other_file_claims_a_figure():
 
 @pytest.mark.parametrize('name', GANS)
 def test_settings_are_the_methods(name):
-    method = name.removeprefix('imagenet256_').removeprefix('imagenet_').removeprefix(
-        'fashion_mnist_').split('_', 1)[-1] if name.startswith(
-            ('mnist', 'cifar10', 'svhn', 'digits')) else re.sub(
-                '^(imagenet256|imagenet|fashion_mnist)_', '', name)
+    method = (
+        name.removeprefix('imagenet256_')
+        .removeprefix('imagenet_')
+        .removeprefix('fashion_mnist_')
+        .split('_', 1)[-1]
+        if name.startswith(('mnist', 'cifar10', 'svhn', 'digits'))
+        else re.sub('^(imagenet256|imagenet|fashion_mnist)_', '', name)
+    )
     ss = bound(name, 'S3GAN.rotation_losses', False)
     assert ss == (method.startswith('s3gan') or method.endswith('_ss'))
     co = '_co' in method
     lambda_ = 0.2 if name.startswith('imagenet') else 0.4  # From {.1, .2, .4}.
     assert bound(name, 'S3GAN.label_loss') == (lambda_ if co else None)
     assert bound(name, 'S3GAN.beta', 0.5) == (1.0 if method.startswith('s3gan_co') else 0.5)
-    assert bound(name, 'Discriminator.projection', True) == (
-        not method.startswith('single_label'))
+    assert bound(name, 'Discriminator.projection', True) == (not method.startswith('single_label'))
     assert bound(name, 'GanData.empirical_prior', False) == method.startswith('clustering')
     assert bound(name, 'inferred_labels.soft', False) == ('soft' in method)
     share = re.search('_(2_5|5|10|20)$', method)
@@ -106,17 +138,25 @@ def test_settings_are_the_methods(name):
     clusters = re.match(r'clustering_(\d+)', method)
     if share and not co and not method.startswith('biggan'):
         assert bound(name, 'inferred_labels.path') == left_by(
-            f'{folder}_features_{share[1]}', 'labels.npz')
+            f'{folder}_features_{share[1]}', 'labels.npz'
+        )
     elif clusters:
         assert bound(name, 'inferred_labels.path') == left_by(
-            f'{folder}_features_rotation', f'clusters_{clusters[1]}.npz')
+            f'{folder}_features_rotation', f'clusters_{clusters[1]}.npz'
+        )
     # Whose labels: all, none's, some's, or those of the file above.
     labelling = bound(name, 'GanData.labelling', None)
     expected = (
-        'partial_labels' if co or share and method.startswith('biggan')
-        else 'inferred_labels' if share or clusters
-        else 'single_label' if method.startswith('single_label')
-        else 'random_labels' if method.startswith('random_label') else None)
+        'partial_labels'
+        if co or share and method.startswith('biggan')
+        else 'inferred_labels'
+        if share or clusters
+        else 'single_label'
+        if method.startswith('single_label')
+        else 'random_labels'
+        if method.startswith('random_label')
+        else None
+    )
     assert (labelling and labelling.full.rpartition('.')[2]) == expected, name
 
 
@@ -162,7 +202,8 @@ PAPERS_SETTINGS = {
     ('', 'GanEvaluation.features'): '@inception_v3.load',
     ('', 'GanEvaluation.num_samples'): 50_000,
     ('', 'GanEvaluation.num_sets'): 5,
-    ('', 'load.weights'): 'https://tfhub.dev/tensorflow/tfgan/eval/inception/1'}
+    ('', 'load.weights'): 'https://tfhub.dev/tensorflow/tfgan/eval/inception/1',
+}
 # Sec. 4, "Pre-trained and co-training approaches". An epoch of 1 281 167 images is 834.09 steps of
 # 1 536 unlabelled ones: 65 of them, warm-up over 5, decays at 45 and 55.
 PAPERS_FEATURES = {
@@ -186,7 +227,8 @@ PAPERS_FEATURES = {
     ('', 'FeatureExtractor.network'): '@resnet_v2.ResNetV2',
     ('', 'FeatureExtractor.gamma'): 0.5,
     ('', 'FeatureExtractor.num_classes'): 1000,
-    ('', 'ResNetV2.widening'): 16}
+    ('', 'ResNetV2.widening'): 16,
+}
 FEATURES = [f'imagenet_features_{labels}' for labels in LABELS]
 
 
@@ -197,10 +239,12 @@ def papers(name):
     found = dict(PAPERS_SETTINGS)
     clusters = re.search(r'_clustering_(\d+)', name)
     found['labels', 'labels'] = (
-        int(clusters[1]) if clusters else 1 if '_single_label' in name else 1000)
+        int(clusters[1]) if clusters else 1 if '_single_label' in name else 1000
+    )
     if name.startswith('imagenet256'):
-        found.update({('', f'{net}.image_size'): 256
-                      for net in ('TfdsSource', 'Generator', 'Discriminator')})
+        found.update(
+            {('', f'{net}.image_size'): 256 for net in ('TfdsSource', 'Generator', 'Discriminator')}
+        )
         found['', 'Generator.z_dim'] = 140
     if '_co_' in name:  # lambda is from {.1, .2, .4}.
         found['', 'S3GAN.label_loss'] = 0.2
@@ -219,14 +263,19 @@ def papers(name):
 
 
 @pytest.mark.parametrize(
-    'name', [name for name in GANS if re.match('imagenet(256)?_', name)] + FEATURES)
+    'name', [name for name in GANS if re.match('imagenet(256)?_', name)] + FEATURES
+)
 def test_settings_are_the_papers(name):
     """Every one is bound, and to the paper's value, so that none can be changed or deleted."""
-    bindings = {(b.scope, full.rpartition('/')[2]): b.value
-                for full, b in source(name).bindings.items()}
+    bindings = {
+        (b.scope, full.rpartition('/')[2]): b.value for full, b in source(name).bindings.items()
+    }
     for (scope, parameter), expected in papers(name).items():
-        value, = [value for (found, full), value in bindings.items() if found == scope
-                  and (full == parameter or full.endswith(f'.{parameter}'))] or ['nothing']
+        (value,) = [
+            value
+            for (found, full), value in bindings.items()
+            if found == scope and (full == parameter or full.endswith(f'.{parameter}'))
+        ] or ['nothing']
         reference = isinstance(expected, str) and expected[0] in '@%'
         assert (repr(value) if reference else value) == expected, parameter
 
@@ -258,17 +307,24 @@ class Blank(image_sources.ImageSource):
         return np.arange(40 * len(self.class_names), dtype=np.int32) % len(self.class_names)
 
     def images(self, examples, split, used=None, seed=None):
-        shape = (examples.element_spec[0].shape[0], self.image_size, self.image_size,
-                 self.channels)
-        return examples.map(lambda positions, numbers: (tf.zeros(shape, tf.uint8) + tf.cast(
-            tf.reshape(positions % 256, [-1, 1, 1, 1]), tf.uint8), numbers))
+        shape = (examples.element_spec[0].shape[0], self.image_size, self.image_size, self.channels)
+        return examples.map(
+            lambda positions, numbers: (
+                tf.zeros(shape, tf.uint8)
+                + tf.cast(tf.reshape(positions % 256, [-1, 1, 1, 1]), tf.uint8),
+                numbers,
+            )
+        )
 
 
 def blank_data(name, tmp_path, seed, data_dir):
     """The data of a file, but for the images and the inferred labels."""
     with gin.config_scope(None):
-        bindings = {b.parameter: b.value for b in source(name).bindings.values()
-                    if b.full == 'research.s3gan.data.GanData'}
+        bindings = {
+            b.parameter: b.value
+            for b in source(name).bindings.values()
+            if b.full == 'research.s3gan.data.GanData'
+        }
     classes = 1000 if name.startswith('imagenet') else 10
     size = 256 if '256' in name else 128 if name.startswith('imagenet') else 32
     channels = 1 if re.match('mnist|fashion|digits', name) else 3
@@ -280,17 +336,31 @@ def blank_data(name, tmp_path, seed, data_dir):
         number = int(re.search(r'clusters_(\d+)|$', labels)[1] or classes)
         hard = blank.labels('train') % number
         path = str(tmp_path / 'labels.npz')
-        label_file.write(path, blank.labels('train'), hard=hard, num_labels=number, source='',
-                         probabilities=np.eye(number, dtype=np.float32)[hard]
-                         if number < 100 or 'soft' in name else None)
+        label_file.write(
+            path,
+            blank.labels('train'),
+            hard=hard,
+            num_labels=number,
+            source='',
+            probabilities=np.eye(number, dtype=np.float32)[hard]
+            if number < 100 or 'soft' in name
+            else None,
+        )
         arguments['labelling'] = functools.partial(
-            label_file.inferred_labels, path=path, soft=bound(name, 'inferred_labels.soft', False))
+            label_file.inferred_labels, path=path, soft=bound(name, 'inferred_labels.soft', False)
+        )
     del bindings
     return made(seed=seed, data_dir=data_dir, source=lambda data_dir: blank, **arguments)
 
 
-@pytest.mark.parametrize('name', [name for name in NAMES if name.startswith('imagenet')
-                                  and not re.search('_features|_comparison', name)])
+@pytest.mark.parametrize(
+    'name',
+    [
+        name
+        for name in NAMES
+        if name.startswith('imagenet') and not re.search('_features|_comparison', name)
+    ],
+)
 def test_imagenet_is_resized_as_in_the_authors_code(name):
     kind = 'FolderSource' if name == 'imagenet_folder_biggan' else 'TfdsSource'
     assert bound(name, 'GanData.source').full == f'official.data.image_sources.{kind}'
@@ -308,8 +378,12 @@ def test_constructs_and_fits_its_data(name, tmp_path):
     run = gin.get_configurable(runner.Run)()
     try:
         experiment = run.experiment(
-            run_dir=str(tmp_path), seed=3, data_dir=None, strategy=None,
-            data=functools.partial(blank_data, name, tmp_path))
+            run_dir=str(tmp_path),
+            seed=3,
+            data_dir=None,
+            strategy=None,
+            data=functools.partial(blank_data, name, tmp_path),
+        )
         images, labels = next(iter(experiment.data.train()))
     finally:
         config.clear()
@@ -318,7 +392,8 @@ def test_constructs_and_fits_its_data(name, tmp_path):
     assert images.shape[0] == labels.shape[0] == number
     assert experiment.model.generator.num_classes == experiment.data.num_labels
     np.testing.assert_allclose(
-        experiment.model.label_prior, experiment.data.label_prior(), atol=1e-6)
+        experiment.model.label_prior, experiment.data.label_prior(), atol=1e-6
+    )
     assert (experiment.model.label_loss is None) == (np.min(labels) >= 0)
 
 

@@ -30,8 +30,13 @@ def _start(folder, *flags, **environment):
     environment = {**os.environ, 'PYTHONPATH': path, 'CUDA_VISIBLE_DEVICES': '', **environment}
     environment.pop('TF_CPP_MIN_LOG_LEVEL', None)
     return subprocess.Popen(
-        [sys.executable, '-m', 'official.launch', *flags], cwd=folder, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        [sys.executable, '-m', 'official.launch', *flags],
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def _refused(folder, *flags):
@@ -43,18 +48,26 @@ def _refused(folder, *flags):
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert seconds < _QUICK_SECONDS
     assert out == '' and err.startswith('error: ') and err.count('\n') == 1
-    return err[len('error: '):-1], process.returncode
+    return err[len('error: ') : -1], process.returncode
 
 
-@pytest.mark.parametrize('flags, expected', [
-    (['--gin_fil=x'], 'There is no flag --gin_fil; did you mean --gin_file?'),
-    (['--mode=trian', '--gin_file=x'], 'flag --mode=trian: value should be one of <train|evaluate|'
-     'train_and_evaluate|export|report>'),
-    ([], '--gin_file is needed, as in --gin_file=gin_configs/ladder/digits_100.gin.'),
-    (['toy.gin'], "'toy.gin' is no flag; did you mean --gin_file=toy.gin?"),
-    (['--flagfile=missing'], "--flagfile names a file that cannot be read: No such file or "
-     "directory: 'missing'."),
-])
+@pytest.mark.parametrize(
+    'flags, expected',
+    [
+        (['--gin_fil=x'], 'There is no flag --gin_fil; did you mean --gin_file?'),
+        (
+            ['--mode=trian', '--gin_file=x'],
+            'flag --mode=trian: value should be one of <train|evaluate|'
+            'train_and_evaluate|export|report>',
+        ),
+        ([], '--gin_file is needed, as in --gin_file=gin_configs/ladder/digits_100.gin.'),
+        (['toy.gin'], "'toy.gin' is no flag; did you mean --gin_file=toy.gin?"),
+        (
+            ['--flagfile=missing'],
+            "--flagfile names a file that cannot be read: No such file or directory: 'missing'.",
+        ),
+    ],
+)
 def test_mistyped_flags(tmp_path, flags, expected):
     assert _refused(tmp_path, *flags) == (expected, 2)
 
@@ -62,7 +75,9 @@ def test_mistyped_flags(tmp_path, flags, expected):
 def test_bad_input_is_refused_before_tensorflow_is_imported(tmp_path):
     toy.write_gin(tmp_path, 'toys.Toy.bias = 2.0\n', 'bad.gin')
     assert _refused(tmp_path, '--gin_file=bad.gin') == (
-        "bad.gin:8: 'toys' of 'toys.Toy' is not imported; did you mean toy?", 1)
+        "bad.gin:8: 'toys' of 'toys.Toy' is not imported; did you mean toy?",
+        1,
+    )
     toy.write_gin(tmp_path)
     (tmp_path / 'thesis').mkdir()
     (tmp_path / 'thesis' / 'chapter.txt').write_text('precious')
@@ -77,12 +92,21 @@ def test_a_removed_folder(tmp_path):
     gone.mkdir()
     path = os.pathsep.join([gin_source.ROOT, *filter(None, sys.path)])
     process = subprocess.Popen(
-        ['sh', '-c', f'cd {gone} && rmdir {gone} && exec {sys.executable} -P -m official.launch '
-         '--gin_file=x.gin'], stderr=subprocess.PIPE, text=True,
-        env={**os.environ, 'PYTHONPATH': path})
+        [
+            'sh',
+            '-c',
+            f'cd {gone} && rmdir {gone} && exec {sys.executable} -P -m official.launch '
+            '--gin_file=x.gin',
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, 'PYTHONPATH': path},
+    )
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (
-        1, 'error: The current folder was removed; change to one that exists.\n')
+        1,
+        'error: The current folder was removed; change to one that exists.\n',
+    )
 
 
 def test_flags_that_change_nothing(tmp_path):
@@ -95,35 +119,48 @@ def test_flags_that_change_nothing(tmp_path):
 def test_seeds_beyond_the_largest(tmp_path):
     text = 'runner.Run.num_seeds = 2\n'
     with pytest.raises(ValueError, match='^--seed=4294967295 is too large for the 2 seeds of Run.'):
-        _launch(tmp_path, text, seed=2 ** 32 - 1)
+        _launch(tmp_path, text, seed=2**32 - 1)
     assert not (tmp_path / 'run').exists()
-    assert _launch(tmp_path, text, seed=2 ** 32 - 2)['seeds'] == [2 ** 32 - 2, 2 ** 32 - 1]
+    assert _launch(tmp_path, text, seed=2**32 - 2)['seeds'] == [2**32 - 2, 2**32 - 1]
 
 
 def test_a_data_folder_that_nobody_reads(tmp_path):
     """The built-in digits would be trained on, and the result look like success."""
     params = ('KerasExperiment.train_steps=2', 'KerasExperiment.baseline=None')
-    with pytest.raises(ValueError, match=(
-            f'^--data_dir={tmp_path} would be ignored: digits.load reads no folder.')):
-        launch.launch('gin_configs/ladder/digits_100.gin', params, data_dir=str(tmp_path),
-                      model_dir=str(tmp_path / 'run'))
+    with pytest.raises(
+        ValueError, match=(f'^--data_dir={tmp_path} would be ignored: digits.load reads no folder.')
+    ):
+        launch.launch(
+            'gin_configs/ladder/digits_100.gin',
+            params,
+            data_dir=str(tmp_path),
+            model_dir=str(tmp_path / 'run'),
+        )
 
 
 def test_the_real_main(tmp_path):
     toy.write_gin(tmp_path, 'runner.Run.num_seeds = 2\n')
     process = _start(
-        tmp_path, '--gin_file=toy.gin', '--gin_param=Toy.bias=0.5', '--gin_param=Model.units = 9',
-        '--seed=3', '--strategy=mirrored')
+        tmp_path,
+        '--gin_file=toy.gin',
+        '--gin_param=Toy.bias=0.5',
+        '--gin_param=Model.units = 9',
+        '--seed=3',
+        '--strategy=mirrored',
+    )
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert err == ''  # Nothing of what libraries print when they start.
     run_dir = tmp_path / 'runs' / tmp_path.name / 'toy'
     assert out.splitlines() == [
-        f'train_and_evaluate: toy.gin in runs/{tmp_path.name}/toy', 'seed 3 (1 of 2)',
-        'seed 4 (2 of 2)', 'test error 35.50 % (±7.07 %, median 35.50 %, 2 seeds)',
+        f'train_and_evaluate: toy.gin in runs/{tmp_path.name}/toy',
+        'seed 3 (1 of 2)',
+        'seed 4 (2 of 2)',
+        'test error 35.50 % (±7.07 %, median 35.50 %, 2 seeds)',
         'test loss 0.5 (±0, median 0.5, 2 seeds)',
         'baseline test error 23.50 % (±0.71 %, median 23.50 %, 2 seeds)',
-        'paper test error 1.06 % (±0.37 %, Table 1)']
+        'paper test error 1.06 % (±0.37 %, Table 1)',
+    ]
     used = (run_dir / 'seed_3' / 'operative_config.gin').read_text()
     assert 'toy.Model.units = 9' in used and 'toy.Toy.bias = 0.5' in used
     modules = json.loads((run_dir / 'seed_4' / 'modules.json').read_text())
@@ -197,12 +234,15 @@ def test_bad_input_in_a_constructor_comes_without_gins_notes(tmp_path, monkeypat
     assert capsys.readouterr().err == 'error: units = -1 must be positive.\n'
 
 
-@pytest.mark.parametrize('strategy, tpu, path, expected', [
-    ('one_device', None, 'runs/x', {'NO_GCE_CHECK': 'true'}),
-    ('one_device', None, 'gs://bucket/x', {}),
-    ('tpu', 'local', 'runs/x', {}),
-    ('tpu', 'pod', 'gs://bucket/x', {'TPU_LOAD_LIBRARY': '0'}),
-])
+@pytest.mark.parametrize(
+    'strategy, tpu, path, expected',
+    [
+        ('one_device', None, 'runs/x', {'NO_GCE_CHECK': 'true'}),
+        ('one_device', None, 'gs://bucket/x', {}),
+        ('tpu', 'local', 'runs/x', {}),
+        ('tpu', 'pod', 'gs://bucket/x', {'TPU_LOAD_LIBRARY': '0'}),
+    ],
+)
 def test_the_environment(monkeypatch, strategy, tpu, path, expected):
     names = ('TF_CPP_MIN_LOG_LEVEL', 'NO_GCE_CHECK', 'TPU_LOAD_LIBRARY')
     for name in names:
@@ -210,7 +250,9 @@ def test_the_environment(monkeypatch, strategy, tpu, path, expected):
         monkeypatch.delenv(name)
     launch._prepare_environment(strategy, tpu, (path, ''))
     assert {name: os.environ[name] for name in names if name in os.environ} == {
-        'TF_CPP_MIN_LOG_LEVEL': '3', **expected}
+        'TF_CPP_MIN_LOG_LEVEL': '3',
+        **expected,
+    }
 
 
 def _free_ports(count):
@@ -229,9 +271,14 @@ def test_two_workers_and_one_chief(tmp_path):
     flags = ('--gin_file=toy.gin', '--model_dir=run', '--strategy=multi_worker')
     (tmp_path / 'run').mkdir()
     workers = [
-        _start(tmp_path, *flags, TOY_WORKER=str(i), TF_CONFIG=json.dumps(
-            {'cluster': cluster, 'task': {'type': 'worker', 'index': i}}))
-        for i in range(2)]
+        _start(
+            tmp_path,
+            *flags,
+            TOY_WORKER=str(i),
+            TF_CONFIG=json.dumps({'cluster': cluster, 'task': {'type': 'worker', 'index': i}}),
+        )
+        for i in range(2)
+    ]
     try:
         outputs = [worker.communicate(timeout=120) for worker in workers]
     finally:
@@ -240,7 +287,8 @@ def test_two_workers_and_one_chief(tmp_path):
     assert [worker.returncode for worker in workers] == [0, 0], outputs
     # Both ran the experiment, the chief alone looked after the folder and said so.
     assert {'result.json.0', 'result.json.1', 'run.json', 'operative_config.gin'} <= set(
-        os.listdir(tmp_path / 'run'))
+        os.listdir(tmp_path / 'run')
+    )
     assert 'test error 1.00 %' in outputs[0][0] and 'test error' not in outputs[1][0]
     for i, (_, err) in enumerate(outputs):
         assert re.search(f'worker {i} is one of 2 workers; waiting for all of them', err)
@@ -251,8 +299,14 @@ def _start_first_worker(tmp_path, *flags):
     toy.write_gin(tmp_path)
     addresses = [f'localhost:{port}' for port in _free_ports(2)]
     task = {'cluster': {'worker': addresses}, 'task': {'type': 'worker', 'index': 0}}
-    return _start(tmp_path, '--gin_file=toy.gin', '--model_dir=run', '--strategy=multi_worker',
-                  *flags, TF_CONFIG=json.dumps(task)), addresses
+    return _start(
+        tmp_path,
+        '--gin_file=toy.gin',
+        '--model_dir=run',
+        '--strategy=multi_worker',
+        *flags,
+        TF_CONFIG=json.dumps(task),
+    ), addresses
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
@@ -278,7 +332,8 @@ def test_a_worker_that_never_comes_is_named(tmp_path):
     assert worker.returncode == 1
     assert err.splitlines()[-1] == (
         f'error: worker 0: worker 1 ({addresses[1]}) did not come within 0.01 minutes; start every '
-        'worker of TF_CONFIG, or allow more with --wait_minutes.')
+        'worker of TF_CONFIG, or allow more with --wait_minutes.'
+    )
 
 
 if __name__ == '__main__':

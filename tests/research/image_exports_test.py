@@ -60,32 +60,49 @@ def expected_fixture():
 
 def check(answers, expected):
     """Compares images with the files' in order; names the first that is another."""
-    wrong = [file.name for file, answer, image in zip(FILES, answers, expected)
-             if answer is not None and not np.array_equal(answer, image)]
+    wrong = [
+        file.name
+        for file, answer, image in zip(FILES, answers, expected)
+        if answer is not None and not np.array_equal(answer, image)
+    ]
     assert not wrong, wrong
 
 
 def test_ladder(tmp_path, expected):
     arrays = types.SimpleNamespace(image_shape=(HEIGHT, WIDTH, 3), max_value=255)
     data = types.SimpleNamespace(
-        class_names=['none'] * HEIGHT * WIDTH * 3, arrays=arrays,
-        input_tensor=lambda images: tf.cast(images, tf.float32))
+        class_names=['none'] * HEIGHT * WIDTH * 3,
+        arrays=arrays,
+        input_tensor=lambda images: tf.cast(images, tf.float32),
+    )
     model = Pixels((HEIGHT, WIDTH, 3))
     served = exported(ladder_export.signatures, model, data, tmp_path)['image_bytes']
     answer = served(files=tf.constant([file.contents for file in FILES]))['probabilities'].numpy()
     # What lies on its side is resized to the data's shape.
-    check([pixels.reshape(HEIGHT, WIDTH, 3) if image.shape == (HEIGHT, WIDTH, 3) else None
-           for pixels, image in zip(answer, expected)], expected)
+    check(
+        [
+            pixels.reshape(HEIGHT, WIDTH, 3) if image.shape == (HEIGHT, WIDTH, 3) else None
+            for pixels, image in zip(answer, expected)
+        ],
+        expected,
+    )
 
 
 def test_match_rcnn(tmp_path, expected):
     side = max(HEIGHT, WIDTH)
-    data = types.SimpleNamespace(class_names=['none'], geometry={
-        'canvas': (side, side), 'min_size': min(HEIGHT, WIDTH), 'max_size': side})
+    data = types.SimpleNamespace(
+        class_names=['none'],
+        geometry={'canvas': (side, side), 'min_size': min(HEIGHT, WIDTH), 'max_size': side},
+    )
     served = exported(match_rcnn_export.signatures, Pixels(None), data, tmp_path)['detect']
     answer = served(files=tf.constant([file.contents for file in FILES]))
-    check([canvas[:height, :width] for canvas, (height, width) in zip(
-        answer['images'].numpy(), answer['sizes'].numpy())], expected)
+    check(
+        [
+            canvas[:height, :width]
+            for canvas, (height, width) in zip(answer['images'].numpy(), answer['sizes'].numpy())
+        ],
+        expected,
+    )
 
 
 def test_s3gan(tmp_path, expected):
@@ -97,7 +114,7 @@ def test_s3gan(tmp_path, expected):
 
     def middle(image):
         top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
-        return image[top:top + side, left:left + side]
+        return image[top : top + side, left : left + side]
 
     check(answer.reshape(-1, side, side, 3), [middle(image) for image in expected])
 

@@ -152,9 +152,7 @@ def test_module_that_is_not_there(tmp_path):
         'official/core/b.py': '',
         'official/core/BUILD': CORE,
     })  # fmt: skip
-    assert tree.problems() == [
-        'official/core/a.py imports official/core/c.py, which is not there'
-    ]
+    assert tree.problems() == ['official/core/a.py imports official/core/c.py, which is not there']
 
 
 @pytest.mark.parametrize('path, imported, allowed', [
@@ -218,7 +216,7 @@ def test_fix_makes_everything(tmp_path):
     tree.fix()
     assert tree.problems() == []
     assert '"//gin_configs/ladder"' in (tmp_path / 'gin_configs/BUILD').read_text()
-    assert (tmp_path / 'gin_configs/ladder/BUILD').read_text() == textwrap.dedent('''\
+    assert (tmp_path / 'gin_configs/ladder/BUILD').read_text() == textwrap.dedent("""\
         load("//tools:python.bzl", "py_library")
 
         package(default_visibility = [
@@ -232,8 +230,8 @@ def test_fix_makes_everything(tmp_path):
             data = glob(["*.gin"]),
             deps = ["//research/ladder"],
         )
-        ''')
-    assert (tmp_path / 'tests/research/ladder/BUILD').read_text() == textwrap.dedent('''\
+        """)
+    assert (tmp_path / 'tests/research/ladder/BUILD').read_text() == textwrap.dedent("""\
         load("//tools:python.bzl", "py_library", "py_test")
 
         package(default_visibility = ["//tests:__subpackages__"])
@@ -253,11 +251,11 @@ def test_fix_makes_everything(tmp_path):
                 "//tests",
             ],
         )
-        ''')
+        """)
 
 
 def test_fix_keeps_what_a_person_wrote(tmp_path):
-    written = '''
+    written = """
         # Run by name.
         py_test(
             name = "a_test",
@@ -267,7 +265,7 @@ def test_fix_keeps_what_a_person_wrote(tmp_path):
             tags = ["exclusive"],
             deps = ["//gin_configs"],
         )
-    '''
+    """
     tree = plant(tmp_path, {
         'official/core/a.py': '',
         'official/core/gone.py': '',
@@ -279,7 +277,11 @@ def test_fix_keeps_what_a_person_wrote(tmp_path):
     tree = build_files.Tree(tmp_path)
     tree.fix()
     assert tree.problems() == []
-    assert (tmp_path / 'tests/BUILD').read_text().endswith(textwrap.dedent('''\
+    assert (
+        (tmp_path / 'tests/BUILD')
+        .read_text()
+        .endswith(
+            textwrap.dedent("""\
         # Run by name.
         py_test(
             name = "a_test",
@@ -292,7 +294,9 @@ def test_fix_keeps_what_a_person_wrote(tmp_path):
                 "//official/core",
             ],
         )
-        '''))
+        """)
+        )
+    )
     assert 'srcs = ["a.py"]' in (tmp_path / 'official/core/BUILD').read_text()
     text = (tmp_path / 'tests/BUILD').read_text()
     tree.fix()

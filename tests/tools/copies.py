@@ -20,16 +20,19 @@ ROOT = pathlib.Path(__file__).parent.parent.parent
 BASE = sys._base_executable
 GIN = '--gin_file=gin_configs/ladder/digits_100.gin'
 
-SAY = '''
+SAY = """
 import os, sys
 print({name!r}, *sys.argv[1:], sep='|')
 print('cwd', os.getcwd(), sep='|')
-'''
-LAUNCH = SAY.format(name='launch') + '''
+"""
+LAUNCH = (
+    SAY.format(name='launch')
+    + """
 print('quiet', os.environ['TF_CPP_MIN_LOG_LEVEL'], os.environ['NO_GCE_CHECK'], sep='|')
 import thing
-'''
-UV = '''
+"""
+)
+UV = """
 import os, pathlib, sys, sysconfig, time, zipfile
 with open(os.environ['FAKE_UV_LOG'], 'a') as log:
     log.write(f'{os.getpid()}\\n')
@@ -40,7 +43,7 @@ while does == 'until' and not os.path.exists(path):
     time.sleep(0.02)
 for wheel in pathlib.Path(os.environ['UV_FIND_LINKS']).glob('thing*.whl'):
     zipfile.ZipFile(wheel).extractall(sysconfig.get_path('purelib'))
-'''
+"""
 
 
 @dataclasses.dataclass

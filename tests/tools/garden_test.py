@@ -161,8 +161,14 @@ def test_a_removed_folder(repository, tmp_path):
     gone = tmp_path / 'gone'
     gone.mkdir()
     result = subprocess.run(
-        ['/bin/sh', '-c', f'cd {gone} && /bin/rmdir {gone} && exec "{repository.root}/garden" list'],
-        env=repository.environ(), capture_output=True, text=True,
+        [
+            '/bin/sh',
+            '-c',
+            f'cd {gone} && /bin/rmdir {gone} && exec "{repository.root}/garden" list',
+        ],
+        env=repository.environ(),
+        capture_output=True,
+        text=True,
     )
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1] == (

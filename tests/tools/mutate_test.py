@@ -19,11 +19,13 @@ def project(tmp_path):
     for name, text in {
         'research/p/model.py': 'def f(x):\n    scale = 2\n    return x + 1, scale\n',
         'tests/research/p/model_test.py': (
-            'from research.p import model\n\n\ndef test_f():\n    assert model.f(4)[0] == 5\n'),
+            'from research.p import model\n\n\ndef test_f():\n    assert model.f(4)[0] == 5\n'
+        ),
         'gin_configs/p/a.gin': 'f.x = 1\n',
         'tests/gin_configs/p_test.py': (
             'import pathlib\n\n\ndef test_x():\n'
-            "    assert 'f.x = 1' in pathlib.Path('gin_configs/p/a.gin').read_text()\n"),
+            "    assert 'f.x = 1' in pathlib.Path('gin_configs/p/a.gin').read_text()\n"
+        ),
     }.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
@@ -33,8 +35,11 @@ def project(tmp_path):
 
 
 def test_noticed_and_surviving_mutants(project, tmp_path, capsys):
-    wanted = [mutant for path in ('research/p/model.py', 'gin_configs/p/a.gin')
-              for mutant in mutants.of_file(path, (project / path).read_text())]
+    wanted = [
+        mutant
+        for path in ('research/p/model.py', 'gin_configs/p/a.gin')
+        for mutant in mutants.of_file(path, (project / path).read_text())
+    ]
     results = tmp_path / 'results.jsonl'
     mutate.run_all(wanted, results, jobs=2, root=project)
     rows = mutate.read(results)
@@ -49,8 +54,12 @@ def test_noticed_and_surviving_mutants(project, tmp_path, capsys):
     assert 'model_test.py::test_f' in by['research/p/model.py:3: + to -']
     lines = mutate.table(rows).splitlines()
     assert [line.split() for line in lines] == [
-        ['paper', 'files', 'mutants', 'noticed'], ['p', 'code', '3', '2'], ['p', 'gin', '2', '2'],
-        ['all', '5', '4', '(80.0', '%)'], ['survived:', 'research/p/model.py:2:', '2', 'to', '3']]
+        ['paper', 'files', 'mutants', 'noticed'],
+        ['p', 'code', '3', '2'],
+        ['p', 'gin', '2', '2'],
+        ['all', '5', '4', '(80.0', '%)'],
+        ['survived:', 'research/p/model.py:2:', '2', 'to', '3'],
+    ]
     # The sources are as they were, and finished mutants are not run again.
     assert 'scale = 2' in (project / 'research/p/model.py').read_text()
     capsys.readouterr()
@@ -60,8 +69,10 @@ def test_noticed_and_surviving_mutants(project, tmp_path, capsys):
 
 def test_the_nearest_tests_run_first(project):
     (project / 'tests/research/p/deep').mkdir()
-    for name, text in {'deep/user_test.py': 'from research.p import model\n',
-                       'other_test.py': 'from research.p import models\n'}.items():
+    for name, text in {
+        'deep/user_test.py': 'from research.p import model\n',
+        'other_test.py': 'from research.p import models\n',
+    }.items():
         (project / 'tests/research/p' / name).write_text(text)
     tests = [f'tests/research/p/{name}_test.py' for name in ('model', 'deep/user')]
     gin = 'tests/gin_configs/p_test.py'
@@ -86,7 +97,8 @@ def test_the_sample_is_even_and_follows_from_its_seed():
     assert len(set(sample)) == 30
     papers = [mutant.path.split('/')[1] for mutant in sample]
     assert {paper: papers.count(paper) for paper in mutate.SOURCES} == dict.fromkeys(
-        mutate.SOURCES, 6)
+        mutate.SOURCES, 6
+    )
     assert sum(mutant.path.endswith('.gin') for mutant in sample) == 10
 
 
@@ -99,8 +111,9 @@ def test_faults_of_wiring_fit_the_sources():
 def test_a_fault_whose_place_is_gone_is_named(tmp_path):
     (tmp_path / 'tools').mkdir()
     (tmp_path / 'a.py').write_text('x = 1\n')
-    (tmp_path / mutate.HAND_WRITTEN).write_text(json.dumps(
-        [{'name': 'one', 'path': 'a.py', 'old': 'y = 1', 'new': ''}]))
+    (tmp_path / mutate.HAND_WRITTEN).write_text(
+        json.dumps([{'name': 'one', 'path': 'a.py', 'old': 'y = 1', 'new': ''}])
+    )
     with pytest.raises(ValueError, match=r'one: a\.py has 0 places with .y = 1., not one'):
         mutate.hand_written(tmp_path)
 

@@ -46,7 +46,8 @@ class AGNNConv(message_passing.MessagePassing):
         self.beta = self.initial_beta
         if self.train_beta:
             self.beta = self.add_weight(
-                'beta', [], initializer=tf.keras.initializers.Constant(self.initial_beta))
+                'beta', [], initializer=tf.keras.initializers.Constant(self.initial_beta)
+            )
         super().build(input_shape)
 
     def call(self, x, edge_index, edge_attr=None):

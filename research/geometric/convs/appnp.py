@@ -42,8 +42,14 @@ class APPNP(smoothing.NormalizedPropagation):
       ValueError: if K is negative, alpha is outside [0, 1], or `dropout` outside [0, 1).
     """
 
-    def __init__(self, K: int = 10, alpha: float = 0.1, dropout: float = 0.0,
-                 normalize: bool = True, name: str | None = None):
+    def __init__(
+        self,
+        K: int = 10,
+        alpha: float = 0.1,
+        dropout: float = 0.0,
+        normalize: bool = True,
+        name: str | None = None,
+    ):
         super().__init__(normalize, name=name)
         if K < 0:
             raise ValueError(f'K = {K} must not be negative.')
@@ -67,10 +73,18 @@ class APPNP(smoothing.NormalizedPropagation):
     def _dropped(self, coefficients, key):
         if key is None or not self.dropout:
             return coefficients
-        return [None if entries is None else random.dropout(
-            random.fold_in(key, index), entries, self.dropout)
-                for index, entries in enumerate(coefficients)]
+        return [
+            None
+            if entries is None
+            else random.dropout(random.fold_in(key, index), entries, self.dropout)
+            for index, entries in enumerate(coefficients)
+        ]
 
     def get_config(self):
-        return {'K': self.K, 'alpha': self.alpha, 'dropout': self.dropout,
-                'normalize': self.normalize, 'name': self.name}
+        return {
+            'K': self.K,
+            'alpha': self.alpha,
+            'dropout': self.dropout,
+            'normalize': self.normalize,
+            'name': self.name,
+        }

@@ -60,16 +60,27 @@ class ARMAConv(smoothing.NormalizedPropagation):
       ValueError: if there are no stacks or layers, or a dropout is outside [0, 1).
     """
 
-    def __init__(self, channels: int, *, num_stacks: int = 1, num_layers: int = 1,
-                 shared_weights: bool = False, activation: str | Callable | None = 'relu',
-                 dropout: float = 0.0, product_dropout: float = 0.0, normalize: bool = True,
-                 use_bias: bool = True, kernel_initializer='glorot_uniform',
-                 name: str | None = None):
+    def __init__(
+        self,
+        channels: int,
+        *,
+        num_stacks: int = 1,
+        num_layers: int = 1,
+        shared_weights: bool = False,
+        activation: str | Callable | None = 'relu',
+        dropout: float = 0.0,
+        product_dropout: float = 0.0,
+        normalize: bool = True,
+        use_bias: bool = True,
+        kernel_initializer='glorot_uniform',
+        name: str | None = None,
+    ):
         super().__init__(normalize, self_loops=False, name=name)
         checks.positive('ARMAConv', channels=channels)
         if num_stacks < 1 or num_layers < 1:
             raise ValueError(
-                f'num_stacks = {num_stacks} and num_layers = {num_layers} must be at least 1.')
+                f'num_stacks = {num_stacks} and num_layers = {num_layers} must be at least 1.'
+            )
         for argument, rate in (('dropout', dropout), ('product_dropout', product_dropout)):
             if not 0 <= rate < 1:
                 raise ValueError(f'{argument} = {rate} is outside [0, 1).')
@@ -94,16 +105,22 @@ class ARMAConv(smoothing.NormalizedPropagation):
             # Apart by more than the stacks, which take the seeds that follow.
             initializer = kernels.another(self.kernel_initializer, drawn * stacks)
             return self.add_weight(
-                name, [stacks, rows, channels], initializer=kernels.each(initializer))
+                name, [stacks, rows, channels], initializer=kernels.each(initializer)
+            )
 
         layers = 1 if self.shared_weights else self.num_layers
         later = min(layers, self.num_layers - 1)
         self.initial_kernel = kernel('initial_kernel', features)
         self.kernels = [kernel(f'kernel_{t + 1}', channels) for t in range(later)]
         self.skip_kernels = [kernel(f'skip_kernel_{t}', features) for t in range(layers)]
-        self.biases = [
-            self.add_weight(f'bias_{t}', [stacks * channels], initializer='zeros')
-            for t in range(layers)] if self.use_bias else None
+        self.biases = (
+            [
+                self.add_weight(f'bias_{t}', [stacks * channels], initializer='zeros')
+                for t in range(layers)
+            ]
+            if self.use_bias
+            else None
+        )
         super().build(input_shape)
 
     def call(self, x, edge_index, edge_attr=None, key=None, training=None):
@@ -118,9 +135,11 @@ class ARMAConv(smoothing.NormalizedPropagation):
             if key is not None:
                 skipped = sparse.dropout(random.fold_in(key, t), x, self.dropout)
                 state = sparse.dropout(
-                    random.fold_in(key, self.num_layers + t), state, self.product_dropout)
+                    random.fold_in(key, self.num_layers + t), state, self.product_dropout
+                )
             state = smooth(state) + sparse.matmul(
-                skipped, kernels.side_by_side(self.skip_kernels[shared]))
+                skipped, kernels.side_by_side(self.skip_kernels[shared])
+            )
             if self.biases is not None:
                 state += self.biases[shared]
             state = self.activation(state)
@@ -137,10 +156,15 @@ class ARMAConv(smoothing.NormalizedPropagation):
 
     def get_config(self):
         return {
-            'channels': self.channels, 'num_stacks': self.num_stacks,
-            'num_layers': self.num_layers, 'shared_weights': self.shared_weights,
+            'channels': self.channels,
+            'num_stacks': self.num_stacks,
+            'num_layers': self.num_layers,
+            'shared_weights': self.shared_weights,
             'activation': tf.keras.activations.serialize(self.activation),
-            'dropout': self.dropout, 'product_dropout': self.product_dropout,
-            'normalize': self.normalize, 'use_bias': self.use_bias,
+            'dropout': self.dropout,
+            'product_dropout': self.product_dropout,
+            'normalize': self.normalize,
+            'use_bias': self.use_bias,
             'kernel_initializer': tf.keras.initializers.serialize(self.kernel_initializer),
-            'name': self.name}
+            'name': self.name,
+        }

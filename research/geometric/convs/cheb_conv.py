@@ -52,9 +52,17 @@ class ChebConv(smoothing.NormalizedPropagation):
       ValueError: if K is below 1 or lambda_max is not positive.
     """
 
-    def __init__(self, channels: int, *, K: int, lambda_max: float = 2.0, normalize: bool = True,
-                 use_bias: bool = True, kernel_initializer='glorot_uniform',
-                 name: str | None = None):
+    def __init__(
+        self,
+        channels: int,
+        *,
+        K: int,
+        lambda_max: float = 2.0,
+        normalize: bool = True,
+        use_bias: bool = True,
+        kernel_initializer='glorot_uniform',
+        name: str | None = None,
+    ):
         super().__init__(normalize, self_loops=False, name=name)
         checks.positive('ChebConv', channels=channels)
         if K < 1:
@@ -69,10 +77,13 @@ class ChebConv(smoothing.NormalizedPropagation):
 
     def build(self, input_shape):
         self.kernel = self.add_weight(
-            'kernel', [self.K, inputs.width(type(self).__name__, input_shape), self.channels],
-            initializer=kernels.each(self.kernel_initializer))
-        self.bias = self.add_weight(
-            'bias', [self.channels], initializer='zeros') if self.use_bias else None
+            'kernel',
+            [self.K, inputs.width(type(self).__name__, input_shape), self.channels],
+            initializer=kernels.each(self.kernel_initializer),
+        )
+        self.bias = (
+            self.add_weight('bias', [self.channels], initializer='zeros') if self.use_bias else None
+        )
         super().build(input_shape)
 
     def call(self, x, edge_index, edge_attr=None):
@@ -107,7 +118,11 @@ class ChebConv(smoothing.NormalizedPropagation):
 
     def get_config(self):
         return {
-            'channels': self.channels, 'K': self.K, 'lambda_max': self.lambda_max,
-            'normalize': self.normalize, 'use_bias': self.use_bias,
+            'channels': self.channels,
+            'K': self.K,
+            'lambda_max': self.lambda_max,
+            'normalize': self.normalize,
+            'use_bias': self.use_bias,
             'kernel_initializer': tf.keras.initializers.serialize(self.kernel_initializer),
-            'name': self.name}
+            'name': self.name,
+        }

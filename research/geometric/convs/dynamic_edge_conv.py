@@ -46,8 +46,9 @@ class DynamicEdgeConv(edge_conv.EdgeConv):
     def call(self, x, num_graphs: int = 1):
         nodes = message_passing.num_rows(x)
         if isinstance(nodes, int) and nodes % num_graphs:
-            raise ValueError(f'{self.name}: {nodes} points are not {num_graphs} clouds of equal '
-                             'sizes.')
+            raise ValueError(
+                f'{self.name}: {nodes} points are not {num_graphs} clouds of equal sizes.'
+            )
         points = nodes // num_graphs
         clouds = tf.reshape(x, [num_graphs, points, x.shape[-1]])
         nearest = neighbors.knn(clouds, None, self.k)

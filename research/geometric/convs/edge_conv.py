@@ -42,15 +42,18 @@ class EdgeConv(message_passing.MessagePassing):
     def build(self, input_shape):
         sources, targets = inputs.widths(input_shape)
         if sources != targets:
-            raise ValueError(f'{self.name}: sources have {sources} features and targets {targets}, '
-                             'but their difference is taken.')
+            raise ValueError(
+                f'{self.name}: sources have {sources} features and targets {targets}, '
+                'but their difference is taken.'
+            )
         networks.build(self.network, 2 * targets)
         super().build(input_shape)
 
     def call(self, x, edge_index, edge_attr=None):
         if edge_attr is not None:
-            raise ValueError(f'{self.name}: edge_attr is given, but EdgeConv uses node features '
-                             'alone.')
+            raise ValueError(
+                f'{self.name}: edge_attr is given, but EdgeConv uses node features alone.'
+            )
         split = networks.split_first(self.network)
         if split is None:
             return self.propagate(x, edge_index)
@@ -62,8 +65,7 @@ class EdgeConv(message_passing.MessagePassing):
         from_targets = tf.matmul(x_targets, of_target - of_difference)
         if first.bias is not None:
             from_targets += first.bias
-        messages = rest(
-            tf.gather(from_sources, source) + tf.gather(from_targets, target))
+        messages = rest(tf.gather(from_sources, source) + tf.gather(from_targets, target))
         return self.aggregate(messages, target, message_passing.num_rows(x_targets))
 
     def message(self, x_source, x_target, edge_attr):

@@ -51,10 +51,19 @@ class GATConv(tf.keras.layers.Layer):
         are others, and `self_loops` is not False.
     """
 
-    def __init__(self, channels: int, *, heads: int = 1, concat: bool = True,
-                 negative_slope: float = 0.2, dropout: float = 0.0, self_loops: bool = True,
-                 use_bias: bool = True, kernel_initializer='glorot_uniform',
-                 name: str | None = None):
+    def __init__(
+        self,
+        channels: int,
+        *,
+        heads: int = 1,
+        concat: bool = True,
+        negative_slope: float = 0.2,
+        dropout: float = 0.0,
+        self_loops: bool = True,
+        use_bias: bool = True,
+        kernel_initializer='glorot_uniform',
+        name: str | None = None,
+    ):
         super().__init__(name=name)
         checks.positive('GATConv', channels=channels, heads=heads)
         if not 0 <= dropout < 1:
@@ -74,7 +83,8 @@ class GATConv(tf.keras.layers.Layer):
 
         def weight(name, shape, index):
             return self.add_weight(
-                name, shape, initializer=kernels.another(self.kernel_initializer, index))
+                name, shape, initializer=kernels.another(self.kernel_initializer, index)
+            )
 
         self.kernel = weight('kernel', [features, self.heads * self.channels], 0)
         self.attention_source = weight('attention_source', per_head, 1)
@@ -89,8 +99,9 @@ class GATConv(tf.keras.layers.Layer):
             raise ValueError('GATConv has no use for edge_attr; got one.')
         pair = isinstance(x, (tuple, list))
         if pair and self.self_loops:
-            raise ValueError('a pair (sources, targets) has no self loops; it needs '
-                             'self_loops=False.')
+            raise ValueError(
+                'a pair (sources, targets) has no self loops; it needs self_loops=False.'
+            )
         projected = [self._project(side) for side in (x if pair else (x,))]
         sources, targets = projected[0], projected[-1]
         num_targets = message_passing.num_rows(targets)
@@ -121,12 +132,14 @@ class GATConv(tf.keras.layers.Layer):
         """LeakyReLU(a_target . W x_i + a_source . W x_j), [E, heads]."""
         if sources is targets:
             at_source, at_target = self._scores(
-                sources, self.attention_source, self.attention_target)
+                sources, self.attention_source, self.attention_target
+            )
         else:
-            at_source, = self._scores(sources, self.attention_source)
-            at_target, = self._scores(targets, self.attention_target)
+            (at_source,) = self._scores(sources, self.attention_source)
+            (at_target,) = self._scores(targets, self.attention_target)
         return tf.nn.leaky_relu(
-            tf.gather(at_source, source) + tf.gather(at_target, target), self.negative_slope)
+            tf.gather(at_source, source) + tf.gather(at_target, target), self.negative_slope
+        )
 
     def _scores(self, projected, *attention):
         """a . W x of each node and head for each a [heads, channels]: for each, [N, heads]."""
@@ -140,8 +153,13 @@ class GATConv(tf.keras.layers.Layer):
 
     def get_config(self):
         return {
-            'channels': self.channels, 'heads': self.heads, 'concat': self.concat,
-            'negative_slope': self.negative_slope, 'dropout': self.dropout,
-            'self_loops': self.self_loops, 'use_bias': self.use_bias,
+            'channels': self.channels,
+            'heads': self.heads,
+            'concat': self.concat,
+            'negative_slope': self.negative_slope,
+            'dropout': self.dropout,
+            'self_loops': self.self_loops,
+            'use_bias': self.use_bias,
             'kernel_initializer': tf.keras.initializers.serialize(self.kernel_initializer),
-            'name': self.name}
+            'name': self.name,
+        }

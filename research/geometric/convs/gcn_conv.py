@@ -33,8 +33,15 @@ class GCNConv(smoothing.NormalizedPropagation):
       [N, F'].
     """
 
-    def __init__(self, channels: int, *, normalize: bool = True, use_bias: bool = True,
-                 kernel_initializer='glorot_uniform', name: str | None = None):
+    def __init__(
+        self,
+        channels: int,
+        *,
+        normalize: bool = True,
+        use_bias: bool = True,
+        kernel_initializer='glorot_uniform',
+        name: str | None = None,
+    ):
         super().__init__(normalize, name=name)
         checks.positive(type(self).__name__, channels=channels)
         self.channels = channels
@@ -43,10 +50,13 @@ class GCNConv(smoothing.NormalizedPropagation):
 
     def build(self, input_shape):
         self.kernel = self.add_weight(
-            'kernel', [inputs.width(type(self).__name__, input_shape), self.channels],
-            initializer=self.kernel_initializer)
-        self.bias = self.add_weight(
-            'bias', [self.channels], initializer='zeros') if self.use_bias else None
+            'kernel',
+            [inputs.width(type(self).__name__, input_shape), self.channels],
+            initializer=self.kernel_initializer,
+        )
+        self.bias = (
+            self.add_weight('bias', [self.channels], initializer='zeros') if self.use_bias else None
+        )
         super().build(input_shape)
 
     def call(self, x, edge_index, edge_attr=None):
@@ -56,6 +66,9 @@ class GCNConv(smoothing.NormalizedPropagation):
 
     def get_config(self):
         return {
-            'channels': self.channels, 'normalize': self.normalize, 'use_bias': self.use_bias,
+            'channels': self.channels,
+            'normalize': self.normalize,
+            'use_bias': self.use_bias,
             'kernel_initializer': tf.keras.initializers.serialize(self.kernel_initializer),
-            'name': self.name}
+            'name': self.name,
+        }

@@ -32,8 +32,13 @@ class GINConv(message_passing.MessagePassing):
       ValueError: if `mlp` is no Keras layer.
     """
 
-    def __init__(self, mlp: tf.keras.layers.Layer, eps: float = 0.0, train_eps: bool = False,
-                 name: str | None = None):
+    def __init__(
+        self,
+        mlp: tf.keras.layers.Layer,
+        eps: float = 0.0,
+        train_eps: bool = False,
+        name: str | None = None,
+    ):
         super().__init__('sum', name=name)
         self.mlp = networks.get(mlp)
         self.initial_eps = eps
@@ -43,7 +48,8 @@ class GINConv(message_passing.MessagePassing):
         self.eps = self.initial_eps
         if self.train_eps:
             self.eps = self.add_weight(
-                'eps', [], initializer=tf.keras.initializers.Constant(self.initial_eps))
+                'eps', [], initializer=tf.keras.initializers.Constant(self.initial_eps)
+            )
         super().build(input_shape)
 
     def multiply(self, x, adjacency):
@@ -53,5 +59,9 @@ class GINConv(message_passing.MessagePassing):
         return self.mlp((1 + self.eps) * x + aggregated)
 
     def get_config(self):
-        return {'mlp': networks.serialize(self.mlp), 'eps': self.initial_eps,
-                'train_eps': self.train_eps, 'name': self.name}
+        return {
+            'mlp': networks.serialize(self.mlp),
+            'eps': self.initial_eps,
+            'train_eps': self.train_eps,
+            'name': self.name,
+        }

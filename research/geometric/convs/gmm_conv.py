@@ -48,10 +48,19 @@ class GMMConv(kernel_conv.KernelConv):
       ValueError: if there are no pseudo-coordinates or their number is not `dim`.
     """
 
-    def __init__(self, channels: int, kernel_size: int, dim: int, aggregation='mean',
-                 root_weight: bool = True, use_bias: bool = True,
-                 kernel_initializer='glorot_uniform', mean_initializer=None,
-                 deviation_initializer=None, name: str | None = None):
+    def __init__(
+        self,
+        channels: int,
+        kernel_size: int,
+        dim: int,
+        aggregation='mean',
+        root_weight: bool = True,
+        use_bias: bool = True,
+        kernel_initializer='glorot_uniform',
+        mean_initializer=None,
+        deviation_initializer=None,
+        name: str | None = None,
+    ):
         super().__init__(channels, aggregation, root_weight, use_bias, name)
         initializers = tf.keras.initializers
         checks.positive('GMMConv', kernel_size=kernel_size, dim=dim)
@@ -59,18 +68,24 @@ class GMMConv(kernel_conv.KernelConv):
         self.dim = dim
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.mean_initializer = initializers.get(
-            initializers.RandomUniform(0, 1) if mean_initializer is None else mean_initializer)
+            initializers.RandomUniform(0, 1) if mean_initializer is None else mean_initializer
+        )
         self.deviation_initializer = initializers.get(
-            initializers.Constant(.5) if deviation_initializer is None else deviation_initializer)
+            initializers.Constant(0.5) if deviation_initializer is None else deviation_initializer
+        )
 
     def build(self, input_shape):
         self.kernel = self.add_weight(
-            'kernel', [self.kernel_size, inputs.widths(input_shape)[0], self.channels],
-            initializer=self.kernel_initializer)
+            'kernel',
+            [self.kernel_size, inputs.widths(input_shape)[0], self.channels],
+            initializer=self.kernel_initializer,
+        )
         self.mean = self.add_weight(
-            'mean', [self.kernel_size, self.dim], initializer=self.mean_initializer)
+            'mean', [self.kernel_size, self.dim], initializer=self.mean_initializer
+        )
         self.deviation = self.add_weight(
-            'deviation', [self.kernel_size, self.dim], initializer=self.deviation_initializer)
+            'deviation', [self.kernel_size, self.dim], initializer=self.deviation_initializer
+        )
         super().build(input_shape)
 
     def call(self, x, edge_index, edge_attr=None):
@@ -81,14 +96,21 @@ class GMMConv(kernel_conv.KernelConv):
         """w, [E, K], of pseudo-coordinates [E, D]."""
         dtype = segments.wide(pseudo.dtype)  # EPSILON is 0 in float16.
         squares = tf.square(tf.cast(pseudo, dtype)[:, tf.newaxis] - tf.cast(self.mean, dtype))
-        weights = tf.exp(-.5 * tf.reduce_sum(
-            squares / (tf.square(tf.cast(self.deviation, dtype)) + EPSILON), axis=-1))
+        weights = tf.exp(
+            -0.5
+            * tf.reduce_sum(
+                squares / (tf.square(tf.cast(self.deviation, dtype)) + EPSILON), axis=-1
+            )
+        )
         return tf.cast(weights, pseudo.dtype)
 
     def get_config(self):
         serialize = tf.keras.initializers.serialize
         return {
-            **super().get_config(), 'kernel_size': self.kernel_size, 'dim': self.dim,
+            **super().get_config(),
+            'kernel_size': self.kernel_size,
+            'dim': self.dim,
             'kernel_initializer': serialize(self.kernel_initializer),
             'mean_initializer': serialize(self.mean_initializer),
-            'deviation_initializer': serialize(self.deviation_initializer)}
+            'deviation_initializer': serialize(self.deviation_initializer),
+        }

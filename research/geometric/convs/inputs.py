@@ -53,8 +53,10 @@ def positions(name: str, pos, edge_attr) -> tuple[tf.Tensor, tf.Tensor]:
         raise ValueError(f'{name}: pos is None, but the operator works on positions.')
     sources, targets = (_at_least_float32(p) for p in pair(pos))
     if sources.shape[-1] != targets.shape[-1]:
-        raise ValueError(f'{name}: positions of sources have {sources.shape[-1]} coordinates, '
-                         f'those of targets {targets.shape[-1]}.')
+        raise ValueError(
+            f'{name}: positions of sources have {sources.shape[-1]} coordinates, '
+            f'those of targets {targets.shape[-1]}.'
+        )
     return sources, targets
 
 

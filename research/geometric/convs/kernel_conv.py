@@ -27,8 +27,14 @@ class KernelConv(message_passing.MessagePassing):
       name: name of the layer.
     """
 
-    def __init__(self, channels: int, aggregation='mean', root_weight: bool = True,
-                 use_bias: bool = True, name: str | None = None):
+    def __init__(
+        self,
+        channels: int,
+        aggregation='mean',
+        root_weight: bool = True,
+        use_bias: bool = True,
+        name: str | None = None,
+    ):
         super().__init__(aggregation, name=name)
         checks.positive(type(self).__name__, channels=channels)
         self.channels = channels
@@ -37,11 +43,18 @@ class KernelConv(message_passing.MessagePassing):
 
     def build(self, input_shape):
         # Its own initializer: Keras' draw the same numbers again when they are used again.
-        self.root_kernel = self.add_weight(
-            'root_kernel', [inputs.widths(input_shape)[1], self.channels],
-            initializer='glorot_uniform') if self.root_weight else None
-        self.bias = self.add_weight(
-            'bias', [self.channels], initializer='zeros') if self.use_bias else None
+        self.root_kernel = (
+            self.add_weight(
+                'root_kernel',
+                [inputs.widths(input_shape)[1], self.channels],
+                initializer='glorot_uniform',
+            )
+            if self.root_weight
+            else None
+        )
+        self.bias = (
+            self.add_weight('bias', [self.channels], initializer='zeros') if self.use_bias else None
+        )
         super().build(input_shape)
 
     def update(self, x, aggregated):
@@ -56,8 +69,11 @@ class KernelConv(message_passing.MessagePassing):
         so the narrower side does. At 20 000 edges, 25 kernels and 4 features to 64 that takes a
         quarter of the time of the other way, forward and backward, on two cores.
         """
-        return (self.channels <= channels_in or self.aggregation not in ('sum', 'mean')
-                or isinstance(x_sources, tf.SparseTensor))
+        return (
+            self.channels <= channels_in
+            or self.aggregation not in ('sum', 'mean')
+            or isinstance(x_sources, tf.SparseTensor)
+        )
 
     def convolve(self, x, edge_index, coefficients, kernel):
         """The layer for Theta(e) = sum_k a_k(e) Theta_k, every kernel touching every edge.
@@ -79,15 +95,16 @@ class KernelConv(message_passing.MessagePassing):
         count, width, channels = kernel.shape
         if self.nodes_first(x_sources, width):
             transformed = tf.reshape(
-                sparse.matmul(x_sources, kernels.side_by_side(kernel)), [-1, count, channels])
+                sparse.matmul(x_sources, kernels.side_by_side(kernel)), [-1, count, channels]
+            )
             messages = kernel_sums.mix(tf.transpose(transformed, [1, 0, 2]), coefficients, source)
             return self.update(x_targets, self.aggregate(messages, target, targets))
-        collected = kernel_sums.spread(
-            tf.gather(x_sources, source), coefficients, target, targets)
+        collected = kernel_sums.spread(tf.gather(x_sources, source), coefficients, target, targets)
         aggregated = tf.einsum('knf,kfc->nc', collected, kernel)
         if self.aggregation == 'mean':
-            aggregated /= tf.cast(
-                tf.maximum(segments.count(target, targets), 1), aggregated.dtype)[:, tf.newaxis]
+            aggregated /= tf.cast(tf.maximum(segments.count(target, targets), 1), aggregated.dtype)[
+                :, tf.newaxis
+            ]
         return self.update(x_targets, aggregated)
 
     def edges_of(self, edge_index, edge_attr, width: int | None = None):
@@ -105,20 +122,30 @@ class KernelConv(message_passing.MessagePassing):
             if edge_attr is None:
                 edge_index, edge_attr = sparse.edges(edge_index)
             else:
-                raise ValueError(f'{self.name}: edge_attr comes with a sparse adjacency matrix, '
-                                 'whose order of edges may be another; give edge_index.')
+                raise ValueError(
+                    f'{self.name}: edge_attr comes with a sparse adjacency matrix, '
+                    'whose order of edges may be another; give edge_index.'
+                )
         if edge_attr is None:
-            raise ValueError(f'{self.name}: edge_attr is None, but the kernel is a function of '
-                             'the edge features.')
+            raise ValueError(
+                f'{self.name}: edge_attr is None, but the kernel is a function of '
+                'the edge features.'
+            )
         edge_attr = tf.cast(edge_attr, self.compute_dtype)
         if edge_attr.shape.rank == 1:
             edge_attr = edge_attr[:, tf.newaxis]
         if width is not None and edge_attr.shape[-1] != width:
-            raise ValueError(f'{self.name}: edge_attr has shape {tuple(edge_attr.shape)}, but '
-                             f'dim = {width} coordinates an edge are wanted.')
+            raise ValueError(
+                f'{self.name}: edge_attr has shape {tuple(edge_attr.shape)}, but '
+                f'dim = {width} coordinates an edge are wanted.'
+            )
         return edge_index, edge_attr
 
     def get_config(self):
         return {
-            'channels': self.channels, 'aggregation': self.aggregation,
-            'root_weight': self.root_weight, 'use_bias': self.use_bias, 'name': self.name}
+            'channels': self.channels,
+            'aggregation': self.aggregation,
+            'root_weight': self.root_weight,
+            'use_bias': self.use_bias,
+            'name': self.name,
+        }

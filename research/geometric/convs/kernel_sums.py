@@ -31,11 +31,16 @@ def mix(values: tf.Tensor, coefficients: tf.Tensor, ids: tf.Tensor) -> tf.Tensor
         nothing = tf.zeros_like(tf.gather(values[0], ids))
         total = tf.foldl(
             lambda total, one: total + one[0][:, tf.newaxis] * tf.gather(one[1], ids),
-            (columns, values), nothing, parallel_iterations=1)
+            (columns, values),
+            nothing,
+            parallel_iterations=1,
+        )
 
         def gradient(upstream):
-            return (spread(upstream, coefficients, ids, num_nodes),
-                    _products(values, upstream, ids))
+            return (
+                spread(upstream, coefficients, ids, num_nodes),
+                _products(values, upstream, ids),
+            )
 
         return total, gradient
 
@@ -54,11 +59,14 @@ def spread(values: tf.Tensor, coefficients: tf.Tensor, ids: tf.Tensor, num_nodes
     Returns:
       [K, N, C].
     """
+
     @tf.custom_gradient
     def sums(values, coefficients):
         total = tf.map_fn(
             lambda column: segments.segment_sum(column[:, tf.newaxis] * values, ids, num_nodes),
-            tf.transpose(coefficients), parallel_iterations=1)
+            tf.transpose(coefficients),
+            parallel_iterations=1,
+        )
 
         def gradient(upstream):
             return mix(upstream, coefficients, ids), _products(upstream, values, ids)
@@ -70,6 +78,10 @@ def spread(values: tf.Tensor, coefficients: tf.Tensor, ids: tf.Tensor, num_nodes
 
 def _products(nodes, edges, ids):
     """Inner products of an edge's values [E, C] and its node's [K, N, C]: [E, K]."""
-    return tf.transpose(tf.map_fn(
-        lambda one: tf.reduce_sum(tf.gather(one, ids) * edges, axis=1), nodes,
-        parallel_iterations=1))
+    return tf.transpose(
+        tf.map_fn(
+            lambda one: tf.reduce_sum(tf.gather(one, ids) * edges, axis=1),
+            nodes,
+            parallel_iterations=1,
+        )
+    )

@@ -44,8 +44,15 @@ class NNConv(kernel_conv.KernelConv):
         edge features.
     """
 
-    def __init__(self, channels: int, edge_network, aggregation='sum', root_weight: bool = True,
-                 use_bias: bool = True, name: str | None = None):
+    def __init__(
+        self,
+        channels: int,
+        edge_network,
+        aggregation='sum',
+        root_weight: bool = True,
+        use_bias: bool = True,
+        name: str | None = None,
+    ):
         super().__init__(channels, aggregation, root_weight, use_bias, name)
         self.edge_network = networks.get(edge_network)
 
@@ -80,7 +87,8 @@ class NNConv(kernel_conv.KernelConv):
         if answered != width * self.channels:
             raise ValueError(
                 f'{self.name}: edge_network answers {answered} numbers an edge, but a matrix from '
-                f'{width} to {self.channels} features has {width * self.channels}.')
+                f'{width} to {self.channels} features has {width * self.channels}.'
+            )
 
     def get_config(self):
         return {**super().get_config(), 'edge_network': networks.serialize(self.edge_network)}

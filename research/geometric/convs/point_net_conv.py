@@ -41,8 +41,14 @@ class PointNetConv(message_passing.MessagePassing):
         self loops are asked for in a bipartite graph.
     """
 
-    def __init__(self, local_network, global_network=None, add_self_loops: bool = False,
-                 aggregation='max', name: str | None = None):
+    def __init__(
+        self,
+        local_network,
+        global_network=None,
+        add_self_loops: bool = False,
+        aggregation='max',
+        name: str | None = None,
+    ):
         super().__init__(aggregation, name=name)
         self.local_network = networks.get(local_network)
         self.global_network = None if global_network is None else networks.get(global_network)
@@ -57,7 +63,8 @@ class PointNetConv(message_passing.MessagePassing):
                 raise ValueError(f'{self.name}: a bipartite graph has no self loops to add.')
             source, target = inputs.with_self_loops(edge_index, targets)
         features = tf.cast(
-            tf.gather(pos_sources, source) - tf.gather(pos_targets, target), self.compute_dtype)
+            tf.gather(pos_sources, source) - tf.gather(pos_targets, target), self.compute_dtype
+        )
         if x is not None:
             features = tf.concat([tf.gather(inputs.pair(x)[0], source), features], axis=-1)
         out = self.aggregate(self.local_network(features), target, targets)
@@ -66,6 +73,8 @@ class PointNetConv(message_passing.MessagePassing):
     def get_config(self):
         gamma = self.global_network
         return {
-            **super().get_config(), 'local_network': networks.serialize(self.local_network),
+            **super().get_config(),
+            'local_network': networks.serialize(self.local_network),
             'global_network': None if gamma is None else networks.serialize(gamma),
-            'add_self_loops': self.add_self_loops}
+            'add_self_loops': self.add_self_loops,
+        }

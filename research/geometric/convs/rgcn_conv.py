@@ -48,9 +48,16 @@ class RGCNConv(message_passing.MessagePassing):
         R * N, or if x is None and `num_nodes` too.
     """
 
-    def __init__(self, channels: int, num_relations: int, num_bases: int | None = None,
-                 num_nodes: int | None = None, use_bias: bool = True,
-                 kernel_initializer='glorot_uniform', name: str | None = None):
+    def __init__(
+        self,
+        channels: int,
+        num_relations: int,
+        num_bases: int | None = None,
+        num_nodes: int | None = None,
+        use_bias: bool = True,
+        kernel_initializer='glorot_uniform',
+        name: str | None = None,
+    ):
         super().__init__('sum', name=name)
         checks.positive('RGCNConv', channels=channels, num_relations=num_relations)
         for field, count in (('num_bases', num_bases), ('num_nodes', num_nodes)):
@@ -70,16 +77,27 @@ class RGCNConv(message_passing.MessagePassing):
             raise ValueError('x is None: a graph without features needs num_nodes.')
         count = self.num_relations if self.num_bases is None else self.num_bases
         self.kernel = self.add_weight(
-            'kernel', [count, features, self.channels],
-            initializer=kernels.each(self.kernel_initializer))
-        self.coefficients = None if self.num_bases is None else self.add_weight(
-            'coefficients', [self.num_relations, count],
-            initializer=kernels.another(self.kernel_initializer, count))
+            'kernel',
+            [count, features, self.channels],
+            initializer=kernels.each(self.kernel_initializer),
+        )
+        self.coefficients = (
+            None
+            if self.num_bases is None
+            else self.add_weight(
+                'coefficients',
+                [self.num_relations, count],
+                initializer=kernels.another(self.kernel_initializer, count),
+            )
+        )
         self.root_kernel = self.add_weight(
-            'root_kernel', [features, self.channels],
-            initializer=kernels.another(self.kernel_initializer, count + 1))
-        self.bias = self.add_weight(
-            'bias', [self.channels], initializer='zeros') if self.use_bias else None
+            'root_kernel',
+            [features, self.channels],
+            initializer=kernels.another(self.kernel_initializer, count + 1),
+        )
+        self.bias = (
+            self.add_weight('bias', [self.channels], initializer='zeros') if self.use_bias else None
+        )
         super().build(input_shape)
 
     def multiply(self, x, adjacency):
@@ -97,10 +115,10 @@ class RGCNConv(message_passing.MessagePassing):
             if None not in (columns, table.shape[0]) and columns != table.shape[0]:
                 raise ValueError(
                     f'the sparse matrix has {columns} columns, not the {table.shape[0]} of '
-                    f'relational_adjacency for {self.num_relations} relations.')
+                    f'relational_adjacency for {self.num_relations} relations.'
+                )
             return self.propagate((table, root), edge_index, edge_attr)
-        edge_index, weights = self._edges(
-            edge_index, edge_attr, message_passing.num_rows(root))
+        edge_index, weights = self._edges(edge_index, edge_attr, message_passing.num_rows(root))
         return self.propagate((table, root), edge_index, weights)
 
     def _table(self, x):
@@ -111,7 +129,8 @@ class RGCNConv(message_passing.MessagePassing):
         if x is not None:
             products = sparse.matmul(x, kernels.side_by_side(weights))
             weights = tf.transpose(
-                tf.reshape(products, [-1, self.num_relations, self.channels]), [1, 0, 2])
+                tf.reshape(products, [-1, self.num_relations, self.channels]), [1, 0, 2]
+            )
         return tf.reshape(weights, [-1, self.channels])
 
     def _edges(self, edge_index, relations, num_nodes):
@@ -131,14 +150,19 @@ class RGCNConv(message_passing.MessagePassing):
 
     def get_config(self):
         return {
-            'channels': self.channels, 'num_relations': self.num_relations,
-            'num_bases': self.num_bases, 'num_nodes': self.num_nodes, 'use_bias': self.use_bias,
+            'channels': self.channels,
+            'num_relations': self.num_relations,
+            'num_bases': self.num_bases,
+            'num_nodes': self.num_nodes,
+            'use_bias': self.use_bias,
             'kernel_initializer': tf.keras.initializers.serialize(self.kernel_initializer),
-            'name': self.name}
+            'name': self.name,
+        }
 
 
-def relational_adjacency(edge_index, relations, num_nodes: int,
-                         num_relations: int) -> tf.SparseTensor:
+def relational_adjacency(
+    edge_index, relations, num_nodes: int, num_relations: int
+) -> tf.SparseTensor:
     """The adjacency matrices of all relations side by side, rows of each divided by c_ir.
 
     Args:
@@ -157,13 +181,17 @@ def relational_adjacency(edge_index, relations, num_nodes: int,
     edge_index, relations = np.asarray(edge_index, np.int64), np.asarray(relations, np.int64)
     wrong = np.flatnonzero((relations < 0) | (relations >= num_relations))
     if wrong.size:
-        raise ValueError(f'relation {relations[wrong[0]]} of edge {wrong[0]} is none of 0 to '
-                         f'{num_relations - 1}.')
+        raise ValueError(
+            f'relation {relations[wrong[0]]} of edge {wrong[0]} is none of 0 to '
+            f'{num_relations - 1}.'
+        )
     source, target = edge_index
     group = target * num_relations + relations
     sizes = np.bincount(group, minlength=num_nodes * num_relations)
     column = relations * num_nodes + source
     order = np.lexsort((target, column))
     return tf.SparseTensor(
-        np.stack([target, column], axis=1)[order], (1 / sizes[group][order]).astype(np.float32),
-        [num_nodes, num_relations * num_nodes])
+        np.stack([target, column], axis=1)[order],
+        (1 / sizes[group][order]).astype(np.float32),
+        [num_nodes, num_relations * num_nodes],
+    )

@@ -57,13 +57,21 @@ class SAGEConv(message_passing.MessagePassing):
         aggregated linearly.
     """
 
-    def __init__(self, channels: int, aggregation: str | Callable = 'mean',
-                 root_weight: bool = True, l2_normalize: bool = False, use_bias: bool = True,
-                 kernel_initializer='glorot_uniform', name: str | None = None):
+    def __init__(
+        self,
+        channels: int,
+        aggregation: str | Callable = 'mean',
+        root_weight: bool = True,
+        l2_normalize: bool = False,
+        use_bias: bool = True,
+        kernel_initializer='glorot_uniform',
+        name: str | None = None,
+    ):
         super().__init__(aggregation, name=name)
         if callable(aggregation) and not root_weight:
-            raise ValueError(f'aggregation = {aggregation!r} is a function, which needs '
-                             'root_weight=True.')
+            raise ValueError(
+                f'aggregation = {aggregation!r} is a function, which needs root_weight=True.'
+            )
         checks.positive('SAGEConv', channels=channels)
         self.channels = channels
         self.root_weight = root_weight
@@ -74,12 +82,20 @@ class SAGEConv(message_passing.MessagePassing):
     def build(self, input_shape):
         sources, targets = inputs.widths(input_shape)
         self.kernel = self.add_weight(
-            'kernel', [sources, self.channels], initializer=self.kernel_initializer)
-        self.root_kernel = self.add_weight(
-            'root_kernel', [targets, self.channels],
-            initializer=kernels.another(self.kernel_initializer)) if self.root_weight else None
-        self.bias = self.add_weight(
-            'bias', [self.channels], initializer='zeros') if self.use_bias else None
+            'kernel', [sources, self.channels], initializer=self.kernel_initializer
+        )
+        self.root_kernel = (
+            self.add_weight(
+                'root_kernel',
+                [targets, self.channels],
+                initializer=kernels.another(self.kernel_initializer),
+            )
+            if self.root_weight
+            else None
+        )
+        self.bias = (
+            self.add_weight('bias', [self.channels], initializer='zeros') if self.use_bias else None
+        )
         super().build(input_shape)
 
     def multiply(self, x, adjacency):
@@ -110,8 +126,9 @@ class SAGEConv(message_passing.MessagePassing):
         if self.aggregation in _LINEAR:
             return isinstance(x, tf.SparseTensor) or self.channels < x.shape[-1]
         if isinstance(x, tf.SparseTensor):
-            raise ValueError(f'aggregation = {self.aggregation!r} needs a dense x; got a sparse '
-                             'one.')
+            raise ValueError(
+                f'aggregation = {self.aggregation!r} needs a dense x; got a sparse one.'
+            )
         return False
 
     def _neighbourhood(self, sources, root, edge_index, edge_attr):
@@ -135,8 +152,11 @@ class SAGEConv(message_passing.MessagePassing):
 
     def get_config(self):
         return {
-            'channels': self.channels, 'aggregation': self.aggregation,
-            'root_weight': self.root_weight, 'l2_normalize': self.l2_normalize,
+            'channels': self.channels,
+            'aggregation': self.aggregation,
+            'root_weight': self.root_weight,
+            'l2_normalize': self.l2_normalize,
             'use_bias': self.use_bias,
             'kernel_initializer': tf.keras.initializers.serialize(self.kernel_initializer),
-            'name': self.name}
+            'name': self.name,
+        }

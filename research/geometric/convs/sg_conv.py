@@ -38,11 +38,23 @@ class SGConv(gcn_conv.GCNConv):
       ValueError: if K is negative.
     """
 
-    def __init__(self, channels: int, *, K: int = 1, normalize: bool = True, use_bias: bool = True,
-                 kernel_initializer='glorot_uniform', name: str | None = None):
+    def __init__(
+        self,
+        channels: int,
+        *,
+        K: int = 1,
+        normalize: bool = True,
+        use_bias: bool = True,
+        kernel_initializer='glorot_uniform',
+        name: str | None = None,
+    ):
         super().__init__(
-            channels, normalize=normalize, use_bias=use_bias,
-            kernel_initializer=kernel_initializer, name=name)
+            channels,
+            normalize=normalize,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            name=name,
+        )
         if K < 0:
             raise ValueError(f'K = {K} must not be negative.')
         self.K = K

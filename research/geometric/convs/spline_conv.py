@@ -63,10 +63,19 @@ class SplineConv(kernel_conv.KernelConv):
         dimension are not D, or there are no pseudo-coordinates or they are not `dim`.
     """
 
-    def __init__(self, channels: int, dim: int, kernel_size: int | Sequence[int] = 5,
-                 degree: int = 1, open_spline: bool | Sequence[bool] = True, aggregation='mean',
-                 root_weight: bool = True, use_bias: bool = True, kernel_initializer=None,
-                 name: str | None = None):
+    def __init__(
+        self,
+        channels: int,
+        dim: int,
+        kernel_size: int | Sequence[int] = 5,
+        degree: int = 1,
+        open_spline: bool | Sequence[bool] = True,
+        aggregation='mean',
+        root_weight: bool = True,
+        use_bias: bool = True,
+        kernel_initializer=None,
+        name: str | None = None,
+    ):
         super().__init__(channels, aggregation, root_weight, use_bias, name)
         checks.positive('SplineConv', dim=dim)
         self.dim = dim
@@ -76,18 +85,23 @@ class SplineConv(kernel_conv.KernelConv):
         if degree not in (1, 2, 3):
             raise ValueError(f'degree = {degree} is none of 1, 2, 3.')
         if min(self.kernel_size) <= degree:
-            raise ValueError(f'kernel_size = {self.kernel_size} is too small for splines of '
-                             f'degree {degree}, which need {degree + 1} control points.')
+            raise ValueError(
+                f'kernel_size = {self.kernel_size} is too small for splines of '
+                f'degree {degree}, which need {degree + 1} control points.'
+            )
         if kernel_initializer is None:
             # Keras counts the control points among the inputs and outputs, hence the scale.
             kernel_initializer = tf.keras.initializers.VarianceScaling(
-                math.prod(self.kernel_size), 'fan_avg', 'uniform')
+                math.prod(self.kernel_size), 'fan_avg', 'uniform'
+            )
         self.kernel_initializer = tf.keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape):
         self.kernel = self.add_weight(
-            'kernel', [math.prod(self.kernel_size), inputs.widths(input_shape)[0],
-                       self.channels], initializer=self.kernel_initializer)
+            'kernel',
+            [math.prod(self.kernel_size), inputs.widths(input_shape)[0], self.channels],
+            initializer=self.kernel_initializer,
+        )
         super().build(input_shape)
 
     def call(self, x, edge_index, edge_attr=None):
@@ -101,29 +115,40 @@ class SplineConv(kernel_conv.KernelConv):
         points = tf.cast(points, source.dtype)
         if self.nodes_first(x_sources, width):
             transformed = tf.reshape(
-                sparse.matmul(x_sources, kernels.side_by_side(self.kernel)), [-1, channels])
+                sparse.matmul(x_sources, kernels.side_by_side(self.kernel)), [-1, channels]
+            )
             messages = tf.einsum(
-                'es,esc->ec', basis, tf.gather(transformed, source * count + points))
+                'es,esc->ec', basis, tf.gather(transformed, source * count + points)
+            )
             return self.update(x_targets, self.aggregate(messages, target, targets))
         weighted = basis[:, :, tf.newaxis] * tf.gather(x_sources, source)
         collected = segments.segment_sum(
-            weighted, target[:, tf.newaxis] * count + points, targets * count)
-        aggregated = tf.matmul(tf.reshape(collected, [-1, count * width]),
-                               tf.reshape(self.kernel, [count * width, channels]))
+            weighted, target[:, tf.newaxis] * count + points, targets * count
+        )
+        aggregated = tf.matmul(
+            tf.reshape(collected, [-1, count * width]),
+            tf.reshape(self.kernel, [count * width, channels]),
+        )
         if self.aggregation == 'mean':
-            aggregated /= tf.cast(
-                tf.maximum(segments.count(target, targets), 1), aggregated.dtype)[:, tf.newaxis]
+            aggregated /= tf.cast(tf.maximum(segments.count(target, targets), 1), aggregated.dtype)[
+                :, tf.newaxis
+            ]
         return self.update(x_targets, aggregated)
 
     def get_config(self):
         return {
-            **super().get_config(), 'dim': self.dim, 'kernel_size': self.kernel_size,
-            'degree': self.degree, 'open_spline': self.open_spline,
-            'kernel_initializer': tf.keras.initializers.serialize(self.kernel_initializer)}
+            **super().get_config(),
+            'dim': self.dim,
+            'kernel_size': self.kernel_size,
+            'degree': self.degree,
+            'open_spline': self.open_spline,
+            'kernel_initializer': tf.keras.initializers.serialize(self.kernel_initializer),
+        }
 
 
-def spline_basis(pseudo: tf.Tensor, kernel_size: Sequence[int], degree: int,
-                 open_spline: Sequence[bool]) -> tuple[tf.Tensor, tf.Tensor]:
+def spline_basis(
+    pseudo: tf.Tensor, kernel_size: Sequence[int], degree: int, open_spline: Sequence[bool]
+) -> tuple[tf.Tensor, tf.Tensor]:
     """The products of B-splines that are not 0 at points, and their control points.
 
     Args:
@@ -143,8 +168,7 @@ def spline_basis(pseudo: tf.Tensor, kernel_size: Sequence[int], degree: int,
         active = (left[:, tf.newaxis] + tf.range(degree + 1)) % size
         count = (degree + 1) ** (dimension + 1)
         basis = tf.reshape(basis[:, :, tf.newaxis] * values[:, tf.newaxis], [-1, count])
-        points = tf.reshape(
-            points[:, :, tf.newaxis] * size + active[:, tf.newaxis], [-1, count])
+        points = tf.reshape(points[:, :, tf.newaxis] * size + active[:, tf.newaxis], [-1, count])
     return basis, points
 
 

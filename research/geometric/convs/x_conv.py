@@ -58,9 +58,16 @@ class XConv(tf.keras.layers.Layer):
         not grouped by target.
     """
 
-    def __init__(self, channels: int, kernel_size: int, hidden_channels: int | None = None,
-                 dilation: int = 1, depth_multiplier: int | None = None, use_bias: bool = True,
-                 name: str | None = None):
+    def __init__(
+        self,
+        channels: int,
+        kernel_size: int,
+        hidden_channels: int | None = None,
+        dilation: int = 1,
+        depth_multiplier: int | None = None,
+        use_bias: bool = True,
+        name: str | None = None,
+    ):
         super().__init__(name=name)
         checks.positive('XConv', channels=channels)
         for field, value in (('kernel_size', kernel_size), ('dilation', dilation)):
@@ -82,10 +89,12 @@ class XConv(tf.keras.layers.Layer):
         self.lift = [dense(hidden, 'elu', name=f'lift_{layer}') for layer in (1, 2)]
         self.transform = dense(k * k, 'elu', name='transform')
         self.transform_kernels = [
-            self._depthwise(f'transform_kernel_{layer}', k, k) for layer in (1, 2)]
+            self._depthwise(f'transform_kernel_{layer}', k, k) for layer in (1, 2)
+        ]
         self.transform_biases = [
             self.add_weight('transform_bias_1', [k, k], initializer='zeros'),
-            self.add_weight('transform_bias_2', [k, k], initializer='identity')]
+            self.add_weight('transform_bias_2', [k, k], initializer='identity'),
+        ]
         self.kernel = self._depthwise('depthwise_kernel', hidden + width, multiplier)
         self.pointwise = dense(self.channels, use_bias=self.use_bias, name='pointwise')
         super().build(input_shape)
@@ -95,15 +104,18 @@ class XConv(tf.keras.layers.Layer):
         # Keras counts all channels among the inputs, of which a kernel here has one: so the scale
         # makes the variance 1 / k.
         return self.add_weight(
-            name, [self.kernel_size, channels, multiplier],
-            initializer=tf.keras.initializers.VarianceScaling(channels, 'fan_in'))
+            name,
+            [self.kernel_size, channels, multiplier],
+            initializer=tf.keras.initializers.VarianceScaling(channels, 'fan_in'),
+        )
 
     def call(self, x, edge_index, edge_attr=None, pos=None):
         pos_sources, pos_targets = inputs.positions(self.name, pos, edge_attr)
         targets = message_passing.num_rows(pos_targets)
         source = self._neighbors(edge_index, targets)
-        relative = tf.cast(tf.gather(pos_sources, source) - pos_targets[:, tf.newaxis],
-                           self.compute_dtype)
+        relative = tf.cast(
+            tf.gather(pos_sources, source) - pos_targets[:, tf.newaxis], self.compute_dtype
+        )
         features = self.lift[1](self.lift[0](relative))
         if x is not None:
             features = tf.concat([features, tf.gather(inputs.pair(x)[0], source)], axis=-1)
@@ -128,20 +140,27 @@ class XConv(tf.keras.layers.Layer):
         each = self.kernel_size * self.dilation
         edges = edge_index.shape[1]
         if isinstance(targets, int) and edges is not None and edges != targets * each:
-            raise ValueError(f'{self.name}: {edges} edges are not kernel_size * dilation = {each} '
-                             f'for each of {targets} points.')
+            raise ValueError(
+                f'{self.name}: {edges} edges are not kernel_size * dilation = {each} '
+                f'for each of {targets} points.'
+            )
         target = tf.get_static_value(edge_index[1])
         if target is not None:
             wrong = (target != np.arange(len(target)) // each).nonzero()[0]
             if len(wrong):
                 raise ValueError(
                     f'{self.name}: edge {wrong[0]} leads to point {target[wrong[0]]}, not '
-                    f'{wrong[0] // each}; edges must be grouped by target, {each} a point.')
-        return tf.reshape(edge_index[0], [-1, each])[:, ::self.dilation]
+                    f'{wrong[0] // each}; edges must be grouped by target, {each} a point.'
+                )
+        return tf.reshape(edge_index[0], [-1, each])[:, :: self.dilation]
 
     def get_config(self):
         return {
-            'channels': self.channels, 'kernel_size': self.kernel_size,
-            'hidden_channels': self.hidden_channels, 'dilation': self.dilation,
-            'depth_multiplier': self.depth_multiplier, 'use_bias': self.use_bias,
-            'name': self.name}
+            'channels': self.channels,
+            'kernel_size': self.kernel_size,
+            'hidden_channels': self.hidden_channels,
+            'dilation': self.dilation,
+            'depth_multiplier': self.depth_multiplier,
+            'use_bias': self.use_bias,
+            'name': self.name,
+        }

@@ -24,8 +24,9 @@ class CsvGraph(tfds_graphs.GraphBuilder, skip_registration=True):
         return GraphDataset.of(csv_folder.load(raw_dir))
 
 
-def prepare(raw_dir: str | os.PathLike, name: str,
-            data_dir: str | os.PathLike | None = None) -> CsvGraph:
+def prepare(
+    raw_dir: str | os.PathLike, name: str, data_dir: str | os.PathLike | None = None
+) -> CsvGraph:
     """Writes the graph of a folder as the TFDS data set csv_graph/<name>, if it is not there yet.
 
     Args:

@@ -28,8 +28,11 @@ from research.geometric.datasets import splits
 from research.geometric.graph import Graph
 
 
-def load(data_dir: str | os.PathLike | None, undirected: bool = True,
-         class_names: Sequence[str] | None = None) -> Graph:
+def load(
+    data_dir: str | os.PathLike | None,
+    undirected: bool = True,
+    class_names: Sequence[str] | None = None,
+) -> Graph:
     """The graph in a folder; see above for the files.
 
     Nodes have the order of nodes.csv.
@@ -52,8 +55,10 @@ def load(data_dir: str | os.PathLike | None, undirected: bool = True,
         unknown, a label or a split is unknown, there are no nodes.
     """
     if data_dir is None or not os.path.isdir(data_dir):
-        raise FileNotFoundError(f'data_dir {data_dir}: no such folder; it is to hold nodes.csv, '
-                                'edges.csv and labels.csv.')
+        raise FileNotFoundError(
+            f'data_dir {data_dir}: no such folder; it is to hold nodes.csv, '
+            'edges.csv and labels.csv.'
+        )
     path = lambda part: os.path.join(data_dir, f'{part}.csv')
     ids, features = {}, []
     for where, (node, *values) in _rows(path('nodes'), ['id'], more=True):
@@ -75,7 +80,8 @@ def load(data_dir: str | os.PathLike | None, undirected: bool = True,
         num_nodes=len(ids),
         splits=_splits(path('splits'), ids),
         class_names=class_names,
-        name=os.fspath(data_dir))
+        name=os.fspath(data_dir),
+    )
 
 
 def _rows(path: str, columns: list[str], more: bool = False) -> Iterator[tuple[str, list]]:
@@ -87,27 +93,36 @@ def _rows(path: str, columns: list[str], more: bool = False) -> Iterator[tuple[s
     try:
         reader = csv.reader(io.StringIO(content.decode('utf-8-sig'), newline=''), strict=True)
     except UnicodeDecodeError as error:
-        line = error.object[:error.start].count(b'\n') + 1
-        raise ValueError(f'{path}, line {line}: byte {error.object[error.start]:#x} is not '
-                         'UTF-8.') from None
+        line = error.object[: error.start].count(b'\n') + 1
+        raise ValueError(
+            f'{path}, line {line}: byte {error.object[error.start]:#x} is not UTF-8.'
+        ) from None
     try:
         header = [name.strip() for name in next(reader, [])]
-        if header[:len(columns)] != columns or len(header) > len(columns) and not more:
-            raise ValueError(f'{path}, line 1: the columns are {",".join(header)!r}, not '
-                             f'{",".join(columns)!r}{", then the features" if more else ""}.')
+        if header[: len(columns)] != columns or len(header) > len(columns) and not more:
+            raise ValueError(
+                f'{path}, line 1: the columns are {",".join(header)!r}, not '
+                f'{",".join(columns)!r}{", then the features" if more else ""}.'
+            )
         for row in reader:
             if not row:
                 continue
             where = f'{path}, line {reader.line_num}'
             if len(row) != len(header):
-                raise ValueError(f'{where}: {len(row)} fields, but the header has {len(header)}: '
-                                 f'{",".join(row)!r}.')
-            yield where, [field.strip() for field in row[:len(columns)]] + [
-                _number(text, where, name)
-                for text, name in zip(row[len(columns):], header[len(columns):])]
+                raise ValueError(
+                    f'{where}: {len(row)} fields, but the header has {len(header)}: '
+                    f'{",".join(row)!r}.'
+                )
+            yield (
+                where,
+                [field.strip() for field in row[: len(columns)]]
+                + [
+                    _number(text, where, name)
+                    for text, name in zip(row[len(columns) :], header[len(columns) :])
+                ],
+            )
     except csv.Error as error:
-        raise ValueError(f'{path}, line {reader.line_num}: truncated or no CSV: '
-                         f'{error}.') from None
+        raise ValueError(f'{path}, line {reader.line_num}: truncated or no CSV: {error}.') from None
 
 
 def _number(text: str, where: str, column: str) -> float:
@@ -135,8 +150,10 @@ def _edges(path: str, ids: dict[str, int], undirected: bool):
         if undirected:
             key = (min(pair), max(pair))
             if key in lines and values:
-                raise ValueError(f'{where}: the edge between {source!r} and {target!r} is at '
-                                 f'{lines[key]} already.')
+                raise ValueError(
+                    f'{where}: the edge between {source!r} and {target!r} is at '
+                    f'{lines[key]} already.'
+                )
             if key in lines:
                 continue
             lines[key] = where.rpartition(', ')[2]

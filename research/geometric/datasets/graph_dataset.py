@@ -40,8 +40,13 @@ class GraphDataset:
             raise ValueError(f'{self.name}: the data set is empty, it has no graphs.')
         names = tuple(self.class_names)
         keep('class_names', names)
-        keep('graphs', tuple(graph if graph.class_names == names
-                             else graph.replace(class_names=names) for graph in self.graphs))
+        keep(
+            'graphs',
+            tuple(
+                graph if graph.class_names == names else graph.replace(class_names=names)
+                for graph in self.graphs
+            ),
+        )
         self._check_alike()
         keep('splits', {name: self._checked_split(name, ids) for name, ids in self.splits.items()})
 
@@ -69,29 +74,36 @@ class GraphDataset:
           ValueError: there is no such split.
         """
         if split not in self.splits:
-            raise ValueError(f'{self.name}: no split {split!r}; there are '
-                             f'{", ".join(self.splits) or "none"}.')
-        return GraphDataset([self.graphs[i] for i in self.splits[split]], self.class_names,
-                            f'{self.name}, {split}')
+            raise ValueError(
+                f'{self.name}: no split {split!r}; there are {", ".join(self.splits) or "none"}.'
+            )
+        return GraphDataset(
+            [self.graphs[i] for i in self.splits[split]], self.class_names, f'{self.name}, {split}'
+        )
 
     def _check_alike(self):
         first = self.graphs[0]
         wanted = _fields(first)
         if wanted['y'] in ('a label', 'labels of the nodes') and not self.class_names:
-            raise ValueError(f'{self.name}: {first.name} has {wanted["y"]}, but class_names is '
-                             'empty.')
+            raise ValueError(
+                f'{self.name}: {first.name} has {wanted["y"]}, but class_names is empty.'
+            )
         for graph in self.graphs[1:]:
             for field, got in _fields(graph).items():
                 if got != wanted[field]:
-                    raise ValueError(f'{self.name}: {field} of {graph.name} is {got}, but of '
-                                     f'{first.name} {wanted[field]}.')
+                    raise ValueError(
+                        f'{self.name}: {field} of {graph.name} is {got}, but of '
+                        f'{first.name} {wanted[field]}.'
+                    )
 
     def _checked_split(self, split: str, ids) -> np.ndarray:
         ids = np.sort(np.asarray(ids, np.int64))
         wrong = ids[(ids < 0) | (ids >= len(self.graphs))]
         if wrong.size:
-            raise ValueError(f'{self.name}: split {split!r} has graph {wrong[0]}, but graphs are '
-                             f'0 to {len(self.graphs) - 1}.')
+            raise ValueError(
+                f'{self.name}: split {split!r} has graph {wrong[0]}, but graphs are '
+                f'0 to {len(self.graphs) - 1}.'
+            )
         twice = ids[1:][ids[1:] == ids[:-1]]
         if twice.size:
             raise ValueError(f'{self.name}: split {split!r} has graph {twice[0]} twice.')
@@ -161,7 +173,8 @@ def statistics(dataset: GraphDataset, train: str = 'train') -> Statistics:
         features=dataset.num_features,
         classes=dataset.num_classes,
         label_rate=rate,
-        repeated=sum(map(num_repeated_edges, dataset.graphs)) / len(dataset))
+        repeated=sum(map(num_repeated_edges, dataset.graphs)) / len(dataset),
+    )
 
 
 def num_undirected_edges(graph: Graph) -> int:

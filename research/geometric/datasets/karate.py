@@ -26,8 +26,9 @@ COMMUNITIES = (
 COMMUNITY_NAMES = ('community 0', 'community 1', 'community 2', 'community 3')
 
 
-def load(data_dir: str | os.PathLike | None = None, communities: bool = False,
-         sparse: bool = False) -> Graph:
+def load(
+    data_dir: str | os.PathLike | None = None, communities: bool = False, sparse: bool = False
+) -> Graph:
     """The club, each member's feature its own number one-hot: 34 nodes, 34 features.
 
     The first node of each class trains (one label a class, as in Kipf & Welling 2017, App. A). Of
@@ -64,7 +65,11 @@ def load(data_dir: str | os.PathLike | None = None, communities: bool = False,
         edges.undirected(*np.array(club.edges).T, num_nodes),
         x=scipy.sparse.csr_matrix(x) if sparse else x,
         y=y,
-        splits={'train': train, 'validation': validation,
-                'test': np.setdiff1d(np.arange(num_nodes), [*train, *validation])},
+        splits={
+            'train': train,
+            'validation': validation,
+            'test': np.setdiff1d(np.arange(num_nodes), [*train, *validation]),
+        },
         class_names=class_names,
-        name='karate club')
+        name='karate club',
+    )

@@ -17,11 +17,19 @@ class KarateClub(tfds_graphs.GraphBuilder):
     VERSION = tfds.core.Version('1.0.0')
     BUILDER_CONFIGS = [
         tfds_graphs.GraphConfig(
-            name='clubs', num_features=34, node_labels=True, class_names=karate.CLUBS,
-            node_splits=splits.NAMES),
+            name='clubs',
+            num_features=34,
+            node_labels=True,
+            class_names=karate.CLUBS,
+            node_splits=splits.NAMES,
+        ),
         tfds_graphs.GraphConfig(
-            name='communities', num_features=34, node_labels=True,
-            class_names=karate.COMMUNITY_NAMES, node_splits=splits.NAMES),
+            name='communities',
+            num_features=34,
+            node_labels=True,
+            class_names=karate.COMMUNITY_NAMES,
+            node_splits=splits.NAMES,
+        ),
     ]
 
     def read(self, raw_dir):

@@ -13,13 +13,28 @@ from research.geometric.graph import Graph
 from research.geometric.transforms.sample_points import sample_points
 
 # ModelNet10's. "z is up" holds in all of its meshes.
-CLASS_NAMES = ('bathtub', 'bed', 'chair', 'desk', 'dresser', 'monitor', 'night_stand', 'sofa',
-               'table', 'toilet')
+CLASS_NAMES = (
+    'bathtub',
+    'bed',
+    'chair',
+    'desk',
+    'dresser',
+    'monitor',
+    'night_stand',
+    'sofa',
+    'table',
+    'toilet',
+)
 SPLITS = ('train', 'test')
 
 
-def read_folder(path: str | os.PathLike, num_points: int = 1024, seed: int = 0,
-                normals: bool = False, class_names: Sequence[str] = CLASS_NAMES) -> GraphDataset:
+def read_folder(
+    path: str | os.PathLike,
+    num_points: int = 1024,
+    seed: int = 0,
+    normals: bool = False,
+    class_names: Sequence[str] = CLASS_NAMES,
+) -> GraphDataset:
     """ModelNet10 as Princeton ships it, unpacked: CLASS/train/*.off and CLASS/test/*.off.
 
     Each mesh becomes `num_points` points, uniform on its surface, in the units of the file. The
@@ -44,8 +59,9 @@ def read_folder(path: str | os.PathLike, num_points: int = 1024, seed: int = 0,
     _check_folder(path)
     for name in sorted(os.listdir(path)):
         if name not in class_names and os.path.isdir(os.path.join(path, name, 'train')):
-            raise ValueError(f'{path}: folder {name!r} is none of the classes '
-                             f'{", ".join(class_names)}.')
+            raise ValueError(
+                f'{path}: folder {name!r} is none of the classes {", ".join(class_names)}.'
+            )
     graphs, splits = [], {}
     for split in SPLITS:
         splits[split] = []
@@ -57,9 +73,13 @@ def read_folder(path: str | os.PathLike, num_points: int = 1024, seed: int = 0,
     return GraphDataset(graphs, tuple(class_names), path, splits)
 
 
-def read_files(paths: Sequence[str | os.PathLike] | str | os.PathLike, num_points: int = 1024,
-               seed: int = 0, normals: bool = False,
-               class_names: Sequence[str] = CLASS_NAMES) -> GraphDataset:
+def read_files(
+    paths: Sequence[str | os.PathLike] | str | os.PathLike,
+    num_points: int = 1024,
+    seed: int = 0,
+    normals: bool = False,
+    class_names: Sequence[str] = CLASS_NAMES,
+) -> GraphDataset:
     """Lone meshes, whose class is the beginning of their name: night_stand_0012.off.
 
     Args:
@@ -85,10 +105,12 @@ def read_files(paths: Sequence[str | os.PathLike] | str | os.PathLike, num_point
     for file in map(os.fspath, paths):
         label = os.path.basename(file).rpartition('_')[0]
         if label not in class_names:
-            raise ValueError(f'{file}: class {label!r} is unknown; known are '
-                             f'{", ".join(class_names)}.')
-        graphs.append(_cloud(file, list(class_names).index(label), num_points, seed, normals,
-                             class_names))
+            raise ValueError(
+                f'{file}: class {label!r} is unknown; known are {", ".join(class_names)}.'
+            )
+        graphs.append(
+            _cloud(file, list(class_names).index(label), num_points, seed, normals, class_names)
+        )
     return GraphDataset(graphs, tuple(class_names), name)
 
 
@@ -98,15 +120,23 @@ def _check_folder(path: str) -> None:
 
 
 def _off_files(folder: str) -> list[str]:
-    found = sorted(name for name in os.listdir(folder) if name.lower().endswith('.off')
-                   and not name.startswith('.')) if os.path.isdir(folder) else []
+    found = (
+        sorted(
+            name
+            for name in os.listdir(folder)
+            if name.lower().endswith('.off') and not name.startswith('.')
+        )
+        if os.path.isdir(folder)
+        else []
+    )
     if not found:
         raise FileNotFoundError(f'{folder}: no meshes (*.off) there.')
     return [os.path.join(folder, name) for name in found]
 
 
-def _cloud(file: str, label: int, num_points: int, seed: int, normals: bool,
-           class_names: Sequence[str]) -> Graph:
+def _cloud(
+    file: str, label: int, num_points: int, seed: int, normals: bool, class_names: Sequence[str]
+) -> Graph:
     own = np.random.default_rng([seed, *os.path.basename(file).encode()])
     graph = sample_points(off.read(file), num_points, own, normals)
     return graph.replace(y=label, class_names=tuple(class_names))

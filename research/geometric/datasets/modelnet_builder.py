@@ -24,11 +24,11 @@ class ModelNet10(tfds_graphs.GraphBuilder, skip_registration=True):
     HOMEPAGE = 'https://modelnet.cs.princeton.edu'
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
         "For 'off' the folder of the classes' folders; for 'voxels' a folder with "
-        'modelnet10_vox30.npz.')
+        'modelnet10_vox30.npz.'
+    )
     BUILDER_CONFIGS = [
         tfds_graphs.GraphConfig(name='off', class_names=modelnet.CLASS_NAMES, num_dimensions=3),
-        tfds_graphs.GraphConfig(name='voxels', class_names=modelnet.CLASS_NAMES,
-                                num_dimensions=3),
+        tfds_graphs.GraphConfig(name='voxels', class_names=modelnet.CLASS_NAMES, num_dimensions=3),
     ]
 
     def read(self, raw_dir: str | None) -> GraphDataset:

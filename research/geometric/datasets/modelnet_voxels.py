@@ -31,8 +31,9 @@ class Grids(NamedTuple):
     labels: np.ndarray
 
 
-def read(path: str | os.PathLike, num_points: int = 1024, seed: int = 0,
-         normals: bool = False) -> GraphDataset:
+def read(
+    path: str | os.PathLike, num_points: int = 1024, seed: int = 0, normals: bool = False
+) -> GraphDataset:
     """Points from the npz file with the arrays X_train, y_train, X_test and y_test.
 
     A grid becomes the mesh of its exposed faces (`voxels.surface`) and that `num_points` points,
@@ -99,18 +100,23 @@ def load_grids(path: str | os.PathLike) -> dict[str, Grids]:
         with np.load(path, allow_pickle=False) as arrays:
             for split in SPLITS:
                 occupied = _array(arrays, f'X_{split}', 4, path)
-                grids[split] = Grids(_checked_bool(occupied, f'X_{split}', path),
-                                     _array(arrays, f'y_{split}', 1, path))
+                grids[split] = Grids(
+                    _checked_bool(occupied, f'X_{split}', path),
+                    _array(arrays, f'y_{split}', 1, path),
+                )
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise ValueError(f'{path}: damaged: {error}.') from None
     for split, (occupied, labels) in grids.items():
         if len(occupied) != len(labels):
-            raise ValueError(f'{path}: X_{split} has {len(occupied)} grids, but y_{split} '
-                             f'{len(labels)} labels.')
+            raise ValueError(
+                f'{path}: X_{split} has {len(occupied)} grids, but y_{split} {len(labels)} labels.'
+            )
         wrong = np.flatnonzero((labels < 0) | (labels >= len(CLASS_NAMES)))
         if wrong.size:
-            raise ValueError(f'{path}: y_{split}, row {wrong[0]}: label {labels[wrong[0]]} is '
-                             f'unknown; labels are 0 to {len(CLASS_NAMES) - 1}.')
+            raise ValueError(
+                f'{path}: y_{split}, row {wrong[0]}: label {labels[wrong[0]]} is '
+                f'unknown; labels are 0 to {len(CLASS_NAMES) - 1}.'
+            )
     return grids
 
 
@@ -122,8 +128,10 @@ def _array(arrays, key: str, dimensions: int, path: str) -> np.ndarray:
     except ValueError as error:  # A damaged header, or a pickle.
         raise ValueError(f'{path}: {key} cannot be read: {error}') from None
     if array.ndim != dimensions or not np.issubdtype(array.dtype, np.integer):
-        raise ValueError(f'{path}: {key} is {array.dtype} of shape {array.shape}, not integers of '
-                         f'{dimensions} dimensions.')
+        raise ValueError(
+            f'{path}: {key} is {array.dtype} of shape {array.shape}, not integers of '
+            f'{dimensions} dimensions.'
+        )
     return array
 
 
@@ -132,8 +140,10 @@ def _checked_bool(grids: np.ndarray, key: str, path: str) -> np.ndarray:
     for place, grid in enumerate(grids):  # One by one: the array has half a gigabyte.
         if grid.min(initial=0) < 0 or grid.max(initial=0) > 1:
             wrong = np.argwhere((grid < 0) | (grid > 1))[0]
-            raise ValueError(f'{path}: {key}, grid {place}, voxel {tuple(wrong.tolist())} is '
-                             f'{grid[tuple(wrong)]}, not 0 or 1.')
+            raise ValueError(
+                f'{path}: {key}, grid {place}, voxel {tuple(wrong.tolist())} is '
+                f'{grid[tuple(wrong)]}, not 0 or 1.'
+            )
     return occupied
 
 
@@ -142,8 +152,14 @@ def repeated_test_grids(grids: dict[str, Grids]) -> np.ndarray:
 
     72 of ModelNet10's 908, one of them empty, which `read` leaves out anyway.
     """
-    packed = {split: [row.tobytes() for row in np.packbits(
-        some.occupied.reshape(len(some.occupied), -1), axis=1)] for split, some in grids.items()}
+    packed = {
+        split: [
+            row.tobytes()
+            for row in np.packbits(some.occupied.reshape(len(some.occupied), -1), axis=1)
+        ]
+        for split, some in grids.items()
+    }
     seen = set(packed['train'])
-    return np.asarray([place for place, grid in enumerate(packed['test']) if grid in seen],
-                      np.int64)
+    return np.asarray(
+        [place for place, grid in enumerate(packed['test']) if grid in seen], np.int64
+    )

@@ -35,8 +35,7 @@ FILES = {
 }
 
 
-def load(data_dir: str | os.PathLike | None, name: str,
-         largest_component: bool = False) -> Graph:
+def load(data_dir: str | os.PathLike | None, name: str, largest_component: bool = False) -> Graph:
     """One of the five graphs; see `read`.
 
     Args:
@@ -52,7 +51,8 @@ def load(data_dir: str | os.PathLike | None, name: str,
         raise ValueError(f'no graph is called {name!r}{errors.did_you_mean(name, FILES)}')
     if data_dir is None or not os.path.isdir(data_dir):
         raise FileNotFoundError(
-            f'data_dir {data_dir}: no such folder; it is to hold the file {FILES[name]}.')
+            f'data_dir {data_dir}: no such folder; it is to hold the file {FILES[name]}.'
+        )
     return read(os.path.join(data_dir, FILES[name]), largest_component)
 
 
@@ -100,8 +100,14 @@ def read(path: str | os.PathLike, largest_component: bool = False) -> Graph:
         adjacency, labels, num_nodes = adjacency[keep][:, keep], labels[keep], len(keep)
         x = None if x is None else x[keep]
     entries = adjacency.tocoo()
-    return Graph(edges.undirected(entries.row, entries.col, num_nodes), x=x, y=labels,
-                 num_nodes=num_nodes, class_names=class_names, name=path)
+    return Graph(
+        edges.undirected(entries.row, entries.col, num_nodes),
+        x=x,
+        y=labels,
+        num_nodes=num_nodes,
+        class_names=class_names,
+        name=path,
+    )
 
 
 class _Arrays:
@@ -113,11 +119,13 @@ class _Arrays:
         self.path = path
         try:
             with zipfile.ZipFile(path) as file:
-                self._contents = {name.removesuffix('.npy'): file.read(name)
-                                  for name in file.namelist()}
+                self._contents = {
+                    name.removesuffix('.npy'): file.read(name) for name in file.namelist()
+                }
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-            raise ValueError(f'{path}: truncated or no npz file: '
-                             f'{str(error).rstrip(".")}.') from None
+            raise ValueError(
+                f'{path}: truncated or no npz file: {str(error).rstrip(".")}.'
+            ) from None
 
     def has(self, name: str) -> bool:
         return name in self._contents
@@ -127,8 +135,9 @@ class _Arrays:
 
     def array(self, name: str) -> np.ndarray:
         if name not in self._contents:
-            raise ValueError(f'{self.path}: has no array {name}'
-                             f'{errors.did_you_mean(name, self._contents)}')
+            raise ValueError(
+                f'{self.path}: has no array {name}{errors.did_you_mean(name, self._contents)}'
+            )
         where, stream = f'{self.path}, {name}', io.BytesIO(self._contents[name])
         try:
             return np.load(stream, allow_pickle=False)
@@ -138,8 +147,11 @@ class _Arrays:
         # An array of Python objects is a pickle after npy's header.
         stream.seek(0)
         version = np.lib.format.read_magic(stream)
-        read_header = (np.lib.format.read_array_header_1_0 if version == (1, 0)
-                       else np.lib.format.read_array_header_2_0)
+        read_header = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
         read_header(stream)
         return np.asarray(restricted_pickle.loads(stream.read(), where))
 
@@ -150,11 +162,14 @@ class _Arrays:
         if self.has(f'{name}_matrix') and not self.has(f'{name}_data'):
             dense = self.array(f'{name}_matrix')
             if dense.ndim != 2 or dense.dtype.kind not in 'biuf':
-                raise ValueError(f'{self.path}: {name}_matrix is {dense.dtype} of shape '
-                                 f'{dense.shape}, not a matrix of numbers.')
+                raise ValueError(
+                    f'{self.path}: {name}_matrix is {dense.dtype} of shape '
+                    f'{dense.shape}, not a matrix of numbers.'
+                )
             parts = scipy.sparse.csr_matrix(dense)
-            return csr.checked(parts.data, parts.indices, parts.indptr, parts.shape,
-                               f'{self.path}, {name}')
+            return csr.checked(
+                parts.data, parts.indices, parts.indptr, parts.shape, f'{self.path}, {name}'
+            )
         parts = (self.array(f'{name}_{part}') for part in ('data', 'indices', 'indptr', 'shape'))
         return csr.checked(*parts, f'{self.path}, {name}')
 
@@ -162,8 +177,10 @@ class _Arrays:
 def _labels(arrays: _Arrays) -> tuple[np.ndarray, tuple[str, ...]]:
     labels = arrays.array('labels')
     if labels.ndim != 1 or labels.dtype.kind not in 'iu':
-        raise ValueError(f'{arrays.path}: labels is {labels.dtype} of shape {labels.shape}, not '
-                         'one integer a node.')
+        raise ValueError(
+            f'{arrays.path}: labels is {labels.dtype} of shape {labels.shape}, not '
+            'one integer a node.'
+        )
     if arrays.has('class_names'):
         class_names = tuple(str(name) for name in arrays.array('class_names').ravel())
     else:
@@ -171,8 +188,10 @@ def _labels(arrays: _Arrays) -> tuple[np.ndarray, tuple[str, ...]]:
     # -1 is no label elsewhere; these files label every node.
     wrong = np.flatnonzero((labels < 0) | (labels >= len(class_names)))
     if wrong.size:
-        raise ValueError(f'{arrays.path}: label {labels[wrong[0]]} of row {wrong[0]} is unknown; '
-                         f'labels are 0 to {len(class_names) - 1}.')
+        raise ValueError(
+            f'{arrays.path}: label {labels[wrong[0]]} of row {wrong[0]} is unknown; '
+            f'labels are 0 to {len(class_names) - 1}.'
+        )
     return labels, class_names
 
 

@@ -28,9 +28,14 @@ class ShchurGraphs(tfds_graphs.GraphBuilder):
         https://github.com/shchur/gnn-benchmark."""
     BUILDER_CONFIGS = [
         tfds_graphs.GraphConfig(
-            name=name, num_features=num_features, sparse=True, node_labels=True,
-            class_names=tuple(map(str, range(num_classes))))
-        for name, (num_features, num_classes) in _SIZES.items()]
+            name=name,
+            num_features=num_features,
+            sparse=True,
+            node_labels=True,
+            class_names=tuple(map(str, range(num_classes))),
+        )
+        for name, (num_features, num_classes) in _SIZES.items()
+    ]
 
     def read(self, raw_dir):
         graph = npz.load(raw_dir, self.builder_config.name)

@@ -46,8 +46,11 @@ def read(path: str | os.PathLike) -> Mesh:
     """
     path = os.fspath(path)
     with open(path, encoding='utf-8-sig', errors='replace') as file:
-        lines = [_Line(number, words) for number, line in enumerate(file, 1)
-                 if (words := line.partition('#')[0].split())]
+        lines = [
+            _Line(number, words)
+            for number, line in enumerate(file, 1)
+            if (words := line.partition('#')[0].split())
+        ]
     widths, lines = _header(lines, path)
     num_vertices, num_faces, lines = _counts(lines, path)
     try:
@@ -61,8 +64,9 @@ def read(path: str | os.PathLike) -> Mesh:
                 continue
         else:
             raise ValueError(f'{path}: {misfit}') from None
-    return Mesh(_numbers(vertices, path, np.float64, 3),
-                _triangles(faces, num_vertices, path), path)
+    return Mesh(
+        _numbers(vertices, path, np.float64, 3), _triangles(faces, num_vertices, path), path
+    )
 
 
 def _header(lines: list[_Line], path: str) -> tuple[list[int], list[_Line]]:
@@ -72,9 +76,11 @@ def _header(lines: list[_Line], path: str) -> tuple[list[int], list[_Line]]:
     if not match:
         raise ValueError(f'{path}: line {number} is {" ".join(words)[:20]!r}, not OFF.')
     if match[4] or words[0].startswith('nOFF') or words[1:2] == ['BINARY']:
-        raise ValueError(f'{path}: line {number} is {" ".join(words)[:20]!r}; only text files of '
-                         'vertices with three coordinates are read.')
-    rest = [word for word in (words[0][match.end():], *words[1:]) if word]
+        raise ValueError(
+            f'{path}: line {number} is {" ".join(words)[:20]!r}; only text files of '
+            'vertices with three coordinates are read.'
+        )
+    rest = [word for word in (words[0][match.end() :], *words[1:]) if word]
     width = 3 + 2 * bool(match[1]) + 3 * bool(match[3])
     # A colour has four numbers; many write three.
     widths = [width + 4, width + 3] if match[2] else [width]
@@ -88,8 +94,10 @@ def _counts(lines: list[_Line], path: str) -> tuple[int, int, list[_Line]]:
     while len(words) == 1 and used < len(lines):
         words, used = words + lines[used].words, used + 1
     if len(words) < 2 or not all(word.isdigit() for word in words[:3]):
-        raise ValueError(f'{path}: line {number} is {" ".join(words)[:40]!r}, not the numbers of '
-                         'vertices, faces and edges.')
+        raise ValueError(
+            f'{path}: line {number} is {" ".join(words)[:40]!r}, not the numbers of '
+            'vertices, faces and edges.'
+        )
     rest = [_Line(lines[used - 1].number, words[3:])] if words[3:] else []
     return int(words[0]), int(words[1]), rest + lines[used:]
 
@@ -97,20 +105,24 @@ def _counts(lines: list[_Line], path: str) -> tuple[int, int, list[_Line]]:
 def _line_by_line(lines, num_vertices: int, num_faces: int) -> tuple[list[_Line], list[_Line]]:
     """Words of the vertices and of the faces, each in a line of its own."""
     if len(lines) < num_vertices + num_faces:
-        raise _Misfit(f'truncated: {num_vertices} vertices and {num_faces} faces are promised, '
-                      f'{len(lines)} lines follow.')
+        raise _Misfit(
+            f'truncated: {num_vertices} vertices and {num_faces} faces are promised, '
+            f'{len(lines)} lines follow.'
+        )
     vertices = lines[:num_vertices]
-    faces = lines[num_vertices:num_vertices + num_faces]
+    faces = lines[num_vertices : num_vertices + num_faces]
     wanted = [3] * num_vertices + [1 + _corners(face.words) for face in faces]
     for line, count in zip(vertices + faces, wanted, strict=True):
         if len(line.words) < count:
-            raise _Misfit(f'line {line.number} is {" ".join(line.words)[:60]!r}, not {count} '
-                          'numbers.')
+            raise _Misfit(
+                f'line {line.number} is {" ".join(line.words)[:60]!r}, not {count} numbers.'
+            )
     return vertices, faces
 
 
-def _word_by_word(lines, num_vertices: int, num_faces: int,
-                  width: int) -> tuple[list[_Line], list[_Line]]:
+def _word_by_word(
+    lines, num_vertices: int, num_faces: int, width: int
+) -> tuple[list[_Line], list[_Line]]:
     """The same where lines break anywhere, but vertices and faces each end with a line."""
     words = _words(lines)
     vertices = [_take(words, width) for _ in range(num_vertices)]
@@ -120,7 +132,8 @@ def _word_by_word(lines, num_vertices: int, num_faces: int,
     for colours in (False, True):
         try:
             return [line for line, _ in vertices], _faces(
-                iter(rest), num_faces, num_vertices, colours)
+                iter(rest), num_faces, num_vertices, colours
+            )
         except _Misfit:
             if colours:
                 raise
@@ -179,8 +192,9 @@ def _numbers(lines: list[_Line], path: str, dtype, width: int) -> np.ndarray:
             np.asarray(row, dtype)
         except ValueError:
             break
-    raise ValueError(f'{path}: line {line.number} is {" ".join(line.words)[:60]!r}, not {width} '
-                     'numbers.')
+    raise ValueError(
+        f'{path}: line {line.number} is {" ".join(line.words)[:60]!r}, not {width} numbers.'
+    )
 
 
 def _triangles(faces: list[_Line], num_vertices: int, path: str) -> np.ndarray:
@@ -195,8 +209,10 @@ def _triangles(faces: list[_Line], num_vertices: int, path: str) -> np.ndarray:
         wrong = np.argwhere((corners < 0) | (corners >= num_vertices))
         if len(wrong):
             row, column = wrong[0]
-            raise ValueError(f'{path}: line {some[row].number} has vertex {corners[row, column]}, '
-                             f'but vertices are 0 to {num_vertices - 1}.')
+            raise ValueError(
+                f'{path}: line {some[row].number} has vertex {corners[row, column]}, '
+                f'but vertices are 0 to {num_vertices - 1}.'
+            )
         for second in range(1, size - 1):
             triangles.append(corners[:, [0, second, second + 1]])
             order.append(places)

@@ -24,11 +24,21 @@ from research.geometric.graph import Graph
 
 # In the order of the one-hot labels: the sources' classes, told apart by how many nodes each has.
 CLASS_NAMES = {
-    'cora': ('Theory', 'Reinforcement learning', 'Genetic algorithms', 'Neural networks',
-             'Probabilistic methods', 'Case based', 'Rule learning'),
+    'cora': (
+        'Theory',
+        'Reinforcement learning',
+        'Genetic algorithms',
+        'Neural networks',
+        'Probabilistic methods',
+        'Case based',
+        'Rule learning',
+    ),
     'citeseer': ('AI', 'ML', 'IR', 'DB', 'Agents', 'HCI'),
-    'pubmed': ('Diabetes mellitus, experimental', 'Diabetes mellitus type 1',
-               'Diabetes mellitus type 2'),
+    'pubmed': (
+        'Diabetes mellitus, experimental',
+        'Diabetes mellitus type 1',
+        'Diabetes mellitus type 2',
+    ),
 }
 NUM_VALIDATION = 500
 _PICKLES = ('x', 'y', 'tx', 'ty', 'allx', 'ally', 'graph')
@@ -78,7 +88,8 @@ def load(data_dir: str | os.PathLike | None, name: str) -> Graph:
             'test': np.sort(test),
         },
         class_names=CLASS_NAMES.get(name) or tuple(map(str, range(parts['y'].shape[1]))),
-        name=path('*'))
+        name=path('*'),
+    )
 
 
 def _path(data_dir, name: str, part: str) -> str:
@@ -88,40 +99,57 @@ def _path(data_dir, name: str, part: str) -> str:
 def _read(data_dir, name: str) -> dict:
     """The eight files, each of its type, their sizes in step."""
     if data_dir is None or not os.path.isdir(data_dir):
-        raise FileNotFoundError(f'data_dir {data_dir}: no such folder; it is to hold the files '
-                                f'ind.{name}.{{x,y,tx,ty,allx,ally,graph,test.index}}.')
+        raise FileNotFoundError(
+            f'data_dir {data_dir}: no such folder; it is to hold the files '
+            f'ind.{name}.{{x,y,tx,ty,allx,ally,graph,test.index}}.'
+        )
     files = os.listdir(data_dir)
     if not any(file.startswith(f'ind.{name}.') for file in files):
-        known = [file[len('ind.'):-len('.graph')] for file in files
-                 if file.startswith('ind.') and file.endswith('.graph')]
-        raise FileNotFoundError(f'{_path(data_dir, name, "graph")}: no such file'
-                                f'{errors.did_you_mean(name, known)}')
+        known = [
+            file[len('ind.') : -len('.graph')]
+            for file in files
+            if file.startswith('ind.') and file.endswith('.graph')
+        ]
+        raise FileNotFoundError(
+            f'{_path(data_dir, name, "graph")}: no such file{errors.did_you_mean(name, known)}'
+        )
     parts = {part: restricted_pickle.load(_path(data_dir, name, part)) for part in _PICKLES}
     parts['test.index'] = _read_index(_path(data_dir, name, 'test.index'))
     for part in ('x', 'tx', 'allx', 'y', 'ty', 'ally'):
         matrix = parts[part]
         sparse = part.endswith('x')
         kind = 'sparse matrix' if sparse else 'matrix of integers'
-        fits = (hasattr(matrix, 'indptr') if sparse else
-                isinstance(matrix, np.ndarray) and matrix.ndim == 2 and matrix.dtype.kind in 'iub')
+        fits = (
+            hasattr(matrix, 'indptr')
+            if sparse
+            else isinstance(matrix, np.ndarray) and matrix.ndim == 2 and matrix.dtype.kind in 'iub'
+        )
         if not fits:
-            raise ValueError(f'{_path(data_dir, name, part)}: holds a {type(matrix).__name__}, '
-                             f'not a {kind}.')
+            raise ValueError(
+                f'{_path(data_dir, name, part)}: holds a {type(matrix).__name__}, not a {kind}.'
+            )
     if not isinstance(parts['graph'], dict):
-        raise ValueError(f'{_path(data_dir, name, "graph")}: holds a '
-                         f'{type(parts["graph"]).__name__}, not a dict of neighbours.')
+        raise ValueError(
+            f'{_path(data_dir, name, "graph")}: holds a '
+            f'{type(parts["graph"]).__name__}, not a dict of neighbours.'
+        )
     rows = lambda part: len(parts[part]) if part == 'test.index' else parts[part].shape[0]
     columns = lambda part: parts[part].shape[1]
     for what, size, pairs in (
-            ('rows', rows, (('x', 'y'), ('allx', 'ally'), ('tx', 'ty'), ('tx', 'test.index'))),
-            ('columns', columns, (('x', 'allx'), ('tx', 'allx'), ('y', 'ally'), ('ty', 'ally')))):
+        ('rows', rows, (('x', 'y'), ('allx', 'ally'), ('tx', 'ty'), ('tx', 'test.index'))),
+        ('columns', columns, (('x', 'allx'), ('tx', 'allx'), ('y', 'ally'), ('ty', 'ally'))),
+    ):
         for one, other in pairs:
             if size(one) != size(other):
-                raise ValueError(f'{_path(data_dir, name, one)}: {size(one)} {what}, but '
-                                 f'{size(other)} in ind.{name}.{other}.')
+                raise ValueError(
+                    f'{_path(data_dir, name, one)}: {size(one)} {what}, but '
+                    f'{size(other)} in ind.{name}.{other}.'
+                )
     if rows('x') > rows('allx'):
-        raise ValueError(f'{_path(data_dir, name, "x")}: {rows("x")} rows, but only '
-                         f'{rows("allx")} in ind.{name}.allx, which has them all.')
+        raise ValueError(
+            f'{_path(data_dir, name, "x")}: {rows("x")} rows, but only '
+            f'{rows("allx")} in ind.{name}.allx, which has them all.'
+        )
     return parts
 
 
@@ -144,11 +172,15 @@ def _check_test(test: np.ndarray, num_others: int, graph: dict, path: str) -> No
     last = max([num_others + len(test) - 1, *(node for node in graph if isinstance(node, int))])
     for line, node in enumerate(test.tolist(), 1):
         if node < num_others:
-            raise ValueError(f'{path}, line {line}: node {node} is one of the {num_others} that '
-                             'are no test nodes.')
+            raise ValueError(
+                f'{path}, line {line}: node {node} is one of the {num_others} that '
+                'are no test nodes.'
+            )
         if node > last:
-            raise ValueError(f'{path}, line {line}: node {node} is outside the graph, whose nodes '
-                             f'are 0 to {last}.')
+            raise ValueError(
+                f'{path}, line {line}: node {node} is outside the graph, whose nodes '
+                f'are 0 to {last}.'
+            )
         if node in seen:
             raise ValueError(f'{path}, line {line}: node {node} is there already.')
         seen.add(node)
@@ -157,8 +189,10 @@ def _check_test(test: np.ndarray, num_others: int, graph: dict, path: str) -> No
 def _labels(one_hot: np.ndarray, path: str) -> np.ndarray:
     wrong = np.flatnonzero((one_hot.sum(axis=1) != 1) | (one_hot.max(axis=1, initial=0) != 1))
     if wrong.size:
-        raise ValueError(f'{path}: row {wrong[0]} is {one_hot[wrong[0]].tolist()}, not one-hot, so '
-                         'its label is unknown.')
+        raise ValueError(
+            f'{path}: row {wrong[0]} is {one_hot[wrong[0]].tolist()}, not one-hot, so '
+            'its label is unknown.'
+        )
     return one_hot.argmax(axis=1)
 
 
@@ -178,15 +212,19 @@ def _edges(graph: dict, num_nodes: int, path: str) -> np.ndarray:
         if not _are_nodes([node], num_nodes):
             raise ValueError(f'{path}: node {node!r} is none of 0 to {num_nodes - 1}.')
         if not isinstance(neighbours, list) or not _are_nodes(neighbours, num_nodes):
-            wrong = neighbours if not isinstance(neighbours, list) else next(
-                other for other in neighbours if not _are_nodes([other], num_nodes))
-            raise ValueError(f'{path}: row {node} has the neighbour {wrong!r}, but nodes are 0 to '
-                             f'{num_nodes - 1}.')
+            wrong = (
+                neighbours
+                if not isinstance(neighbours, list)
+                else next(other for other in neighbours if not _are_nodes([other], num_nodes))
+            )
+            raise ValueError(
+                f'{path}: row {node} has the neighbour {wrong!r}, but nodes are 0 to '
+                f'{num_nodes - 1}.'
+            )
         sources += [node] * len(neighbours)
         targets += neighbours
     return edges.undirected(sources, targets, num_nodes)
 
 
 def _are_nodes(values: list, num_nodes: int) -> bool:
-    return all(isinstance(value, (int, np.integer)) and 0 <= value < num_nodes
-               for value in values)
+    return all(isinstance(value, (int, np.integer)) and 0 <= value < num_nodes for value in values)

@@ -21,9 +21,15 @@ class Planetoid(tfds_graphs.GraphBuilder):
         they are in the folder data of https://github.com/kimiyoung/planetoid."""
     BUILDER_CONFIGS = [
         tfds_graphs.GraphConfig(
-            name=name, num_features=num_features, sparse=True, node_labels=True,
-            class_names=planetoid.CLASS_NAMES[name], node_splits=splits.NAMES)
-        for name, num_features in (('cora', 1433), ('citeseer', 3703), ('pubmed', 500))]
+            name=name,
+            num_features=num_features,
+            sparse=True,
+            node_labels=True,
+            class_names=planetoid.CLASS_NAMES[name],
+            node_splits=splits.NAMES,
+        )
+        for name, num_features in (('cora', 1433), ('citeseer', 3703), ('pubmed', 500))
+    ]
 
     def read(self, raw_dir):
         return GraphDataset.of(planetoid.load(raw_dir, self.builder_config.name))

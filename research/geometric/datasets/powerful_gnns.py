@@ -19,8 +19,13 @@ from research.geometric.graph import Graph
 _FOLD = re.compile(r'10fold_idx/(train|test)_idx-(\d+)\.txt$')
 
 
-def read(path: str | os.PathLike, name: str | None = None, node_attributes: bool = False,
-         self_loops: bool = False, class_names: Sequence[str] | None = None) -> GraphDataset:
+def read(
+    path: str | os.PathLike,
+    name: str | None = None,
+    node_attributes: bool = False,
+    self_loops: bool = False,
+    class_names: Sequence[str] | None = None,
+) -> GraphDataset:
     """Graphs from one text file (Xu et al. 2019, "How Powerful are Graph Neural Networks?").
 
     The first line is the number of graphs. A graph is a line `n label` and n lines
@@ -62,7 +67,8 @@ def read(path: str | os.PathLike, name: str | None = None, node_attributes: bool
     if wrong.size:
         raise ValueError(
             f'{where}: line {numbers.lines[headers[wrong[0]]]}: label {written[wrong[0]]} is '
-            f'unknown; known are {", ".join(map(str, known))}.')
+            f'unknown; known are {", ".join(map(str, known))}.'
+        )
     names = tuple(map(str, known))
     labels = np.searchsorted(known, written)
 
@@ -80,18 +86,26 @@ def read(path: str | os.PathLike, name: str | None = None, node_attributes: bool
     sources = np.repeat(np.arange(len(nodes), dtype=np.int32), np.diff(adjacency.indptr))
     targets = adjacency.indices
     ends = np.append(0, np.cumsum(sizes))
-    stem = os.path.basename(file)[:-len('.txt')]
+    stem = os.path.basename(file)[: -len('.txt')]
     graphs = []
     for graph, (start, stop) in enumerate(zip(ends[:-1], ends[1:])):
         some = slice(adjacency.indptr[start], adjacency.indptr[stop])
         edges = np.stack([sources[some], targets[some]]) - np.int32(start)
         if not self_loops:
             edges = edges[:, edges[0] != edges[1]]
-        graphs.append(Graph(
-            edges, None if x is None else x[start:stop], y=labels[graph],
-            num_nodes=int(stop - start), class_names=names, name=f'{stem}, graph {graph}'))
-    return GraphDataset(graphs, names, f'{stem} in {os.fspath(path)}',
-                        _folds(files, file, len(graphs)))
+        graphs.append(
+            Graph(
+                edges,
+                None if x is None else x[start:stop],
+                y=labels[graph],
+                num_nodes=int(stop - start),
+                class_names=names,
+                name=f'{stem}, graph {graph}',
+            )
+        )
+    return GraphDataset(
+        graphs, names, f'{stem} in {os.fspath(path)}', _folds(files, file, len(graphs))
+    )
 
 
 class _Numbers(NamedTuple):
@@ -124,7 +138,8 @@ class _Numbers(NamedTuple):
                 place = np.ravel(places)[wrong[0]]
                 raise ValueError(
                     f'{self.where}: line {self.line_of(place)} has {self.values[place]}, not a '
-                    'whole number.')
+                    'whole number.'
+                )
         return values.astype(np.int64)
 
     def line_of(self, place) -> int:
@@ -133,13 +148,20 @@ class _Numbers(NamedTuple):
 
 
 def _text_file(files: raw_files.RawFiles, name: str | None) -> str:
-    found = [file for file in files.names if file.endswith('.txt') and '10fold_idx' not in file
-             and (name is None or os.path.basename(file) == f'{name}.txt')]
+    found = [
+        file
+        for file in files.names
+        if file.endswith('.txt')
+        and '10fold_idx' not in file
+        and (name is None or os.path.basename(file) == f'{name}.txt')
+    ]
     if not found:
         raise FileNotFoundError(f'{files.path}: no file {name or "NAME"}.txt there.')
     if len(found) > 1:
-        raise ValueError(f'{files.path}: several text files are there, {found[0]} and {found[1]}; '
-                         'give the name of one.')
+        raise ValueError(
+            f'{files.path}: several text files are there, {found[0]} and {found[1]}; '
+            'give the name of one.'
+        )
     return found[0]
 
 
@@ -162,8 +184,10 @@ def _numbers(content: bytes, where: str) -> _Numbers:
     numbers = _Numbers(values, starts[lines], counts[lines], lines + 1, where)
     wrong = np.flatnonzero(~np.isfinite(values))
     if wrong.size:
-        raise ValueError(f'{where}: line {numbers.line_of(wrong[0])} has {values[wrong[0]]}, not a '
-                         'finite number.')
+        raise ValueError(
+            f'{where}: line {numbers.line_of(wrong[0])} has {values[wrong[0]]}, not a '
+            'finite number.'
+        )
     return numbers
 
 
@@ -174,8 +198,10 @@ def _no_number(content: bytes, tokens, newlines, where: str) -> str:
             float(token)
         except ValueError:
             break
-    return (f'{where}: line {np.searchsorted(newlines, start, "right")} has {token!r}, which is no '
-            'number.')
+    return (
+        f'{where}: line {np.searchsorted(newlines, start, "right")} has {token!r}, which is no '
+        'number.'
+    )
 
 
 def _headers(numbers: _Numbers, where: str) -> np.ndarray:
@@ -187,23 +213,30 @@ def _headers(numbers: _Numbers, where: str) -> np.ndarray:
         raise ValueError(f'{where}: line 1 says {promised} graphs.')
     for graph in range(promised):
         if line >= len(numbers.lines):
-            raise ValueError(f'{where}: truncated: line 1 says {promised} graphs, the file ends '
-                             f'after {graph}.')
+            raise ValueError(
+                f'{where}: truncated: line 1 says {promised} graphs, the file ends after {graph}.'
+            )
         here = numbers.lines[line]
         if numbers.counts[line] != 2:
-            raise ValueError(f'{where}: line {here} has {numbers.counts[line]} numbers, not the 2 '
-                             f'that graph {graph} starts with.')
+            raise ValueError(
+                f'{where}: line {here} has {numbers.counts[line]} numbers, not the 2 '
+                f'that graph {graph} starts with.'
+            )
         size = int(numbers.at(line, 0))
         if size < 0:
             raise ValueError(f'{where}: line {here}: graph {graph} has {size} nodes.')
         headers.append(line)
         line += 1 + size
         if line > len(numbers.lines):
-            raise ValueError(f'{where}: truncated: graph {graph}, line {here}, has {size} nodes, '
-                             f'the file ends after {len(numbers.lines) - line + size} of them.')
+            raise ValueError(
+                f'{where}: truncated: graph {graph}, line {here}, has {size} nodes, '
+                f'the file ends after {len(numbers.lines) - line + size} of them.'
+            )
     if line < len(numbers.lines):
-        raise ValueError(f'{where}: line 1 says {promised} graphs, but line {numbers.lines[line]} '
-                         'comes after them.')
+        raise ValueError(
+            f'{where}: line 1 says {promised} graphs, but line {numbers.lines[line]} '
+            'comes after them.'
+        )
     return np.asarray(headers)
 
 
@@ -211,15 +244,19 @@ def _features(numbers: _Numbers, nodes, where: str, attributes: bool) -> np.ndar
     """Attributes, if wanted, and one-hot tags; None without either."""
     short = np.flatnonzero(numbers.counts[nodes] < 2)
     if short.size:
-        raise ValueError(f'{where}: line {numbers.lines[nodes[short[0]]]} has one number, not a '
-                         'tag and the number of neighbours.')
+        raise ValueError(
+            f'{where}: line {numbers.lines[nodes[short[0]]]} has one number, not a '
+            'tag and the number of neighbours.'
+        )
     degrees = numbers.at(nodes, 1)
     extra = numbers.counts[nodes] - 2 - degrees
     wrong = np.flatnonzero((extra < 0) | (degrees < 0) | (extra != extra[0]))
     if wrong.size:
         node = wrong[0]
-        raise ValueError(f'{where}: line {numbers.lines[nodes[node]]} says {degrees[node]} '
-                         f'neighbours, but {numbers.counts[nodes[node]] - 2} numbers follow.')
+        raise ValueError(
+            f'{where}: line {numbers.lines[nodes[node]]} says {degrees[node]} '
+            f'neighbours, but {numbers.counts[nodes[node]] - 2} numbers follow.'
+        )
     parts = []
     if attributes and extra[0]:
         places = (numbers.starts[nodes] + 2 + degrees)[:, np.newaxis] + np.arange(extra[0])
@@ -241,15 +278,21 @@ def _adjacency(numbers: _Numbers, nodes, sizes, where: str) -> scipy.sparse.csr_
     wrong = np.flatnonzero((neighbours < 0) | (neighbours >= limits))
     if wrong.size:
         node = np.searchsorted(indptr, wrong[0], 'right') - 1
-        raise ValueError(f'{where}: line {numbers.lines[nodes[node]]} has neighbour '
-                         f'{neighbours[wrong[0]]}, but nodes are 0 to {limits[wrong[0]] - 1}.')
+        raise ValueError(
+            f'{where}: line {numbers.lines[nodes[node]]} has neighbour '
+            f'{neighbours[wrong[0]]}, but nodes are 0 to {limits[wrong[0]] - 1}.'
+        )
     columns = (neighbours + np.repeat(starts, degrees)).astype(np.int32)
     listed = scipy.sparse.csr_matrix(
-        (np.ones(len(columns), bool), columns, indptr), [len(nodes)] * 2)
+        (np.ones(len(columns), bool), columns, indptr), [len(nodes)] * 2
+    )
     # Transposing takes linear time; most files list each edge at both ends, in ascending order.
     transposed = listed.T.tocsr()
-    if np.array_equal(transposed.indptr, listed.indptr) and np.array_equal(
-            transposed.indices, listed.indices) and listed.has_canonical_format:
+    if (
+        np.array_equal(transposed.indptr, listed.indptr)
+        and np.array_equal(transposed.indices, listed.indices)
+        and listed.has_canonical_format
+    ):
         return listed
     both = (listed + transposed).astype(bool)
     both.sum_duplicates()
@@ -261,18 +304,22 @@ def _folds(files: raw_files.RawFiles, text_file: str, num_graphs: int) -> dict[s
     splits = {}
     for file in files.names:
         match = _FOLD.search(file)
-        if match and file[:match.start()].rstrip('/') == folder:
+        if match and file[: match.start()].rstrip('/') == folder:
             part, fold = match.groups()
             graphs = raw_files.table(files.read(file), files.where(file), np.int64, 1)[:, 0]
             wrong = np.flatnonzero((graphs < 0) | (graphs >= num_graphs))
             if wrong.size:
-                raise ValueError(f'{files.where(file)}: line {wrong[0] + 1} is graph '
-                                 f'{graphs[wrong[0]]}, but graphs are 0 to {num_graphs - 1}.')
+                raise ValueError(
+                    f'{files.where(file)}: line {wrong[0] + 1} is graph '
+                    f'{graphs[wrong[0]]}, but graphs are 0 to {num_graphs - 1}.'
+                )
             splits[f'{part}_{int(fold)}'] = graphs
     order = sorted(splits, key=lambda split: (int(split.rpartition('_')[2]), split[1] != 'r'))
     for split in order:
         both = np.intersect1d(splits[split], splits.get(split.replace('train', 'test'), []))
         if split.startswith('train') and both.size:
-            raise ValueError(f'{files.path}: graph {both[0]:.0f} is in both parts of fold '
-                             f'{split.rpartition("_")[2]}.')
+            raise ValueError(
+                f'{files.path}: graph {both[0]:.0f} is in both parts of fold '
+                f'{split.rpartition("_")[2]}.'
+            )
     return {split: splits[split] for split in order}

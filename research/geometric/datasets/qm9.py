@@ -27,9 +27,14 @@ VERSION = '1.0.0'  # of the data set in TFDS
 TARGETS = ('mu', 'alpha', 'homo', 'lumo', 'gap', 'r2', 'zpve', 'U0', 'U', 'H', 'G', 'Cv')
 
 
-def load(data_dir: str | None = None, download: bool = False, config: str = 'dimenet',
-         targets: Sequence[str] = TARGETS, cutoff: float | None = None,
-         limit: int | None = None) -> GraphDataset:
+def load(
+    data_dir: str | None = None,
+    download: bool = False,
+    config: str = 'dimenet',
+    targets: Sequence[str] = TARGETS,
+    cutoff: float | None = None,
+    limit: int | None = None,
+) -> GraphDataset:
     """The molecules of a prepared data set of TFDS, see `molecule`.
 
     - All characterized molecules, 130 831. TFDS has no bonds, so edges are of positions alone.
@@ -87,12 +92,14 @@ def _prepared(data_dir: str | None, download: bool, config: str):
         raise (ImportError if download else FileNotFoundError)(
             f'{path}: no prepared data set, and TFDS needs pandas to prepare it: ./garden python '
             '-m uv pip install pandas, then ./garden python -m official.data.prepare '
-            f'qm9/{config} --data_dir={folder}.')
+            f'qm9/{config} --data_dir={folder}.'
+        )
     return tfds_images.prepared_builder(f'qm9/{config}', folder, download)
 
 
-def molecule(example: Mapping, targets: Sequence[str] = TARGETS,
-             cutoff: float | None = None) -> Graph:
+def molecule(
+    example: Mapping, targets: Sequence[str] = TARGETS, cutoff: float | None = None
+) -> Graph:
     """The graph of a molecule.
 
     Args:
@@ -117,8 +124,10 @@ def molecule(example: Mapping, targets: Sequence[str] = TARGETS,
     one_hot = charges[:, np.newaxis] == np.asarray(list(ELEMENTS))
     wrong = np.flatnonzero(~one_hot.any(axis=1))
     if wrong.size:
-        raise ValueError(f'{name}: atom {wrong[0]} has charge {charges[wrong[0]]}, none of '
-                         f'{", ".join(map(str, ELEMENTS))}.')
+        raise ValueError(
+            f'{name}: atom {wrong[0]} has charge {charges[wrong[0]]}, none of '
+            f'{", ".join(map(str, ELEMENTS))}.'
+        )
     missing = [target for target in targets if target not in example]
     if missing:
         raise ValueError(f'{name}: no target {missing[0]!r} there.')
@@ -126,8 +135,13 @@ def molecule(example: Mapping, targets: Sequence[str] = TARGETS,
     wrong = np.flatnonzero(~np.isfinite(y))
     if wrong.size:
         raise ValueError(f'{name}: {targets[wrong[0]]} is {y[wrong[0]]}, not a finite number.')
-    graph = Graph(np.zeros((2, 0), np.int32), one_hot.astype(np.float32), y=y,
-                  pos=np.asarray(example['positions'])[:num_atoms], name=name)
+    graph = Graph(
+        np.zeros((2, 0), np.int32),
+        one_hot.astype(np.float32),
+        y=y,
+        pos=np.asarray(example['positions'])[:num_atoms],
+        name=name,
+    )
     if cutoff is not None:
         graph = radius_graph(graph, cutoff)
     elif num_atoms > 1:

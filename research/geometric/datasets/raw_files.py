@@ -28,9 +28,14 @@ class RawFiles:
     def __init__(self, path: str | os.PathLike):
         self.path = os.fspath(path)
         if os.path.isdir(self.path):
-            self._is_zip, found = False, [
-                os.path.relpath(os.path.join(folder, name), self.path).replace(os.sep, '/')
-                for folder, _, names in os.walk(self.path) for name in names]
+            self._is_zip, found = (
+                False,
+                [
+                    os.path.relpath(os.path.join(folder, name), self.path).replace(os.sep, '/')
+                    for folder, _, names in os.walk(self.path)
+                    for name in names
+                ],
+            )
         elif not os.path.exists(self.path):
             raise FileNotFoundError(f'{self.path}: no such file or folder.')
         elif self.path.lower().endswith('.zip'):
@@ -41,8 +46,10 @@ class RawFiles:
             self._is_zip, found = False, [os.path.basename(self.path)]
             self.path = os.path.dirname(self.path)
         self.names = sorted(
-            name for name in found
-            if '__MACOSX' not in name.split('/') and not name.rpartition('/')[2].startswith('.'))
+            name
+            for name in found
+            if '__MACOSX' not in name.split('/') and not name.rpartition('/')[2].startswith('.')
+        )
 
     def _opened(self) -> zipfile.ZipFile:
         try:
@@ -108,14 +115,17 @@ def _line_by_line(content: bytes, where: str, dtype, columns: int | None) -> np.
             continue
         columns = columns or len(fields)
         if len(fields) != columns:
-            raise ValueError(f'{where}: line {number} has {len(fields)} values, not {columns}: '
-                             f'{line.strip()!r}.')
+            raise ValueError(
+                f'{where}: line {number} has {len(fields)} values, not {columns}: {line.strip()!r}.'
+            )
         try:
             values = [float(field) for field in fields]
         except ValueError:
             values = [np.nan]
         if not np.isfinite(values).all() or whole and any(value % 1 for value in values):
-            raise ValueError(f'{where}: line {number} is {line.strip()!r}, not '
-                             f'{"whole" if whole else "finite"} numbers.')
+            raise ValueError(
+                f'{where}: line {number} is {line.strip()!r}, not '
+                f'{"whole" if whole else "finite"} numbers.'
+            )
         rows.append(values)
     return np.asarray(rows, np.float64).astype(dtype)

@@ -17,21 +17,32 @@ from numpy.core import multiarray
 
 from research.geometric.datasets import csr
 
-_BUILTINS = {kind.__name__: kind for kind in (
-    bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset)}
+_BUILTINS = {
+    kind.__name__: kind
+    for kind in (bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset)
+}
 # As Python 2 called them.
 _BUILTINS.update(unicode=str, long=int)
-_CSR = {f'{module} {name}' for module in ('scipy.sparse.csr', 'scipy.sparse._csr')
-        for name in ('csr_matrix', 'csr_array')}
+_CSR = {
+    f'{module} {name}'
+    for module in ('scipy.sparse.csr', 'scipy.sparse._csr')
+    for name in ('csr_matrix', 'csr_array')
+}
 _ADMITTED = {
-    **{f'{module} {name}': kind for module in ('builtins', '__builtin__')
-       for name, kind in _BUILTINS.items()},
+    **{
+        f'{module} {name}': kind
+        for module in ('builtins', '__builtin__')
+        for name, kind in _BUILTINS.items()
+    },
     'collections defaultdict': collections.defaultdict,
     'numpy ndarray': np.ndarray,
     'numpy dtype': np.dtype,
     # NumPy 2 moved its module.
-    **{f'numpy.{core}.multiarray {name}': getattr(multiarray, name)
-       for core in ('core', '_core') for name in ('_reconstruct', 'scalar')},
+    **{
+        f'numpy.{core}.multiarray {name}': getattr(multiarray, name)
+        for core in ('core', '_core')
+        for name in ('_reconstruct', 'scalar')
+    },
 }
 
 
@@ -68,8 +79,10 @@ def loads(content: bytes, name: str) -> Any:
         raise
     except Exception as error:  # Damaged bytes make any constructor raise anything.
         cut = isinstance(error, EOFError) or 'truncated' in str(error)
-        raise ValueError(f'{name}: {"truncated" if cut else "damaged"} pickle of {len(content)} '
-                         f'bytes: {str(error).rstrip(".") or type(error).__name__}.') from None
+        raise ValueError(
+            f'{name}: {"truncated" if cut else "damaged"} pickle of {len(content)} '
+            f'bytes: {str(error).rstrip(".") or type(error).__name__}.'
+        ) from None
     return csr.from_fields(vars(value), name) if isinstance(value, unpickler.csr) else value
 
 
@@ -90,8 +103,10 @@ class _Unpickler(pickle.Unpickler):
         if asked == '_codecs encode':  # The way of bytes in protocol 2 of Python 3.
             return self.latin1
         if asked not in _ADMITTED:
-            raise RefusedError(f'{self.name}: the pickle asks for {module}.{name}, which is not '
-                               'among the classes that a file of arrays needs, so it is not read.')
+            raise RefusedError(
+                f'{self.name}: the pickle asks for {module}.{name}, which is not '
+                'among the classes that a file of arrays needs, so it is not read.'
+            )
         return _ADMITTED[asked]
 
     def latin1(self, text: str, encoding: str = 'latin1') -> bytes:

@@ -29,22 +29,30 @@ def fixed_split(graph: Graph, seed: int | tuple[int, ...] = 0) -> dict[str, np.n
     for name in NAMES:
         nodes = graph.splits.get(name, ())
         if not len(nodes):
-            raise ValueError(f'{graph.name}: has no {name} nodes; give the graph a split, as with '
-                             'splits.csv, or draw one: NodeData.split = @splits.random_split.')
+            raise ValueError(
+                f'{graph.name}: has no {name} nodes; give the graph a split, as with '
+                'splits.csv, or draw one: NodeData.split = @splits.random_split.'
+            )
         unlabelled = nodes[_labels(graph)[nodes] < 0]
         if unlabelled.size:
             raise ValueError(f'{graph.name}: node {unlabelled[0]} of split {name!r} has no label.')
         for other, others in parts.items():
             shared = np.intersect1d(nodes, others)
             if shared.size:
-                raise ValueError(f'{graph.name}: node {shared[0]} is in the splits {other!r} and '
-                                 f'{name!r}.')
+                raise ValueError(
+                    f'{graph.name}: node {shared[0]} is in the splits {other!r} and {name!r}.'
+                )
         parts[name] = nodes
     return parts
 
 
-def random_split(graph: Graph, seed: int | tuple[int, ...] = 0, per_class: int = 20,
-                 num_validation: int = 500, num_test: int | None = 1000) -> dict[str, np.ndarray]:
+def random_split(
+    graph: Graph,
+    seed: int | tuple[int, ...] = 0,
+    per_class: int = 20,
+    num_validation: int = 500,
+    num_test: int | None = 1000,
+) -> dict[str, np.ndarray]:
     """A random split with as many training nodes of every class (Fey & Lenssen 2019, Table 1).
 
     Validation and test nodes are drawn from all others, so their classes are as frequent as there.
@@ -68,18 +76,22 @@ def random_split(graph: Graph, seed: int | tuple[int, ...] = 0, per_class: int =
     if not num_classes:
         raise ValueError(f'{graph.name}: no node has a label, so none can be drawn.')
     if per_class < 1 or num_validation < 0 or (num_test or 0) < 0:
-        raise ValueError(f'{graph.name}: a random split of per_class = {per_class}, num_validation '
-                         f'= {num_validation}, num_test = {num_test} cannot be.')
+        raise ValueError(
+            f'{graph.name}: a random split of per_class = {per_class}, num_validation '
+            f'= {num_validation}, num_test = {num_test} cannot be.'
+        )
     seed = seed if isinstance(seed, tuple) else (seed,)
     train = sampling.balanced_indices(
-        labels, per_class * num_classes, num_classes, seed, f'{graph.name}: a training split of')
+        labels, per_class * num_classes, num_classes, seed, f'{graph.name}: a training split of'
+    )
     others = np.setdiff1d(np.flatnonzero(labels >= 0), train)
     wanted = num_validation + (num_test or 0)
     if len(others) < wanted:
         raise ValueError(
             f'{graph.name}: a random split asks for {num_validation} validation and '
             f'{num_test or 0} test nodes, but {len(others)} with a label are left after '
-            f'{len(train)} for training.')
+            f'{len(train)} for training.'
+        )
     random = np.random.RandomState(np.random.MT19937(np.random.SeedSequence((*seed, 1))))
     others = random.permutation(others)
     end = len(others) if num_test is None else wanted

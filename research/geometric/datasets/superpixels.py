@@ -12,8 +12,12 @@ from research.geometric.graph import Graph
 SPLITS = ('train', 'test')
 
 
-def from_images(arrays: images.ImageArrays, num_superpixels: int = 75,
-                compactness: float = .1, limit: int | None = None) -> GraphDataset:
+def from_images(
+    arrays: images.ImageArrays,
+    num_superpixels: int = 75,
+    compactness: float = 0.1,
+    limit: int | None = None,
+) -> GraphDataset:
     """A graph an image; MNIST superpixels are `from_images(mnist.load(data_dir))`.
 
     Takes about 5 ms an image of 28 x 28 pixels. See `superpixel_graph`.
@@ -35,14 +39,18 @@ def from_images(arrays: images.ImageArrays, num_superpixels: int = 75,
         splits[split] = np.arange(len(graphs), len(graphs) + len(chosen))
         for place in chosen:
             graph = superpixel_graph(
-                images.unit_interval(pixels[place], arrays.max_value), num_superpixels, compactness,
-                f'{arrays.name}, {split} image {place}')
+                images.unit_interval(pixels[place], arrays.max_value),
+                num_superpixels,
+                compactness,
+                f'{arrays.name}, {split} image {place}',
+            )
             graphs.append(graph.replace(y=labels[place], class_names=arrays.class_names))
     return GraphDataset(graphs, arrays.class_names, f'superpixels of {arrays.name}', splits)
 
 
-def superpixel_graph(image: np.ndarray, num_superpixels: int = 75, compactness: float = .1,
-                     name: str = 'image') -> Graph:
+def superpixel_graph(
+    image: np.ndarray, num_superpixels: int = 75, compactness: float = 0.1, name: str = 'image'
+) -> Graph:
     """The graph of one image's superpixels, with an edge, both ways, between those that touch.
 
     SLIC (Achanta et al. 2012, as in scikit-image) makes more superpixels than are asked for; then
@@ -70,21 +78,32 @@ def superpixel_graph(image: np.ndarray, num_superpixels: int = 75, compactness: 
 
     image = np.asarray(image, np.float64)
     if image.ndim != 3 or not image.size:
-        raise ValueError(f'{name}: the image has shape {image.shape}, not [height, width, '
-                         'channels].')
+        raise ValueError(
+            f'{name}: the image has shape {image.shape}, not [height, width, channels].'
+        )
     wrong = image[~((image >= 0) & (image <= 1))]
     if wrong.size:
         raise ValueError(f'{name}: the image has the value {wrong[0]}, outside 0 to 1.')
     labels = segmentation.slic(
-        image, n_segments=2 * num_superpixels, compactness=compactness, channel_axis=-1,
-        convert2lab=False, start_label=0)
+        image,
+        n_segments=2 * num_superpixels,
+        compactness=compactness,
+        channel_axis=-1,
+        convert2lab=False,
+        start_label=0,
+    )
     labels, touching = _merged(labels, image, num_superpixels, name)
     sizes = np.bincount(labels.ravel())[:, np.newaxis]
     total = lambda values: np.stack(
-        [np.bincount(labels.ravel(), value.ravel()) for value in values], axis=1)
+        [np.bincount(labels.ravel(), value.ravel()) for value in values], axis=1
+    )
     rows, columns = np.indices(labels.shape)
-    return Graph(np.argwhere(touching).T, total(np.moveaxis(image, -1, 0)) / sizes,
-                 pos=total([columns, rows]) / sizes, name=name)
+    return Graph(
+        np.argwhere(touching).T,
+        total(np.moveaxis(image, -1, 0)) / sizes,
+        pos=total([columns, rows]) / sizes,
+        name=name,
+    )
 
 
 def _merged(labels: np.ndarray, image: np.ndarray, wanted: int, name: str):
@@ -98,8 +117,10 @@ def _merged(labels: np.ndarray, image: np.ndarray, wanted: int, name: str):
         touching[one, other] = touching[other, one] = True
     np.fill_diagonal(touching, False)
     sizes = np.bincount(labels.ravel()).astype(np.float64)
-    sums = np.stack([np.bincount(labels.ravel(), channel.ravel())
-                     for channel in np.moveaxis(image, -1, 0)], axis=1)
+    sums = np.stack(
+        [np.bincount(labels.ravel(), channel.ravel()) for channel in np.moveaxis(image, -1, 0)],
+        axis=1,
+    )
     became = np.arange(count)
     for _ in range(count - wanted):
         smallest = sizes.argmin()

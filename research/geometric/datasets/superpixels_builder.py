@@ -19,8 +19,11 @@ class MNISTSuperpixels(tfds_graphs.GraphBuilder, skip_registration=True):
     VERSION = tfds.core.Version('1.0.0')
     HOMEPAGE = 'http://yann.lecun.com/exdb/mnist/'
     MANUAL_DOWNLOAD_INSTRUCTIONS = "A folder with MNIST's four original files."
-    BUILDER_CONFIGS = [tfds_graphs.GraphConfig(
-        name='slic75', class_names=mnist.CLASS_NAMES, num_features=1, num_dimensions=2)]
+    BUILDER_CONFIGS = [
+        tfds_graphs.GraphConfig(
+            name='slic75', class_names=mnist.CLASS_NAMES, num_features=1, num_dimensions=2
+        )
+    ]
 
     def read(self, raw_dir: str | None) -> GraphDataset:
         return superpixels.from_images(mnist.load(raw_dir))

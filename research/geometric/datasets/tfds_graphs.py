@@ -64,7 +64,8 @@ class GraphConfig(tfds.core.BuilderConfig):
         is_class = y is not None and np.issubdtype(y.dtype, np.integer)
         types = edge_attr is not None and np.issubdtype(edge_attr.dtype, np.integer)
         return cls(
-            name=name, description=description,
+            name=name,
+            description=description,
             class_names=dataset.class_names,
             node_labels=is_class and y.ndim == 1,
             num_targets=None if y is None or is_class else y.size,
@@ -73,7 +74,8 @@ class GraphConfig(tfds.core.BuilderConfig):
             edge_shape=None if edge_attr is None or types else edge_attr.shape[1:],
             edge_types=types,
             num_dimensions=None if graph.pos is None else graph.pos.shape[1],
-            node_splits=tuple(graph.splits))
+            node_splits=tuple(graph.splits),
+        )
 
 
 class GraphBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -99,8 +101,12 @@ class GraphBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _info(self) -> tfds.core.DatasetInfo:
         return tfds.core.DatasetInfo(
-            builder=self, description=type(self).__doc__, homepage=self.HOMEPAGE,
-            features=_features(self.builder_config), disable_shuffling=True)
+            builder=self,
+            description=type(self).__doc__,
+            homepage=self.HOMEPAGE,
+            features=_features(self.builder_config),
+            disable_shuffling=True,
+        )
 
     def _split_generators(self, dl_manager):
         raw_dir = os.fspath(dl_manager.manual_dir) if self.MANUAL_DOWNLOAD_INSTRUCTIONS else None
@@ -114,8 +120,9 @@ class GraphBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         for field in GraphConfig.__annotations__:  # its own, not those it inherits
             got, wanted = getattr(found, field), getattr(config, field)
             if got != wanted:
-                raise ValueError(f'{dataset.name}: {field} is {got}, but {wanted} in '
-                                 f'{self.info.full_name}.')
+                raise ValueError(
+                    f'{dataset.name}: {field} is {got}, but {wanted} in {self.info.full_name}.'
+                )
 
     def _generate_examples(self, dataset: GraphDataset):
         splits = {name: set(ids.tolist()) for name, ids in dataset.splits.items()}
@@ -138,13 +145,18 @@ def prepare(builder: GraphBuilder, raw_dir: str | None = None) -> GraphBuilder:
         return builder
     if builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
         if raw_dir is None:
-            raise ValueError(f'{builder.info.full_name}: no folder of raw files is given: '
-                             f'{" ".join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())}')
+            raise ValueError(
+                f'{builder.info.full_name}: no folder of raw files is given: '
+                f'{" ".join(builder.MANUAL_DOWNLOAD_INSTRUCTIONS.split())}'
+            )
         if not os.path.isdir(raw_dir) or not os.listdir(raw_dir):
-            raise FileNotFoundError(f'{raw_dir}: no such folder, or nothing in it, for the raw '
-                                    f'files of {builder.info.full_name}.')
-    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(
-        manual_dir=raw_dir, try_download_gcs=False))
+            raise FileNotFoundError(
+                f'{raw_dir}: no such folder, or nothing in it, for the raw '
+                f'files of {builder.info.full_name}.'
+            )
+    builder.download_and_prepare(
+        download_config=tfds.download.DownloadConfig(manual_dir=raw_dir, try_download_gcs=False)
+    )
     return builder
 
 
@@ -159,13 +171,15 @@ def from_tfds(builder: tfds.core.DatasetBuilder) -> GraphDataset:
     """
     if not builder.data_path.exists():
         raise FileNotFoundError(
-            f'{builder.data_path}: {builder.info.full_name} is not prepared there.')
+            f'{builder.data_path}: {builder.info.full_name} is not prepared there.'
+        )
     label = builder.info.features['y'] if 'y' in builder.info.features else None
     label = getattr(label, 'feature', label)  # of a sequence, that of its elements
     names = tuple(label.names) if isinstance(label, tfds.features.ClassLabel) else ()
     # One shard after the other, as the graphs' order is their number.
     examples = builder.as_dataset(
-        split=SPLIT, read_config=tfds.ReadConfig(interleave_cycle_length=1))
+        split=SPLIT, read_config=tfds.ReadConfig(interleave_cycle_length=1)
+    )
     graphs, splits = [], {}
     for key, example in enumerate(tfds.as_numpy(examples)):
         graphs.append(_graph(example, names))
@@ -183,9 +197,11 @@ def _features(config: GraphConfig) -> tfds.features.FeaturesDict:
         'splits': tfds.features.Sequence(tfds.features.Text()),
     }
     if config.sparse:
-        features['x'] = {'indices': tensor((None, 2), np.int64),
-                         'values': tensor((None,), np.float32),
-                         'shape': tensor((2,), np.int64)}
+        features['x'] = {
+            'indices': tensor((None, 2), np.int64),
+            'values': tensor((None,), np.float32),
+            'shape': tensor((2,), np.int64),
+        }
     elif config.num_features is not None:
         features['x'] = tensor((None, config.num_features), np.float32)
     if config.edge_types:
@@ -205,8 +221,12 @@ def _features(config: GraphConfig) -> tfds.features.FeaturesDict:
 
 
 def _example(graph: Graph, splits: list[str]) -> dict:
-    example = {'name': graph.name, 'num_nodes': graph.num_nodes, 'edge_index': graph.edge_index,
-               'splits': splits}
+    example = {
+        'name': graph.name,
+        'num_nodes': graph.num_nodes,
+        'edge_index': graph.edge_index,
+        'splits': splits,
+    }
     for field in ('edge_attr', 'pos', 'y'):
         value = getattr(graph, field)
         if value is not None:
@@ -215,8 +235,11 @@ def _example(graph: Graph, splits: list[str]) -> dict:
         example['x'] = graph.x
     elif graph.x is not None:
         x = graph.x.sorted_indices().tocoo()
-        example['x'] = {'indices': np.stack([x.row, x.col], axis=1).astype(np.int64),
-                        'values': x.data, 'shape': np.asarray(x.shape, np.int64)}
+        example['x'] = {
+            'indices': np.stack([x.row, x.col], axis=1).astype(np.int64),
+            'values': x.data,
+            'shape': np.asarray(x.shape, np.int64),
+        }
     if graph.splits:
         example['node_splits'] = dict(graph.splits)
     return example
@@ -229,7 +252,13 @@ def _graph(example: dict, class_names: tuple[str, ...]) -> Graph:
 
         x = scipy.sparse.csr_matrix((x['values'], x['indices'].T), x['shape'])
     return Graph(
-        example['edge_index'], x=x, edge_attr=example.get('edge_attr'), y=example.get('y'),
-        pos=example.get('pos'), num_nodes=int(example['num_nodes']),
-        splits=example.get('node_splits', {}), class_names=class_names,
-        name=example['name'].decode())
+        example['edge_index'],
+        x=x,
+        edge_attr=example.get('edge_attr'),
+        y=example.get('y'),
+        pos=example.get('pos'),
+        num_nodes=int(example['num_nodes']),
+        splits=example.get('node_splits', {}),
+        class_names=class_names,
+        name=example['name'].decode(),
+    )

@@ -14,10 +14,17 @@ from research.geometric.datasets.graph_dataset import GraphDataset
 from research.geometric.graph import Graph
 
 
-def read(path: str | os.PathLike, name: str | None = None, node_attributes: bool = False,
-         node_labels: bool = True, edge_attributes: bool = False,
-         one_hot_edge_labels: bool = False, self_loops: bool = False, empty_graphs: bool = True,
-         class_names: Sequence[str] | None = None) -> GraphDataset:
+def read(
+    path: str | os.PathLike,
+    name: str | None = None,
+    node_attributes: bool = False,
+    node_labels: bool = True,
+    edge_attributes: bool = False,
+    one_hot_edge_labels: bool = False,
+    self_loops: bool = False,
+    empty_graphs: bool = True,
+    class_names: Sequence[str] | None = None,
+) -> GraphDataset:
     """Graphs from NAME_A.txt and its neighbours (Morris et al. 2020, "TUDataset").
 
     One table of numbers a file, with commas: NAME_A an edge a line, from node to node;
@@ -61,13 +68,15 @@ def read(path: str | os.PathLike, name: str | None = None, node_attributes: bool
     indicator, labels = _indicator(files), _graph_labels(files, class_names)
     num_graphs = len(labels.values)
     if indicator[-1] >= num_graphs:
-        raise ValueError(f'{files.where("graph_indicator")}: the last graph is '
-                         f'{indicator[-1] + 1}, but {labels.where} has {num_graphs} lines.')
+        raise ValueError(
+            f'{files.where("graph_indicator")}: the last graph is '
+            f'{indicator[-1] + 1}, but {labels.where} has {num_graphs} lines.'
+        )
     edges = _edges(files, indicator)
     x = _columns(files, 'node', len(indicator), node_attributes, node_labels, one_hot=True)
     edge_attr = _columns(
-        files, 'edge', edges.shape[1], edge_attributes, True,
-        edge_attributes or one_hot_edge_labels)
+        files, 'edge', edges.shape[1], edge_attributes, True, edge_attributes or one_hot_edge_labels
+    )
 
     order = _kept(edges, edge_attr, len(indicator), self_loops, files.where('A'))
     owners = indicator[edges[0, order]]
@@ -81,39 +90,59 @@ def read(path: str | os.PathLike, name: str | None = None, node_attributes: bool
     edge_ends = np.searchsorted(owners, np.arange(num_graphs + 1))
     empty = np.flatnonzero(node_ends[1:] == node_ends[:-1])
     if empty.size:
-        logging.info('%s: %d of %d graphs have no nodes, the first is graph %d; they are %s.',
-                     files.where('graph_indicator'), empty.size, num_graphs, empty[0] + 1,
-                     'kept' if empty_graphs else 'omitted')
+        logging.info(
+            '%s: %d of %d graphs have no nodes, the first is graph %d; they are %s.',
+            files.where('graph_indicator'),
+            empty.size,
+            num_graphs,
+            empty[0] + 1,
+            'kept' if empty_graphs else 'omitted',
+        )
     graphs = []
     for graph in range(num_graphs) if empty_graphs else np.setdiff1d(range(num_graphs), empty):
-        nodes = slice(*node_ends[graph:graph + 2])
-        some = slice(*edge_ends[graph:graph + 2])
-        graphs.append(Graph(
-            edges[:, some] - nodes.start, None if x is None else x[nodes],
-            None if edge_attr is None else edge_attr[some], labels.values[graph],
-            num_nodes=int(nodes.stop - nodes.start), class_names=labels.names,
-            name=f'{files.name}, graph {graph}'))
+        nodes = slice(*node_ends[graph : graph + 2])
+        some = slice(*edge_ends[graph : graph + 2])
+        graphs.append(
+            Graph(
+                edges[:, some] - nodes.start,
+                None if x is None else x[nodes],
+                None if edge_attr is None else edge_attr[some],
+                labels.values[graph],
+                num_nodes=int(nodes.stop - nodes.start),
+                class_names=labels.names,
+                name=f'{files.name}, graph {graph}',
+            )
+        )
     return GraphDataset(graphs, labels.names, f'{files.name} in {os.fspath(path)}')
 
 
-def _kept(edges: np.ndarray, edge_attr: np.ndarray | None, num_nodes: int, self_loops: bool,
-          where: str) -> np.ndarray:
+def _kept(
+    edges: np.ndarray, edge_attr: np.ndarray | None, num_nodes: int, self_loops: bool, where: str
+) -> np.ndarray:
     """The edges that the graphs get, as places in the file, ascending."""
     different = edges[0] != edges[1]
     places = np.arange(edges.shape[1]) if self_loops else np.flatnonzero(different)
     if not self_loops and not different.all():
-        logging.info('%s: %d self loops of %d edges are omitted.', where, np.sum(~different),
-                     different.size)
+        logging.info(
+            '%s: %d self loops of %d edges are omitted.', where, np.sum(~different), different.size
+        )
     _, first, same = np.unique(
-        edges[0, places] * num_nodes + edges[1, places], return_index=True, return_inverse=True)
+        edges[0, places] * num_nodes + edges[1, places], return_index=True, return_inverse=True
+    )
     repeated = len(places) - len(first)
     if repeated:
         others = 0
         if edge_attr is not None:
             attr = edge_attr[places].reshape(len(places), -1)
             others = np.sum((attr != attr[first[same]]).any(axis=1))
-        logging.info('%s: %d of %d edges are listed before, %d of them with other attributes; the '
-                     'first of each counts.', where, repeated, len(places), others)
+        logging.info(
+            '%s: %d of %d edges are listed before, %d of them with other attributes; the '
+            'first of each counts.',
+            where,
+            repeated,
+            len(places),
+            others,
+        )
     return places[np.sort(first)]
 
 
@@ -123,14 +152,21 @@ class _Files:
     def __init__(self, path, name: str | None):
         self._files = raw_files.RawFiles(path)
         end = '_graph_indicator.txt'
-        found = [file for file in self._files.names if file.endswith(
-            end if name is None else f'/{name}{end}') or name and file == name + end]
+        found = [
+            file
+            for file in self._files.names
+            if file.endswith(end if name is None else f'/{name}{end}')
+            or name
+            and file == name + end
+        ]
         if not found:
             raise FileNotFoundError(f'{os.fspath(path)}: no file {name or "NAME"}{end} there.')
         if len(found) > 1:
-            raise ValueError(f'{os.fspath(path)}: several data sets are there, {found[0]} and '
-                             f'{found[1]}; give the name of one.')
-        self._stem = found[0][:-len(end)]
+            raise ValueError(
+                f'{os.fspath(path)}: several data sets are there, {found[0]} and '
+                f'{found[1]}; give the name of one.'
+            )
+        self._stem = found[0][: -len(end)]
         self.name = self._stem.rpartition('/')[2]
 
     def where(self, kind: str) -> str:
@@ -139,8 +175,9 @@ class _Files:
     def has(self, kind: str) -> bool:
         return f'{self._stem}_{kind}.txt' in self._files.names
 
-    def table(self, kind: str, dtype, columns: int | None = None,
-              rows: tuple[int, str] | None = None) -> np.ndarray:
+    def table(
+        self, kind: str, dtype, columns: int | None = None, rows: tuple[int, str] | None = None
+    ) -> np.ndarray:
         """The table, [lines, columns]; `rows` is how many lines it must have and whose."""
         if not self.has(kind):
             raise FileNotFoundError(f'{self.where(kind)}: no such file.')
@@ -169,15 +206,18 @@ def _indicator(files: _Files) -> np.ndarray:
     if wrong.size:
         line = wrong[0]
         what = f'goes from graph {before[line]} to' if line else 'is'
-        raise ValueError(f'{files.where("graph_indicator")}: line {line + 1} {what} graph '
-                         f'{indicator[line]}; graphs are numbered from 1, in ascending order.')
+        raise ValueError(
+            f'{files.where("graph_indicator")}: line {line + 1} {what} graph '
+            f'{indicator[line]}; graphs are numbered from 1, in ascending order.'
+        )
     return indicator - 1
 
 
 def _graph_labels(files: _Files, class_names: Sequence[str] | None) -> _Labels:
     if not files.has('graph_labels') and files.has('graph_attributes'):
-        return _Labels(files.table('graph_attributes', np.float64), (),
-                       files.where('graph_attributes'))
+        return _Labels(
+            files.table('graph_attributes', np.float64), (), files.where('graph_attributes')
+        )
     where = files.where('graph_labels')
     written = files.table('graph_labels', np.int64, 1)[:, 0]
     known = np.unique(written)
@@ -185,8 +225,10 @@ def _graph_labels(files: _Files, class_names: Sequence[str] | None) -> _Labels:
         known = np.sort([int(name) for name in class_names])
     wrong = np.flatnonzero(~np.isin(written, known))
     if wrong.size:
-        raise ValueError(f'{where}: line {wrong[0] + 1}: label {written[wrong[0]]} is unknown; '
-                         f'known are {", ".join(map(str, known))}.')
+        raise ValueError(
+            f'{where}: line {wrong[0] + 1}: label {written[wrong[0]]} is unknown; '
+            f'known are {", ".join(map(str, known))}.'
+        )
     return _Labels(np.searchsorted(known, written), tuple(map(str, known)), where)
 
 
@@ -197,20 +239,25 @@ def _edges(files: _Files, indicator: np.ndarray) -> np.ndarray:
     wrong = np.argwhere((lines < 1) | (lines > num_nodes))
     if len(wrong):
         line, column = wrong[0]
-        raise ValueError(f'{files.where("A")}: line {line + 1} has node {lines[line, column]}, but '
-                         f'nodes are 1 to {num_nodes}.')
+        raise ValueError(
+            f'{files.where("A")}: line {line + 1} has node {lines[line, column]}, but '
+            f'nodes are 1 to {num_nodes}.'
+        )
     edges = lines.T - 1
     wrong = np.flatnonzero(indicator[edges[0]] != indicator[edges[1]])
     if wrong.size:
         source, target = lines[wrong[0]]
-        raise ValueError(f'{files.where("A")}: line {wrong[0] + 1} is an edge from node {source} '
-                         f'of graph {indicator[source - 1] + 1} to node {target} of graph '
-                         f'{indicator[target - 1] + 1}.')
+        raise ValueError(
+            f'{files.where("A")}: line {wrong[0] + 1} is an edge from node {source} '
+            f'of graph {indicator[source - 1] + 1} to node {target} of graph '
+            f'{indicator[target - 1] + 1}.'
+        )
     return edges
 
 
-def _columns(files: _Files, of: str, count: int, attributes: bool, with_labels: bool,
-             one_hot: bool):
+def _columns(
+    files: _Files, of: str, count: int, attributes: bool, with_labels: bool, one_hot: bool
+):
     """Attributes, then one-hot labels, float32 [count, F]; or labels, [count]; or None."""
     other = files.where('graph_indicator' if of == 'node' else 'A')
     rows, parts = (count, f'{of}s are in {other}'), []
@@ -224,8 +271,10 @@ def _columns(files: _Files, of: str, count: int, attributes: bool, with_labels: 
                 raise
             raise ValueError(f'{error} node_labels=False leaves this file unread.') from None
         if not one_hot and labels.shape[1] > 1:
-            raise ValueError(f'{files.where(of + "_labels")}: {labels.shape[1]} labels an edge '
-                             'cannot be types; ask for one-hot labels.')
+            raise ValueError(
+                f'{files.where(of + "_labels")}: {labels.shape[1]} labels an edge '
+                'cannot be types; ask for one-hot labels.'
+            )
         for column in labels.T:
             known, types = np.unique(column, return_inverse=True)
             if not one_hot:

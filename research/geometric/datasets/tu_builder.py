@@ -26,7 +26,8 @@ class TUDataset(tfds_graphs.GraphBuilder, skip_registration=True):
     MANUAL_DOWNLOAD_INSTRUCTIONS = 'A folder with NAME.zip of TUDataset, or NAME, unpacked.'
     BUILDER_CONFIGS = [
         tfds_graphs.GraphConfig(
-            name='MUTAG', class_names=('-1', '1'), num_features=7, edge_types=True),
+            name='MUTAG', class_names=('-1', '1'), num_features=7, edge_types=True
+        ),
         tfds_graphs.GraphConfig(name='PROTEINS', class_names=('1', '2'), num_features=3),
         tfds_graphs.GraphConfig(name='IMDB-BINARY', class_names=('0', '1')),
         tfds_graphs.GraphConfig(name='COLLAB', class_names=('0', '1', '2')),
@@ -48,7 +49,8 @@ class PowerfulGNNs(tfds_graphs.GraphBuilder, skip_registration=True):
     VERSION = tfds.core.Version('1.0.0')
     HOMEPAGE = 'https://github.com/weihua916/powerful-gnns'
     MANUAL_DOWNLOAD_INSTRUCTIONS = (
-        'A folder with NAME.zip of powerful-gnns, or NAME, unpacked; NAME with or without hyphens.')
+        'A folder with NAME.zip of powerful-gnns, or NAME, unpacked; NAME with or without hyphens.'
+    )
     BUILDER_CONFIGS = [
         tfds_graphs.GraphConfig(name='MUTAG', class_names=('0', '2'), num_features=7),
         tfds_graphs.GraphConfig(name='PROTEINS', class_names=('0', '1'), num_features=3),
@@ -69,8 +71,9 @@ def _find(folder: str, names: list[str]) -> str:
             path = os.path.join(folder, file)
             if os.path.exists(path):
                 return path
-    raise FileNotFoundError(f'{os.path.join(folder, names[0])}.zip: no such file, nor a folder of '
-                            'that name.')
+    raise FileNotFoundError(
+        f'{os.path.join(folder, names[0])}.zip: no such file, nor a folder of that name.'
+    )
 
 
 def _named(dataset: GraphDataset, config: tfds_graphs.GraphConfig) -> GraphDataset:

@@ -40,14 +40,19 @@ def surface(occupied: np.ndarray, name: str = 'voxels') -> Mesh:
     padded = np.pad(occupied, 1)
     corners = []
     for direction, side in _SIDES:
-        beyond = tuple(slice(1 + step, 1 + step + size)
-                       for step, size in zip(direction, occupied.shape))
+        beyond = tuple(
+            slice(1 + step, 1 + step + size) for step, size in zip(direction, occupied.shape)
+        )
         exposed = np.argwhere(occupied & ~padded[beyond])
         corners.append(exposed[:, np.newaxis] + np.asarray(side))
     quads = np.concatenate(corners)
     lattice = np.asarray(occupied.shape) + 1
-    ids, corner_of = np.unique(np.ravel_multi_index(quads.reshape(-1, 3).T, lattice),
-                               return_inverse=True)
+    ids, corner_of = np.unique(
+        np.ravel_multi_index(quads.reshape(-1, 3).T, lattice), return_inverse=True
+    )
     corner_of = corner_of.reshape(-1, 4)
-    return Mesh(np.stack(np.unravel_index(ids, lattice), axis=1),
-                np.concatenate([corner_of[:, [0, 1, 2]], corner_of[:, [0, 2, 3]]]), name)
+    return Mesh(
+        np.stack(np.unravel_index(ids, lattice), axis=1),
+        np.concatenate([corner_of[:, [0, 1, 2]], corner_of[:, [0, 2, 3]]]),
+        name,
+    )

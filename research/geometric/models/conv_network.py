@@ -54,14 +54,25 @@ class ConvNetwork(tf.keras.layers.Layer):
       ValueError: if counts are not positive.
     """
 
-    def __init__(self, conv: Callable = sage_conv.SAGEConv, channels: int = 64,
-                 num_layers: int = 3, batch_norm: bool = False,
-                 readout: Callable = readout_lib.Readout, jumping_knowledge: bool = True,
-                 pool: Callable | None = None, pool_every: int = 2, sparse_edges: bool = False,
-                 name: str | None = None):
+    def __init__(
+        self,
+        conv: Callable = sage_conv.SAGEConv,
+        channels: int = 64,
+        num_layers: int = 3,
+        batch_norm: bool = False,
+        readout: Callable = readout_lib.Readout,
+        jumping_knowledge: bool = True,
+        pool: Callable | None = None,
+        pool_every: int = 2,
+        sparse_edges: bool = False,
+        name: str | None = None,
+    ):
         super().__init__(name=name)
-        for field, count in (('channels', channels), ('num_layers', num_layers),
-                             ('pool_every', pool_every)):
+        for field, count in (
+            ('channels', channels),
+            ('num_layers', num_layers),
+            ('pool_every', pool_every),
+        ):
             if count < 1:
                 raise ValueError(f'{field} = {count} must be positive.')
         self.channels = channels
@@ -92,7 +103,8 @@ class ConvNetwork(tf.keras.layers.Layer):
             if layer % self.pool_every == 0 and layer // self.pool_every <= len(self.pools):
                 number = layer // self.pool_every - 1
                 x, edge_index, edge_attr, batch = self._pooled(
-                    number, x, edge_index, edge_attr, batch, num_graphs, key)
+                    number, x, edge_index, edge_attr, batch, num_graphs, key
+                )
                 edges = self._edges(x, edge_index, edge_attr)
         return self.join(read)
 
@@ -114,4 +126,3 @@ class ConvNetwork(tf.keras.layers.Layer):
         indices = tf.cast(tf.stack([edge_index[1], edge_index[0]], axis=1), tf.int64)
         weights = tf.ones_like(edge_index[0], x.dtype) if edge_attr is None else edge_attr
         return tf.SparseTensor(indices, weights, tf.stack([num_nodes, num_nodes])), None
-

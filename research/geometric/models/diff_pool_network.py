@@ -39,8 +39,15 @@ class DiffPoolNetwork(tf.keras.layers.Layer):
       ValueError: if counts are not positive.
     """
 
-    def __init__(self, max_nodes: int, conv: Callable = sage_conv.SAGEConv, channels: int = 64,
-                 num_levels: int = 2, ratio: float = 0.25, name: str | None = None):
+    def __init__(
+        self,
+        max_nodes: int,
+        conv: Callable = sage_conv.SAGEConv,
+        channels: int = 64,
+        num_levels: int = 2,
+        ratio: float = 0.25,
+        name: str | None = None,
+    ):
         super().__init__(name=name)
         for field, count in (('max_nodes', max_nodes), ('num_levels', num_levels)):
             if count < 1:
@@ -65,8 +72,13 @@ class DiffPoolNetwork(tf.keras.layers.Layer):
                 logits = assignment(x, edge_index, edge_attr)
                 width = embedding.shape[-1]
                 dense, adjacency, mask = diff_pool.to_dense(
-                    tf.concat([embedding, logits], axis=1), edge_index, batch, num_graphs,
-                    self.max_nodes, edge_attr)
+                    tf.concat([embedding, logits], axis=1),
+                    edge_index,
+                    batch,
+                    num_graphs,
+                    self.max_nodes,
+                    edge_attr,
+                )
                 embedding, logits = dense[:, :, :width], dense[:, :, width:]
             else:
                 logits = assignment(x, adjacency)

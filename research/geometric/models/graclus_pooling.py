@@ -36,5 +36,4 @@ class GraclusPooling(tf.keras.layers.Layer):
         key = random.make_key(0) if key is None else key[:1]
         cluster = graclus.parallel_graclus(edge_index, num_nodes, key, edge_attr)
         slots = num_nodes if isinstance(num_nodes, int) else tf.reduce_max(cluster, axis=0) + 1
-        return pooled.pool_clusters(
-            x, edge_index, batch, cluster, edge_attr, num_clusters=slots)
+        return pooled.pool_clusters(x, edge_index, batch, cluster, edge_attr, num_clusters=slots)

@@ -35,9 +35,18 @@ class GraphClassifier(apart_by_size.ApartBySize, model.Model):
       name: name of the model.
     """
 
-    def __init__(self, network: tf.keras.layers.Layer, num_features: int, num_classes: int,
-                 num_edge_features: int | None = None, hidden: int = 64, dropout: float = 0.5,
-                 seed: int = 0, noise_shards: int | None = None, name: str | None = None):
+    def __init__(
+        self,
+        network: tf.keras.layers.Layer,
+        num_features: int,
+        num_classes: int,
+        num_edge_features: int | None = None,
+        hidden: int = 64,
+        dropout: float = 0.5,
+        seed: int = 0,
+        noise_shards: int | None = None,
+        name: str | None = None,
+    ):
         super().__init__(seed=seed, noise_shards=noise_shards, name=name)
         checks.positive('GraphClassifier', num_classes=num_classes, hidden=hidden)
         checks.share('GraphClassifier', dropout=dropout)
@@ -48,20 +57,29 @@ class GraphClassifier(apart_by_size.ApartBySize, model.Model):
         self.hidden = tf.keras.layers.Dense(hidden, activation='relu')
         self.out = tf.keras.layers.Dense(num_classes)
         self.dropout = dropout
-        self._set_metrics([
-            tf.keras.metrics.Mean('loss'), classification.ConfusionMatrix(num_classes)])
+        self._set_metrics(
+            [tf.keras.metrics.Mean('loss'), classification.ConfusionMatrix(num_classes)]
+        )
         # All variables exist from now on; a graph of one node and its loop makes them.
-        attr = None if num_edge_features is None else tf.zeros(
-            [1, num_edge_features] if num_edge_features else [1])
+        attr = (
+            None
+            if num_edge_features is None
+            else tf.zeros([1, num_edge_features] if num_edge_features else [1])
+        )
         one = graph_tensor.Arrays(
-            tf.zeros([1, num_features]), tf.zeros([2, 1], tf.int32), attr, tf.zeros([1], tf.int32),
-            1)
+            tf.zeros([1, num_features]),
+            tf.zeros([2, 1], tf.int32),
+            attr,
+            tf.zeros([1], tf.int32),
+            1,
+        )
         with initial_weights.drawn_from(seed):
             self.logits(one)
         self.built = True
 
-    def embed(self, arrays: graph_tensor.Arrays, num_real: int | None = None,
-              key: tf.Tensor | None = None) -> tf.Tensor:
+    def embed(
+        self, arrays: graph_tensor.Arrays, num_real: int | None = None, key: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """The vector of each graph, [num_real, D].
 
         Args:
@@ -70,12 +88,19 @@ class GraphClassifier(apart_by_size.ApartBySize, model.Model):
           key: int32 [shards, 2], the randomness of a training step; None: not training.
         """
         embedded = self.network(
-            arrays.x, arrays.edge_index, arrays.edge_attr, arrays.batch, arrays.num_graphs,
-            num_real=num_real, key=None if key is None else random.fold_in(key, 0))
+            arrays.x,
+            arrays.edge_index,
+            arrays.edge_attr,
+            arrays.batch,
+            arrays.num_graphs,
+            num_real=num_real,
+            key=None if key is None else random.fold_in(key, 0),
+        )
         return embedded[:num_real]
 
-    def logits(self, arrays: graph_tensor.Arrays, num_real: int | None = None,
-               key: tf.Tensor | None = None) -> tf.Tensor:
+    def logits(
+        self, arrays: graph_tensor.Arrays, num_real: int | None = None, key: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """Logits [num_real, classes]; the arguments are those of `embed`."""
         hidden = self.hidden(self.embed(arrays, num_real, key))
         if key is not None:
@@ -105,8 +130,7 @@ class GraphClassifier(apart_by_size.ApartBySize, model.Model):
     def predict_step(self, data):
         """Logits [graphs, classes] of the graphs that are there, without what pads the batch."""
         graph, y, weight = data
-        return tf.boolean_mask(
-            self.logits(graph_tensor.arrays(graph), y.shape[0]), weight > 0)
+        return tf.boolean_mask(self.logits(graph_tensor.arrays(graph), y.shape[0]), weight > 0)
 
     def test_step(self, data):
         graph, y, weight = data
@@ -116,5 +140,9 @@ class GraphClassifier(apart_by_size.ApartBySize, model.Model):
         confusion_matrix.update_state(y, tf.argmax(logits, axis=1), weight)
         matrix = confusion_matrix.result()
         error = classification.error_percent(matrix)
-        return {'loss': mean.result(), 'accuracy_percent': 100 - error, 'error_percent': error,
-                'confusion_matrix': matrix}
+        return {
+            'loss': mean.result(),
+            'accuracy_percent': 100 - error,
+            'error_percent': error,
+            'confusion_matrix': matrix,
+        }

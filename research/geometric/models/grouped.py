@@ -34,8 +34,9 @@ def grouped_max(values: tf.Tensor, segment_ids: tf.Tensor, num_segments) -> tf.T
     return tf.reduce_max(tf.reshape(values, [num_segments, -1, values.shape[-1]]), axis=1)
 
 
-def kernel_mean(x: tf.Tensor, source: tf.Tensor, coefficients: tf.Tensor, kernel: tf.Tensor,
-                mask: tf.Tensor) -> tf.Tensor:
+def kernel_mean(
+    x: tf.Tensor, source: tf.Tensor, coefficients: tf.Tensor, kernel: tf.Tensor, mask: tf.Tensor
+) -> tf.Tensor:
     """Mean over the neighbours j of i of x_j sum_k a_k(e_ij) Theta_k.
 
     Features are summed for each target and k first, a product [K, k] [k, F] for each target, so
@@ -59,8 +60,10 @@ def kernel_mean(x: tf.Tensor, source: tf.Tensor, coefficients: tf.Tensor, kernel
     neighbors = tf.reshape(tf.gather(x, source), [targets, -1, width]) * share[:, :, tf.newaxis]
     coefficients = tf.reshape(coefficients, [targets, -1, kernels])
     collected = tf.matmul(coefficients, neighbors, transpose_a=True)
-    return tf.matmul(tf.reshape(collected, [-1, kernels * width]),
-                     tf.reshape(kernel, [kernels * width, channels]))
+    return tf.matmul(
+        tf.reshape(collected, [-1, kernels * width]),
+        tf.reshape(kernel, [kernels * width, channels]),
+    )
 
 
 class GroupedPointNetConv(point_net_conv.PointNetConv):
@@ -91,8 +94,10 @@ class GroupedPointNetConv(point_net_conv.PointNetConv):
         super().__init__(local_network, aggregation=grouped_max, name=name)
 
     def call(self, x, edge_index, edge_attr=None, pos=None):
-        sources, targets = (tf.cast(positions, self.compute_dtype) for positions in
-                            inputs.positions(self.name, pos, edge_attr))
+        sources, targets = (
+            tf.cast(positions, self.compute_dtype)
+            for positions in inputs.positions(self.name, pos, edge_attr)
+        )
         dimensions = sources.shape[-1]
         if x is not None:
             sources = tf.concat([x, sources], axis=-1)
@@ -106,7 +111,8 @@ class GroupedPointNetConv(point_net_conv.PointNetConv):
         if first.bias is not None:
             from_targets += first.bias
         messages = rest(
-            tf.gather(from_sources, edge_index[0]) + tf.gather(from_targets, edge_index[1]))
+            tf.gather(from_sources, edge_index[0]) + tf.gather(from_targets, edge_index[1])
+        )
         return self.aggregate(messages, edge_index[1], message_passing.num_rows(targets))
 
     def get_config(self):
@@ -136,8 +142,14 @@ class GroupedNNConv(nn_conv.NNConv):
       ValueError: if the edge network does not end so or answers another width.
     """
 
-    def __init__(self, channels: int, edge_network, root_weight: bool = True,
-                 use_bias: bool = True, name: str | None = None):
+    def __init__(
+        self,
+        channels: int,
+        edge_network,
+        root_weight: bool = True,
+        use_bias: bool = True,
+        name: str | None = None,
+    ):
         super().__init__(channels, edge_network, 'mean', root_weight, use_bias, name)
 
     def call(self, x, edge_index, edge_attr=None, mask=None):
@@ -150,8 +162,7 @@ class GroupedNNConv(nn_conv.NNConv):
         before, last = split
         self._check_width(last.units, sources.shape[-1])
         coefficients, kernel = self._terms(before(edge_attr), last, sources.shape[-1])
-        return self.update(
-            targets, kernel_mean(sources, edge_index[0], coefficients, kernel, mask))
+        return self.update(targets, kernel_mean(sources, edge_index[0], coefficients, kernel, mask))
 
     def get_config(self):
         config = super().get_config()
@@ -185,17 +196,34 @@ class GroupedSplineConv(spline_conv.SplineConv):
       [N, channels].
     """
 
-    def __init__(self, channels: int, dim: int, kernel_size=5, degree: int = 1, open_spline=True,
-                 root_weight: bool = True, use_bias: bool = True, name: str | None = None):
-        super().__init__(channels, dim, kernel_size, degree, open_spline, 'mean', root_weight,
-                         use_bias, name=name)
+    def __init__(
+        self,
+        channels: int,
+        dim: int,
+        kernel_size=5,
+        degree: int = 1,
+        open_spline=True,
+        root_weight: bool = True,
+        use_bias: bool = True,
+        name: str | None = None,
+    ):
+        super().__init__(
+            channels,
+            dim,
+            kernel_size,
+            degree,
+            open_spline,
+            'mean',
+            root_weight,
+            use_bias,
+            name=name,
+        )
 
     def call(self, x, edge_index, edge_attr=None, mask=None):
         edge_index, pseudo = self.edges_of(edge_index, edge_attr, self.dim)
         sources, targets = inputs.pair(x)
         basis = dense_basis(pseudo, self.kernel_size, self.degree, self.open_spline)
-        return self.update(
-            targets, kernel_mean(sources, edge_index[0], basis, self.kernel, mask))
+        return self.update(targets, kernel_mean(sources, edge_index[0], basis, self.kernel, mask))
 
     def get_config(self):
         config = super().get_config()
@@ -215,8 +243,10 @@ def dense_basis(pseudo: tf.Tensor, kernel_size, degree: int, open_spline) -> tf.
     basis = tf.ones_like(pseudo[:, :1])
     for dimension, (size, is_open) in enumerate(zip(kernel_size, open_spline, strict=True)):
         values, points = spline_conv.spline_basis(
-            pseudo[:, dimension:dimension + 1], (size,), degree, (is_open,))
+            pseudo[:, dimension : dimension + 1], (size,), degree, (is_open,)
+        )
         values = tf.reduce_sum(values[:, :, tf.newaxis] * tf.one_hot(points, size), axis=1)
-        basis = tf.reshape(basis[:, :, tf.newaxis] * values[:, tf.newaxis],
-                           [-1, basis.shape[-1] * size])
+        basis = tf.reshape(
+            basis[:, :, tf.newaxis] * values[:, tf.newaxis], [-1, basis.shape[-1] * size]
+        )
     return basis

@@ -33,8 +33,14 @@ class NodeClassifier(model.Model):
       name: name of the model.
     """
 
-    def __init__(self, network: tf.keras.layers.Layer, weight_decay: float = 0.0, seed: int = 0,
-                 noise_shards: int | None = None, name: str | None = None):
+    def __init__(
+        self,
+        network: tf.keras.layers.Layer,
+        weight_decay: float = 0.0,
+        seed: int = 0,
+        noise_shards: int | None = None,
+        name: str | None = None,
+    ):
         super().__init__(seed=seed, noise_shards=noise_shards, name=name)
         checks.within('NodeClassifier', 0, float('inf'), weight_decay=weight_decay)
         self.network = networks.get(network)
@@ -88,10 +94,13 @@ class NodeClassifier(model.Model):
             total = loss
             if self.weight_decay:
                 total += self.weight_decay * tf.add_n(
-                    [tf.nn.l2_loss(weight) for weight in self.trainable_variables])
+                    [tf.nn.l2_loss(weight) for weight in self.trainable_variables]
+                )
         self.apply_gradients(tape, total)
-        return total, {'loss': batch_statistics.global_mean(loss),
-                       'accuracy': batch_statistics.global_mean(accuracy)}
+        return total, {
+            'loss': batch_statistics.global_mean(loss),
+            'accuracy': batch_statistics.global_mean(accuracy),
+        }
 
     def test_step(self, data):
         inputs, labels, nodes = data
@@ -104,21 +113,31 @@ class NodeClassifier(model.Model):
         return {metric.name: metric.result() for metric in self.metrics}
 
     def get_config(self):
-        return {'network': networks.serialize(self.network), 'weight_decay': self.weight_decay,
-                'seed': int(self.seed), 'noise_shards': self.noise_shards, 'name': self.name}
+        return {
+            'network': networks.serialize(self.network),
+            'weight_decay': self.weight_decay,
+            'seed': int(self.seed),
+            'noise_shards': self.noise_shards,
+            'name': self.name,
+        }
 
     def get_build_config(self):
         """Returns the arguments of `build_from_config`, when Keras saves the model."""
         if self._num_features is None:
             return None
-        return {'num_features': self._num_features, 'attr_width': self._attr_width,
-                'attr_dtype': self._attr_dtype}
+        return {
+            'num_features': self._num_features,
+            'attr_width': self._attr_width,
+            'attr_dtype': self._attr_dtype,
+        }
 
     def build_from_config(self, config):
         """Makes the weights, on a graph of one node and its loop, when Keras loads the model."""
         width = config['num_features']
-        inputs = {'x': tf.zeros([1, width]) if width else None,
-                  'edge_index': tf.zeros([2, 1], tf.int32)}
+        inputs = {
+            'x': tf.zeros([1, width]) if width else None,
+            'edge_index': tf.zeros([2, 1], tf.int32),
+        }
         if config['attr_dtype'] is not None:
             width = config['attr_width']
             inputs['edge_attr'] = tf.zeros([1, width] if width else [1], config['attr_dtype'])

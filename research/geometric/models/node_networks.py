@@ -37,9 +37,14 @@ class GraphNetwork(tf.keras.layers.Layer):
       Logits [N, classes].
     """
 
-    def __init__(self, operators: Sequence[tf.keras.layers.Layer],
-                 activation: str | Callable | None = 'relu', dropout: float = 0.0,
-                 input_dropout: float | None = None, name: str | None = None):
+    def __init__(
+        self,
+        operators: Sequence[tf.keras.layers.Layer],
+        activation: str | Callable | None = 'relu',
+        dropout: float = 0.0,
+        input_dropout: float | None = None,
+        name: str | None = None,
+    ):
         super().__init__(name=name)
         self.operators = [networks.get(operator) for operator in operators]
         self.activation = tf.keras.activations.get(activation)
@@ -55,7 +60,8 @@ class GraphNetwork(tf.keras.layers.Layer):
         key = random.key_in_training(key, training)
         return self.operators[-1](
             *self._before_last(x, edge_index, edge_attr, key),
-            **self._key(len(self.operators) - 1, key))
+            **self._key(len(self.operators) - 1, key),
+        )
 
     def embed(self, x, edge_index, edge_attr=None):
         """What the last operator gets, [N, F'], the embedding of the nodes; of one, its output."""
@@ -68,8 +74,7 @@ class GraphNetwork(tf.keras.layers.Layer):
             rate = self.dropout if index else self.input_dropout
             x = sparse.dropout(None if key is None else random.fold_in(key, 2 * index), x, rate)
             if index < len(self.operators) - 1:
-                x = self.activation(
-                    operator(x, edge_index, edge_attr, **self._key(index, key)))
+                x = self.activation(operator(x, edge_index, edge_attr, **self._key(index, key)))
         return x, edge_index, edge_attr
 
     def _key(self, index, key):
@@ -81,7 +86,10 @@ class GraphNetwork(tf.keras.layers.Layer):
         return {
             'operators': [networks.serialize(operator) for operator in self.operators],
             'activation': tf.keras.activations.serialize(self.activation),
-            'dropout': self.dropout, 'input_dropout': self.input_dropout, 'name': self.name}
+            'dropout': self.dropout,
+            'input_dropout': self.input_dropout,
+            'name': self.name,
+        }
 
 
 class PredictThenPropagate(tf.keras.layers.Layer):
@@ -99,8 +107,14 @@ class PredictThenPropagate(tf.keras.layers.Layer):
     Call arguments and result: as of `GraphNetwork`.
     """
 
-    def __init__(self, channels: int, classes: int, propagation: tf.keras.layers.Layer,
-                 dropout: float = 0.0, name: str | None = None):
+    def __init__(
+        self,
+        channels: int,
+        classes: int,
+        propagation: tf.keras.layers.Layer,
+        dropout: float = 0.0,
+        name: str | None = None,
+    ):
         super().__init__(name=name)
         checks.positive('PredictThenPropagate', channels=channels, classes=classes)
         checks.share('PredictThenPropagate', dropout=dropout)
@@ -125,8 +139,11 @@ class PredictThenPropagate(tf.keras.layers.Layer):
         x = sparse.dropout(None if key is None else random.fold_in(key, 1), x, self.dropout)
         drop = key is not None and _takes_key(self.propagation)
         return self.propagation(
-            x @ self.out_kernel + self.out_bias, edge_index, edge_attr,
-            **({'key': random.fold_in(key, 2)} if drop else {}))
+            x @ self.out_kernel + self.out_bias,
+            edge_index,
+            edge_attr,
+            **({'key': random.fold_in(key, 2)} if drop else {}),
+        )
 
     def embed(self, x, edge_index, edge_attr=None, key=None):
         """The hidden layer, [N, channels], before any propagation."""
@@ -135,9 +152,13 @@ class PredictThenPropagate(tf.keras.layers.Layer):
         return tf.nn.relu(sparse.matmul(x, self.kernel) + self.bias)
 
     def get_config(self):
-        return {'channels': self.channels, 'classes': self.classes,
-                'propagation': networks.serialize(self.propagation), 'dropout': self.dropout,
-                'name': self.name}
+        return {
+            'channels': self.channels,
+            'classes': self.classes,
+            'propagation': networks.serialize(self.propagation),
+            'dropout': self.dropout,
+            'name': self.name,
+        }
 
 
 def _takes_key(operator) -> bool:

@@ -15,8 +15,9 @@ def isomorphism_layer(channels: int, train_eps: bool = False) -> gin_conv.GINCon
       channels: F', of the hidden layer too.
       train_eps: GIN-eps if True, else GIN-0.
     """
-    perceptron = tf.keras.Sequential([
-        tf.keras.layers.Dense(channels, activation='relu'), tf.keras.layers.Dense(channels)])
+    perceptron = tf.keras.Sequential(
+        [tf.keras.layers.Dense(channels, activation='relu'), tf.keras.layers.Dense(channels)]
+    )
     return gin_conv.GINConv(perceptron, train_eps=train_eps)
 
 

@@ -30,9 +30,14 @@ class PointClassifier(model.Model):
       name: name of the model.
     """
 
-    def __init__(self, network: tf.keras.layers.Layer, seed: int = 0,
-                 noise_shards: int | None = None, augment: Sequence[Callable] = (),
-                 name: str | None = None):
+    def __init__(
+        self,
+        network: tf.keras.layers.Layer,
+        seed: int = 0,
+        noise_shards: int | None = None,
+        augment: Sequence[Callable] = (),
+        name: str | None = None,
+    ):
         super().__init__(seed=seed, noise_shards=noise_shards, name=name)
         self.network = network
         self.augment = tuple(augment)
@@ -41,10 +46,14 @@ class PointClassifier(model.Model):
             logits = network(tf.zeros([1, network.points_needed, 3]))
         self.num_classes = logits.shape[-1]
         # Accuracy in percent, the mean over the steps of an interval.
-        self._set_metrics([
-            tf.keras.metrics.Mean('loss'), tf.keras.metrics.Mean('accuracy_percent'),
-            classification.ConfusionMatrix(self.num_classes),
-            classification.ConfusionMatrix(self.num_classes, 'distinct_confusion_matrix')])
+        self._set_metrics(
+            [
+                tf.keras.metrics.Mean('loss'),
+                tf.keras.metrics.Mean('accuracy_percent'),
+                classification.ConfusionMatrix(self.num_classes),
+                classification.ConfusionMatrix(self.num_classes, 'distinct_confusion_matrix'),
+            ]
+        )
         self.built = True
 
     def call(self, points, key=None):
@@ -60,8 +69,7 @@ class PointClassifier(model.Model):
             points = augment(points, random.fold_in(key, _AUGMENTATION + index))
         with tf.GradientTape() as tape:
             logits = self(points, key=key)
-            loss = tf.reduce_mean(
-                tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
         self.apply_gradients(tape, loss)
         right = tf.equal(tf.argmax(logits, axis=1, output_type=labels.dtype), labels)
         means = self.metrics[:2]
@@ -79,8 +87,7 @@ class PointClassifier(model.Model):
         logits = self(points)
         answers = tf.argmax(logits, axis=1)
         mean, _, every, some = self.metrics
-        mean.update_state(
-            tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits), weights)
+        mean.update_state(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits), weights)
         every.update_state(labels, answers, weights)
         matrix = every.result()
         error = classification.error_percent(matrix)

@@ -43,8 +43,16 @@ class PointNetwork(tf.keras.layers.Layer):
       ValueError: if `counts` rise or are not positive, or `readout` is another word.
     """
 
-    def __init__(self, classes: int, counts: Sequence[int], head: Sequence[int], readout: str,
-                 activation: str | Callable, dropout: float, name: str | None = None):
+    def __init__(
+        self,
+        classes: int,
+        counts: Sequence[int],
+        head: Sequence[int],
+        readout: str,
+        activation: str | Callable,
+        dropout: float,
+        name: str | None = None,
+    ):
         super().__init__(name=name)
         counts = tuple(counts)
         if not counts or min(counts) < 1 or list(counts) != sorted(counts, reverse=True):
@@ -58,8 +66,9 @@ class PointNetwork(tf.keras.layers.Layer):
         self.activation = tf.keras.activations.get(activation)
         self.dropout = dropout
         dense = tf.keras.layers.Dense
-        self.head = [dense(units, activation, name=f'head_{index}')
-                     for index, units in enumerate(head, 1)]
+        self.head = [
+            dense(units, activation, name=f'head_{index}') for index, units in enumerate(head, 1)
+        ]
         self.head.append(dense(classes, name='logits'))
 
     @property
@@ -71,8 +80,10 @@ class PointNetwork(tf.keras.layers.Layer):
         """Raises ValueError where a setting has not one entry for each level."""
         for name, values in settings.items():
             if len(values) != len(self.counts):
-                raise ValueError(f'{name} = {tuple(values)} has {len(values)} entries, not one for '
-                                 f'each of the {len(self.counts)} levels.')
+                raise ValueError(
+                    f'{name} = {tuple(values)} has {len(values)} entries, not one for '
+                    f'each of the {len(self.counts)} levels.'
+                )
 
     def convolve(self, level: int, x, points, centroids):
         """The features of the centroids, before the activation.
@@ -139,6 +150,9 @@ def pseudo_coordinates(points, centroids, indices, radius: float) -> tf.Tensor:
 
 def perceptron(widths: Sequence[int], activation: str | Callable = 'relu') -> tf.keras.Sequential:
     """Dense layers with an activation in between; the last is linear."""
-    return tf.keras.Sequential([
-        *(tf.keras.layers.Dense(width, activation) for width in widths[:-1]),
-        tf.keras.layers.Dense(widths[-1])])
+    return tf.keras.Sequential(
+        [
+            *(tf.keras.layers.Dense(width, activation) for width in widths[:-1]),
+            tf.keras.layers.Dense(widths[-1]),
+        ]
+    )

@@ -42,9 +42,18 @@ class BallNetwork(point_network.PointNetwork):
       ValueError: see there, or if there are not as many radii as levels.
     """
 
-    def __init__(self, classes: int, counts: Sequence[int], radii: Sequence[float],
-                 max_neighbors: int, head: Sequence[int], readout: str, activation,
-                 dropout: float, name: str | None):
+    def __init__(
+        self,
+        classes: int,
+        counts: Sequence[int],
+        radii: Sequence[float],
+        max_neighbors: int,
+        head: Sequence[int],
+        readout: str,
+        activation,
+        dropout: float,
+        name: str | None,
+    ):
         super().__init__(classes, counts, head, readout, activation, dropout, name)
         self.check_levels(radii=radii)
         self.radii = tuple(radii)
@@ -55,8 +64,11 @@ class BallNetwork(point_network.PointNetwork):
         radius = self.radii[level]
         indices, mask = neighbors.ball_query(points, centroids, radius, self.max_neighbors)
         pseudo = point_network.pseudo_coordinates(points, centroids, indices, radius)
-        return (neighbors.edge_index(indices, _size(points)), pseudo,
-                tf.reshape(mask, [-1, self.max_neighbors]))
+        return (
+            neighbors.edge_index(indices, _size(points)),
+            pseudo,
+            tf.reshape(mask, [-1, self.max_neighbors]),
+        )
 
 
 class KernelNetwork(BallNetwork):
@@ -75,17 +87,27 @@ class KernelNetwork(BallNetwork):
       name: name of the layer.
     """
 
-    def __init__(self, convs: Sequence[tf.keras.layers.Layer], classes: int,
-                 counts: Sequence[int], radii: Sequence[float], max_neighbors: int,
-                 head: Sequence[int], activation, dropout: float, name: str | None):
+    def __init__(
+        self,
+        convs: Sequence[tf.keras.layers.Layer],
+        classes: int,
+        counts: Sequence[int],
+        radii: Sequence[float],
+        max_neighbors: int,
+        head: Sequence[int],
+        activation,
+        dropout: float,
+        name: str | None,
+    ):
         super().__init__(
-            classes, counts, radii, max_neighbors, head, 'mean', activation, dropout, name)
+            classes, counts, radii, max_neighbors, head, 'mean', activation, dropout, name
+        )
         self.convs = list(convs)
 
     def convolve(self, level, x, points, centroids):
         x = tf.ones_like(points[..., :1]) if x is None else x
         edge_index, pseudo, mask = self.ball(level, points, centroids)
-        pair = point_network.flat(x), point_network.flat(x[:, :centroids.shape[1]])
+        pair = point_network.flat(x), point_network.flat(x[:, : centroids.shape[1]])
         return self.convs[level](pair, edge_index, self.edge_features(pseudo), mask=mask)
 
     def edge_features(self, pseudo):
@@ -113,15 +135,35 @@ class MPNN(KernelNetwork):
       ValueError: if a setting has not one entry for each level; see `PointNetwork`.
     """
 
-    def __init__(self, classes: int, channels: Sequence[int] = (64, 64, 128), hidden: int = 25,
-                 counts: Sequence[int] = (512, 128, 128), radii: Sequence[float] = (0.2, 0.4, 1.0),
-                 max_neighbors: int = 32, head: Sequence[int] = (256, 256), dropout: float = 0.5,
-                 name: str | None = None):
+    def __init__(
+        self,
+        classes: int,
+        channels: Sequence[int] = (64, 64, 128),
+        hidden: int = 25,
+        counts: Sequence[int] = (512, 128, 128),
+        radii: Sequence[float] = (0.2, 0.4, 1.0),
+        max_neighbors: int = 32,
+        head: Sequence[int] = (256, 256),
+        dropout: float = 0.5,
+        name: str | None = None,
+    ):
         widths = (1, *channels)
         super().__init__(
-            [grouped.GroupedNNConv(channels[level], _edge_network(
-                hidden, widths[level], channels[level])) for level in range(len(channels))],
-            classes, counts, radii, max_neighbors, head, 'relu', dropout, name)
+            [
+                grouped.GroupedNNConv(
+                    channels[level], _edge_network(hidden, widths[level], channels[level])
+                )
+                for level in range(len(channels))
+            ],
+            classes,
+            counts,
+            radii,
+            max_neighbors,
+            head,
+            'relu',
+            dropout,
+            name,
+        )
         self.check_levels(channels=channels)
 
     def edge_features(self, pseudo):
@@ -150,13 +192,29 @@ class SplineCNN(KernelNetwork):
       ValueError: if a setting has not one entry for each level; see `PointNetwork`.
     """
 
-    def __init__(self, classes: int, channels: Sequence[int] = (32, 32, 56), kernel_size: int = 5,
-                 counts: Sequence[int] = (512, 128, 128), radii: Sequence[float] = (0.2, 0.4, 1.0),
-                 max_neighbors: int = 32, head: Sequence[int] = (256, 256), dropout: float = 0.5,
-                 name: str | None = None):
+    def __init__(
+        self,
+        classes: int,
+        channels: Sequence[int] = (32, 32, 56),
+        kernel_size: int = 5,
+        counts: Sequence[int] = (512, 128, 128),
+        radii: Sequence[float] = (0.2, 0.4, 1.0),
+        max_neighbors: int = 32,
+        head: Sequence[int] = (256, 256),
+        dropout: float = 0.5,
+        name: str | None = None,
+    ):
         super().__init__(
             [grouped.GroupedSplineConv(width, 3, kernel_size) for width in channels],
-            classes, counts, radii, max_neighbors, head, 'elu', dropout, name)
+            classes,
+            counts,
+            radii,
+            max_neighbors,
+            head,
+            'elu',
+            dropout,
+            name,
+        )
         self.check_levels(channels=channels)
 
 
@@ -179,22 +237,30 @@ class PointNetPlusPlus(BallNetwork):
       ValueError: if a setting has not one entry for each level; see `PointNetwork`.
     """
 
-    def __init__(self, classes: int,
-                 channels: Sequence[Sequence[int]] = ((64, 64), (128, 128), (256, 256)),
-                 counts: Sequence[int] = (512, 128, 128), radii: Sequence[float] = (0.2, 0.4, 1.0),
-                 max_neighbors: int = 32, head: Sequence[int] = (576, 256), dropout: float = 0.5,
-                 name: str | None = None):
-        super().__init__(
-            classes, counts, radii, max_neighbors, head, 'max', 'relu', dropout, name)
+    def __init__(
+        self,
+        classes: int,
+        channels: Sequence[Sequence[int]] = ((64, 64), (128, 128), (256, 256)),
+        counts: Sequence[int] = (512, 128, 128),
+        radii: Sequence[float] = (0.2, 0.4, 1.0),
+        max_neighbors: int = 32,
+        head: Sequence[int] = (576, 256),
+        dropout: float = 0.5,
+        name: str | None = None,
+    ):
+        super().__init__(classes, counts, radii, max_neighbors, head, 'max', 'relu', dropout, name)
         self.check_levels(channels=channels)
-        self.convs = [grouped.GroupedPointNetConv(point_network.perceptron(widths))
-                      for widths in channels]
+        self.convs = [
+            grouped.GroupedPointNetConv(point_network.perceptron(widths)) for widths in channels
+        ]
 
     def convolve(self, level, x, points, centroids):
         edge_index, *_ = self.ball(level, points, centroids)
         return self.convs[level](
-            None if x is None else point_network.flat(x), edge_index,
-            pos=(point_network.flat(points), point_network.flat(centroids)))
+            None if x is None else point_network.flat(x),
+            edge_index,
+            pos=(point_network.flat(points), point_network.flat(centroids)),
+        )
 
 
 class EdgeCNN(point_network.PointNetwork):
@@ -215,16 +281,23 @@ class EdgeCNN(point_network.PointNetwork):
       ValueError: if a setting has not one entry for each level; see `PointNetwork`.
     """
 
-    def __init__(self, classes: int,
-                 channels: Sequence[Sequence[int]] = ((64, 64), (128, 128), (256, 256)),
-                 k: int = 20, counts: Sequence[int] = (512, 128, 128),
-                 head: Sequence[int] = (512, 256), dropout: float = 0.5, name: str | None = None):
+    def __init__(
+        self,
+        classes: int,
+        channels: Sequence[Sequence[int]] = ((64, 64), (128, 128), (256, 256)),
+        k: int = 20,
+        counts: Sequence[int] = (512, 128, 128),
+        head: Sequence[int] = (512, 256),
+        dropout: float = 0.5,
+        name: str | None = None,
+    ):
         super().__init__(classes, counts, head, 'max', 'relu', dropout, name)
         self.check_levels(channels=channels)
         self.k = k
-        self.convs = [edge_conv.EdgeConv(
-            point_network.perceptron(widths), aggregation=grouped.grouped_max)
-            for widths in channels]
+        self.convs = [
+            edge_conv.EdgeConv(point_network.perceptron(widths), aggregation=grouped.grouped_max)
+            for widths in channels
+        ]
 
     @property
     def points_needed(self):
@@ -233,11 +306,12 @@ class EdgeCNN(point_network.PointNetwork):
     def convolve(self, level, x, points, centroids):
         sources, targets = points, centroids
         if x is not None:
-            sources, targets = x, x[:, :centroids.shape[1]]
+            sources, targets = x, x[:, : centroids.shape[1]]
         nearest = neighbors.knn(sources, targets, self.k)
         return self.convs[level](
             (point_network.flat(sources), point_network.flat(targets)),
-            neighbors.edge_index(nearest, _size(points)))
+            neighbors.edge_index(nearest, _size(points)),
+        )
 
 
 class PointCNN(point_network.PointNetwork):
@@ -259,16 +333,23 @@ class PointCNN(point_network.PointNetwork):
       ValueError: if a setting has not one entry for each level; see `PointNetwork`.
     """
 
-    def __init__(self, classes: int, channels: Sequence[int] = (48, 96, 192, 384),
-                 kernel_sizes: Sequence[int] = (8, 12, 16, 16),
-                 dilations: Sequence[int] = (1, 2, 2, 2),
-                 counts: Sequence[int] = (384, 128, 128, 128), head: Sequence[int] = (256, 128),
-                 dropout: float = 0.5, name: str | None = None):
+    def __init__(
+        self,
+        classes: int,
+        channels: Sequence[int] = (48, 96, 192, 384),
+        kernel_sizes: Sequence[int] = (8, 12, 16, 16),
+        dilations: Sequence[int] = (1, 2, 2, 2),
+        counts: Sequence[int] = (384, 128, 128, 128),
+        head: Sequence[int] = (256, 128),
+        dropout: float = 0.5,
+        name: str | None = None,
+    ):
         super().__init__(classes, counts, head, 'mean', 'relu', dropout, name)
         self.check_levels(channels=channels, kernel_sizes=kernel_sizes, dilations=dilations)
         self.convs = [
             x_conv.XConv(width, size, dilation=dilation)
-            for width, size, dilation in zip(channels, kernel_sizes, dilations, strict=True)]
+            for width, size, dilation in zip(channels, kernel_sizes, dilations, strict=True)
+        ]
 
     @property
     def points_needed(self):
@@ -279,7 +360,8 @@ class PointCNN(point_network.PointNetwork):
         return self.convs[level](
             None if x is None else point_network.flat(x),
             neighbors.edge_index(nearest, _size(points)),
-            pos=(point_network.flat(points), point_network.flat(centroids)))
+            pos=(point_network.flat(points), point_network.flat(centroids)),
+        )
 
     def _neighbors(self, level):
         return self.convs[level].kernel_size * self.convs[level].dilation
@@ -290,10 +372,14 @@ def _edge_network(hidden, width, channels):
     # Keras' own choice takes the entries for outputs of one layer and makes features die away;
     # this draws each matrix as Glorot & Bengio 2010 would alone.
     each = tf.keras.initializers.VarianceScaling(
-        2 * hidden / (width + channels), 'fan_in', 'uniform')
-    return tf.keras.Sequential([
-        tf.keras.layers.Dense(hidden, 'relu'),
-        tf.keras.layers.Dense(width * channels, kernel_initializer=each)])
+        2 * hidden / (width + channels), 'fan_in', 'uniform'
+    )
+    return tf.keras.Sequential(
+        [
+            tf.keras.layers.Dense(hidden, 'relu'),
+            tf.keras.layers.Dense(width * channels, kernel_initializer=each),
+        ]
+    )
 
 
 def _size(points) -> int | tf.Tensor:

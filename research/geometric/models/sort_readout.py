@@ -32,8 +32,14 @@ class SortReadout(tf.keras.layers.Layer):
       ValueError: if the kernel is larger than k.
     """
 
-    def __init__(self, k: int = 30, filters: int = 32, kernel_size: int = 5, tie_channels: int = 3,
-                 name: str | None = None):
+    def __init__(
+        self,
+        k: int = 30,
+        filters: int = 32,
+        kernel_size: int = 5,
+        tie_channels: int = 3,
+        name: str | None = None,
+    ):
         super().__init__(name=name)
         if not 0 < kernel_size <= k:
             raise ValueError(f'kernel_size = {kernel_size} must be 1 to k = {k}.')

@@ -50,16 +50,14 @@ def diff_pool(x, adjacency, logits, mask=None) -> DensePooled:
     logs = tf.nn.log_softmax(logits)
     assignment = there * tf.exp(logs)
     pooled_x = tf.matmul(assignment, x, transpose_a=True)
-    pooled_adjacency = tf.matmul(
-        assignment, tf.matmul(adjacency, assignment), transpose_a=True)
+    pooled_adjacency = tf.matmul(assignment, tf.matmul(adjacency, assignment), transpose_a=True)
     difference = adjacency - tf.matmul(assignment, assignment, transpose_b=True)
     squares = tf.reduce_sum(tf.square(difference), axis=[1, 2])
     # The root has no gradient at 0, where a graph without nodes is.
-    link_loss = tf.where(squares > 0, tf.sqrt(tf.where(squares > 0, squares, 1.)), 0.)
+    link_loss = tf.where(squares > 0, tf.sqrt(tf.where(squares > 0, squares, 1.0)), 0.0)
     entropy = -tf.reduce_sum(assignment * logs, axis=[1, 2])
     sizes = tf.reduce_sum(there, axis=[1, 2])
-    return DensePooled(
-        pooled_x, pooled_adjacency, link_loss, entropy / tf.maximum(sizes, 1))
+    return DensePooled(pooled_x, pooled_adjacency, link_loss, entropy / tf.maximum(sizes, 1))
 
 
 def to_dense(x, edge_index, batch, num_graphs: int, max_nodes: int, edge_weight=None):
@@ -91,6 +89,8 @@ def to_dense(x, edge_index, batch, num_graphs: int, max_nodes: int, edge_weight=
     entry = tf.where((source >= 0) & (target >= 0), target * max_nodes + source % max_nodes, -1)
     adjacency = segments.segment_sum(edge_weight, entry, rows * max_nodes)
     mask = segments.count(row, rows) > 0
-    return (tf.reshape(segments.segment_sum(x, row, rows), [num_graphs, max_nodes, x.shape[-1]]),
-            tf.reshape(adjacency, [num_graphs, max_nodes, max_nodes]),
-            tf.reshape(mask, [num_graphs, max_nodes]))
+    return (
+        tf.reshape(segments.segment_sum(x, row, rows), [num_graphs, max_nodes, x.shape[-1]]),
+        tf.reshape(adjacency, [num_graphs, max_nodes, max_nodes]),
+        tf.reshape(mask, [num_graphs, max_nodes]),
+    )

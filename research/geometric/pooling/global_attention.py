@@ -36,8 +36,13 @@ class GlobalAttention(tf.keras.layers.Layer):
       ValueError: if `gate` or `features` is no Keras layer.
     """
 
-    def __init__(self, gate: tf.keras.layers.Layer, features: tf.keras.layers.Layer | None = None,
-                 softmax: bool = True, name: str | None = None):
+    def __init__(
+        self,
+        gate: tf.keras.layers.Layer,
+        features: tf.keras.layers.Layer | None = None,
+        softmax: bool = True,
+        name: str | None = None,
+    ):
         super().__init__(name=name)
         self.gate = networks.get(gate)
         self.features = None if features is None else networks.get(features)
@@ -52,5 +57,9 @@ class GlobalAttention(tf.keras.layers.Layer):
 
     def get_config(self):
         features = None if self.features is None else networks.serialize(self.features)
-        return {'gate': networks.serialize(self.gate), 'features': features,
-                'softmax': self.softmax, 'name': self.name}
+        return {
+            'gate': networks.serialize(self.gate),
+            'features': features,
+            'softmax': self.softmax,
+            'name': self.name,
+        }

@@ -19,8 +19,7 @@ from research.geometric.pooling import ordering
 _MAX_ROUNDS = 100
 
 
-def graclus(edge_index, num_nodes: int, edge_weight=None, seed: int = 0,
-            volume=None) -> np.ndarray:
+def graclus(edge_index, num_nodes: int, edge_weight=None, seed: int = 0, volume=None) -> np.ndarray:
     """Greedy matching by the normalized cut (Dhillon et al. 2007, coarsening phase), in NumPy.
 
     Nodes are visited in random order. One that is not matched yet is matched with the unmatched
@@ -82,8 +81,9 @@ class Level(NamedTuple):
     num_nodes: int
 
 
-def hierarchy(edge_index, num_nodes: int, levels: int, edge_weight=None,
-              seed: int = 0) -> list[Level]:
+def hierarchy(
+    edge_index, num_nodes: int, levels: int, edge_weight=None, seed: int = 0
+) -> list[Level]:
     """A graph coarsened several times (Dhillon et al. 2007, coarsening phase), in NumPy.
 
     Weights between two clusters add up, and so do volumes, in which edges inside a cluster stay.
@@ -110,8 +110,14 @@ def hierarchy(edge_index, num_nodes: int, levels: int, edge_weight=None,
         adjacency = _without_loops(members @ adjacency @ members.T)
         volume = members @ volume
         coo = adjacency.tocoo()
-        found.append(Level(cluster, np.stack([coo.col, coo.row]).astype(np.int32),
-                           coo.data.astype(np.float32), num_nodes))
+        found.append(
+            Level(
+                cluster,
+                np.stack([coo.col, coo.row]).astype(np.int32),
+                coo.data.astype(np.float32),
+                num_nodes,
+            )
+        )
     return found
 
 
@@ -170,7 +176,7 @@ def parallel_graclus(edge_index, num_nodes, key, edge_weight=None) -> tf.Tensor:
     if edge_weight is not None:
         weight = tf.concat([tf.stop_gradient(edge_weight)] * 2, axis=0)
     volume = segments.segment_sum(weight, target, num_nodes)
-    inverse = 1 / tf.where(volume > 0, volume, 1.)
+    inverse = 1 / tf.where(volume > 0, volume, 1.0)
     score = weight * (tf.gather(inverse, source) + tf.gather(inverse, target))
     usable = (source != target) & (weight > 0)
     nodes = tf.range(num_nodes)
@@ -178,7 +184,7 @@ def parallel_graclus(edge_index, num_nodes, key, edge_weight=None) -> tf.Tensor:
 
     def best(candidates, values, ids):
         """Which candidates have the highest value of their id, and that of each id."""
-        values = tf.where(candidates, values, -1.)
+        values = tf.where(candidates, values, -1.0)
         highest = tf.math.unsorted_segment_max(values, ids, num_nodes)
         return candidates & (values == tf.gather(highest, tf.maximum(ids, 0))), highest
 
@@ -187,7 +193,7 @@ def parallel_graclus(edge_index, num_nodes, key, edge_weight=None) -> tf.Tensor:
 
     def body(step, mate):
         coins, ties = random.fold_in(key, 2 * step), random.fold_in(key, 2 * step + 1)
-        blue = random.uniform(coins, [num_nodes]) < .5
+        blue = random.uniform(coins, [num_nodes]) < 0.5
         open_edges = left(mate) & tf.gather(blue, target) & ~tf.gather(blue, source)
         chosen, offered = best(open_edges, score, target)
         chosen, _ = best(chosen, random.uniform(ties, edges), target)
@@ -199,8 +205,10 @@ def parallel_graclus(edge_index, num_nodes, key, edge_weight=None) -> tf.Tensor:
         return step + 1, tf.where(answer >= 0, answer, mate)
 
     _, mate = tf.while_loop(
-        lambda step, mate: (step < _MAX_ROUNDS) & tf.reduce_any(left(mate)), body,
-        (0, tf.fill([num_nodes], -1)))
+        lambda step, mate: (step < _MAX_ROUNDS) & tf.reduce_any(left(mate)),
+        body,
+        (0, tf.fill([num_nodes], -1)),
+    )
     lowest = tf.where(mate < 0, nodes, tf.minimum(mate, nodes))
     number = ordering.cumsum(tf.cast(lowest == nodes, tf.int32)) - 1
     return tf.gather(number, lowest)

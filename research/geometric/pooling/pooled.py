@@ -45,8 +45,16 @@ class Pooled(NamedTuple):
     pos: tf.Tensor | None = None
 
 
-def pool_clusters(x, edge_index, batch, cluster, edge_attr=None, pos=None,
-                  aggregation: str | Callable = 'max', num_clusters=None) -> Pooled:
+def pool_clusters(
+    x,
+    edge_index,
+    batch,
+    cluster,
+    edge_attr=None,
+    pos=None,
+    aggregation: str | Callable = 'max',
+    num_clusters=None,
+) -> Pooled:
     """Makes one node of each cluster (Fey & Lenssen 2019, Sec. 2, of Graclus and voxel grids).
 
     Edges of one cluster to itself vanish; those between the same two become one, whose `edge_attr`
@@ -72,8 +80,10 @@ def pool_clusters(x, edge_index, batch, cluster, edge_attr=None, pos=None,
     if edge_attr is not None:
         edge_attr = tf.convert_to_tensor(edge_attr)
         if edge_attr.dtype.is_integer:
-            raise ValueError(f'edge_attr is of {edge_attr.dtype.name}: types of edges cannot be '
-                             'added up where edges between two clusters become one.')
+            raise ValueError(
+                f'edge_attr is of {edge_attr.dtype.name}: types of edges cannot be '
+                'added up where edges between two clusters become one.'
+            )
     x, batch = tf.convert_to_tensor(x), tf.cast(batch, tf.int32)
     slots = message_passing.num_rows(x) if num_clusters is None else num_clusters
     cluster = tf.cast(cluster, tf.int32)
@@ -84,12 +94,15 @@ def pool_clusters(x, edge_index, batch, cluster, edge_attr=None, pos=None,
     function = aggregation if callable(aggregation) else message_passing.AGGREGATIONS[aggregation]
     edge_index, edge_attr = pool_edges(edge_index, assignment, slots, edge_attr)
     source, target = edge_index[0], edge_index[1]
-    edge_index, edge_attr = _merged(
-        *_sunk(edge_index, source == target, slots, edge_attr), slots)
+    edge_index, edge_attr = _merged(*_sunk(edge_index, source == target, slots, edge_attr), slots)
     return Pooled(
-        function(x, assignment, slots + 1), edge_index, edge_attr,
-        pool_batch(batch, assignment, slots), assignment,
-        None if pos is None else segments.segment_mean(pos, assignment, slots + 1))
+        function(x, assignment, slots + 1),
+        edge_index,
+        edge_attr,
+        pool_batch(batch, assignment, slots),
+        assignment,
+        None if pos is None else segments.segment_mean(pos, assignment, slots + 1),
+    )
 
 
 def _check_one_graph_each(batch, assignment, slots):
@@ -98,8 +111,10 @@ def _check_one_graph_each(batch, assignment, slots):
     wrong = tf.where(first < last).numpy()[:, 0]  # A slot without a node has first > last.
     if wrong.size:
         cluster = int(wrong[0])
-        raise ValueError(f'cluster {cluster} has nodes of graph {int(first[cluster])} and of graph '
-                         f'{int(last[cluster])}; all nodes of a cluster must be of one graph.')
+        raise ValueError(
+            f'cluster {cluster} has nodes of graph {int(first[cluster])} and of graph '
+            f'{int(last[cluster])}; all nodes of a cluster must be of one graph.'
+        )
 
 
 def pool_batch(batch, assignment, slots) -> tf.Tensor:
@@ -127,7 +142,8 @@ def _sunk(edge_index, dropped, slots, edge_attr):
     edge_index = tf.where(dropped, slots, edge_index)
     if edge_attr is not None:
         edge_attr = tf.where(
-            segments.expand_like(dropped, edge_attr), tf.zeros_like(edge_attr), edge_attr)
+            segments.expand_like(dropped, edge_attr), tf.zeros_like(edge_attr), edge_attr
+        )
     return edge_index, edge_attr
 
 

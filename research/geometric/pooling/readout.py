@@ -33,8 +33,10 @@ class Readout(tf.keras.layers.Layer):
     def __init__(self, aggregation: str | Callable = 'mean', name: str | None = None):
         super().__init__(name=name)
         if not callable(aggregation) and aggregation not in message_passing.AGGREGATIONS:
-            raise ValueError(f'aggregation = {aggregation!r} is none of '
-                             f'{", ".join(message_passing.AGGREGATIONS)} and no function.')
+            raise ValueError(
+                f'aggregation = {aggregation!r} is none of '
+                f'{", ".join(message_passing.AGGREGATIONS)} and no function.'
+            )
         self.aggregation = aggregation
 
     def call(self, x, batch, num_graphs: int):

@@ -45,7 +45,7 @@ class SortPool(tf.keras.layers.Layer):
         batch = tf.cast(batch, tf.int32)
         channels = x.shape[-1]
         ties = channels - 1 if self.tie_channels is None else self.tie_channels
-        keys = tf.unstack(-tf.stop_gradient(x), axis=-1)[max(channels - 1 - ties, 0):]
+        keys = tf.unstack(-tf.stop_gradient(x), axis=-1)[max(channels - 1 - ties, 0) :]
         rank = ordering.rank_in_graph(batch, num_graphs, keys)
         row = tf.where((batch >= 0) & (rank < self.k), batch * self.k + rank, -1)
         rows = segments.segment_sum(x, row, num_graphs * self.k)

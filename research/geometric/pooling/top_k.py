@@ -44,10 +44,15 @@ class TopKPooling(tf.keras.layers.Layer):
       ValueError: if `ratio` is outside [0.001, 1].
     """
 
-    def __init__(self, ratio: float = 0.8, activation='tanh', kernel_initializer='glorot_uniform',
-                 name: str | None = None):
+    def __init__(
+        self,
+        ratio: float = 0.8,
+        activation='tanh',
+        kernel_initializer='glorot_uniform',
+        name: str | None = None,
+    ):
         super().__init__(name=name)
-        if not .001 <= ratio <= 1:
+        if not 0.001 <= ratio <= 1:
             raise ValueError(f'ratio = {ratio} is outside [0.001, 1].')
         self.ratio = ratio
         self.activation = tf.keras.activations.get(activation)
@@ -55,7 +60,8 @@ class TopKPooling(tf.keras.layers.Layer):
 
     def build(self, input_shape):
         self.kernel = self.add_weight(
-            'kernel', [input_shape[-1], 1], initializer=self.kernel_initializer)
+            'kernel', [input_shape[-1], 1], initializer=self.kernel_initializer
+        )
         super().build(input_shape)
 
     def call(self, x, edge_index, batch, num_graphs: int, edge_attr=None, pos=None):
@@ -66,8 +72,12 @@ class TopKPooling(tf.keras.layers.Layer):
         edge_index, edge_attr = pooled.pool_edges(edge_index, assignment, slots, edge_attr)
         return pooled.Pooled(
             segments.segment_sum(x * self.activation(score), assignment, slots + 1),
-            edge_index, edge_attr, pooled.pool_batch(batch, assignment, slots), assignment,
-            None if pos is None else segments.segment_sum(pos, assignment, slots + 1))
+            edge_index,
+            edge_attr,
+            pooled.pool_batch(batch, assignment, slots),
+            assignment,
+            None if pos is None else segments.segment_sum(pos, assignment, slots + 1),
+        )
 
     def _kept(self, score, batch, num_graphs):
         """Which nodes are kept, bool [N], and a bound of their number."""
@@ -84,6 +94,8 @@ class TopKPooling(tf.keras.layers.Layer):
 
     def get_config(self):
         return {
-            'ratio': self.ratio, 'activation': tf.keras.activations.serialize(self.activation),
+            'ratio': self.ratio,
+            'activation': tf.keras.activations.serialize(self.activation),
             'kernel_initializer': tf.keras.initializers.serialize(self.kernel_initializer),
-            'name': self.name}
+            'name': self.name,
+        }

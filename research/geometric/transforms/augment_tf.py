@@ -14,7 +14,7 @@ import tensorflow as tf
 from official.modeling import random
 
 
-def rotate(points: tf.Tensor, key: tf.Tensor, degrees: float = 180., axis: int = 2) -> tf.Tensor:
+def rotate(points: tf.Tensor, key: tf.Tensor, degrees: float = 180.0, axis: int = 2) -> tf.Tensor:
     """Turns each cloud about an axis by an angle uniform on [-degrees, degrees].
 
     Args:
@@ -39,7 +39,7 @@ def rotate(points: tf.Tensor, key: tf.Tensor, degrees: float = 180., axis: int =
     return tf.stack(turned, axis=-1)
 
 
-def scale(points: tf.Tensor, key: tf.Tensor, low: float = .8, high: float = 1.25) -> tf.Tensor:
+def scale(points: tf.Tensor, key: tf.Tensor, low: float = 0.8, high: float = 1.25) -> tf.Tensor:
     """Multiplies each cloud by one factor, uniform on [low, high].
 
     Raises:
@@ -50,7 +50,7 @@ def scale(points: tf.Tensor, key: tf.Tensor, low: float = .8, high: float = 1.25
     return points * random.uniform(key, [points.shape[0], 1, 1], low, high)
 
 
-def flip(points: tf.Tensor, key: tf.Tensor, axis: int = 0, probability: float = .5) -> tf.Tensor:
+def flip(points: tf.Tensor, key: tf.Tensor, axis: int = 0, probability: float = 0.5) -> tf.Tensor:
     """Changes the sign of one coordinate of each cloud, with a probability.
 
     Raises:
@@ -59,12 +59,13 @@ def flip(points: tf.Tensor, key: tf.Tensor, axis: int = 0, probability: float = 
     if axis not in (0, 1, 2):
         raise ValueError(f'axis = {axis} is not 0, 1 or 2.')
     flipped = random.uniform(key, [points.shape[0], 1]) < probability
-    sign = tf.where(flipped, -1., 1.)[..., tf.newaxis]
-    return points * tf.where(tf.one_hot(axis, 3, on_value=True, off_value=False), sign, 1.)
+    sign = tf.where(flipped, -1.0, 1.0)[..., tf.newaxis]
+    return points * tf.where(tf.one_hot(axis, 3, on_value=True, off_value=False), sign, 1.0)
 
 
-def jitter(points: tf.Tensor, key: tf.Tensor, deviation: float = .01,
-           clip: float = .05) -> tf.Tensor:
+def jitter(
+    points: tf.Tensor, key: tf.Tensor, deviation: float = 0.01, clip: float = 0.05
+) -> tf.Tensor:
     """Adds normal noise, cut at [-clip, clip], to each coordinate of each point.
 
     Raises:

@@ -23,5 +23,5 @@ def cartesian(graph: Graph, maximum: float | None = None, normalized: bool = Tru
     """
     offsets = pseudo_coordinates.offsets(graph)
     if normalized:
-        offsets = .5 + pseudo_coordinates.scaled(graph, offsets, maximum) / 2
+        offsets = 0.5 + pseudo_coordinates.scaled(graph, offsets, maximum) / 2
     return graph.replace(edge_attr=offsets)

@@ -27,11 +27,14 @@ def one_hot_degree(graph: Graph, max_degree: int, sparse: bool = False) -> Graph
     found = degrees(graph)
     wrong = np.flatnonzero(found > max_degree)
     if wrong.size:
-        raise ValueError(f'{graph.name}: node {wrong[0]} has degree {found[wrong[0]]}, more than '
-                         f'max_degree = {max_degree}.')
+        raise ValueError(
+            f'{graph.name}: node {wrong[0]} has degree {found[wrong[0]]}, more than '
+            f'max_degree = {max_degree}.'
+        )
     x = scipy.sparse.csr_matrix(
         (np.ones(graph.num_nodes, np.float32), found, np.arange(graph.num_nodes + 1)),
-        [graph.num_nodes, max_degree + 1])
+        [graph.num_nodes, max_degree + 1],
+    )
     return graph.replace(x=x if sparse else x.toarray())
 
 

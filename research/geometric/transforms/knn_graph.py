@@ -26,9 +26,11 @@ def knn_graph(graph: Graph, k: int, self_loops: bool = False) -> Graph:
     pos = positions(graph)
     others = k if not self_loops else k - 1
     if k < 1 or others > graph.num_nodes - 1:
-        raise ValueError(f'{graph.name}: k = {k} neighbours are asked for, but there are '
-                         f'{graph.num_nodes} points, others than itself '
-                         f'{graph.num_nodes - 1}.')
+        raise ValueError(
+            f'{graph.name}: k = {k} neighbours are asked for, but there are '
+            f'{graph.num_nodes} points, others than itself '
+            f'{graph.num_nodes - 1}.'
+        )
     nodes = np.arange(graph.num_nodes)[:, np.newaxis]
     _, near = scipy.spatial.cKDTree(pos).query(pos, k=np.arange(1, others + 2))
     itself = near == nodes

@@ -21,8 +21,10 @@ def normalize_features(graph: Graph) -> Graph:
     is_sparse = scipy.sparse.issparse(graph.x)
     lowest = graph.x.data.min(initial=0) if is_sparse else graph.x.min(initial=0)
     if lowest < 0:
-        raise ValueError(f'{graph.name}: x has the negative value {lowest}, so that its rows '
-                         'cannot be made to sum to 1.')
+        raise ValueError(
+            f'{graph.name}: x has the negative value {lowest}, so that its rows '
+            'cannot be made to sum to 1.'
+        )
     sums = np.asarray(graph.x.sum(axis=1), np.float64).reshape(-1)
     scale = 1 / np.where(sums > 0, sums, 1)
     if is_sparse:

@@ -26,6 +26,12 @@ def polar(graph: Graph, maximum: float | None = None) -> Graph:
     """
     offsets = pseudo_coordinates.offsets(graph, 2)
     rho = np.linalg.norm(offsets, axis=1)
-    return graph.replace(edge_attr=np.stack([
-        pseudo_coordinates.scaled(graph, rho, maximum),
-        pseudo_coordinates.turns(offsets[:, 1], offsets[:, 0])], axis=1))
+    return graph.replace(
+        edge_attr=np.stack(
+            [
+                pseudo_coordinates.scaled(graph, rho, maximum),
+                pseudo_coordinates.turns(offsets[:, 1], offsets[:, 0]),
+            ],
+            axis=1,
+        )
+    )

@@ -33,8 +33,9 @@ def scaled(graph: Graph, values: np.ndarray, maximum: float | None) -> np.ndarra
     if not maximum > 0:
         raise ValueError(f'maximum = {maximum} is not positive.')
     if highest > maximum * (1 + 1e-6):  # Positions are float32.
-        raise ValueError(f'{graph.name}: an edge is {highest:g} long, more than maximum = '
-                         f'{maximum:g}.')
+        raise ValueError(
+            f'{graph.name}: an edge is {highest:g} long, more than maximum = {maximum:g}.'
+        )
     return np.clip(values / maximum, -1, 1)
 
 

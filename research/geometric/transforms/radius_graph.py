@@ -9,8 +9,9 @@ from research.geometric.graph import Graph
 from research.geometric.transforms.positions import positions
 
 
-def radius_graph(graph: Graph, radius: float, max_neighbors: int | None = None,
-                 self_loops: bool = False) -> Graph:
+def radius_graph(
+    graph: Graph, radius: float, max_neighbors: int | None = None, self_loops: bool = False
+) -> Graph:
     """The edges become those between points at a Euclidean distance of at most `radius`.
 
     Edges ascend by target, then by distance, then by source.

@@ -39,5 +39,9 @@ def sample_points(mesh: Mesh, num_points: int, seed, normals: bool = False) -> G
     root, v = np.sqrt(random.uniform(size=(num_points, 1))), random.uniform(size=(num_points, 1))
     first, second, third = mesh.corners()[faces].swapaxes(0, 1)
     points = (1 - root) * first + root * (1 - v) * second + root * v * third
-    return Graph(np.zeros((2, 0), np.int32), mesh.normals()[faces] if normals else None,
-                 pos=points, name=mesh.name)
+    return Graph(
+        np.zeros((2, 0), np.int32),
+        mesh.normals()[faces] if normals else None,
+        pos=points,
+        name=mesh.name,
+    )

@@ -34,7 +34,8 @@ def remove_self_loops(graph: Graph) -> Graph:
     keep = ~_is_loop(graph)
     return graph.replace(
         edge_index=graph.edge_index[:, keep],
-        edge_attr=None if graph.edge_attr is None else graph.edge_attr[keep])
+        edge_attr=None if graph.edge_attr is None else graph.edge_attr[keep],
+    )
 
 
 def _is_loop(graph: Graph) -> np.ndarray:

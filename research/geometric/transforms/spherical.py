@@ -29,6 +29,13 @@ def spherical(graph: Graph, maximum: float | None = None) -> Graph:
     rho = np.linalg.norm(offsets, axis=1)
     # The same angle as arccos(z / rho), and exact near the poles.
     phi = np.arctan2(np.hypot(x, y), z)
-    return graph.replace(edge_attr=np.stack([
-        pseudo_coordinates.scaled(graph, rho, maximum), pseudo_coordinates.turns(y, x),
-        phi / np.pi], axis=1))
+    return graph.replace(
+        edge_attr=np.stack(
+            [
+                pseudo_coordinates.scaled(graph, rho, maximum),
+                pseudo_coordinates.turns(y, x),
+                phi / np.pi,
+            ],
+            axis=1,
+        )
+    )

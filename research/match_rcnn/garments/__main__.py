@@ -24,9 +24,14 @@ def main(argv):
         raise app.UsageError(f'Unknown argument {argv[1]!r}.')
     try:
         folder = dataset.generate(
-            _FOLDER.value, _SEED.value,
-            {'train': _TRAIN.value, 'validation': _VALIDATION.value}, _USERS.value, _SHOPS.value,
-            (_HEIGHT.value, _WIDTH.value), workers=_WORKERS.value)
+            _FOLDER.value,
+            _SEED.value,
+            {'train': _TRAIN.value, 'validation': _VALIDATION.value},
+            _USERS.value,
+            _SHOPS.value,
+            (_HEIGHT.value, _WIDTH.value),
+            workers=_WORKERS.value,
+        )
     except (ValueError, OSError) as error:
         raise SystemExit(str(error)) from None
     logging.info('%s is ready.', folder)

@@ -30,22 +30,39 @@ def items(stage: stage_lib.Stage) -> list[tuple]:
 def _item(stage, shown):
     canvas, supersampling = stage.canvas, stage.canvas.supersampling
     mask = _without_specks(visible(stage, shown), supersampling)
-    whole = sum(abs(_area(shown.camera.project(piece.outline))) for piece in shown.garment.pieces
-                if piece.part != 'inside')
-    if cv2.countNonZero(mask) < max(_LEAST_PIXELS * supersampling ** 2, _LEAST_SHARE * whole):
+    whole = sum(
+        abs(_area(shown.camera.project(piece.outline)))
+        for piece in shown.garment.pieces
+        if piece.part != 'inside'
+    )
+    if cv2.countNonZero(mask) < max(_LEAST_PIXELS * supersampling**2, _LEAST_SHARE * whole):
         return None
     landmarks = _landmarks(stage, shown, mask)
     if not landmarks[:, 2].any():
         return None
     x, y, width, height = cv2.boundingRect(mask)
-    box = np.array([x // supersampling, y // supersampling, -(-(x + width) // supersampling),
-                    -(-(y + height) // supersampling)], np.float32)
+    box = np.array(
+        [
+            x // supersampling,
+            y // supersampling,
+            -(-(x + width) // supersampling),
+            -(-(y + height) // supersampling),
+        ],
+        np.float32,
+    )
     size = np.array(canvas.top.shape) // supersampling
     worn, count = shown.worn, len(landmarks)
     return worn, detection_table.Item(
-        box, worn.category_id, polygons(mask, supersampling), landmarks, style=worn.number,
-        scale=int(levels.scale(box, size)), occlusion=int(levels.occlusion(landmarks, count)),
-        zoom_in=int(levels.zoom_in(landmarks, count, size)), viewpoint=shown.viewpoint)
+        box,
+        worn.category_id,
+        polygons(mask, supersampling),
+        landmarks,
+        style=worn.number,
+        scale=int(levels.scale(box, size)),
+        occlusion=int(levels.occlusion(landmarks, count)),
+        zoom_in=int(levels.zoom_in(landmarks, count, size)),
+        viewpoint=shown.viewpoint,
+    )
 
 
 def visible(stage: stage_lib.Stage, shown: stage_lib.Shown) -> np.ndarray:
@@ -62,7 +79,7 @@ def _area(outline):
 
 def _without_specks(mask, supersampling):
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    keep = stats[:, cv2.CC_STAT_AREA] >= _SPECK * supersampling ** 2
+    keep = stats[:, cv2.CC_STAT_AREA] >= _SPECK * supersampling**2
     keep[0] = False
     return keep.astype(np.uint8)[labels]
 
@@ -76,8 +93,10 @@ def _landmarks(stage, shown, mask):
         if not (0 <= x < width and 0 <= y < height):
             continue
         row, column = int(y), int(x)
-        around = (slice(max(row - _NEAR, 0), row + _NEAR + 1),
-                  slice(max(column - _NEAR, 0), column + _NEAR + 1))
+        around = (
+            slice(max(row - _NEAR, 0), row + _NEAR + 1),
+            slice(max(column - _NEAR, 0), column + _NEAR + 1),
+        )
         own = {layer for layer, part in shown.layers.items() if part in home}
         seen = own.intersection(top[around][mask[around] > 0].tolist())
         landmarks[j] = x, y, 2 if seen else 1
@@ -102,17 +121,20 @@ def polygons(mask: np.ndarray, supersampling: int) -> list[np.ndarray]:
 
 
 def _outlines(mask, corner, supersampling, found):
-    speck = _SPECK * supersampling ** 2
+    speck = _SPECK * supersampling**2
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     for label in range(1, count):
         x, y, width, height, area = (int(value) for value in stats[label])
         if area < speck:
             continue
-        own = (labels[y:y + height, x:x + width] == label).astype(np.uint8)
+        own = (labels[y : y + height, x : x + width] == label).astype(np.uint8)
         # A contour joins centres of pixels; of a mask that is grown by a pixel to the right and
         # down these are the corners of the pixels that were there before.
-        grown = cv2.dilate(cv2.copyMakeBorder(own, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0),
-                           np.ones([2, 2], np.uint8), anchor=(1, 1))
+        grown = cv2.dilate(
+            cv2.copyMakeBorder(own, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0),
+            np.ones([2, 2], np.uint8),
+            anchor=(1, 1),
+        )
         contours, tree = cv2.findContours(grown, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
         areas = [cv2.contourArea(contour) for contour in contours]
         holes = [i for i, links in enumerate(tree[0]) if links[3] >= 0 and areas[i] >= speck]

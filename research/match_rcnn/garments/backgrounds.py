@@ -39,7 +39,9 @@ def consumer(image: np.ndarray, rng: np.random.Generator) -> None:
     outdoors = rng.uniform() < 0.35
     horizon = int(height * rng.uniform(0.45, 0.85))
     wall, floor = _colour(rng, 90, 235, 45), _colour(rng, 50, 190, 35)
-    image[:horizon] = _ramp(horizon, width, wall, wall * rng.uniform(0.6, 0.95), rng.uniform() < .5)
+    image[:horizon] = _ramp(
+        horizon, width, wall, wall * rng.uniform(0.6, 0.95), rng.uniform() < 0.5
+    )
     image[horizon:] = _ramp(height - horizon, width, floor * 0.75, floor, True)
     if outdoors:
         _street(image, rng, horizon)
@@ -60,8 +62,9 @@ def _rectangle(image, rng, x, y, w, h, colour, patterned=False):
         _patterned(image[y1:y2, x1:x2], rng, None)
     else:
         colour = np.asarray(colour, float)
-        image[y1:y2, x1:x2] = _ramp(y2 - y1, x2 - x1, np.clip(colour * 1.08, 0, 255), colour * 0.85,
-                                    rng.uniform() < 0.5)
+        image[y1:y2, x1:x2] = _ramp(
+            y2 - y1, x2 - x1, np.clip(colour * 1.08, 0, 255), colour * 0.85, rng.uniform() < 0.5
+        )
 
 
 def _patterned(part, rng, mask):
@@ -71,7 +74,7 @@ def _patterned(part, rng, mask):
     size = max(16, int(part.shape[1] * rng.uniform(0.25, 0.8)))
     tile = cv2.resize(tile, (size, size), interpolation=cv2.INTER_AREA)
     repeats = -(-part.shape[0] // size), -(-part.shape[1] // size), 1
-    filled = np.tile(tile, repeats)[:part.shape[0], :part.shape[1]]
+    filled = np.tile(tile, repeats)[: part.shape[0], : part.shape[1]]
     if mask is None:
         part[:] = filled
     else:
@@ -99,11 +102,15 @@ def _room(image, rng, horizon):
         _rectangle(image, rng, x, y, w, h, _colour(rng), rng.uniform() < 0.5)
     if rng.uniform() < 0.5:  # A curtain or a bed's cover.
         tall = rng.uniform() < 0.5
-        w, h = (width * rng.uniform(0.12, 0.3), height) if tall else (
-            width * rng.uniform(0.4, 0.9), height * rng.uniform(0.15, 0.35))
+        w, h = (
+            (width * rng.uniform(0.12, 0.3), height)
+            if tall
+            else (width * rng.uniform(0.4, 0.9), height * rng.uniform(0.15, 0.35))
+        )
         x = rng.choice([0, width - w])
-        _rectangle(image, rng, x, 0 if tall else horizon - h * 0.4, w, h, _colour(rng),
-                   rng.uniform() < 0.6)
+        _rectangle(
+            image, rng, x, 0 if tall else horizon - h * 0.4, w, h, _colour(rng), rng.uniform() < 0.6
+        )
 
 
 def _street(image, rng, horizon):
@@ -120,8 +127,13 @@ def _street(image, rng, horizon):
     green = np.array([60, 120, 70]) * rng.uniform(0.6, 1.3)
     for _ in range(rng.integers(0, 14)):
         centre = (int(rng.uniform(0, width)), int(horizon - rng.uniform(0, 0.3) * height))
-        cv2.circle(image, centre, int(width * rng.uniform(0.03, 0.12)),
-                   np.clip(green * rng.uniform(0.7, 1.3), 0, 255), -1)
+        cv2.circle(
+            image,
+            centre,
+            int(width * rng.uniform(0.03, 0.12)),
+            np.clip(green * rng.uniform(0.7, 1.3), 0, 255),
+            -1,
+        )
 
 
 def _thing(image, rng):
@@ -131,8 +143,15 @@ def _thing(image, rng):
     size = width * rng.uniform(0.05, 0.2)
     kind = rng.integers(4)
     if kind == 0:
-        _rectangle(image, rng, *(centre - size / 2), size, size * rng.uniform(0.5, 3),
-                   _colour(rng), rng.uniform() < 0.4)
+        _rectangle(
+            image,
+            rng,
+            *(centre - size / 2),
+            size,
+            size * rng.uniform(0.5, 3),
+            _colour(rng),
+            rng.uniform() < 0.4,
+        )
     elif kind == 1:
         cv2.circle(image, tuple(int(c) for c in centre), int(size * 0.6), _colour(rng), -1)
     elif kind == 2:
@@ -147,11 +166,16 @@ def _thing(image, rng):
             if (high > low).all():
                 mask = np.zeros((high - low)[::-1], np.uint8)
                 cv2.fillPoly(mask, [points - low], 255)
-                _patterned(image[low[1]:high[1], low[0]:high[0]], rng, mask)
+                _patterned(image[low[1] : high[1], low[0] : high[0]], rng, mask)
     else:
         end = centre + rng.uniform(-1, 1, 2) * (width, height) * 0.4
-        cv2.line(image, tuple(int(c) for c in centre), tuple(int(c) for c in end), _colour(rng),
-                 max(int(width * rng.uniform(0.005, 0.04)), 1))
+        cv2.line(
+            image,
+            tuple(int(c) for c in centre),
+            tuple(int(c) for c in end),
+            _colour(rng),
+            max(int(width * rng.uniform(0.005, 0.04)), 1),
+        )
 
 
 def _grain(image, rng):

@@ -44,8 +44,9 @@ def _limb(start, side, angles, lengths, count):
     axis = np.stack([np.interp(t, stops, [p[i] for p in points]) for i in (0, 1)], 1)
     # Rounds the joint.
     reach = count // 7
-    padded = np.concatenate([2 * axis[:1] - axis[reach:0:-1], axis,
-                             2 * axis[-1:] - axis[-2:-reach - 2:-1]])
+    padded = np.concatenate(
+        [2 * axis[:1] - axis[reach:0:-1], axis, 2 * axis[-1:] - axis[-2 : -reach - 2 : -1]]
+    )
     kernel = np.ones(2 * reach + 1) / (2 * reach + 1)
     return np.stack([np.convolve(padded[:, i], kernel, 'valid') for i in (0, 1)], 1)
 
@@ -78,7 +79,21 @@ def limb_outline(axis: np.ndarray, start_width: float, end_width: float, side: i
 
 def torso_outline() -> np.ndarray:
     """Of a bare torso with the neck."""
-    left = np.array([[-0.075, -0.22], [-0.08, -0.06], [-0.14, 0.0], [-0.30, 0.055], [-0.36, 0.11],
-                     [-0.36, 0.22], [-0.30, 0.36], [-0.27, 0.55], [-0.245, WAIST], [-0.28, 0.92],
-                     [-0.315, HIP], [-0.30, 1.18], [-0.06, 1.25]])
+    left = np.array(
+        [
+            [-0.075, -0.22],
+            [-0.08, -0.06],
+            [-0.14, 0.0],
+            [-0.30, 0.055],
+            [-0.36, 0.11],
+            [-0.36, 0.22],
+            [-0.30, 0.36],
+            [-0.27, 0.55],
+            [-0.245, WAIST],
+            [-0.28, 0.92],
+            [-0.315, HIP],
+            [-0.30, 1.18],
+            [-0.06, 1.25],
+        ]
+    )
     return np.concatenate([left, shape.mirrored(left)])

@@ -27,8 +27,13 @@ class Camera:
       ValueError: the turn folds the plane.
     """
 
-    def __init__(self, matrix: np.ndarray, turn: tuple[float, float] = (1.0, 0.0),
-                 waves: np.ndarray | None = None, supersampling: int = 1):
+    def __init__(
+        self,
+        matrix: np.ndarray,
+        turn: tuple[float, float] = (1.0, 0.0),
+        waves: np.ndarray | None = None,
+        supersampling: int = 1,
+    ):
         self.matrix = np.diag([supersampling, supersampling, 1.0]) @ matrix
         self.turn = turn
         if 2 * abs(turn[1]) >= turn[0] * _WAIST_REACH:
@@ -67,22 +72,24 @@ class Camera:
         """
         rows, columns = -(-height // _COARSE) + 2, -(-width // _COARSE) + 2
         # One coarse cell more all around, so that nothing is extrapolated.
-        y, x = np.meshgrid((np.arange(rows) - 0.5) * _COARSE, (np.arange(columns) - 0.5) * _COARSE,
-                           indexing='ij')
+        y, x = np.meshgrid(
+            (np.arange(rows) - 0.5) * _COARSE, (np.arange(columns) - 0.5) * _COARSE, indexing='ij'
+        )
         bent = self._lens(np.stack([x, y], -1), cv2.invert(self.matrix)[1])
         flat = bent + self._displacement(bent)
         coarse = np.stack([self._unturned(flat[..., 0]), flat[..., 1]], -1).astype(np.float32)
-        fine = cv2.resize(coarse, (columns * _COARSE, rows * _COARSE),
-                          interpolation=cv2.INTER_LINEAR)
-        return fine[_COARSE:_COARSE + height, _COARSE:_COARSE + width]
+        fine = cv2.resize(
+            coarse, (columns * _COARSE, rows * _COARSE), interpolation=cv2.INTER_LINEAR
+        )
+        return fine[_COARSE : _COARSE + height, _COARSE : _COARSE + width]
 
     def _unturned(self, turned):
         squeeze, shift = self.turn
         if not shift:
             return turned / squeeze
         # squeeze x + shift - shift / reach^2 x^2 = turned, the root that is x for no shift.
-        a = -shift / _WAIST_REACH ** 2
-        root = np.sqrt(np.maximum(squeeze ** 2 - 4 * a * (shift - turned), 0))
+        a = -shift / _WAIST_REACH**2
+        root = np.sqrt(np.maximum(squeeze**2 - 4 * a * (shift - turned), 0))
         inner = (root - squeeze) / (2 * a)
         outer = turned / squeeze
         return np.where(np.abs(outer) >= _WAIST_REACH, outer, inner)
@@ -94,8 +101,13 @@ class Camera:
         return float(np.sqrt(abs(a[0] * b[1] - a[1] * b[0])) / 0.05)
 
 
-def placing(center: tuple[float, float], target: tuple[float, float], scale: float,
-            degrees: float = 0.0, perspective: tuple[float, float] = (0.0, 0.0)) -> np.ndarray:
+def placing(
+    center: tuple[float, float],
+    target: tuple[float, float],
+    scale: float,
+    degrees: float = 0.0,
+    perspective: tuple[float, float] = (0.0, 0.0),
+) -> np.ndarray:
     """A projective map.
 
     Args:
@@ -111,6 +123,7 @@ def placing(center: tuple[float, float], target: tuple[float, float], scale: flo
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     move = np.array([[1, 0, -center[0]], [0, 1, -center[1]], [0, 0, 1.0]])
     lens = np.array([[1, 0, 0], [0, 1, 0], [-perspective[0], -perspective[1], 1.0]])
-    turn = np.array([[scale * cos, -scale * sin, target[0]],
-                     [scale * sin, scale * cos, target[1]], [0, 0, 1.0]])
+    turn = np.array(
+        [[scale * cos, -scale * sin, target[0]], [scale * sin, scale * cos, target[1]], [0, 0, 1.0]]
+    )
     return turn @ lens @ move

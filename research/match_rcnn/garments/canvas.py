@@ -41,8 +41,9 @@ class Canvas:
             raise ValueError('A canvas has at most 255 layers.')
         return self.layers
 
-    def paint(self, window: tuple[slice, slice], mask: np.ndarray, colour: np.ndarray,
-              layer: int) -> None:
+    def paint(
+        self, window: tuple[slice, slice], mask: np.ndarray, colour: np.ndarray, layer: int
+    ) -> None:
         """Covers a window where the mask is not 0.
 
         Args:
@@ -54,8 +55,9 @@ class Canvas:
         cv2.copyTo(colour, mask, self.image[window])
         np.putmask(self.top[window], mask, layer)
 
-    def shadow(self, points: np.ndarray, offset: tuple[float, float], spread: float,
-               strength: float) -> None:
+    def shadow(
+        self, points: np.ndarray, offset: tuple[float, float], spread: float, strength: float
+    ) -> None:
         """Darkens what is there softly below an outline.
 
         Args:
@@ -83,8 +85,11 @@ class Canvas:
         if self.supersampling == 1:
             return self.image.copy()
         height, width = self.top.shape
-        return cv2.resize(self.image, (width // self.supersampling, height // self.supersampling),
-                          interpolation=cv2.INTER_AREA)
+        return cv2.resize(
+            self.image,
+            (width // self.supersampling, height // self.supersampling),
+            interpolation=cv2.INTER_AREA,
+        )
 
 
 def fixed(points: np.ndarray) -> np.ndarray:
@@ -101,12 +106,20 @@ def fill(image: np.ndarray, outlines: list[np.ndarray], value) -> None:
 
 def line(image: np.ndarray, points: np.ndarray, value, width: float, closed: bool = False) -> None:
     """Draws a line of a width in pixels through points."""
-    cv2.polylines(image, [fixed(points)], closed, value, max(1, int(round(width))), cv2.LINE_8,
-                  _SHIFT)
+    cv2.polylines(
+        image, [fixed(points)], closed, value, max(1, int(round(width))), cv2.LINE_8, _SHIFT
+    )
 
 
 def discs(image: np.ndarray, centres: np.ndarray, value, radius: float) -> None:
     """Draws filled circles."""
     for centre in fixed(centres):
-        cv2.circle(image, (int(centre[0]), int(centre[1])), int(max(radius, 0.5) * (1 << _SHIFT)),
-                   value, -1, cv2.LINE_8, _SHIFT)
+        cv2.circle(
+            image,
+            (int(centre[0]), int(centre[1])),
+            int(max(radius, 0.5) * (1 << _SHIFT)),
+            value,
+            -1,
+            cv2.LINE_8,
+            _SHIFT,
+        )

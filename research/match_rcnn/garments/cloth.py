@@ -43,18 +43,31 @@ class View:
       light: direction the light comes from, x and y; length below 1.
     """
 
-    def __init__(self, canvas: canvas_lib.Canvas, camera: camera_lib.Camera,
-                 light: tuple[float, float] = (-0.5, -0.4)):
+    def __init__(
+        self,
+        canvas: canvas_lib.Canvas,
+        camera: camera_lib.Camera,
+        light: tuple[float, float] = (-0.5, -0.4),
+    ):
         self.canvas, self.camera, self.light = canvas, camera, light
         self.grid = camera.grid(*canvas.top.shape)
         self.scale = camera.scale()
 
-    def paint(self, piece: shape.Piece, fabric: Fabric, layer: int,
-              marks: Sequence[shape.Mark] = (), folds: Sequence[shape.Fold] = ()) -> None:
+    def paint(
+        self,
+        piece: shape.Piece,
+        fabric: Fabric,
+        layer: int,
+        marks: Sequence[shape.Mark] = (),
+        folds: Sequence[shape.Fold] = (),
+    ) -> None:
         """Paints a piece of a garment with the marks and folds that are on it."""
         # All in one go: a projection costs by the call.
-        lines = [piece.outline, *(mark.points for mark in marks),
-                 *((fold.start, fold.end) for fold in folds)]
+        lines = [
+            piece.outline,
+            *(mark.points for mark in marks),
+            *((fold.start, fold.end) for fold in folds),
+        ]
         pixels = self.camera.project(np.concatenate(lines))
         outline, *lines = np.split(pixels, np.cumsum([len(line) for line in lines])[:-1])
         window = self.canvas.window(outline)
@@ -68,10 +81,16 @@ class View:
         colour = self._print(piece, fabric, self.grid[window])
         for mark, line in zip(marks, lines):
             self._draw_mark(colour, mark, line - corner, fabric)
-        canvas_lib.line(colour, outline - corner, _times(fabric.palette.first, 0.45),
-                        max(0.012 * self.scale, 1), closed=True)
-        light = self._light(mask, [(fold, line - corner)
-                                   for fold, line in zip(folds, lines[len(marks):])])
+        canvas_lib.line(
+            colour,
+            outline - corner,
+            _times(fabric.palette.first, 0.45),
+            max(0.012 * self.scale, 1),
+            closed=True,
+        )
+        light = self._light(
+            mask, [(fold, line - corner) for fold, line in zip(folds, lines[len(marks) :])]
+        )
         colour = cv2.multiply(colour, cv2.merge([light] * 3), scale=piece.tone / 128)
         self.canvas.paint(window, mask, colour, layer)
 
@@ -82,7 +101,8 @@ class View:
         if pattern.kind == 'plain' and not pattern.extra:  # The weave need not follow the cloth.
             height, width = grid.shape[:2]
             return cv2.repeat(tile, -(-height // prints.TILE), -(-width // prints.TILE))[
-                :height, :width].copy()
+                :height, :width
+            ].copy()
         factor = prints.TILE / pattern.size
         # Little of a big tile is seen from afar: a small one does not glitter.
         while factor > 1.6 * self.scale and tile.shape[0] > 32:
@@ -137,8 +157,9 @@ class View:
         light = 90 + 0.18 * inside + slope * (0.09 * reach)
         crease = np.zeros(small[::-1], np.float32)
         for fold, ends in folds:
-            canvas_lib.line(crease, ends * ratio, 190 * fold.strength,
-                            fold.width * self.scale / _LOW)
+            canvas_lib.line(
+                crease, ends * ratio, 190 * fold.strength, fold.width * self.scale / _LOW
+            )
         if folds:
             light += cv2.GaussianBlur(crease, (0, 0), max(0.022 * self.scale / _LOW, 0.6))
         light = np.clip(light, 40, 200).astype(np.uint8)

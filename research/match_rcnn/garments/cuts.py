@@ -120,9 +120,13 @@ def _upper(category_id, rng):
     dress = category_id in DRESSES
     values = {'category_id': category_id}
     if category_id in SLINGS:
-        values.update(neck=_pick(rng, 'round', 'v', 'square', 'heart'),
-                      neck_width=uniform(0.20, 0.25), neck_depth=uniform(0.34, 0.44),
-                      armpit=uniform(0.36, 0.42), strap=uniform(0.011, 0.03))
+        values.update(
+            neck=_pick(rng, 'round', 'v', 'square', 'heart'),
+            neck_width=uniform(0.20, 0.25),
+            neck_depth=uniform(0.34, 0.44),
+            armpit=uniform(0.36, 0.42),
+            strap=uniform(0.011, 0.03),
+        )
     else:
         neck = _pick(rng, 'round', 'round', 'v', 'square', 'boat')
         if category_id in OUTWEAR:
@@ -135,7 +139,8 @@ def _upper(category_id, rng):
             'v': (uniform(0.14, 0.19), uniform(0.24, 0.48)),
             'square': (uniform(0.17, 0.22), uniform(0.18, 0.32)),
             'boat': (uniform(0.23, 0.28), uniform(0.10, 0.13)),
-            'turtle': (uniform(0.10, 0.12), uniform(-0.12, -0.08))}[neck]
+            'turtle': (uniform(0.10, 0.12), uniform(-0.12, -0.08)),
+        }[neck]
         values['armpit'] = uniform(0.33, 0.42)
         values['shoulder'] = uniform(0.35, 0.39)
         if category_id in (VEST, VEST_DRESS):
@@ -148,10 +153,14 @@ def _upper(category_id, rng):
     if dress:
         length = uniform(1.55, 2.40)
         flare = _pick(rng, uniform(0.0, 0.05), uniform(0.1, 0.22), uniform(0.22, 0.45))
-        values.update(length=length, hem=values['hip'] + flare * (length - 0.9),
-                      sag=uniform(0.0, 0.05) + 0.06 * flare,
-                      waist_seam=_pick(rng, '', 'seam', 'belt'), ruffle=uniform() < 0.2,
-                      pleats=_pick(rng, 0, 0, 5, 8) if flare > 0.08 else 0)
+        values.update(
+            length=length,
+            hem=values['hip'] + flare * (length - 0.9),
+            sag=uniform(0.0, 0.05) + 0.06 * flare,
+            waist_seam=_pick(rng, '', 'seam', 'belt'),
+            ruffle=uniform() < 0.2,
+            pleats=_pick(rng, 0, 0, 5, 8) if flare > 0.08 else 0,
+        )
         values['hip'] += 0.18 * flare
     else:
         values.update(length=uniform(0.84, 1.20), sag=uniform(-0.02, 0.05))
@@ -163,8 +172,9 @@ def _upper(category_id, rng):
     elif category_id in LONG_SLEEVED:
         values['sleeve'] = uniform(0.84, 1.0)
         values['sleeve_width'] = uniform(0.095, 0.13)
-        values['cuff_width'] = _pick(rng, uniform(0.055, 0.075), uniform(0.075, 0.10),
-                                     uniform(0.13, 0.19))
+        values['cuff_width'] = _pick(
+            rng, uniform(0.055, 0.075), uniform(0.075, 0.10), uniform(0.13, 0.19)
+        )
     values['cuffs'] = _pick(rng, '', 'seam', 'rib')
     if category_id in OUTWEAR:
         _finish_outwear(values, rng)
@@ -191,11 +201,14 @@ def _finish_outwear(values, rng):
     values['cuff_width'] = max(values['cuff_width'], 0.085)
     collar = _pick(rng, 'lapel', 'shirt', 'band', '')
     values.update(
-        neck_width=uniform(0.13, 0.17), collar=collar,
+        neck_width=uniform(0.13, 0.17),
+        collar=collar,
         neck_depth=uniform(0.30, 0.52) if collar in ('lapel', '') else uniform(0.06, 0.14),
-        closure=_pick(rng, 'zip', 'buttons', 'buttons'), sag=uniform(-0.02, 0.02),
+        closure=_pick(rng, 'zip', 'buttons', 'buttons'),
+        sag=uniform(-0.02, 0.02),
         pockets=_pick(rng, '', 'hip', 'hip', 'chest'),
-        waist_seam=_pick(rng, '', '', 'belt') if long else '')
+        waist_seam=_pick(rng, '', '', 'belt') if long else '',
+    )
     if uniform() < 0.65:  # Worn open.
         values['gap_top'] = uniform(0.04, 0.11)
         values['gap_hem'] = values['gap_top'] + uniform(0.0, 0.10)
@@ -213,9 +226,14 @@ def _lower(category_id, rng):
     if category_id == SKIRT:
         length = uniform(1.35, 2.35)
         flare = _pick(rng, uniform(-0.03, 0.04), uniform(0.1, 0.25), uniform(0.25, 0.5))
-        values.update(length=length, cuff=values['hip'] + flare * (length - 0.95),
-                      sag=uniform(0.0, 0.04) + 0.07 * max(flare, 0), fly=False,
-                      pockets=uniform() < 0.2, pleats=_pick(rng, 0, 6, 10) if flare > 0.08 else 0)
+        values.update(
+            length=length,
+            cuff=values['hip'] + flare * (length - 0.95),
+            sag=uniform(0.0, 0.04) + 0.07 * max(flare, 0),
+            fly=False,
+            pockets=uniform() < 0.2,
+            pleats=_pick(rng, 0, 6, 10) if flare > 0.08 else 0,
+        )
         values['hip'] += 0.15 * max(flare, 0)
         return LowerCut(**values)
     values['thigh'] = 0.165 + 0.03 * ease

@@ -23,10 +23,16 @@ _FINISHED, _BEGUN = 'settings.json', 'unfinished.json'
 _FEW = 64  # So many images are not worth starting processes for.
 
 
-def generate(folder: str | os.PathLike, seed: int = 0,
-             num_identities: Mapping[str, int] | None = None, users: int = 4, shops: int = 4,
-             size: tuple[int, int] = (256, 192), supersampling: int = 2,
-             workers: int | None = None) -> pathlib.Path:
+def generate(
+    folder: str | os.PathLike,
+    seed: int = 0,
+    num_identities: Mapping[str, int] | None = None,
+    users: int = 4,
+    shops: int = 4,
+    size: tuple[int, int] = (256, 192),
+    supersampling: int = 2,
+    workers: int | None = None,
+) -> pathlib.Path:
     """Draws a data set, unless the folder has it.
 
     Files are <folder>/<split>/image/000001.jpg and <folder>/<split>/annos/000001.json, ...; the
@@ -53,9 +59,18 @@ def generate(folder: str | os.PathLike, seed: int = 0,
     """
     folder = pathlib.Path(folder)
     counts = {'train': 200, 'validation': 40} if num_identities is None else dict(num_identities)
-    settings = _checked({
-        'version': _VERSION, 'seed': seed, 'num_identities': counts, 'users': users,
-        'shops': shops, 'size': list(size), 'supersampling': supersampling}, workers)
+    settings = _checked(
+        {
+            'version': _VERSION,
+            'seed': seed,
+            'num_identities': counts,
+            'users': users,
+            'shops': shops,
+            'size': list(size),
+            'supersampling': supersampling,
+        },
+        workers,
+    )
     if _is_done(folder, settings):
         return folder
     for split in counts:
@@ -84,8 +99,10 @@ def _cores():
 def _checked(settings: dict[str, Any], workers: int | None) -> dict[str, Any]:
     def whole(name, value, least):
         if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < least:
-            raise ValueError(f'generate: {name} = {value!r} must be a whole number of at least '
-                             f'{least}.')
+            raise ValueError(
+                f'generate: {name} = {value!r} must be a whole number of at least {least}.'
+            )
+
     whole('seed', settings['seed'], 0)
     whole('users', settings['users'], 1)
     whole('shops', settings['shops'], 1)
@@ -98,8 +115,10 @@ def _checked(settings: dict[str, Any], workers: int | None) -> dict[str, Any]:
         whole('size', value, 64)
     for split, count in settings['num_identities'].items():
         if split not in identities.SPLITS:
-            raise ValueError(f'generate: num_identities has the split {split!r}; there is '
-                             f'{" and ".join(identities.SPLITS)}.')
+            raise ValueError(
+                f'generate: num_identities has the split {split!r}; there is '
+                f'{" and ".join(identities.SPLITS)}.'
+            )
         whole(f'num_identities of {split}', count, 1)
     return settings
 
@@ -113,37 +132,53 @@ def _is_done(folder, settings):
         try:
             found = json.loads(path.read_text(encoding='utf-8'))
         except ValueError:
-            raise ValueError(f'{path}: damaged, no JSON; remove the folder to draw it anew.'
-                             ) from None
+            raise ValueError(
+                f'{path}: damaged, no JSON; remove the folder to draw it anew.'
+            ) from None
         if found != settings:
-            keys = [key for key in settings
-                    if not isinstance(found, dict) or found.get(key) != settings[key]]
+            keys = [
+                key
+                for key in settings
+                if not isinstance(found, dict) or found.get(key) != settings[key]
+            ]
             key = keys[0] if keys else 'version'
             other = found.get(key) if isinstance(found, dict) else found
-            raise ValueError(f'{path}: the folder has other garments, {key} = {other!r} instead of '
-                             f'{settings.get(key)!r}; take another folder or remove this one.')
+            raise ValueError(
+                f'{path}: the folder has other garments, {key} = {other!r} instead of '
+                f'{settings.get(key)!r}; take another folder or remove this one.'
+            )
         return name == _FINISHED
     if folder.exists() and any(folder.iterdir()):
-        raise ValueError(f'{folder}: not empty, and nothing that was drawn here; take another '
-                         'folder.')
+        raise ValueError(
+            f'{folder}: not empty, and nothing that was drawn here; take another folder.'
+        )
     return False
 
 
 def _draw_in_processes(folder, workers):
     """`draw` by processes of their own, which do not run the caller's script once more."""
     path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-    command = ('import sys; from research.match_rcnn.garments import dataset; '
-               'dataset.draw(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))')
+    command = (
+        'import sys; from research.match_rcnn.garments import dataset; '
+        'dataset.draw(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))'
+    )
     running = [
-        subprocess.Popen([sys.executable, '-c', command, str(folder), str(number), str(workers)],
-                         env=os.environ | {'PYTHONPATH': path}, stdin=subprocess.DEVNULL,
-                         stderr=subprocess.PIPE, text=True)
-        for number in range(workers)]
+        subprocess.Popen(
+            [sys.executable, '-c', command, str(folder), str(number), str(workers)],
+            env=os.environ | {'PYTHONPATH': path},
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(workers)
+    ]
     complaints = [process.communicate()[1] for process in running]
     for process, complaint in zip(running, complaints):
         if process.returncode:
-            raise RuntimeError(f'{folder}: the drawing ended with status {process.returncode}: '
-                               f'{complaint.strip().rpartition(chr(10))[2]}')
+            raise RuntimeError(
+                f'{folder}: the drawing ended with status {process.returncode}: '
+                f'{complaint.strip().rpartition(chr(10))[2]}'
+            )
 
 
 def draw(folder: str | os.PathLike, first: int = 0, step: int = 1) -> None:
@@ -153,8 +188,11 @@ def draw(folder: str | os.PathLike, first: int = 0, step: int = 1) -> None:
     settings = json.loads((folder / _BEGUN).read_text(encoding='utf-8'))
     cv2.setNumThreads(1)  # Each process has its core.
     each = settings['users'] + settings['shops']
-    images = [(split, index) for split, count in settings['num_identities'].items()
-              for index in range(count * each)]
+    images = [
+        (split, index)
+        for split, count in settings['num_identities'].items()
+        for index in range(count * each)
+    ]
     for split, index in images[first::step]:
         stem = f'{index + 1:06d}'
         image = folder / split / 'image' / f'{stem}.jpg'
@@ -182,8 +220,14 @@ def example(settings: Mapping[str, Any], split: str, index: int) -> tuple[bytes,
     identity = identities.identity(seed, split, number, min(users, shops))
     rng = identities.generator(seed, identities.SPLITS.index(split), 2, index)
     user = turn < users
-    picture, items = scenes.picture(identity, user, turn if user else turn - users,
-                                    tuple(settings['size']), settings['supersampling'], rng)
+    picture, items = scenes.picture(
+        identity,
+        user,
+        turn if user else turn - users,
+        tuple(settings['size']),
+        settings['supersampling'],
+        rng,
+    )
     quality = int(rng.integers(60, 93) if user else rng.integers(85, 96))
     pair_id = number + 1
     if split == 'validation':  # The numbers of the training identities come first.

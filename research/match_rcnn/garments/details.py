@@ -57,8 +57,9 @@ def _hem(made, part):
         marks += [_line(part, above * [1.1, 1] + np.stack([0 * waves, waves], 1), 0.6, 0.018)]
     for x in np.linspace(-0.8, 0.8, cut.pleats) if cut.pleats else ():
         top = body.WAIST + 0.05
-        marks.append(_line(part, [[x * cut.waist, top], [x * cut.hem, cut.length + 0.1]], 0.72,
-                           0.014))
+        marks.append(
+            _line(part, [[x * cut.waist, top], [x * cut.hem, cut.length + 0.1]], 0.72, 0.014)
+        )
     return marks
 
 
@@ -68,11 +69,20 @@ def _waist(made, part):
     if made.cut.waist_seam == 'seam':
         return [_line(part, line, 0.6, 0.010)]
     belt = np.concatenate([line - [0, 0.035], line[::-1] + [0, 0.035]])
-    marks = [_area(part, belt, 0.7, second=True), _line(part, line - [0, 0.035], 0.5, 0.008),
-             _line(part, line + [0, 0.035], 0.5, 0.008)]
+    marks = [
+        _area(part, belt, 0.7, second=True),
+        _line(part, line - [0, 0.035], 0.5, 0.008),
+        _line(part, line + [0, 0.035], 0.5, 0.008),
+    ]
     if made.cut.waist_seam == 'belt' and not made.pose.back:
-        marks.append(_area(part, [[-0.04, y - 0.05], [0.04, y - 0.05], [0.04, y + 0.05],
-                                  [-0.04, y + 0.05]], 1.2, second=True))
+        marks.append(
+            _area(
+                part,
+                [[-0.04, y - 0.05], [0.04, y - 0.05], [0.04, y + 0.05], [-0.04, y + 0.05]],
+                1.2,
+                second=True,
+            )
+        )
     return marks
 
 
@@ -86,15 +96,24 @@ def _neck(made):
     edge = np.concatenate([made.neckline, shape.mirrored(made.neckline)])
     neck, marks = made.neck, []
     if cut.neck == 'turtle':
-        return [_line('body', [[-0.125, -0.03], [0, 0.0], [0.125, -0.03]], 0.6, 0.012),
-                _line('body', edge + [0, 0.03], 0.8, 0.01)]
+        return [
+            _line('body', [[-0.125, -0.03], [0, 0.0], [0.125, -0.03]], 0.6, 0.012),
+            _line('body', edge + [0, 0.03], 0.8, 0.01),
+        ]
     if cut.collar in ('shirt', 'lapel'):
         drop = 0.16 if cut.collar == 'shirt' else 0.8 * (made.front[1] - neck[1]) + 0.04
         spread = 0.13 if cut.collar == 'shirt' else 0.17
         front = made.front
         tip = np.array([front[0] - spread * 0.75, neck[1] + drop])
-        outline = np.array([neck + [-0.03, -0.03], neck + [-0.055, 0.02], tip,
-                            [front[0] - 0.005, front[1] + 0.01], made.quarter + [0.02, 0]])
+        outline = np.array(
+            [
+                neck + [-0.03, -0.03],
+                neck + [-0.055, 0.02],
+                tip,
+                [front[0] - 0.005, front[1] + 0.01],
+                made.quarter + [0.02, 0],
+            ]
+        )
         for part, sign in ((parts[0], 1), (parts[-1], -1)):
             points = outline * [sign, 1]
             marks += [_area(part, points, 1.12), _line(part, points[1:4], 0.5, 0.012)]
@@ -109,16 +128,21 @@ def _closure(made):
         top, bottom = made.front[1], made.front[1] + 0.2
         box = [[-0.022, top], [0.022, top], [0.022, bottom], [-0.022, bottom]]
         heights = np.linspace(top + 0.04, bottom - 0.03, 3)
-        return [_area('body', box, 0.92), _line('body', box + [box[0]], 0.6, 0.008),
-                _discs('body', [[0, y] for y in heights], radius=0.013)]
+        return [
+            _area('body', box, 0.92),
+            _line('body', box + [box[0]], 0.6, 0.008),
+            _discs('body', [[0, y] for y in heights], radius=0.013),
+        ]
     if not made.outwear:
         return []
     edge, marks = made.opening(), []
     for part, sign in (('left_front', 1), ('right_front', -1)):
         line = edge * [sign, 1]
         if cut.closure == 'zip':
-            marks += [_line(part, line, 0.4, 0.03),
-                      _line(part, line - [sign * 0.03, 0], 0.75, 0.008)]
+            marks += [
+                _line(part, line, 0.4, 0.03),
+                _line(part, line - [sign * 0.03, 0], 0.75, 0.008),
+            ]
         else:
             marks.append(_line(part, line - [sign * 0.055, 0], 0.72, 0.008))
             marks.append(_line(part, line, 0.45, 0.016))
@@ -142,7 +166,7 @@ def _pockets(made):
     if cut.pockets == 'chest':
         return patch(right, 0.18, 0.40, 0.06, 0.13)
     if cut.pockets == 'hip':
-        return (patch(left, -0.22, low, 0.065, 0.15) + patch(right, 0.22, low, 0.065, 0.15))
+        return patch(left, -0.22, low, 0.065, 0.15) + patch(right, 0.22, low, 0.065, 0.15)
     if cut.pockets == 'pouch':
         y = min(0.70, cut.length - 0.26)
         box = [[-0.12, y], [0.12, y], [0.2, y + 0.18], [-0.2, y + 0.18]]
@@ -170,10 +194,13 @@ def _upper_folds(made, trunk):
             folds += [
                 shape.Fold(part, tuple(armpit), (sign * 0.10, cut.armpit + 0.16), -0.22, 0.02),
                 shape.Fold(part, (sign * cut.waist, waist), (sign * 0.06, waist + 0.05), -0.2),
-                shape.Fold(part, (sign * cut.waist, waist - 0.06), (sign * 0.1, waist - 0.03),
-                           0.15),
-                shape.Fold(part, (sign * 0.16, cut.length), (sign * 0.12, waist + 0.04), -0.18,
-                           0.04)]
+                shape.Fold(
+                    part, (sign * cut.waist, waist - 0.06), (sign * 0.1, waist - 0.03), 0.15
+                ),
+                shape.Fold(
+                    part, (sign * 0.16, cut.length), (sign * 0.12, waist + 0.04), -0.18, 0.04
+                ),
+            ]
         if cut.category_id in cuts.DRESSES:
             folds += _drape(part, cut.waist, waist + 0.05, cut.hem, cut.length, 7)
     for side, (axis, outer, inner) in made.sleeves.items():
@@ -183,16 +210,26 @@ def _upper_folds(made, trunk):
             if t < cut.sleeve:
                 i = int(t / cut.sleeve * (len(outer) - 1))
                 j = max(i - 2, 0)
-                folds.append(shape.Fold(part, tuple(inner[i]), tuple((outer[j] + inner[j]) / 2),
-                                        -0.28, 0.022))
+                folds.append(
+                    shape.Fold(
+                        part, tuple(inner[i]), tuple((outer[j] + inner[j]) / 2), -0.28, 0.022
+                    )
+                )
     return folds
 
 
 def _drape(part, top_width, top, bottom_width, bottom, count):
     """Folds that fall from a waist to a hem."""
-    return [shape.Fold(part, (x * top_width, top + 0.2 * (k % 2)), (x * bottom_width, bottom),
-                       -0.22 if k % 2 else 0.2, 0.04)
-            for k, x in enumerate(np.linspace(-0.85, 0.85, count))]
+    return [
+        shape.Fold(
+            part,
+            (x * top_width, top + 0.2 * (k % 2)),
+            (x * bottom_width, bottom),
+            -0.22 if k % 2 else 0.2,
+            0.04,
+        )
+        for k, x in enumerate(np.linspace(-0.85, 0.85, count))
+    ]
 
 
 # Below the waist.
@@ -205,9 +242,20 @@ def _band(parts, cut):
     marks = []
     for part in parts:
         if cut.belt:
-            marks += [_area(part, np.concatenate([line, top]), 0.7, second=True),
-                      _area(part, [[-0.035, y + 0.005], [0.035, y + 0.005], [0.035, y + 0.075],
-                                   [-0.035, y + 0.075]], 1.5, second=True)]
+            marks += [
+                _area(part, np.concatenate([line, top]), 0.7, second=True),
+                _area(
+                    part,
+                    [
+                        [-0.035, y + 0.005],
+                        [0.035, y + 0.005],
+                        [0.035, y + 0.075],
+                        [-0.035, y + 0.075],
+                    ],
+                    1.5,
+                    second=True,
+                ),
+            ]
         marks.append(_line(part, line, 0.55, 0.010))
     return marks
 
@@ -218,12 +266,23 @@ def skirt(cut: cuts.LowerCut, side: np.ndarray, pose: body.Pose):
     hem = shape.path([side[-1], side[-1] * [-1, 1]], -cut.sag / (2 * cut.cuff)) - [0, 0.035]
     marks.append(_line('body', hem, 0.75, 0.007))
     for x in np.linspace(-0.8, 0.8, cut.pleats) if cut.pleats else ():
-        marks.append(_line('body', [[x * cut.waist, cut.rise + 0.07],
-                                    [x * cut.cuff, cut.length + 0.1]], 0.72, 0.014))
+        marks.append(
+            _line(
+                'body',
+                [[x * cut.waist, cut.rise + 0.07], [x * cut.cuff, cut.length + 0.1]],
+                0.72,
+                0.014,
+            )
+        )
     if cut.pockets and not pose.back:
         for sign in (-1, 1):
-            marks.append(_line('body', [[sign * 0.14, cut.rise + 0.07],
-                                        [sign * (cut.waist + 0.03), cut.rise + 0.2]], 0.6))
+            marks.append(
+                _line(
+                    'body',
+                    [[sign * 0.14, cut.rise + 0.07], [sign * (cut.waist + 0.03), cut.rise + 0.2]],
+                    0.6,
+                )
+            )
     folds = _drape('body', cut.waist, cut.rise + 0.12, cut.cuff, cut.length, 7)
     return marks, folds
 
@@ -238,34 +297,59 @@ def trousers(made):
     for sign, part in ((-1, 'left_leg'), (1, 'right_leg')):
         outer, inner = made.outer[sign], made.inner[sign]
         if made.pose.back and cut.pockets:
-            box = np.array([[0.07, y + 0.14], [0.21, y + 0.13], [0.21, y + 0.26],
-                            [0.14, y + 0.30], [0.07, y + 0.27], [0.07, y + 0.14]])
+            box = np.array(
+                [
+                    [0.07, y + 0.14],
+                    [0.21, y + 0.13],
+                    [0.21, y + 0.26],
+                    [0.14, y + 0.30],
+                    [0.07, y + 0.27],
+                    [0.07, y + 0.14],
+                ]
+            )
             marks.append(_line(part, box * [sign, 1], 0.55))
         elif cut.pockets:
-            marks.append(_line(part, shape.path(
-                [[sign * 0.16, y + 0.065], [sign * (cut.waist + 0.05), y + 0.19]], -0.15 * sign),
-                               0.55))
+            marks.append(
+                _line(
+                    part,
+                    shape.path(
+                        [[sign * 0.16, y + 0.065], [sign * (cut.waist + 0.05), y + 0.19]],
+                        -0.15 * sign,
+                    ),
+                    0.55,
+                )
+            )
         if cut.side_stripe:
             marks.append(_line(part, outer - [sign * 0.03, 0], 0.95, 0.035, second=True))
         if cut.cuffs:
             marks.append(_line(part, [outer[-3], inner[-3]], 0.6, 0.012))
         folds += [
             shape.Fold(part, tuple(crotch), (sign * 0.2, crotch[1] - 0.12), -0.25, 0.02),
-            shape.Fold(part, tuple(crotch + [0, 0.05]), (sign * 0.24, crotch[1] + 0.02), -0.2,
-                       0.02),
-            shape.Fold(part, tuple(outer[8]), tuple((outer[-1] + inner[-1]) / 2), 0.15, 0.05)]
+            shape.Fold(
+                part, tuple(crotch + [0, 0.05]), (sign * 0.24, crotch[1] + 0.02), -0.2, 0.02
+            ),
+            shape.Fold(part, tuple(outer[8]), tuple((outer[-1] + inner[-1]) / 2), 0.15, 0.05),
+        ]
         if cut.category_id == cuts.TROUSERS:
             n = len(inner)
             for i in (n // 2, n // 2 + 3, n - 4, n - 2):
                 k = min(len(outer) - n + i + 1, len(outer) - 1)
-                folds.append(shape.Fold(part, tuple(inner[i]), tuple((inner[i] + outer[k]) / 2),
-                                        -0.25, 0.02))
+                folds.append(
+                    shape.Fold(part, tuple(inner[i]), tuple((inner[i] + outer[k]) / 2), -0.25, 0.02)
+                )
     if cut.fly and not made.pose.back:
-        marks.append(_line('right_leg', shape.path(
-            [[0.05, y + 0.065], [0.05, y + 0.24], [0.0, y + 0.30]], [0, 0.15]), 0.6, 0.008))
+        marks.append(
+            _line(
+                'right_leg',
+                shape.path([[0.05, y + 0.065], [0.05, y + 0.24], [0.0, y + 0.30]], [0, 0.15]),
+                0.6,
+                0.008,
+            )
+        )
         marks.append(_discs('right_leg', [[0.012, y + 0.035]], radius=0.016))
     if cut.drawstring and not made.pose.back:
         for part, sign in (('left_leg', -1), ('right_leg', 1)):
-            marks.append(_line(part, [[0, y + 0.04], [sign * 0.03, y + 0.20]], 1.2, 0.014,
-                               second=True))
+            marks.append(
+                _line(part, [[0, y + 0.04], [sign * 0.03, y + 0.20]], 1.2, 0.014, second=True)
+            )
     return marks, folds

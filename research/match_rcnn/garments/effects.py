@@ -15,8 +15,9 @@ def shop(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def consumer(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Colour cast, uneven light, blur, noise: uint8 [h, w, 3]."""
     height, width = picture.shape[:2]
-    picture = _gains(picture, rng.uniform(0.72, 1.25) * rng.uniform(0.86, 1.14, 3),
-                     rng.uniform(-18, 22))
+    picture = _gains(
+        picture, rng.uniform(0.72, 1.25) * rng.uniform(0.86, 1.14, 3), rng.uniform(-18, 22)
+    )
     if rng.uniform() < 0.6:
         corners = rng.uniform(0.7, 1.2, [2, 2]).astype(np.float32)
         light = cv2.resize(corners, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -30,8 +31,9 @@ def consumer(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         kernel = np.zeros([2 * length + 1, 2 * length + 1], np.float32)
         angle = rng.uniform(0, np.pi)
         dx, dy = length * np.cos(angle) / 2, length * np.sin(angle) / 2
-        cv2.line(kernel, (int(length - dx), int(length - dy)), (int(length + dx), int(length + dy)),
-                 1.0)
+        cv2.line(
+            kernel, (int(length - dx), int(length - dy)), (int(length + dx), int(length + dy)), 1.0
+        )
         picture = cv2.filter2D(picture, -1, kernel / kernel.sum())
     strength = rng.uniform(0, 9)
     noise = rng.standard_normal(picture.shape[:2], np.float32) * strength

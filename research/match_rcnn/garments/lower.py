@@ -39,12 +39,27 @@ def _skirt(cut, pose):
     side = np.stack([-x, y], 1)
     hem = shape.path([side[-1], side[-1] * [-1, 1]], -cut.sag / (2 * cut.cuff))
     outline = np.concatenate([waistband(cut)[::-1], side, hem, shape.mirrored(side)])
-    points = np.array([
-        side[0], [0, cut.rise + 0.015], side[0] * [-1, 1], body.along(side, 0.5)[0], side[-1],
-        [0, cut.length + cut.sag], side[-1] * [-1, 1], body.along(side, 0.5)[0] * [-1, 1]])
+    points = np.array(
+        [
+            side[0],
+            [0, cut.rise + 0.015],
+            side[0] * [-1, 1],
+            body.along(side, 0.5)[0],
+            side[-1],
+            [0, cut.length + cut.sag],
+            side[-1] * [-1, 1],
+            body.along(side, 0.5)[0] * [-1, 1],
+        ]
+    )
     marks, folds = details.skirt(cut, side, pose)
-    return shape.Garment(cut.category_id, points, [frozenset(['body'])] * len(points),
-                         [shape.Piece('body', outline)], marks, folds)
+    return shape.Garment(
+        cut.category_id,
+        points,
+        [frozenset(['body'])] * len(points),
+        [shape.Piece('body', outline)],
+        marks,
+        folds,
+    )
 
 
 class Trousers:
@@ -97,8 +112,9 @@ class Trousers:
         half = half if side == shape.LEFT else half[::-1]  # From the side to the middle.
         outline = np.concatenate([self.outer[side][:-1], cuff, inner[::-1], half[::-1]])
         direction = points[-1] - points[0]
-        return shape.Piece(name, outline, (0.0, cut.rise),
-                           0.5 * float(np.arctan2(-direction[0], direction[1])))
+        return shape.Piece(
+            name, outline, (0.0, cut.rise), 0.5 * float(np.arctan2(-direction[0], direction[1]))
+        )
 
     def _landmarks(self):
         cut = self.cut

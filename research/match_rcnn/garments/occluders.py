@@ -65,16 +65,20 @@ def _hand_bag(view, pose, side, rng):
     middle = hand + [side * rng.uniform(-0.05, 0.1), 0.16 + h]
     for x in (-0.5, 0.5):
         top = np.array([middle[0] + x * w, middle[1] - h])
-        _put(view, [hand - [0.012, 0], hand + [0.012, 0], top + [0.012, 0.01], top - [0.012, 0]],
-             fabric)
+        _put(
+            view,
+            [hand - [0.012, 0], hand + [0.012, 0], top + [0.012, 0.01], top - [0.012, 0]],
+            fabric,
+        )
     _put(view, _rounded(middle, w, h), fabric)
 
 
 def _rounded(middle, w, h):
     angle = np.linspace(0, 2 * np.pi, 28, endpoint=False)
     cos, sin = np.cos(angle), np.sin(angle)
-    return np.asarray(middle) + np.stack([w * np.sign(cos) * np.abs(cos) ** 0.35,
-                                          h * np.sign(sin) * np.abs(sin) ** 0.35], 1)
+    return np.asarray(middle) + np.stack(
+        [w * np.sign(cos) * np.abs(cos) ** 0.35, h * np.sign(sin) * np.abs(sin) ** 0.35], 1
+    )
 
 
 def _scarf(view, rng):
@@ -87,8 +91,21 @@ def _scarf(view, rng):
     for side in (shape.LEFT, shape.RIGHT):
         end = 0.10 + length * rng.uniform(0.7, 1.0)
         x = rng.uniform(0.03, 0.10)
-        _put(view, np.array([[0.13, -0.06], [x + 0.06, 0.15], [x + 0.07, end], [x - 0.06, end],
-                             [x - 0.05, 0.15], [0.02, 0.06]]) * [side, 1], fabric)
+        _put(
+            view,
+            np.array(
+                [
+                    [0.13, -0.06],
+                    [x + 0.06, 0.15],
+                    [x + 0.07, end],
+                    [x - 0.06, end],
+                    [x - 0.05, 0.15],
+                    [0.02, 0.06],
+                ]
+            )
+            * [side, 1],
+            fabric,
+        )
     _put(view, people.ellipse((0, 0.0), (0.17, 0.075)), fabric)
 
 
@@ -100,8 +117,14 @@ def in_front(canvas: canvas_lib.Canvas, rng: np.random.Generator, often: float) 
     layer = canvas.new_layer()
     mask = np.zeros([height, width], np.uint8)
     side = int(rng.integers(4))
-    edge = np.array([[0, rng.uniform(0, 1)], [1, rng.uniform(0, 1)], [rng.uniform(0, 1), 1],
-                     [rng.uniform(0, 1), 0]][side]) * [width, height]
+    edge = np.array(
+        [
+            [0, rng.uniform(0, 1)],
+            [1, rng.uniform(0, 1)],
+            [rng.uniform(0, 1), 1],
+            [rng.uniform(0, 1), 0],
+        ][side]
+    ) * [width, height]
     reach = rng.uniform(0.12, 0.34) * min(width, height)
     if rng.uniform() < 0.5:  # A leaf or a blob.
         angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)

@@ -43,8 +43,9 @@ def role(category_id: int) -> str:
     return OUTER if category_id in cuts.OUTWEAR else INNER
 
 
-def choose(identity: identities.Identity, index: int, on_figure: bool, user: bool,
-           rng: np.random.Generator) -> list[Worn]:
+def choose(
+    identity: identities.Identity, index: int, on_figure: bool, user: bool, rng: np.random.Generator
+) -> list[Worn]:
     """The garments of an image, in the order in which they are put on.
 
     Args:
@@ -104,8 +105,10 @@ def _fitted(items, open_front):
         if item.role != INNER:
             continue
         inner = item.design.cut
-        slim = {name: min(getattr(inner, name), getattr(cut, name) - 0.02)
-                for name in ('chest', 'waist', 'hip', 'sleeve_width', 'cuff_width')}
+        slim = {
+            name: min(getattr(inner, name), getattr(cut, name) - 0.02)
+            for name in ('chest', 'waist', 'hip', 'sleeve_width', 'cuff_width')
+        }
         slim['armpit'] = max(inner.armpit, cut.armpit)
         if inner.category_id not in cuts.SLINGS:
             slim['shoulder'] = min(inner.shoulder, cut.shoulder - 0.015)

@@ -13,10 +13,22 @@ from research.match_rcnn.garments import prints
 from research.match_rcnn.garments import shape
 
 # Blue, green, red.
-_SKINS = ((180, 205, 240), (150, 185, 230), (120, 160, 210), (85, 125, 180), (60, 90, 140),
-          (40, 60, 95))
-_HAIRS = ((20, 22, 28), (30, 45, 75), (50, 85, 130), (110, 170, 205), (40, 60, 120),
-          (120, 125, 130))
+_SKINS = (
+    (180, 205, 240),
+    (150, 185, 230),
+    (120, 160, 210),
+    (85, 125, 180),
+    (60, 90, 140),
+    (40, 60, 95),
+)
+_HAIRS = (
+    (20, 22, 28),
+    (30, 45, 75),
+    (50, 85, 130),
+    (110, 170, 205),
+    (40, 60, 120),
+    (120, 125, 130),
+)
 _ARMHOLE = 8  # Points of an arm that are inside the armhole of a garment.
 _HAIR_CUTS = ('short', 'bob', 'long', 'long', 'bun')
 
@@ -55,14 +67,20 @@ def sample(rng: np.random.Generator, mannequin: bool = False) -> Person:
         grey = rng.uniform(150, 235)
         tint = rng.uniform(0, 25)
         skin = plain((grey - tint, grey - tint / 2, grey))
-        return Person(skin, None, '', False, skin, head=rng.uniform() < 0.5,
-                      arms=rng.uniform() < 0.6)
+        return Person(
+            skin, None, '', False, skin, head=rng.uniform() < 0.5, arms=rng.uniform() < 0.6
+        )
     skin = np.array(_SKINS[rng.integers(len(_SKINS))]) * rng.uniform(0.92, 1.05)
     hair = np.array(_HAIRS[rng.integers(len(_HAIRS))]) * rng.uniform(0.8, 1.1)
     cut = _HAIR_CUTS[rng.integers(len(_HAIR_CUTS))]
     shoes = rng.choice([25, 60, 120, 220]) + rng.uniform(-15, 15, 3)
-    return Person(plain(np.minimum(skin, 255)), plain(np.minimum(hair, 255)), cut,
-                  cut == 'long' and rng.uniform() < 0.5, plain(np.clip(shoes, 0, 255)))
+    return Person(
+        plain(np.minimum(skin, 255)),
+        plain(np.minimum(hair, 255)),
+        cut,
+        cut == 'long' and rng.uniform() < 0.5,
+        plain(np.clip(shoes, 0, 255)),
+    )
 
 
 def ellipse(centre, radii, count: int = 28, start: float = 0, stop: float = 360) -> np.ndarray:
@@ -72,8 +90,9 @@ def ellipse(centre, radii, count: int = 28, start: float = 0, stop: float = 360)
 
 
 def _put(view, outline, fabric, tone=1.0):
-    view.paint(shape.Piece('skin', np.asarray(outline, float), tone=tone), fabric,
-               view.canvas.new_layer())
+    view.paint(
+        shape.Piece('skin', np.asarray(outline, float), tone=tone), fabric, view.canvas.new_layer()
+    )
 
 
 def back_hair(view: cloth.View, person: Person, pose: body.Pose) -> None:
@@ -93,8 +112,14 @@ def _mane(half, bottom):
     """The outline of hair down to `bottom`, to `half` on each side."""
     x, y = body.HEAD
     tips = ellipse((0, bottom - 0.07), (half - 0.02, 0.07), 12, 0, 180)
-    return np.concatenate([ellipse((x, y - 0.02), (half - 0.02, 0.24), 16, 180, 360),
-                           [[half, y + 0.10]], tips, [[-half, y + 0.10]]])
+    return np.concatenate(
+        [
+            ellipse((x, y - 0.02), (half - 0.02, 0.24), 16, 180, 360),
+            [[half, y + 0.10]],
+            tips,
+            [[-half, y + 0.10]],
+        ]
+    )
 
 
 def legs_and_trunk(view: cloth.View, person: Person, pose: body.Pose) -> None:
@@ -138,15 +163,32 @@ def head(view: cloth.View, person: Person, pose: body.Pose) -> None:
         bottom = {'short': -0.28, 'bob': -0.14, 'long': 0.34, 'bun': -0.26}[person.hair_cut]
         _put(view, _mane(0.19 if person.hair_cut != 'long' else 0.22, bottom), person.hair)
         return
-    fringe = np.concatenate([
-        ellipse((x, y - 0.01), (width + 0.02, height + 0.03), 20, 170, 370),
-        [[x + 0.12, y - 0.02], [x + 0.09, y - 0.10], [x - 0.02, y - 0.13], [x - 0.11, y - 0.06]]])
+    fringe = np.concatenate(
+        [
+            ellipse((x, y - 0.01), (width + 0.02, height + 0.03), 20, 170, 370),
+            [
+                [x + 0.12, y - 0.02],
+                [x + 0.09, y - 0.10],
+                [x - 0.02, y - 0.13],
+                [x - 0.11, y - 0.06],
+            ],
+        ]
+    )
     _face(view)
     _put(view, fringe, person.hair)
     if person.strands:
         for side in (shape.LEFT, shape.RIGHT):
-            strand = np.array([[0.13, y - 0.05], [0.18, y + 0.02], [0.20, -0.05], [0.22, 0.20],
-                               [0.15, 0.36], [0.10, 0.18], [0.12, -0.05]])
+            strand = np.array(
+                [
+                    [0.13, y - 0.05],
+                    [0.18, y + 0.02],
+                    [0.20, -0.05],
+                    [0.22, 0.20],
+                    [0.15, 0.36],
+                    [0.10, 0.18],
+                    [0.12, -0.05],
+                ]
+            )
             _put(view, strand * [side, 1], person.hair)
 
 
@@ -155,8 +197,9 @@ def _face(view):
     image, dark = view.canvas.image, (45, 40, 60)
     eyes = view.camera.project(np.array([[x - 0.055, y + 0.0], [x + 0.055, y + 0.0]]))
     canvas_lib.discs(image, eyes, dark, 0.016 * view.scale)
-    mouth = view.camera.project(np.array([[x - 0.04, y + 0.115], [x, y + 0.125],
-                                          [x + 0.04, y + 0.115]]))
+    mouth = view.camera.project(
+        np.array([[x - 0.04, y + 0.115], [x, y + 0.125], [x + 0.04, y + 0.115]])
+    )
     canvas_lib.line(image, mouth, (80, 70, 150), 0.018 * view.scale)
 
 
@@ -166,6 +209,7 @@ def hanger(view: cloth.View, shoulders_y: float, half_width: float) -> None:
     top = shoulders_y - 0.10
     arms = np.array([[-half_width, shoulders_y + 0.05], [0, top], [half_width, shoulders_y + 0.05]])
     canvas_lib.line(image, view.camera.project(arms), grey, 0.05 * view.scale)
-    hook = np.concatenate([[[0, top], [0, top - 0.08]],
-                           ellipse((0, top - 0.14), (0.05, 0.055), 12, 90, -160)])
+    hook = np.concatenate(
+        [[[0, top], [0, top - 0.08]], ellipse((0, top - 0.14), (0.05, 0.055), 12, 90, -160)]
+    )
     canvas_lib.line(image, view.camera.project(hook), (120, 120, 125), 0.018 * view.scale)

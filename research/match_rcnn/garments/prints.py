@@ -70,11 +70,16 @@ def sample_pattern(rng: np.random.Generator, upper: bool) -> Pattern:
     if not plainish and extra in ('graphic', 'gradient'):
         extra = 'sleeves' if upper else ''
     return Pattern(
-        kind=str(kind), size=float(rng.uniform(0.30, 0.48)),
-        counts=counts[rng.integers(len(counts))], share=float(rng.uniform(0.25, 0.6)),
-        seed=int(rng.integers(2 ** 31)), extra=extra,
+        kind=str(kind),
+        size=float(rng.uniform(0.30, 0.48)),
+        counts=counts[rng.integers(len(counts))],
+        share=float(rng.uniform(0.25, 0.6)),
+        seed=int(rng.integers(2**31)),
+        extra=extra,
         line=float(rng.uniform(0.45, 0.75) if upper else rng.uniform(1.1, 1.5)),
-        word=''.join(rng.choice(list(_LETTERS), rng.integers(2, 5))), emblem=int(rng.integers(5)))
+        word=''.join(rng.choice(list(_LETTERS), rng.integers(2, 5))),
+        emblem=int(rng.integers(5)),
+    )
 
 
 def _colour(rng, near=None):
@@ -174,8 +179,13 @@ def _scatter(image, pattern, palette, rng):
             turn = rng.uniform(0, 2 * np.pi)
             for k in range(5):
                 angle = turn + 2 * np.pi * k / 5
-                _around(image, x + petal * 1.2 * np.cos(angle), y + petal * 1.2 * np.sin(angle),
-                        petal, palette.second)
+                _around(
+                    image,
+                    x + petal * 1.2 * np.cos(angle),
+                    y + petal * 1.2 * np.sin(angle),
+                    petal,
+                    palette.second,
+                )
             _around(image, x, y, petal * 0.8, palette.third)
     return image
 
@@ -183,7 +193,7 @@ def _scatter(image, pattern, palette, rng):
 def _camouflage(image, palette, rng):
     for colour, sigma in ((palette.second, 9), (palette.third, 6)):
         noise = np.tile(rng.standard_normal([TILE, TILE], np.float32), (3, 3))
-        smooth = cv2.GaussianBlur(noise, (0, 0), sigma)[TILE:2 * TILE, TILE:2 * TILE]
+        smooth = cv2.GaussianBlur(noise, (0, 0), sigma)[TILE : 2 * TILE, TILE : 2 * TILE]
         level = np.quantile(smooth, 0.68)
         image = np.where((smooth > level)[..., np.newaxis], np.float32(colour), image)
     return image

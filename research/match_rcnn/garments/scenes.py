@@ -22,8 +22,14 @@ from research.match_rcnn.garments import stage as stage_lib
 _ATTEMPTS = 6
 
 
-def picture(identity: identities.Identity, user: bool, index: int, size: tuple[int, int],
-            supersampling: int, rng: np.random.Generator) -> tuple[np.ndarray, list]:
+def picture(
+    identity: identities.Identity,
+    user: bool,
+    index: int,
+    size: tuple[int, int],
+    supersampling: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, list]:
     """A picture with its items.
 
     Args:
@@ -67,10 +73,14 @@ def _shop(stage, identity, index, easy, rng):
         viewpoint = stage_lib.NO_WEAR
     person = people.sample(rng, mannequin)
     framing = 'items' if easy else rng.choice(['full', 'items', 'zoom'], p=[0.4, 0.5, 0.1])
-    matrix, waves = _framed(stage, items, pose, turn, rng, framing, person.head, degrees=3,
-                            bend=0.006, slant=0.08)
-    view = cloth.View(stage.canvas, camera_lib.Camera(matrix, turn, waves,
-                                                      stage.canvas.supersampling), _light(rng))
+    matrix, waves = _framed(
+        stage, items, pose, turn, rng, framing, person.head, degrees=3, bend=0.006, slant=0.08
+    )
+    view = cloth.View(
+        stage.canvas,
+        camera_lib.Camera(matrix, turn, waves, stage.canvas.supersampling),
+        _light(rng),
+    )
     stage.dress(view, person, pose, items, viewpoint, rng.uniform() < 0.35)
     if not mannequin and not easy:
         occluders.on_figure(view, pose, rng, often=0.12)
@@ -86,12 +96,28 @@ def _user(stage, identity, index, easy, rng):
         return
     viewpoint, pose, turn = _stance(rng, 0.0 if easy else 0.26, casual=not easy)
     person = people.sample(rng)
-    framing = 'items' if easy else rng.choice(['full', 'items', 'zoom', 'small'],
-                                              p=[0.26, 0.28, 0.30, 0.16])
-    matrix, waves = _framed(stage, items, pose, turn, rng, framing, True,
-                            degrees=4 if easy else 14, bend=0.004 if easy else 0.03, slant=0.3)
-    view = cloth.View(stage.canvas, camera_lib.Camera(matrix, turn, waves,
-                                                      stage.canvas.supersampling), _light(rng))
+    framing = (
+        'items'
+        if easy
+        else rng.choice(['full', 'items', 'zoom', 'small'], p=[0.26, 0.28, 0.30, 0.16])
+    )
+    matrix, waves = _framed(
+        stage,
+        items,
+        pose,
+        turn,
+        rng,
+        framing,
+        True,
+        degrees=4 if easy else 14,
+        bend=0.004 if easy else 0.03,
+        slant=0.3,
+    )
+    view = cloth.View(
+        stage.canvas,
+        camera_lib.Camera(matrix, turn, waves, stage.canvas.supersampling),
+        _light(rng),
+    )
     stage.dress(view, person, pose, items, viewpoint, rng.uniform() < 0.35)
     if not easy:
         occluders.on_figure(view, pose, rng, often=0.45)
@@ -109,9 +135,10 @@ def _light(rng):
 def _stance(rng, aside, casual):
     """Viewpoint, pose and the camera's turn; `aside`: how often the figure does not face it."""
     away = rng.uniform() < aside
-    pose = body.Pose(arms=(_arm(rng, casual, away), _arm(rng, casual, away)),
-                     legs=tuple((rng.uniform(1, 7 + 5 * casual), rng.uniform(-2, 5))
-                                for _ in range(2)))
+    pose = body.Pose(
+        arms=(_arm(rng, casual, away), _arm(rng, casual, away)),
+        legs=tuple((rng.uniform(1, 7 + 5 * casual), rng.uniform(-2, 5)) for _ in range(2)),
+    )
     if not away:
         shift = rng.uniform(-0.05, 0.05)
         return stage_lib.FRONTAL, pose, (rng.uniform(0.92, 1.0), shift)
@@ -122,8 +149,11 @@ def _stance(rng, aside, casual):
     far = int(rng.choice([-1, 1]))
     shift = far * rng.uniform(0.5, 0.85) * 0.21 * squeeze
     pose = dataclasses.replace(
-        pose, far=far, back=rng.uniform() < 0.2,
-        arms=tuple((angles[0] * 0.6, angles[1] * 0.6) for angles in pose.arms))
+        pose,
+        far=far,
+        back=rng.uniform() < 0.2,
+        arms=tuple((angles[0] * 0.6, angles[1] * 0.6) for angles in pose.arms),
+    )
     return stage_lib.SIDE_OR_BACK, pose, (squeeze, shift)
 
 
@@ -134,11 +164,13 @@ def _arm(rng, casual, away):
         chances = {'down': 0.55, 'hip': 0.15, 'across': 0.12, 'up': 0.10, 'out': 0.08}
     kind = rng.choice(list(chances), p=list(chances.values()))
     uniform = rng.uniform
-    return {'down': (uniform(6, 24), uniform(-4, 18)),
-            'hip': (uniform(36, 50), uniform(-55, -30)),
-            'across': (uniform(8, 22), uniform(-100, -70)),
-            'up': (uniform(12, 30), uniform(-165, -130)),
-            'out': (uniform(35, 70), uniform(30, 80))}[kind]
+    return {
+        'down': (uniform(6, 24), uniform(-4, 18)),
+        'hip': (uniform(36, 50), uniform(-55, -30)),
+        'across': (uniform(8, 22), uniform(-100, -70)),
+        'up': (uniform(12, 30), uniform(-165, -130)),
+        'out': (uniform(35, 70), uniform(30, 80)),
+    }[kind]
 
 
 # Framing.
@@ -154,12 +186,24 @@ def _framed(stage, items, pose, turn, rng, framing, head, degrees, bend, slant):
     elif framing == 'zoom':
         required = [garment for garment, item in zip(garments, items) if item.required]
         target = stage_lib.extent([required[rng.integers(len(required))]])
-    fill = {'full': (0.84, 0.97), 'items': (0.72, 0.98), 'zoom': (1.05, 1.6),
-            'small': (0.48, 0.72)}[framing]
+    fill = {
+        'full': (0.84, 0.97),
+        'items': (0.72, 0.98),
+        'zoom': (1.05, 1.6),
+        'small': (0.48, 0.72),
+    }[framing]
     waves = _waves(rng, bend)
-    matrix, _ = _placed(stage, target, turn, waves, rng, rng.uniform(*fill),
-                        rng.normal(0, degrees / 2), rng.uniform(-slant, slant, 2),
-                        rng.uniform(0.9, 1.1))
+    matrix, _ = _placed(
+        stage,
+        target,
+        turn,
+        waves,
+        rng,
+        rng.uniform(*fill),
+        rng.normal(0, degrees / 2),
+        rng.uniform(-slant, slant, 2),
+        rng.uniform(0.9, 1.1),
+    )
     return matrix, waves
 
 
@@ -188,8 +232,9 @@ def _placed(stage, target, turn, waves, rng, fill, degrees, slant, stretch, most
     # Close up, some of the target may be outside, but not most of it.
     reach = room if fill <= 1 else np.minimum(0.8 * room, 0.25 * np.array([width, height]))
     place = np.array([width, height]) / 2 + rng.uniform(-1, 1, 2) * reach
-    matrix = camera_lib.placing(tuple(middle), tuple(place), scale, degrees,
-                                tuple(slant / span.max()))
+    matrix = camera_lib.placing(
+        tuple(middle), tuple(place), scale, degrees, tuple(slant / span.max())
+    )
     return matrix @ np.diag([stretch, 1.0, 1.0]), scale
 
 
@@ -211,9 +256,18 @@ def _lay(stage, items, rng, hanger, turn, bend, fill):
         garment = stage_lib.shaped(item, pose)
         target = stage_lib.extent([garment])
         waves = _waves(rng, bend)
-        matrix, scale = _placed(stage, target, (1.0, 0.0), waves, rng, part,
-                                rng.normal(0, turn / 2), rng.uniform(-0.05, 0.05, 2), 1.0,
-                                1.2 * scale)
+        matrix, scale = _placed(
+            stage,
+            target,
+            (1.0, 0.0),
+            waves,
+            rng,
+            part,
+            rng.normal(0, turn / 2),
+            rng.uniform(-0.05, 0.05, 2),
+            1.0,
+            1.2 * scale,
+        )
         if count > 1:  # Each in its part of the picture, a little over the other perhaps.
             shift = (position - (count - 1) / 2) * 0.42
             place = np.array([width * (shift if beside else 0), height * (0 if beside else shift)])
@@ -225,12 +279,16 @@ def _lay(stage, items, rng, hanger, turn, bend, fill):
         view = cloth.View(stage.canvas, camera, _light(rng))
         shown = stage.hang(view, item, pose, stage_lib.NO_WEAR)
         for piece in garment.pieces:
-            stage.canvas.shadow(camera.project(piece.outline), (0.02 * view.scale,) * 2,
-                                0.03 * view.scale, 0.35)
+            stage.canvas.shadow(
+                camera.project(piece.outline), (0.02 * view.scale,) * 2, 0.03 * view.scale, 0.35
+            )
         stage.paint(view, shown, lambda part: part == 'inside')
         if hanger:
             lower = item.category_id in cuts.LOWER
-            y, half = (item.design.cut.rise, item.design.cut.waist) if lower else (
-                garment.landmarks[1][1] + 0.03, 0.30)
+            y, half = (
+                (item.design.cut.rise, item.design.cut.waist)
+                if lower
+                else (garment.landmarks[1][1] + 0.03, 0.30)
+            )
             people.hanger(view, y, half)
         stage.paint(view, shown, lambda part: part != 'inside')

@@ -111,8 +111,9 @@ def curve(start, end, bulge: float = 0.0, count: int = 8) -> np.ndarray:
 def path(points: Sequence, bulges: Sequence[float] | float = 0.0) -> np.ndarray:
     """Points along `points` with a bulge for each stretch (`curve`); ends with the last point."""
     bulges = np.broadcast_to(bulges, len(points) - 1)
-    pieces = [curve(a, b, bulge, 8 if bulge else 2)
-              for a, b, bulge in zip(points, points[1:], bulges)]
+    pieces = [
+        curve(a, b, bulge, 8 if bulge else 2) for a, b, bulge in zip(points, points[1:], bulges)
+    ]
     return np.concatenate([*pieces, np.asarray(points[-1], float)[np.newaxis]])
 
 

@@ -58,11 +58,22 @@ class Stage:
         self.canvas = canvas_lib.Canvas(height, width, supersampling)
         self.shown: list[Shown] = []
 
-    def hang(self, view: cloth.View, worn: outfits.Worn, pose: body.Pose, viewpoint: int,
-             under: bool = False) -> Shown:
+    def hang(
+        self,
+        view: cloth.View,
+        worn: outfits.Worn,
+        pose: body.Pose,
+        viewpoint: int,
+        under: bool = False,
+    ) -> Shown:
         """Makes a garment ready to be painted."""
-        shown = Shown(worn, shaped(worn, pose, under),
-                      cloth.Fabric.of(*worn.design.styles[worn.style]), view.camera, viewpoint)
+        shown = Shown(
+            worn,
+            shaped(worn, pose, under),
+            cloth.Fabric.of(*worn.design.styles[worn.style]),
+            view.camera,
+            viewpoint,
+        )
         self.shown.append(shown)
         return shown
 
@@ -72,12 +83,23 @@ class Stage:
             if which(piece.part):
                 layer = self.canvas.new_layer()
                 shown.layers[layer] = piece.part
-                view.paint(piece, shown.fabric, layer,
-                           [mark for mark in shown.garment.marks if mark.part == piece.part],
-                           [fold for fold in shown.garment.folds if fold.part == piece.part])
+                view.paint(
+                    piece,
+                    shown.fabric,
+                    layer,
+                    [mark for mark in shown.garment.marks if mark.part == piece.part],
+                    [fold for fold in shown.garment.folds if fold.part == piece.part],
+                )
 
-    def dress(self, view: cloth.View, person: people.Person, pose: body.Pose,
-              items: list[outfits.Worn], viewpoint: int, tucked: bool) -> None:
+    def dress(
+        self,
+        view: cloth.View,
+        person: people.Person,
+        pose: body.Pose,
+        items: list[outfits.Worn],
+        viewpoint: int,
+        tucked: bool,
+    ) -> None:
         """Paints a figure in its garments.
 
         Args:
@@ -89,8 +111,10 @@ class Stage:
           tucked: the top is inside what is below the waist.
         """
         outer_worn = any(item.role == outfits.OUTER for item in items)
-        shown = [self.hang(view, item, pose, viewpoint, outer_worn and item.role == outfits.INNER)
-                 for item in items]
+        shown = [
+            self.hang(view, item, pose, viewpoint, outer_worn and item.role == outfits.INNER)
+            for item in items
+        ]
         people.back_hair(view, person, pose)
         for item in reversed(shown):
             self.paint(view, item, lambda part: part == 'inside')

@@ -32,7 +32,8 @@ class _Upper:
         self.cut, self.pose, self.under = cut, pose, under
         self.sling = cut.category_id in cuts.SLINGS
         self.sleeved = cut.sleeve > 0 and cut.category_id in (
-            cuts.SHORT_SLEEVED + cuts.LONG_SLEEVED)
+            cuts.SHORT_SLEEVED + cuts.LONG_SLEEVED
+        )
         self.outwear = cut.category_id in cuts.OUTWEAR
         # On the outside of a sleeve between its ends, and as many on the inside.
         self.sleeve_points = 3 if cut.category_id in cuts.LONG_SLEEVED else 1
@@ -83,8 +84,12 @@ class _Upper:
             return
         depth = front[1] - neck[1]
         kind = 'v' if self.outwear and not cut.collar == 'band' else cut.neck
-        x, y, bulge = {'round': (0.78, 0.66, -0.11), 'boat': (0.62, 0.66, -0.05),
-                       'v': (0.52, 0.50, -0.02), 'square': (0.96, 0.96, 0.0)}[kind]
+        x, y, bulge = {
+            'round': (0.78, 0.66, -0.11),
+            'boat': (0.62, 0.66, -0.05),
+            'v': (0.52, 0.50, -0.02),
+            'square': (0.96, 0.96, 0.0),
+        }[kind]
         self.quarter = neck + [(1 - x) * -neck[0], y * depth]
         if self.outwear:
             front[0] = -cut.gap_top
@@ -173,14 +178,18 @@ class _Upper:
         elif self.outwear:
             pieces.append(shape.Piece('inside', self._body(self._back_neckline()), tone=0.5))
             half = self._front_half()
-            pieces += [shape.Piece('left_front', half),
-                       shape.Piece('right_front', shape.mirrored(half))]
+            pieces += [
+                shape.Piece('left_front', half),
+                shape.Piece('right_front', shape.mirrored(half)),
+            ]
         else:
             front = self.edge if self.sling else self.neckline
             back = self._back_neckline()
             inside = np.concatenate([back, shape.mirrored(back), front * [-1, 1], front[::-1]])
-            pieces += [shape.Piece('inside', inside, tone=0.55),
-                       shape.Piece('body', self._body(front))]
+            pieces += [
+                shape.Piece('inside', inside, tone=0.55),
+                shape.Piece('body', self._body(front)),
+            ]
         if self.sling:
             pieces += [self._strap(side) for side in (shape.LEFT, shape.RIGHT)]
         for side, (axis, outer, inner) in self.sleeves.items():
@@ -208,10 +217,10 @@ class _Upper:
     def _strap(self, side):
         width = self.cut.strap
         top, end = self.neck, self.quarter
-        outline = np.array([top - [width, 0], top + [width, -0.004], end + [width, 0.01],
-                            end - [width, -0.01]])
-        return shape.Piece(_strap_name(side), outline if side == shape.LEFT else
-                           outline * [-1, 1])
+        outline = np.array(
+            [top - [width, 0], top + [width, -0.004], end + [width, 0.01], end - [width, -0.01]]
+        )
+        return shape.Piece(_strap_name(side), outline if side == shape.LEFT else outline * [-1, 1])
 
     # Landmarks.
 

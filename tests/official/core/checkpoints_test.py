@@ -15,8 +15,8 @@ from official.core import run_folder
 def make(directory, value=0.0, **kwargs):
     variable = tf.Variable(value)
     return variable, checkpoints.Checkpoints(
-        str(directory), {'holder': _holder(variable)},
-        **kwargs)
+        str(directory), {'holder': _holder(variable)}, **kwargs
+    )
 
 
 def _holder(variable):
@@ -106,17 +106,25 @@ def _manifest(path):
     return os.path.join(path, 'manifest.json')
 
 
-@pytest.mark.parametrize('text, expected', [
-    ('{', 'manifest.json is not a checkpoint manifest'),
-    ('null', 'manifest.json is not a checkpoint manifest'),
-    ('[]', 'manifest.json is not a checkpoint manifest'),
-    ('{"step": 1, "files": []}', 'manifest.json is not a checkpoint manifest'),
-    ('{"step": 1, "files": {"weights.index": 3}}', 'manifest.json is not a checkpoint manifest'),
-    ('{"step": 1, "files": {}}', 'manifest.json is damaged: it does not list the files'),
-    ('{"step": 1, "files": {"weights.index": {"bytes": 1, "sha256": ""}}}',
-     'manifest.json is damaged: it does not list the files'),
-    (None, 'manifest.json is not a checkpoint manifest'),
-])
+@pytest.mark.parametrize(
+    'text, expected',
+    [
+        ('{', 'manifest.json is not a checkpoint manifest'),
+        ('null', 'manifest.json is not a checkpoint manifest'),
+        ('[]', 'manifest.json is not a checkpoint manifest'),
+        ('{"step": 1, "files": []}', 'manifest.json is not a checkpoint manifest'),
+        (
+            '{"step": 1, "files": {"weights.index": 3}}',
+            'manifest.json is not a checkpoint manifest',
+        ),
+        ('{"step": 1, "files": {}}', 'manifest.json is damaged: it does not list the files'),
+        (
+            '{"step": 1, "files": {"weights.index": {"bytes": 1, "sha256": ""}}}',
+            'manifest.json is damaged: it does not list the files',
+        ),
+        (None, 'manifest.json is not a checkpoint manifest'),
+    ],
+)
 def test_damaged_manifests_are_named(tmp_path, text, expected):
     variable, saved = make(tmp_path, 1.0)
     path = _manifest(saved.save(1, keep=set()))
@@ -159,9 +167,13 @@ def test_checkpoints_of_another_seed_are_not_taken(tmp_path):
     _, own = make(tmp_path / 'seed_1' / 'checkpoints')
     own.restore(5)
     _, foreign = make(tmp_path / 'seed_0' / 'checkpoints')
-    with pytest.raises(checkpoints.CheckpointError, match=(
+    with pytest.raises(
+        checkpoints.CheckpointError,
+        match=(
             r'00000005 belongs to another run \(seed 1, [0-9a-f]{12}\), not to that of .*seed_0 '
-            r'\(seed 0, [0-9a-f]{12}\)\.$')):
+            r'\(seed 0, [0-9a-f]{12}\)\.$'
+        ),
+    ):
         foreign.restore(5)
 
 
@@ -174,6 +186,7 @@ def test_a_full_disk(tmp_path, monkeypatch, where):
     variable, saved = make(tmp_path, 1.0)
     good = saved.save(1, keep=set())
     if where == 'weights':
+
         def write(prefix):
             with open(prefix + '.data', 'w') as f:  # What there was room for.
                 f.write('half')
@@ -183,14 +196,19 @@ def test_a_full_disk(tmp_path, monkeypatch, where):
     elif where == 'manifest':
         monkeypatch.setattr(tf.io.gfile.GFile, 'write', _full)
     else:
+
         def fsync(descriptor):
             raise OSError(errno.ENOSPC, 'No space left on device')
 
         monkeypatch.setattr(os, 'fsync', fsync)
     variable.assign(2.0)
-    with pytest.raises(OSError, match=(
+    with pytest.raises(
+        OSError,
+        match=(
             f'^{saved.path(2)} cannot be written: the disk is full, .* are free. The last good '
-            f'checkpoint is {good}.$')) as caught:
+            f'checkpoint is {good}.$'
+        ),
+    ) as caught:
         saved.save(2, keep=set())
     assert errors.sentence(caught.value)
     assert os.listdir(tmp_path) == ['00000001']  # No part of the other keeps the disk full.
@@ -201,8 +219,9 @@ def test_a_full_disk(tmp_path, monkeypatch, where):
 
 @pytest.mark.skipif(sys.platform != 'linux' or os.geteuid() != 0, reason='mounts a small disk')
 def test_a_disk_that_is_really_full(tmp_path):
-    if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=1m', 'none', tmp_path],
-                      capture_output=True).returncode:
+    if subprocess.run(
+        ['mount', '-t', 'tmpfs', '-o', 'size=1m', 'none', tmp_path], capture_output=True
+    ).returncode:
         pytest.skip('this container may not mount')
     try:
         small, saved = make(tmp_path, [1.0] * 50_000)

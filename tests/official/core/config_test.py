@@ -7,7 +7,7 @@ import pytest
 from official.core import config, runner
 from tests.official.core import toy
 
-_KERAS = '''\
+_KERAS = """\
 from tests.official.core import toy_keras
 toy_keras.Holder.model = @toy_keras.Net
 toy_keras.Holder.optimizer = @toy_keras.Descent
@@ -15,7 +15,7 @@ toy_keras.Descent.learning_rate = @toy_keras.Falling()
 toy_keras.Falling.first = 0.25
 toy_keras.Net.units = 3
 toy.Model.inner = @toy_keras.Holder
-'''
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +52,9 @@ def test_the_callers_keywords_win(tmp_path):
 
 
 def test_one_class_in_two_scopes(tmp_path):
-    _load(tmp_path, '''
+    _load(
+        tmp_path,
+        """
 toy.Model.noise_std = 0.1
 toy.Model.inner = @toy.Kept
 toy.Kept.model = @toy.Model
@@ -63,7 +65,8 @@ loose/toy.Kept.model = @toy.Model
 loose/toy.Model.units = 6
 loose/toy.Model.inner = None
 toy.Model.layers = (@small/toy.Kept, @loose/toy.Kept)
-''')
+""",
+    )
     model = gin.get_configurable(toy.Model)()
     assert model.units == 4 and model.noise_std == 0.1
     small, loose = (factory() for factory in model.layers)
@@ -76,8 +79,11 @@ toy.Model.layers = (@small/toy.Kept, @loose/toy.Kept)
 
 
 def test_evaluated_references_are_made_anew(tmp_path):
-    _load(tmp_path, 'toy.Kept.model = @toy.Model\ntoy.Toy.bias = @outer/toy.Kept()\n'
-                    'toy.Model.layers = (@inner/toy.Model(),)\ninner/toy.Model.layers = ()\n')
+    _load(
+        tmp_path,
+        'toy.Kept.model = @toy.Model\ntoy.Toy.bias = @outer/toy.Kept()\n'
+        'toy.Model.layers = (@inner/toy.Model(),)\ninner/toy.Model.layers = ()\n',
+    )
     first, second = gin.get_configurable(toy.Model)(), gin.get_configurable(toy.Model)()
     assert type(first.layers[0]) is toy.Model
     assert first.layers[0] is not second.layers[0]
@@ -112,38 +118,64 @@ def test_keras_objects_are_plain_ones(tmp_path):
     assert toy_keras.Net.from_config(net.get_config()).units == 3
 
 
-@pytest.mark.parametrize('text, expected', [
-    ('toy.Modle.units = 3\n',
-     "toy.gin:8: tests.official.core.toy has no 'Modle'; did you mean Model?"),
-    ('toy.Model.inner = @toy.Fowarding\n',
-     "toy.gin:8: tests.official.core.toy has no 'Fowarding'; did you mean Forwarding?"),
-    ('toy.Model.unit = 3\n', "toy.gin:8: toy.Model has no parameter 'unit'; did you mean units?"),
-    ('toy.Model.frobnicate = 3\n', "toy.gin:8: toy.Model has no parameter 'frobnicate'; there is "
-     'inner, layers, noise_std, seed, units.'),
-    ('toy.Model.inner = @toy.constant\n',
-     'toy.gin:8: tests.official.core.toy.constant is neither a class nor a function.'),
-    ('toy.Model.inner = @toy.Kept()\n',
-     'toy.gin:8: toy.Kept needs a value for model, as in "toy.Kept.model = ...".'),
-    ('toy.Forwarding.widht = 3\n',
-     "toy.gin:8: toy.Forwarding has no parameter 'widht'; did you mean width?"),
-    ('toy.Forwarding.noise_sdt = 3\n',
-     "toy.gin:8: toy.Forwarding has no parameter 'noise_sdt'; did you mean noise_std?"),
-])
+@pytest.mark.parametrize(
+    'text, expected',
+    [
+        (
+            'toy.Modle.units = 3\n',
+            "toy.gin:8: tests.official.core.toy has no 'Modle'; did you mean Model?",
+        ),
+        (
+            'toy.Model.inner = @toy.Fowarding\n',
+            "toy.gin:8: tests.official.core.toy has no 'Fowarding'; did you mean Forwarding?",
+        ),
+        (
+            'toy.Model.unit = 3\n',
+            "toy.gin:8: toy.Model has no parameter 'unit'; did you mean units?",
+        ),
+        (
+            'toy.Model.frobnicate = 3\n',
+            "toy.gin:8: toy.Model has no parameter 'frobnicate'; there is "
+            'inner, layers, noise_std, seed, units.',
+        ),
+        (
+            'toy.Model.inner = @toy.constant\n',
+            'toy.gin:8: tests.official.core.toy.constant is neither a class nor a function.',
+        ),
+        (
+            'toy.Model.inner = @toy.Kept()\n',
+            'toy.gin:8: toy.Kept needs a value for model, as in "toy.Kept.model = ...".',
+        ),
+        (
+            'toy.Forwarding.widht = 3\n',
+            "toy.gin:8: toy.Forwarding has no parameter 'widht'; did you mean width?",
+        ),
+        (
+            'toy.Forwarding.noise_sdt = 3\n',
+            "toy.gin:8: toy.Forwarding has no parameter 'noise_sdt'; did you mean noise_std?",
+        ),
+    ],
+)
 def test_names_that_do_not_exist(tmp_path, text, expected):
     assert _message(tmp_path, text) == expected
 
 
 def test_keywords_that_a_keras_base_takes(tmp_path):
-    _load(tmp_path, _KERAS + "toy_keras.Net.name = 'n'\ntoy_keras.Descent.clipnorm = 1.0\n"
-                             'toy_keras.anything.at_all = 1\n')
+    _load(
+        tmp_path,
+        _KERAS + "toy_keras.Net.name = 'n'\ntoy_keras.Descent.clipnorm = 1.0\n"
+        'toy_keras.anything.at_all = 1\n',
+    )
     assert _message(tmp_path, _KERAS + 'toy_keras.Net.nane = 1\n').startswith(
-        "toy.gin:15: toy_keras.Net has no parameter 'nane'; did you mean name?")
+        "toy.gin:15: toy_keras.Net has no parameter 'nane'; did you mean name?"
+    )
 
 
 def test_a_mistyped_parameter_in_an_override(tmp_path):
     assert _message(tmp_path, params=('Model.nosie_std=0.2',)) == (
         "--gin_param=Model.nosie_std=0.2: toy.Model has no parameter 'nosie_std'; did you mean "
-        'noise_std?')
+        'noise_std?'
+    )
 
 
 def test_an_experiment_lacks_a_value(tmp_path):
@@ -156,7 +188,8 @@ def test_an_experiment_lacks_a_value(tmp_path):
 def test_what_flags_say_is_not_bound(tmp_path):
     assert _message(tmp_path, 'toy.Toy.seed = 3\n') == 'toy.gin:8: seed is set by the flag --seed.'
     assert _message(tmp_path, params=("Toy.run_dir='x'",)) == (
-        "--gin_param=Toy.run_dir='x': run_dir is set by the flag --model_dir.")
+        "--gin_param=Toy.run_dir='x': run_dir is set by the flag --model_dir."
+    )
 
 
 def test_a_file_without_an_experiment(tmp_path):
@@ -178,12 +211,12 @@ def test_one_configuration_after_another(tmp_path):
 
 
 def test_the_saved_text_gives_the_same_configuration(tmp_path):
-    text = '''
+    text = """
 depth = 2
 toy.Model.layers = {'a': (1, -2.5e-3, None), 'b': [@small/toy.Model, 'x y']}
 toy.Model.units = %depth
 small/toy.Model.inner = @toy.Forwarding()
-'''
+"""
     asked = config.read(toy.write_gin(tmp_path, text), ('Toy.bias=0.5', 'depth=3'))
     saved = tmp_path / 'config.gin'
     saved.write_text(asked.text())
@@ -193,22 +226,35 @@ small/toy.Model.inner = @toy.Forwarding()
     model = gin.get_configurable(toy.Model)()
     assert model.units == 3 and model.layers['a'] == (1, -0.0025, None)
     assert asked.text().splitlines()[:5] == [
-        '# A toy, to be run in no time.', '# Second line.',
-        f'# --gin_file={tmp_path}/toy.gin', '# --gin_param=Toy.bias=0.5', '# --gin_param=depth=3']
+        '# A toy, to be run in no time.',
+        '# Second line.',
+        f'# --gin_file={tmp_path}/toy.gin',
+        '# --gin_param=Toy.bias=0.5',
+        '# --gin_param=depth=3',
+    ]
 
 
 def test_identity_is_the_same_under_other_names_and_for_other_seeds_only(tmp_path):
     first = config.read(toy.write_gin(tmp_path, 'toy.Model.layers = (@toy.Kept,)\n'))
-    renamed = (toy.GIN + '# A comment.\ntoy.Model.layers = [@toy.Kept]\n').replace(
-        'import toy', 'import toy as t').replace('toy.Toy', 't.Toy').replace(
-        'toy.Model', 't.Model').replace('toy.Kept', 't.Kept')
+    renamed = (
+        (toy.GIN + '# A comment.\ntoy.Model.layers = [@toy.Kept]\n')
+        .replace('import toy', 'import toy as t')
+        .replace('toy.Toy', 't.Toy')
+        .replace('toy.Model', 't.Model')
+        .replace('toy.Kept', 't.Kept')
+    )
     path = tmp_path / 'renamed.gin'
     path.write_text(renamed)
     second = config.read(str(path), ('Run.num_seeds=5',))
-    assert first.identity() == second.identity() == {
-        'official.core.runner.Run.experiment': '@tests.official.core.toy.Toy',
-        'tests.official.core.toy.Toy.model': '@tests.official.core.toy.Model',
-        'tests.official.core.toy.Model.layers': '(@tests.official.core.toy.Kept)'}
+    assert (
+        first.identity()
+        == second.identity()
+        == {
+            'official.core.runner.Run.experiment': '@tests.official.core.toy.Toy',
+            'tests.official.core.toy.Toy.model': '@tests.official.core.toy.Model',
+            'tests.official.core.toy.Model.layers': '(@tests.official.core.toy.Kept)',
+        }
+    )
     more = ('Toy.num_trials=5', 'Run.num_seeds=5')
     assert config.read(str(path), more).identity() == first.identity()
     assert config.read(str(path), ('Toy.bias=2',)).identity() != first.identity()
@@ -226,11 +272,14 @@ def test_the_name_of_a_configuration(tmp_path):
 
 def test_a_value_of_another_type_than_the_parameter(tmp_path):
     assert _message(tmp_path, "runner.Run.deterministic = 'no'\n") == (
-        "toy.gin:8: runner.Run.deterministic = 'no' must be True or False.")
+        "toy.gin:8: runner.Run.deterministic = 'no' must be True or False."
+    )
     assert _message(tmp_path, "count = 'three'\nrunner.Run.num_seeds = %count\n") == (
-        'toy.gin:9: runner.Run.num_seeds = %count must be a whole number.')
-    assert _message(tmp_path, params=("Run.num_seeds=2.0",)) == (
-        '--gin_param=Run.num_seeds=2.0: runner.Run.num_seeds = 2.0 must be a whole number.')
+        'toy.gin:9: runner.Run.num_seeds = %count must be a whole number.'
+    )
+    assert _message(tmp_path, params=('Run.num_seeds=2.0',)) == (
+        '--gin_param=Run.num_seeds=2.0: runner.Run.num_seeds = 2.0 must be a whole number.'
+    )
 
 
 if __name__ == '__main__':

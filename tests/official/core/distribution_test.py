@@ -32,8 +32,9 @@ def test_mirrored_uses_every_device():
 
     @tf.function
     def total():
-        return strategy.run(lambda: tf.distribute.get_replica_context().all_reduce(
-            tf.distribute.ReduceOp.SUM, 3.0))
+        return strategy.run(
+            lambda: tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, 3.0)
+        )
 
     assert [float(x) for x in strategy.experimental_local_results(total())] == [3.0 * count] * count
 
@@ -41,7 +42,8 @@ def test_mirrored_uses_every_device():
 def test_mirrored_refuses_xla_with_one_logged_line(monkeypatch):
     logged = []
     monkeypatch.setattr(
-        distribution.logging, 'warning', lambda message, *args: logged.append(message % args))
+        distribution.logging, 'warning', lambda message, *args: logged.append(message % args)
+    )
     assert not distribution.supports_jit_compile(distribution.make_strategy('mirrored'))
     assert logged == ['MirroredStrategy cannot use XLA: jit_compile is off.']
 
@@ -60,12 +62,20 @@ def test_names_that_do_not_exist():
         distribution.make_strategy('mirrored', 'x')
 
 
-@pytest.mark.parametrize('kind, index, cluster, expected', [
-    ('worker', 0, None, ('worker 0', 2, True)),
-    ('worker', 1, None, ('worker 1', 2, False)),
-    ('worker', 0, {'chief': ['a:1'], 'worker': ['b:1']}, ('worker 0', 2, False)),
-    ('chief', 0, {'chief': ['a:1'], 'worker': ['b:1'], 'evaluator': ['c:1']}, ('chief 0', 2, True)),
-])
+@pytest.mark.parametrize(
+    'kind, index, cluster, expected',
+    [
+        ('worker', 0, None, ('worker 0', 2, True)),
+        ('worker', 1, None, ('worker 1', 2, False)),
+        ('worker', 0, {'chief': ['a:1'], 'worker': ['b:1']}, ('worker 0', 2, False)),
+        (
+            'chief',
+            0,
+            {'chief': ['a:1'], 'worker': ['b:1'], 'evaluator': ['c:1']},
+            ('chief 0', 2, True),
+        ),
+    ],
+)
 def test_the_place_in_a_cluster(monkeypatch, kind, index, cluster, expected):
     _tf_config(monkeypatch, kind, index, cluster)
     assert distribution.cluster_task() == expected
@@ -78,27 +88,37 @@ class _Strategy:
         self.cluster_resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
 
 
-@pytest.mark.parametrize('kind, index, cluster, expected', [
-    ('worker', 0, None, True),
-    ('worker', 1, None, False),
-    ('worker', 0, {'chief': ['a:1'], 'worker': ['b:1']}, False),
-    ('chief', 0, {'chief': ['a:1'], 'worker': ['b:1']}, True),
-])
+@pytest.mark.parametrize(
+    'kind, index, cluster, expected',
+    [
+        ('worker', 0, None, True),
+        ('worker', 1, None, False),
+        ('worker', 0, {'chief': ['a:1'], 'worker': ['b:1']}, False),
+        ('chief', 0, {'chief': ['a:1'], 'worker': ['b:1']}, True),
+    ],
+)
 def test_the_chief_of_a_cluster(monkeypatch, kind, index, cluster, expected):
     _tf_config(monkeypatch, kind, index, cluster)
     assert distribution.is_chief(_Strategy()) is expected
 
 
-@pytest.mark.parametrize('text, expected', [
-    (None, r'--strategy=multi_worker needs the variable TF_CONFIG, as in \{"cluster": '),
-    ('{"cluster": ', r'TF_CONFIG=\{"cluster":  is not valid JSON'),
-    ('{"cluster": {"worker": ["a:1"]}}', r'TF_CONFIG=.* lacks a part of \{"cluster"'),
-    ('[1]', r'TF_CONFIG=\[1\] lacks a part of'),
-    ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
-     'TF_CONFIG=.*: the cluster has no worker 1 that trains.$'),
-    ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "wroker", "index": 0}}',
-     'TF_CONFIG=.*: the cluster has no wroker 0 that trains.$'),
-])
+@pytest.mark.parametrize(
+    'text, expected',
+    [
+        (None, r'--strategy=multi_worker needs the variable TF_CONFIG, as in \{"cluster": '),
+        ('{"cluster": ', r'TF_CONFIG=\{"cluster":  is not valid JSON'),
+        ('{"cluster": {"worker": ["a:1"]}}', r'TF_CONFIG=.* lacks a part of \{"cluster"'),
+        ('[1]', r'TF_CONFIG=\[1\] lacks a part of'),
+        (
+            '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
+            'TF_CONFIG=.*: the cluster has no worker 1 that trains.$',
+        ),
+        (
+            '{"cluster": {"worker": ["a:1"]}, "task": {"type": "wroker", "index": 0}}',
+            'TF_CONFIG=.*: the cluster has no wroker 0 that trains.$',
+        ),
+    ],
+)
 def test_a_bad_cluster_is_found_before_tensorflow_waits_for_it(monkeypatch, text, expected):
     monkeypatch.delenv('TF_CONFIG', raising=False)
     if text is not None:
@@ -117,16 +137,20 @@ def test_no_tpu(monkeypatch):
     with socket.socket() as taken:  # A port that is ours, so that nobody listens.
         taken.bind(('localhost', 0))
         address = f'localhost:{taken.getsockname()[1]}'
-        with pytest.raises(ConnectionError, match=f'^No TPU answers at --tpu=grpc://{address}, '
-                                                  f'address {address}: .*refused'):
+        with pytest.raises(
+            ConnectionError,
+            match=f'^No TPU answers at --tpu=grpc://{address}, address {address}: .*refused',
+        ):
             distribution.make_strategy('tpu', f'grpc://{address}')
 
 
 @pytest.mark.parametrize('addresses', ['host:1234', ['a'], ['a:0'], ['a:1', 5], {'a:1': 1}, []])
 def test_addresses_that_are_none(monkeypatch, addresses):
     _tf_config(monkeypatch, 'worker', 0, {'worker': addresses})
-    with pytest.raises(ValueError, match=(
-            "'worker' is .*, not a list of addresses, as in|has no worker 0 that trains")):
+    with pytest.raises(
+        ValueError,
+        match=("'worker' is .*, not a list of addresses, as in|has no worker 0 that trains"),
+    ):
         distribution.check('multi_worker')
 
 
@@ -143,11 +167,15 @@ def test_the_time_to_wait(monkeypatch):
 def test_a_lost_worker_is_named(monkeypatch):
     _tf_config(monkeypatch, 'worker', 0)
     error = tf.errors.UnavailableError(
-        None, None, 'Collective ops is aborted by: Connection reset by peer\nAdditional GRPC error '
-        'information from remote target /job:worker/replica:0/task:1 while calling RecvBuf')
+        None,
+        None,
+        'Collective ops is aborted by: Connection reset by peer\nAdditional GRPC error '
+        'information from remote target /job:worker/replica:0/task:1 while calling RecvBuf',
+    )
     assert distribution.lost_worker(error) == (
         'worker 0: the connection to worker 1 (localhost:2222) was lost; start every worker again, '
-        'and all go on from the last checkpoint.')
+        'and all go on from the last checkpoint.'
+    )
     unnamed = tf.errors.AbortedError(None, None, 'The collective was aborted')
     assert 'the connection to another worker was lost' in distribution.lost_worker(unnamed)
     assert distribution.lost_worker(tf.errors.InvalidArgumentError(None, None, 'a bug')) is None

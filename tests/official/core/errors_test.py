@@ -16,7 +16,8 @@ def _caught(function):
 
 def test_near_matches():
     assert errors.did_you_mean('--gin_fil', ['--gin_file', '--mode', '--seed']) == (
-        '; did you mean --gin_file?')
+        '; did you mean --gin_file?'
+    )
     names = ['model.LadderNetwork', 'runner.Run', 'schedules.Constant']
     assert errors.did_you_mean('LaderNetwork', names) == '; did you mean model.LadderNetwork?'
     assert errors.did_you_mean('laddernetwork', names) == '; did you mean model.LadderNetwork?'

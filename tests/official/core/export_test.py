@@ -20,8 +20,11 @@ class Scale(tf.keras.Model):
 def signatures(model):
     return {
         'scale': (lambda x: {'y': model(x)}, [tf.TensorSpec([None], tf.float32, 'x')]),
-        'both': (lambda a, b: {'sum': model(a) + b},
-                 [tf.TensorSpec([], tf.float32, 'a'), tf.TensorSpec([], tf.float32, 'b')])}
+        'both': (
+            lambda a, b: {'sum': model(a) + b},
+            [tf.TensorSpec([], tf.float32, 'a'), tf.TensorSpec([], tf.float32, 'b')],
+        ),
+    }
 
 
 def test_named_signatures_and_a_new_export_replaces_the_old(tmp_path, capsys):
@@ -31,7 +34,9 @@ def test_named_signatures_and_a_new_export_replaces_the_old(tmp_path, capsys):
         assert export.save(model, signatures(model), path) == path
         loaded = tf.saved_model.load(path).signatures
         assert loaded['scale'](x=tf.constant([1.0, 5.0]))['y'].numpy().tolist() == [
-            factor, 5 * factor]
+            factor,
+            5 * factor,
+        ]
         assert float(loaded['both'](a=tf.constant(1.0), b=tf.constant(0.5))['sum']) == factor + 0.5
         assert float(loaded['serving_default'](x=tf.constant([1.0]))['y'][0]) == factor
     assert os.listdir(tmp_path) == ['saved_model']

@@ -28,7 +28,8 @@ def test_a_full_disk_is_one_sentence_and_the_old_file_stays(tmp_path, monkeypatc
     monkeypatch.setattr(os, 'fsync', _full)
     text = _sentence(lambda: files.write_text(path, 'new'))
     assert re.fullmatch(
-        rf'{path} cannot be written: the disk is full, [0-9.e+]+ [KMGT]?B are free\.', text)
+        rf'{path} cannot be written: the disk is full, [0-9.e+]+ [KMGT]?B are free\.', text
+    )
     assert os.listdir(tmp_path) == ['result.json'] and open(path).read() == 'old'
 
 
@@ -40,8 +41,11 @@ def test_other_reasons_and_what_is_still_there(tmp_path):
         with files.writing('runs/x', 'Step 3 is there.'):
             raise tf.errors.ResourceExhaustedError(None, None, 'runs/x; No space left on device')
 
-    assert re.fullmatch(r'runs/x cannot be written: the disk is full, .* are free\. Step 3 is '
-                        r'there\.', _sentence(tensorflow_writes))
+    assert re.fullmatch(
+        r'runs/x cannot be written: the disk is full, .* are free\. Step 3 is '
+        r'there\.',
+        _sentence(tensorflow_writes),
+    )
 
 
 def test_a_bug_while_writing_stays_a_bug():
@@ -57,14 +61,17 @@ def test_the_unit_of_the_free_space(monkeypatch, tmp_path):
         assert files.free_space(str(tmp_path / 'not' / 'yet')) == expected
 
 
-@pytest.mark.parametrize('content, expected', [
-    (b'{"a": ', 'is damaged: it is not valid JSON'),
-    (b'null', 'is damaged: it does not hold a JSON object.'),
-    (b'[]', 'is damaged: it does not hold a JSON object.'),
-    (b'\xff{}', 'is damaged: it is not a text in UTF-8'),
-    (b'[' * 100_000, 'is damaged: its JSON is nested too deeply.'),
-    (None, 'is damaged: it is a folder, not a file.'),
-])
+@pytest.mark.parametrize(
+    'content, expected',
+    [
+        (b'{"a": ', 'is damaged: it is not valid JSON'),
+        (b'null', 'is damaged: it does not hold a JSON object.'),
+        (b'[]', 'is damaged: it does not hold a JSON object.'),
+        (b'\xff{}', 'is damaged: it is not a text in UTF-8'),
+        (b'[' * 100_000, 'is damaged: its JSON is nested too deeply.'),
+        (None, 'is damaged: it is a folder, not a file.'),
+    ],
+)
 def test_damaged_json(tmp_path, content, expected):
     path = tmp_path / 'run.json'
     if content is None:

@@ -23,13 +23,18 @@ def _message(tmp_path, text='', params=()):
 
 def test_reads_bindings_with_full_names(tmp_path):
     source = _read(
-        tmp_path, 'toy.Model.layers = (1, @small/toy.Model())\nsmall/toy.Model.units=2\n')
+        tmp_path, 'toy.Model.layers = (1, @small/toy.Model())\nsmall/toy.Model.units=2\n'
+    )
     full = 'tests.official.core.toy'
     assert list(source.bindings) == [
-        'official.core.runner.Run.experiment', f'{full}.Toy.model', f'{full}.Model.layers',
-        f'small/{full}.Model.units']
+        'official.core.runner.Run.experiment',
+        f'{full}.Toy.model',
+        f'{full}.Model.layers',
+        f'small/{full}.Model.units',
+    ]
     assert source.bindings[f'{full}.Model.layers'].line() == (
-        'toy.Model.layers = (1, @small/toy.Model())')
+        'toy.Model.layers = (1, @small/toy.Model())'
+    )
     assert source.head == ['# A toy, to be run in no time.', '# Second line.']
     assert 'toy.Toy.model = @toy.Model\n' in source.text()
 
@@ -37,41 +42,72 @@ def test_reads_bindings_with_full_names(tmp_path):
 def test_blocks_and_macros(tmp_path):
     source = _read(tmp_path, 'width = 3\ntoy.Model:\n  units = %width\n  noise_std = 0.5\n')
     assert source.text().endswith(
-        'width = 3\ntoy.Model.units = %width\ntoy.Model.noise_std = 0.5\n')
+        'width = 3\ntoy.Model.units = %width\ntoy.Model.noise_std = 0.5\n'
+    )
 
 
-@pytest.mark.parametrize('text, expected', [
-    ('toy.Model.units = \n',
-     "toy.gin:8: cannot read 'toy.Model.units =' (Unable to parse value.)."),
-    ('toy.Model.units = four\n',
-     "toy.gin:8: cannot read the value four in 'toy.Model.units = four'; a text needs quotes, a "
-     'class an @, a macro a %.'),
-    ('toy.Model.layers = (1,\n',
-     'toy.gin:9: the text ends too soon (EOF in multi-line statement).'),
-    ('toy.Model.units 3\n', "toy.gin:8: cannot read 'toy.Model.units 3' (Couldn't parse statement, "
-     "expected ':' or '='.)."),
-    ('from official.core import runer\n',
-     "toy.gin:8: official.core has no module 'runer'; did you mean runner?"),
-    ('from offical.core import runner\n',
-     "toy.gin:8: there is no module 'offical'; did you mean official?"),
-    ('from tests.official.core import toy_keras as toy\n',
-     "toy.gin:8: 'toy' is tests.official.core.toy already; import "
-     'tests.official.core.toy_keras with `as`.'),
-    ('toys.Model.units = 3\n',
-     "toy.gin:8: 'toys' of 'toys.Model' is not imported; did you mean toy?"),
-    ('toy.Model.inner = @tooy.Model\n',
-     "toy.gin:8: 'tooy' of 'tooy.Model' is not imported; did you mean toy?"),
-    ('toy.Model.units = 3\n\ntoy.Model.units = 4\n',
-     'toy.gin:10: tests.official.core.toy.Model.units is bound a second time (first at '
-     'toy.gin:8).'),
-    ('depth = 2\ntoy.Model.units = %deph\n',
-     'toy.gin:9: no line defines the macro %deph; did you mean depth?'),
-    ('toy.Model.inner = @small/toy.Model\nsmal/toy.Model.units = 2\n',
-     "toy.gin:9: no reference @smal/... opens the scope 'smal'; did you mean small?"),
-    ('toy.Model.units = %gin.REQUIRED\n',
-     'toy.gin:8: a value is needed: --gin_param=toy.Model.units=...'),
-    ("include 'other.gin'\n", 'toy.gin:8: the include must stand before the first binding.'),
-])
+@pytest.mark.parametrize(
+    'text, expected',
+    [
+        (
+            'toy.Model.units = \n',
+            "toy.gin:8: cannot read 'toy.Model.units =' (Unable to parse value.).",
+        ),
+        (
+            'toy.Model.units = four\n',
+            "toy.gin:8: cannot read the value four in 'toy.Model.units = four'; a text needs quotes, a "
+            'class an @, a macro a %.',
+        ),
+        (
+            'toy.Model.layers = (1,\n',
+            'toy.gin:9: the text ends too soon (EOF in multi-line statement).',
+        ),
+        (
+            'toy.Model.units 3\n',
+            "toy.gin:8: cannot read 'toy.Model.units 3' (Couldn't parse statement, "
+            "expected ':' or '='.).",
+        ),
+        (
+            'from official.core import runer\n',
+            "toy.gin:8: official.core has no module 'runer'; did you mean runner?",
+        ),
+        (
+            'from offical.core import runner\n',
+            "toy.gin:8: there is no module 'offical'; did you mean official?",
+        ),
+        (
+            'from tests.official.core import toy_keras as toy\n',
+            "toy.gin:8: 'toy' is tests.official.core.toy already; import "
+            'tests.official.core.toy_keras with `as`.',
+        ),
+        (
+            'toys.Model.units = 3\n',
+            "toy.gin:8: 'toys' of 'toys.Model' is not imported; did you mean toy?",
+        ),
+        (
+            'toy.Model.inner = @tooy.Model\n',
+            "toy.gin:8: 'tooy' of 'tooy.Model' is not imported; did you mean toy?",
+        ),
+        (
+            'toy.Model.units = 3\n\ntoy.Model.units = 4\n',
+            'toy.gin:10: tests.official.core.toy.Model.units is bound a second time (first at '
+            'toy.gin:8).',
+        ),
+        (
+            'depth = 2\ntoy.Model.units = %deph\n',
+            'toy.gin:9: no line defines the macro %deph; did you mean depth?',
+        ),
+        (
+            'toy.Model.inner = @small/toy.Model\nsmal/toy.Model.units = 2\n',
+            "toy.gin:9: no reference @smal/... opens the scope 'smal'; did you mean small?",
+        ),
+        (
+            'toy.Model.units = %gin.REQUIRED\n',
+            'toy.gin:8: a value is needed: --gin_param=toy.Model.units=...',
+        ),
+        ("include 'other.gin'\n", 'toy.gin:8: the include must stand before the first binding.'),
+    ],
+)
 def test_mistakes_in_a_file(tmp_path, text, expected):
     assert _message(tmp_path, text) == expected
 
@@ -115,7 +151,8 @@ def test_packages_without_init(tmp_path, monkeypatch):
     source = _read(tmp_path, 'from bare.inner import model\ntoy.Model.inner = @model.Net\n')
     assert source.imports['model'].module == 'bare.inner.model'
     assert _message(tmp_path, 'from bare.inner import modle\n') == (
-        "toy.gin:8: bare.inner has no module 'modle'; did you mean model?")
+        "toy.gin:8: bare.inner has no module 'modle'; did you mean model?"
+    )
 
 
 def test_one_include(tmp_path):
@@ -140,9 +177,15 @@ def test_one_include(tmp_path):
         gin_source.read(str(outer))
 
 
-@pytest.mark.parametrize('param', [
-    'Model.units=9', 'toy.Model.units = 9', 'core.toy.Model.units=9',
-    'tests.official.core.toy.Model.units=9'])
+@pytest.mark.parametrize(
+    'param',
+    [
+        'Model.units=9',
+        'toy.Model.units = 9',
+        'core.toy.Model.units=9',
+        'tests.official.core.toy.Model.units=9',
+    ],
+)
 def test_overrides_by_any_end_of_the_name(tmp_path, param):
     source = _read(tmp_path, 'toy.Model.units = 3\n', (param,))
     assert source.bindings['tests.official.core.toy.Model.units'].value == 9
@@ -163,18 +206,26 @@ def test_an_override_may_bring_in_a_class_that_a_later_one_names(tmp_path):
     assert source.bindings['tests.official.core.toy.Forwarding.width'].value == 2
 
 
-@pytest.mark.parametrize('param, expected', [
-    ('Modle.units=9', "the file does not use 'Modle'; did you mean toy.Model?"),
-    ('units=9', "the file has no macro 'units'; did you mean toy.Model.units?"),
-    ('Kept.model=@toy.Model',
-     "the file does not use 'Kept'; there is runner.Run, toy.Model, toy.Toy."),
-    ('Model.units', 'an override is one Class.parameter=value.'),
-    ('Model.units=', "cannot read 'Model.units=' (Unable to parse value.)."),
-    ('Model.units=big', "cannot read the value big in 'Model.units=big'; a text needs quotes, a "
-     'class an @, a macro a %.'),
-    ('import os', 'an override is one Class.parameter=value.'),
-    ('Toy.model=@tooy.Model', "'tooy' of 'tooy.Model' is not imported; did you mean toy?"),
-])
+@pytest.mark.parametrize(
+    'param, expected',
+    [
+        ('Modle.units=9', "the file does not use 'Modle'; did you mean toy.Model?"),
+        ('units=9', "the file has no macro 'units'; did you mean toy.Model.units?"),
+        (
+            'Kept.model=@toy.Model',
+            "the file does not use 'Kept'; there is runner.Run, toy.Model, toy.Toy.",
+        ),
+        ('Model.units', 'an override is one Class.parameter=value.'),
+        ('Model.units=', "cannot read 'Model.units=' (Unable to parse value.)."),
+        (
+            'Model.units=big',
+            "cannot read the value big in 'Model.units=big'; a text needs quotes, a "
+            'class an @, a macro a %.',
+        ),
+        ('import os', 'an override is one Class.parameter=value.'),
+        ('Toy.model=@tooy.Model', "'tooy' of 'tooy.Model' is not imported; did you mean toy?"),
+    ],
+)
 def test_mistakes_in_an_override(tmp_path, param, expected):
     message = _message(tmp_path, 'toy.Model.units = 3\n', (param,))
     assert message == f'--gin_param={param}: {expected}'
@@ -182,8 +233,9 @@ def test_mistakes_in_an_override(tmp_path, param, expected):
 
 def test_an_override_that_may_be_two_classes(tmp_path):
     path = tmp_path / 'x.gin'
-    path.write_text(toy.GIN + 'from tests.official.core import toy_keras\n'
-                    'toy.Model.inner = @toy_keras.Model\n')
+    path.write_text(
+        toy.GIN + 'from tests.official.core import toy_keras\ntoy.Model.inner = @toy_keras.Model\n'
+    )
     with pytest.raises(ValueError, match="'Model' may be toy.Model or toy_keras.Model"):
         gin_source.read(str(path), ('Model.units=3',))
 
@@ -195,21 +247,34 @@ def test_reading_imports_nothing_that_the_file_names(tmp_path):
         'import sys\nfrom official.core import gin_source\n'
         f'gin_source.read({path!r})\n'
         "named = ('tensorflow', 'tests', 'official.core.keras_experiment')\n"
-        'print([module for module in sys.modules if module.startswith(named)])')
+        'print([module for module in sys.modules if module.startswith(named)])'
+    )
     done = subprocess.run(
-        [sys.executable, '-c', code], capture_output=True, text=True, cwd=gin_source.ROOT,
-        env={**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, sys.path))}, check=True)
+        [sys.executable, '-c', code],
+        capture_output=True,
+        text=True,
+        cwd=gin_source.ROOT,
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, sys.path))},
+        check=True,
+    )
     assert done.stdout.strip() == '[]'
 
 
-@pytest.mark.parametrize('text, expected', [
-    ('toy.Toy.bias = 1e999\n', 'toy.gin:8: toy.Toy.bias = inf is not a finite number.'),
-    ('toy.Model.layers = (1, [-1e999])\n',
-     'toy.gin:8: toy.Model.layers = -inf is not a finite number.'),
-    ('rate = 1e999\n', 'toy.gin:8: rate = inf is not a finite number.'),
-    (f'toy.Model.units = 1\ntoy.Model.layers = {"(" * 3000}{")" * 3000}\n',
-     'toy.gin:9: brackets are nested too deeply to be read.'),
-])
+@pytest.mark.parametrize(
+    'text, expected',
+    [
+        ('toy.Toy.bias = 1e999\n', 'toy.gin:8: toy.Toy.bias = inf is not a finite number.'),
+        (
+            'toy.Model.layers = (1, [-1e999])\n',
+            'toy.gin:8: toy.Model.layers = -inf is not a finite number.',
+        ),
+        ('rate = 1e999\n', 'toy.gin:8: rate = inf is not a finite number.'),
+        (
+            f'toy.Model.units = 1\ntoy.Model.layers = {"(" * 3000}{")" * 3000}\n',
+            'toy.gin:9: brackets are nested too deeply to be read.',
+        ),
+    ],
+)
 def test_values_that_cannot_be_written_again(tmp_path, text, expected):
     assert _message(tmp_path, text) == expected
 

@@ -14,36 +14,61 @@ def _binding(value):
     return gin_source.Binding('', 'toy.Toy', 'tests.toy.Toy', 'x', value, 'a.gin:3')
 
 
-@pytest.mark.parametrize('hint, value', [
-    (bool, True), (int, 3), (float, 3), (float, 0.5), (str, 'x'), (dict, {}), (Callable, _CLASS),
-    (Callable, _OBJECT), (type, _CLASS), (int, _OBJECT), (Optional[int], None), (int | None, 3),
-    (Sequence[int], (1, 2)), (Sequence[int], [1]), (tuple[int, ...], ()),
-    (tuple[int, str], [1, 'x']),
-    (Sequence[int | Callable], (1, _CLASS)), (Mapping[str, int], {'a': 1}), (object, 'anything'),
-    (None, 'anything'), (gin_source.Source, _OBJECT), (int, gin_source.Macro('three')),
-])
+@pytest.mark.parametrize(
+    'hint, value',
+    [
+        (bool, True),
+        (int, 3),
+        (float, 3),
+        (float, 0.5),
+        (str, 'x'),
+        (dict, {}),
+        (Callable, _CLASS),
+        (Callable, _OBJECT),
+        (type, _CLASS),
+        (int, _OBJECT),
+        (Optional[int], None),
+        (int | None, 3),
+        (Sequence[int], (1, 2)),
+        (Sequence[int], [1]),
+        (tuple[int, ...], ()),
+        (tuple[int, str], [1, 'x']),
+        (Sequence[int | Callable], (1, _CLASS)),
+        (Mapping[str, int], {'a': 1}),
+        (object, 'anything'),
+        (None, 'anything'),
+        (gin_source.Source, _OBJECT),
+        (int, gin_source.Macro('three')),
+    ],
+)
 def test_what_fits(hint, value):
     gin_types.check(_binding(value), hint, {'three': 3})
 
 
-@pytest.mark.parametrize('hint, value, expected', [
-    (bool, 'False', "'False' must be True or False."),
-    (bool, 1, '1 must be True or False.'),
-    (int, True, 'True must be a whole number.'),
-    (int, 1e4, '10000.0 must be a whole number.'),
-    (int, '3', "'3' must be a whole number."),
-    (float, None, 'None must be a number.'),
-    (float, True, 'True must be a number.'),
-    (str, 5, '5 must be a text in quotes.'),
-    (dict | None, 'Table 1', "'Table 1' must be a dict or None."),
-    (Optional[Callable], 'x', "'x' must be a class or function (@module.Name without quotes) or "
-     'None.'),
-    (int, _CLASS, '@toy.Model must be a whole number.'),
-    (Sequence[str], 'x.gin', "'x.gin' must be a tuple, each a text in quotes."),
-    (Sequence[int], (1, 'x'), "(1, 'x') must be a tuple, each a whole number."),
-    (tuple[int, int], (1,), '(1,) must be a tuple of 2: a whole number, a whole number.'),
-    (int, gin_source.Macro('text'), '%text must be a whole number.'),
-])
+@pytest.mark.parametrize(
+    'hint, value, expected',
+    [
+        (bool, 'False', "'False' must be True or False."),
+        (bool, 1, '1 must be True or False.'),
+        (int, True, 'True must be a whole number.'),
+        (int, 1e4, '10000.0 must be a whole number.'),
+        (int, '3', "'3' must be a whole number."),
+        (float, None, 'None must be a number.'),
+        (float, True, 'True must be a number.'),
+        (str, 5, '5 must be a text in quotes.'),
+        (dict | None, 'Table 1', "'Table 1' must be a dict or None."),
+        (
+            Optional[Callable],
+            'x',
+            "'x' must be a class or function (@module.Name without quotes) or None.",
+        ),
+        (int, _CLASS, '@toy.Model must be a whole number.'),
+        (Sequence[str], 'x.gin', "'x.gin' must be a tuple, each a text in quotes."),
+        (Sequence[int], (1, 'x'), "(1, 'x') must be a tuple, each a whole number."),
+        (tuple[int, int], (1,), '(1,) must be a tuple of 2: a whole number, a whole number.'),
+        (int, gin_source.Macro('text'), '%text must be a whole number.'),
+    ],
+)
 def test_what_does_not(hint, value, expected):
     with pytest.raises(ValueError) as caught:
         gin_types.check(_binding(value), hint, {'text': 'four'})
@@ -56,7 +81,7 @@ class _Base:
 
 
 class _Derived(_Base):
-    def __init__(self, rate: float = .5, **kwargs):
+    def __init__(self, rate: float = 0.5, **kwargs):
         super().__init__(**kwargs)
 
 

@@ -21,9 +21,13 @@ def test_rows_are_kept_cut_at_a_resume_and_seen_by_tensorboard(tmp_path):
     second = history.History(run_dir, last_step=20)
     second.add(30, {'loss': 7.0})
     assert history.read(run_dir) == [
-        {'step': 10, 'loss': 0.1}, {'step': 20, 'loss': 0.05}, {'step': 30, 'loss': 7.0}]
+        {'step': 10, 'loss': 0.1},
+        {'step': 20, 'loss': 0.05},
+        {'step': 30, 'loss': 7.0},
+    ]
     events = event_accumulator.EventAccumulator(
-        str(tmp_path / 'summaries'), size_guidance={event_accumulator.TENSORS: 0}).Reload()
+        str(tmp_path / 'summaries'), size_guidance={event_accumulator.TENSORS: 0}
+    ).Reload()
     assert [event.step for event in events.Tensors('loss')][-1] == 30
 
 
@@ -34,8 +38,10 @@ def test_who_is_not_the_chief_writes_nothing(tmp_path):
 
 def test_damaged_files_are_named(tmp_path):
     path = tmp_path / 'history.jsonl'
-    for content, expected in ((b'\xff\n', 'is damaged: it is not a text in UTF-8'),
-                              (b'{"step": 1}\n[]\n', 'line 2, is not a JSON object')):
+    for content, expected in (
+        (b'\xff\n', 'is damaged: it is not a text in UTF-8'),
+        (b'{"step": 1}\n[]\n', 'line 2, is not a JSON object'),
+    ):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=f'history.jsonl.*{expected}'):
             history.read(str(tmp_path))
@@ -50,15 +56,18 @@ def test_rows_of_another_run_are_refused(tmp_path):
         folder = tmp_path / f'run_{seed}'
         folder.mkdir()
         with run_folder.claim(str(folder), run_folder.Identity(seed, False, {})):
-            history.History(str(folder), last_step=0).add(10, {'loss': 1. + seed})
-        assert history.read(str(folder)) == [{'step': 10, 'loss': 1. + seed}]
+            history.History(str(folder), last_step=0).add(10, {'loss': 1.0 + seed})
+        assert history.read(str(folder)) == [{'step': 10, 'loss': 1.0 + seed}]
     # A folder of another name is the same run.
     (tmp_path / 'run_0').rename(tmp_path / 'moved')
-    assert history.read(str(tmp_path / 'moved')) == [{'step': 10, 'loss': 1.}]
+    assert history.read(str(tmp_path / 'moved')) == [{'step': 10, 'loss': 1.0}]
     shutil.copy(tmp_path / 'run_1' / 'history.jsonl', tmp_path / 'moved' / 'history.jsonl')
     for function in (history.read, lambda folder: history.History(folder, last_step=10)):
-        with pytest.raises(ValueError, match='history.jsonl belongs to another run .seed 1, .*, '
-                                             'not to that of .*moved .seed 0, '):
+        with pytest.raises(
+            ValueError,
+            match='history.jsonl belongs to another run .seed 1, .*, '
+            'not to that of .*moved .seed 0, ',
+        ):
             function(str(tmp_path / 'moved'))
 
 

@@ -27,17 +27,17 @@ def test_train_evaluate_and_history(tmp_path):
     experiment = toy_model.make(str(tmp_path))
     experiment.train()
     # Each step halves the error 1 - w: d/dw (w - 1)^2 = 2 (w - 1), times 0.25.
-    assert w(experiment) == 1 - 0.5 ** 10
+    assert w(experiment) == 1 - 0.5**10
     assert int(experiment.model.global_step) == 10
     rows = conformance.read_history(tmp_path)
     assert [row['step'] for row in rows] == [4, 8, 10]
-    assert [row['test_error'] for row in rows] == [0.5 ** 4, 0.5 ** 8, 0.5 ** 10]
+    assert [row['test_error'] for row in rows] == [0.5**4, 0.5**8, 0.5**10]
     # The logged loss is the mean over the interval, before each update.
-    assert rows[0]['loss'] == pytest.approx(np.mean([0.25 ** n for n in range(4)]))
+    assert rows[0]['loss'] == pytest.approx(np.mean([0.25**n for n in range(4)]))
     assert rows[0]['learning_rate'] == 0.25
     assert os.listdir(tmp_path / 'checkpoints') == ['00000010']
     result = toy_model.make(str(tmp_path)).evaluate()
-    assert result['step'] == 10 and result['test_error'] == 0.5 ** 10
+    assert result['step'] == 10 and result['test_error'] == 0.5**10
     with open(tmp_path / 'result.json') as f:
         assert json.load(f) == result
     events = [name for name in os.listdir(tmp_path / 'summaries') if 'tfevents' in name]
@@ -58,8 +58,8 @@ def test_an_evaluator_takes_the_place_of_keras(tmp_path):
     result = experiment.evaluate()
     assert calls == [('test', False)] * 3 + [('test', True)]
     rows = conformance.read_history(tmp_path)
-    assert [row['test_score'] for row in rows] == [2 * (1 - 0.5 ** n) for n in (4, 8, 10)]
-    assert result['test_score'] == 2 * (1 - 0.5 ** 10) and result['of_sets'] == [1.0, 2.0]
+    assert [row['test_score'] for row in rows] == [2 * (1 - 0.5**n) for n in (4, 8, 10)]
+    assert result['test_score'] == 2 * (1 - 0.5**10) and result['of_sets'] == [1.0, 2.0]
     assert result['measured_on'] == 'one sample'
     assert 'of_sets' not in rows[0] and 'test_of_sets' not in rows[0]
 
@@ -91,7 +91,7 @@ def test_resume_takes_the_same_steps(tmp_path, stop_at, steps_per_execution):
     conformance._train_until(make(str(tmp_path)), stop_at)
     resumed = make(str(tmp_path))
     resumed.train()
-    assert w(resumed) == 1 - 0.5 ** 10
+    assert w(resumed) == 1 - 0.5**10
     assert [row['step'] for row in conformance.read_history(tmp_path)] == [4, 8, 10]
 
 
@@ -104,7 +104,9 @@ def test_a_signal_saves_a_checkpoint_wherever_it_comes(tmp_path, capsys, signal_
     def train_step(data):
         tf.py_function(
             lambda step: os.kill(os.getpid(), signal.SIGTERM) if step == signal_step else None,
-            [experiment.model.global_step], [])
+            [experiment.model.global_step],
+            [],
+        )
         return update(data)
 
     experiment.model.train_step = train_step
@@ -116,7 +118,7 @@ def test_a_signal_saves_a_checkpoint_wherever_it_comes(tmp_path, capsys, signal_
     assert signal.getsignal(signal.SIGTERM) is previous
     resumed = toy_model.make(str(tmp_path))
     resumed.train()
-    assert w(resumed) == 1 - 0.5 ** 10
+    assert w(resumed) == 1 - 0.5**10
     # A first short fit runs to the boundary.
     assert [row['step'] for row in conformance.read_history(tmp_path)] == [4, 8, 10]
 
@@ -135,19 +137,24 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_names_step_and_checkpoint(t
 def test_best_checkpoint_is_kept_and_reported(tmp_path):
     # The rate 1 makes w go to 2, to 0, to 2, ...: the error is 1 for ever. Rate 1.25 diverges, so
     # that the first evaluation is the best.
-    arguments = dict(optimizer=lambda: tf.keras.optimizers.SGD(1.25), monitor='test_error',
-                     report_best=True)
+    arguments = dict(
+        optimizer=lambda: tf.keras.optimizers.SGD(1.25), monitor='test_error', report_best=True
+    )
     experiment = toy_model.make(str(tmp_path), **arguments)
     experiment.train()
     assert sorted(os.listdir(tmp_path / 'checkpoints')) == ['00000004', '00000010']
     result = toy_model.make(str(tmp_path), **arguments).evaluate()
     assert result['step'] == 4
-    assert result['test_error'] == pytest.approx(1.5 ** 4)
+    assert result['test_error'] == pytest.approx(1.5**4)
 
 
 def test_patience_stops_early_and_stays_stopped(tmp_path):
-    arguments = dict(optimizer=lambda: tf.keras.optimizers.SGD(1.25), monitor='test_error',
-                     patience_steps=8, train_steps=40)
+    arguments = dict(
+        optimizer=lambda: tf.keras.optimizers.SGD(1.25),
+        monitor='test_error',
+        patience_steps=8,
+        train_steps=40,
+    )
     experiment = toy_model.make(str(tmp_path), **arguments)
     experiment.train()
     assert int(experiment.model.global_step) == 12
@@ -162,9 +169,9 @@ def test_averaged_weights_are_evaluated_saved_and_resumed(tmp_path):
     resumed = toy_model.make(str(tmp_path), average_decay=0.5)
     resumed.train()
     # The average's error is e_n = (e_{n-1} + 2^-n) / 2 with e_0 = 1, so e_n = (1 + n / 2) 2^-n.
-    expected_error = 6 * 0.5 ** 10
+    expected_error = 6 * 0.5**10
     assert conformance.read_history(tmp_path)[-1]['test_error'] == pytest.approx(expected_error)
-    assert w(resumed) == 1 - 0.5 ** 10  # Training goes on from the weights, not their average.
+    assert w(resumed) == 1 - 0.5**10  # Training goes on from the weights, not their average.
     evaluated = toy_model.make(str(tmp_path), average_decay=0.5)
     assert evaluated.evaluate()['test_error'] == pytest.approx(expected_error)
 
@@ -174,7 +181,8 @@ def test_baseline_and_reference_are_in_the_result(tmp_path):
         return toy_model.make(run_dir, seed=seed, train_steps=2)
 
     experiment = toy_model.make(
-        str(tmp_path), baseline=baseline, reference={'cell': 'Table 0', 'test_error': 0.5})
+        str(tmp_path), baseline=baseline, reference={'cell': 'Table 0', 'test_error': 0.5}
+    )
     experiment.train()
     result = experiment.evaluate()
     assert result['baseline']['test_error'] == 0.25
@@ -230,8 +238,9 @@ def test_a_checkpoint_of_another_model(tmp_path):
         toy_model.make(str(tmp_path), model=Parabola).train()
 
 
-@pytest.mark.parametrize('argument, value', [
-    ('train_steps', 0), ('save_every_steps', -1), ('steps_per_execution', 0)])
+@pytest.mark.parametrize(
+    'argument, value', [('train_steps', 0), ('save_every_steps', -1), ('steps_per_execution', 0)]
+)
 def test_step_counts(tmp_path, argument, value):
     with pytest.raises(ValueError, match=f'{argument} = {value}'):
         toy_model.make(str(tmp_path), **{argument: value})
@@ -258,25 +267,32 @@ def test_evaluate_before_training(tmp_path):
         toy_model.make(str(tmp_path)).evaluate()
 
 
-@pytest.mark.parametrize('argument, value, expected', [
-    ('train_steps', True, 'KerasExperiment.train_steps = True must be a whole number'),
-    ('train_steps', 2.5, 'KerasExperiment.train_steps = 2.5 must be a whole number'),
-    ('bfloat16', 'False', "KerasExperiment.bfloat16 = 'False' must be True or False"),
-    ('jit_compile', 0, 'KerasExperiment.jit_compile = 0 must be True or False'),
-    ('calibrate', None, 'KerasExperiment.calibrate = None must be True or False'),
-    ('report_best', 'no', "KerasExperiment.report_best = 'no' must be True or False"),
-    ('average_decay', 1.0, r'KerasExperiment.average_decay = 1.0 is outside \[0, 1\)'),
-    ('average_decay', float('nan'), 'KerasExperiment.average_decay = nan is outside'),
-    ('average_start_step', -1, 'KerasExperiment.average_start_step = -1 must be'),
-    ('patience_steps', 0, 'KerasExperiment.patience_steps = 0 must be'),
-    ('reference', 'Table 1', "KerasExperiment.reference = 'Table 1' must be a dict"),
-    ('signatures', 'x', "KerasExperiment.signatures = 'x' must be a class or a function"),
-    ('reporter', 5, 'KerasExperiment.reporter = 5 must be a class or a function'),
-    ('evaluator', (), r'KerasExperiment.evaluator = \(\) must be a class or a function'),
-    ('data', None, 'KerasExperiment.data = None must be a class or a function'),
-    ('model', toy_model.Line(), r'KerasExperiment.model is a Line already, .*@module.Line without '
-     r'\(\)'),
-])
+@pytest.mark.parametrize(
+    'argument, value, expected',
+    [
+        ('train_steps', True, 'KerasExperiment.train_steps = True must be a whole number'),
+        ('train_steps', 2.5, 'KerasExperiment.train_steps = 2.5 must be a whole number'),
+        ('bfloat16', 'False', "KerasExperiment.bfloat16 = 'False' must be True or False"),
+        ('jit_compile', 0, 'KerasExperiment.jit_compile = 0 must be True or False'),
+        ('calibrate', None, 'KerasExperiment.calibrate = None must be True or False'),
+        ('report_best', 'no', "KerasExperiment.report_best = 'no' must be True or False"),
+        ('average_decay', 1.0, r'KerasExperiment.average_decay = 1.0 is outside \[0, 1\)'),
+        ('average_decay', float('nan'), 'KerasExperiment.average_decay = nan is outside'),
+        ('average_start_step', -1, 'KerasExperiment.average_start_step = -1 must be'),
+        ('patience_steps', 0, 'KerasExperiment.patience_steps = 0 must be'),
+        ('reference', 'Table 1', "KerasExperiment.reference = 'Table 1' must be a dict"),
+        ('signatures', 'x', "KerasExperiment.signatures = 'x' must be a class or a function"),
+        ('reporter', 5, 'KerasExperiment.reporter = 5 must be a class or a function'),
+        ('evaluator', (), r'KerasExperiment.evaluator = \(\) must be a class or a function'),
+        ('data', None, 'KerasExperiment.data = None must be a class or a function'),
+        (
+            'model',
+            toy_model.Line(),
+            r'KerasExperiment.model is a Line already, .*@module.Line without '
+            r'\(\)',
+        ),
+    ],
+)
 def test_arguments_of_another_kind(tmp_path, argument, value, expected):
     with pytest.raises(ValueError, match='^' + expected):
         toy_model.make(str(tmp_path), **{argument: value})
@@ -292,6 +308,7 @@ def test_learning_rates_of_keras_optimizers(tmp_path, rate):
 @pytest.mark.parametrize('outputs', [9, 11])
 def test_a_classifier_has_one_output_per_class(tmp_path, outputs):
     """More outputs would be drawn as no class after the training, fewer be labels beyond all."""
+
     class Classifier(toy_model.Line):
         num_classes = outputs
 
@@ -301,8 +318,10 @@ def test_a_classifier_has_one_output_per_class(tmp_path, outputs):
     def make():
         return toy_model.make(str(tmp_path), model=lambda seed: Classifier(seed), data=Digits)
 
-    with pytest.raises(ValueError, match=(
-            f'^Classifier has {outputs} outputs, one per class, and the data have 10 classes.$')):
+    with pytest.raises(
+        ValueError,
+        match=(f'^Classifier has {outputs} outputs, one per class, and the data have 10 classes.$'),
+    ):
         make()
     Classifier.num_classes = 10
     make()
@@ -312,8 +331,9 @@ def test_the_examples_of_model_and_data_have_one_shape(tmp_path):
     class Wide(toy_model.Ones):
         input_shape = (65,)
 
-    with pytest.raises(ValueError, match=(
-            r'^Line takes examples of shape \(\), and the data have \(65,\).$')):
+    with pytest.raises(
+        ValueError, match=(r'^Line takes examples of shape \(\), and the data have \(65,\).$')
+    ):
         toy_model.make(str(tmp_path), data=Wide)
 
 
@@ -323,8 +343,11 @@ def test_every_signal_to_end_saves(tmp_path, capsys, number):
     update = experiment.model.train_step
 
     def train_step(data):
-        tf.py_function(lambda step: os.kill(os.getpid(), number) if step == 5 else None,
-                       [experiment.model.global_step], [])
+        tf.py_function(
+            lambda step: os.kill(os.getpid(), number) if step == 5 else None,
+            [experiment.model.global_step],
+            [],
+        )
         return update(data)
 
     experiment.model.train_step = train_step

@@ -13,8 +13,9 @@ def _addresses(count):
     sockets = [socket.socket() for _ in range(count)]
     for each in sockets:
         each.bind(('localhost', 0))
-    addresses = {f'worker {i}': f'localhost:{each.getsockname()[1]}'
-                 for i, each in enumerate(sockets)}
+    addresses = {
+        f'worker {i}': f'localhost:{each.getsockname()[1]}' for i, each in enumerate(sockets)
+    }
     for each in sockets:
         each.close()
     return addresses
@@ -66,9 +67,13 @@ def test_a_port_that_is_taken_is_named():
     with socket.socket() as taken:
         taken.bind(('', port))
         taken.listen()
-        with pytest.raises(ConnectionError, match=(
+        with pytest.raises(
+            ConnectionError,
+            match=(
                 f'^worker 0 cannot listen at localhost:{port}, its address in TF_CONFIG: Address '
-                f'already in use. Another process may have the port {port}.$')):
+                f'already in use. Another process may have the port {port}.$'
+            ),
+        ):
             rendezvous.meet(addresses, 'worker 0', 1)
 
 

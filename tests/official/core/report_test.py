@@ -48,14 +48,32 @@ class Parsed(html.parser.HTMLParser):
 def write_run(run_dir, error=1.25, **result):
     os.makedirs(run_dir, exist_ok=True)
     with open(os.path.join(run_dir, 'result.json'), 'w') as f:
-        json.dump({'step': 300, 'seed': 5, 'test_error_percent': error,
-                   'class_names': ['cat', 'dog'],
-                   'confusion_matrix': [[61, 7], [13, 59]], 'train_seconds': 125.0, **result}, f)
+        json.dump(
+            {
+                'step': 300,
+                'seed': 5,
+                'test_error_percent': error,
+                'class_names': ['cat', 'dog'],
+                'confusion_matrix': [[61, 7], [13, 59]],
+                'train_seconds': 125.0,
+                **result,
+            },
+            f,
+        )
     with open(os.path.join(run_dir, 'history.jsonl'), 'w') as f:
         for step in (100, 200, 300):
-            f.write(json.dumps({
-                'step': step, 'loss': 100.0 / step, 'test_error_percent': error * 300 / step,
-                'learning_rate': 0.001, 'train_seconds': step / 10}) + '\n')
+            f.write(
+                json.dumps(
+                    {
+                        'step': step,
+                        'loss': 100.0 / step,
+                        'test_error_percent': error * 300 / step,
+                        'learning_rate': 0.001,
+                        'train_seconds': step / 10,
+                    }
+                )
+                + '\n'
+            )
     return str(run_dir)
 
 
@@ -70,14 +88,29 @@ def decoded(source):
 
 
 def test_numbers_matrix_facts_and_configuration(tmp_path):
-    run_dir = write_run(tmp_path, reference={
-        'cell': 'Table 7, 100 labels', 'test_error_percent': 1.13, 'std': 0.04},
-        baseline={'test_error_percent': 21.74, 'seed': 5, 'step': 300})
+    run_dir = write_run(
+        tmp_path,
+        reference={'cell': 'Table 7, 100 labels', 'test_error_percent': 1.13, 'std': 0.04},
+        baseline={'test_error_percent': 21.74, 'seed': 5, 'step': 300},
+    )
     (tmp_path / 'operative_config.gin').write_text('model.Network.width = 17 < 18\n')
     words = parsed(run_dir, 'Ladders & <b>rungs</b>').words
-    for expected in ('Ladders & <b>rungs</b>', '1.25 %', '21.74 %', '1.13 %', 'Table 7, 100 labels',
-                     'cat', 'dog', '61', '7', '13', '59', '2 min 5 s',
-                     'model.Network.width = 17 < 18', '0.12 percentage points above'):
+    for expected in (
+        'Ladders & <b>rungs</b>',
+        '1.25 %',
+        '21.74 %',
+        '1.13 %',
+        'Table 7, 100 labels',
+        'cat',
+        'dog',
+        '61',
+        '7',
+        '13',
+        '59',
+        '2 min 5 s',
+        'model.Network.width = 17 < 18',
+        '0.12 percentage points above',
+    ):
         assert expected in words, expected
     # 7 of 68 cats and 13 of 72 dogs are wrong.
     assert '10.29 %' in words and '18.06 %' in words
@@ -90,8 +123,9 @@ def test_on_what_was_measured_stands_below_the_numbers(tmp_path):
 
 def test_costs_below_zero_are_drawn_on_a_linear_axis(tmp_path):
     def curve():
-        drawings = [decoded(source)[1].decode() for source in parsed(tmp_path).sources
-                    if 'svg' in source]
+        drawings = [
+            decoded(source)[1].decode() for source in parsed(tmp_path).sources if 'svg' in source
+        ]
         (drawing,) = [drawing for drawing in drawings if 'curve-loss' in drawing]
         return re.search(r'id="curve-loss">\s*<path d="([^"]*)"', drawing)[1]
 
@@ -124,7 +158,7 @@ def test_everything_is_inside_the_page_and_every_picture_shows_something(tmp_pat
 
 def test_the_pixels_of_an_image_are_its_values(tmp_path):
     image = np.array([[0.0, 0.5], [1.0, 2.0]])
-    source, = Parsed(figures.image_grid([[image]], ['r'], ['c'])).sources
+    (source,) = Parsed(figures.image_grid([[image]], ['r'], ['c'])).sources
     pixels = np.asarray(Image.open(io.BytesIO(decoded(source)[1])).convert('L'))
     np.testing.assert_allclose(pixels, [[0, 127.5], [255, 255]], atol=1)
 
@@ -143,7 +177,7 @@ def test_pixels_of_photographs_are_kept_to_the_last_bit():
 
 
 def test_a_cell_without_an_image_is_empty_and_keeps_its_place():
-    image = np.full((2, 2), .2)
+    image = np.full((2, 2), 0.2)
     text = figures.image_grid([[image, None, image / 2]], ['r'], ['a', '', ''])
     first, second, third = re.findall('<td>(.*?)</td>', text)
     assert not second and 'alt="a, r"' in first and 'alt="r"' in third
@@ -157,11 +191,11 @@ def test_a_grid_of_images_is_one_image_with_white_between(tmp_path):
     for row in range(2):
         for column in range(3):
             np.testing.assert_array_equal(
-                grid[5 * row:5 * row + 4, 6 * column:6 * column + 5], images[row, column])
+                grid[5 * row : 5 * row + 4, 6 * column : 6 * column + 5], images[row, column]
+            )
     assert (grid[4] == 1).all() and (grid[:, [5, 11]] == 1).all()
     figures.write_png(str(tmp_path / 'grid.png'), grid)
-    np.testing.assert_allclose(
-        np.asarray(Image.open(tmp_path / 'grid.png')) / 255, grid[..., 0])
+    np.testing.assert_allclose(np.asarray(Image.open(tmp_path / 'grid.png')) / 255, grid[..., 0])
 
 
 def test_a_numeral_is_set_to_the_right_as_it_is():
@@ -176,30 +210,42 @@ def test_curves_of_the_same_colour_have_different_dashes():
     svg = xml.etree.ElementTree.fromstring(decoded(Parsed(text).sources[0])[1])
     styles = []
     for key in keys:
-        group, = (g for g in svg.iter() if g.get('id') == f'curve-{key}')
+        (group,) = (g for g in svg.iter() if g.get('id') == f'curve-{key}')
         style = next(child.get('style') for child in group if child.get('d'))
-        styles.append((re.search('stroke: ([^;]*)', style).group(1),
-                       ''.join(re.findall('stroke-dasharray: ([^;]*)', style))))
+        styles.append(
+            (
+                re.search('stroke: ([^;]*)', style).group(1),
+                ''.join(re.findall('stroke-dasharray: ([^;]*)', style)),
+            )
+        )
     assert len(set(styles)) == 16 and len({color for color, _ in styles}) == 7
 
 
 def drawn(text, gid):
     """The points [n, 2] of the curve `gid` in the one chart of `text`, y upwards."""
-    source, = Parsed(text).sources
+    (source,) = Parsed(text).sources
     kind, data = decoded(source)
     assert kind == 'svg+xml'
-    group, = (g for g in xml.etree.ElementTree.fromstring(data).iter() if g.get('id') == gid)
+    (group,) = (g for g in xml.etree.ElementTree.fromstring(data).iter() if g.get('id') == gid)
     path = next(child.get('d') for child in group if child.get('d'))
     points = np.array(re.findall(r'[ML] (\S+) (\S+)', path), np.float64)
     return points * (1, -1)
 
 
 def test_curves_are_drawn_where_their_values_are():
-    history = [{'step': 0, 'cost': 100.0}, {'step': 100, 'cost': 10.0, 'other': 3.0},
-               {'step': 400, 'cost': 0.1}]
+    history = [
+        {'step': 0, 'cost': 100.0},
+        {'step': 100, 'cost': 10.0, 'other': 3.0},
+        {'step': 400, 'cost': 0.1},
+    ]
     for log in (False, True):
-        text = figures.curves(history, ['cost'], 'Cost', log=log, compare={'baseline': [
-            {'step': 0, 'cost': 10.0}, {'step': 400, 'cost': 100.0}]})
+        text = figures.curves(
+            history,
+            ['cost'],
+            'Cost',
+            log=log,
+            compare={'baseline': [{'step': 0, 'cost': 10.0}, {'step': 400, 'cost': 100.0}]},
+        )
         x, y = drawn(text, 'curve-cost').T
         assert (x[1] - x[0]) / (x[2] - x[0]) == pytest.approx(1 / 4, rel=1e-4)
         # From 100 to 0.1 are three decades, and the first of them is a third of the way.
@@ -235,9 +281,12 @@ def test_the_same_run_gives_the_same_bytes(tmp_path):
 def test_confusion_matrix_cells_stand_in_their_rows():
     text = page.confusion_matrix([[50, 0, 3], [1, 40, 2], [0, 0, 0]], ['a', '<b>', 'c & d'])
     rows = [re.findall(r'<t[hd][^>]*>(.*?)</t[hd]>', row) for row in text.split('<tr>')[1:]]
-    assert rows == [['true \\ predicted', 'a', '&lt;b&gt;', 'c &amp; d', 'error'],
-                    ['a', '50', '0', '3', '5.66 %'], ['&lt;b&gt;', '1', '40', '2', '6.98 %'],
-                    ['c &amp; d', '0', '0', '0', '']]
+    assert rows == [
+        ['true \\ predicted', 'a', '&lt;b&gt;', 'c &amp; d', 'error'],
+        ['a', '50', '0', '3', '5.66 %'],
+        ['&lt;b&gt;', '1', '40', '2', '6.98 %'],
+        ['c &amp; d', '0', '0', '0', ''],
+    ]
     with pytest.raises(ValueError, match='2 rows .* does not fit 3 class names'):
         page.confusion_matrix([[1, 2], [3, 4]], ['a', 'b', 'c'])
 
@@ -249,24 +298,36 @@ def test_of_many_classes_the_most_frequent_confusions_are_listed():
     assert 'class20 class4 8 class3 class17 5 The 2 most frequent' in words
 
 
-@pytest.mark.parametrize('reference, sentence', [
-    ({'test_error_percent': 1.0, 'std': 0.5}, '0.25 percentage points above the paper\'s, within'),
-    ({'test_error_percent': 1.75, 'std': 0.2}, 'below the paper\'s, 2.5 of its standard'),
-    ({'test_error_percent': 1.25}, 'equals the paper\'s'),
-    # Another data set than the paper's: both numbers, and no comparison.
-    ({'test_error_percent': 1.13, 'note': 'on MNIST'}, None), ({}, None)])
+@pytest.mark.parametrize(
+    'reference, sentence',
+    [
+        (
+            {'test_error_percent': 1.0, 'std': 0.5},
+            "0.25 percentage points above the paper's, within",
+        ),
+        ({'test_error_percent': 1.75, 'std': 0.2}, "below the paper's, 2.5 of its standard"),
+        ({'test_error_percent': 1.25}, "equals the paper's"),
+        # Another data set than the paper's: both numbers, and no comparison.
+        ({'test_error_percent': 1.13, 'note': 'on MNIST'}, None),
+        ({}, None),
+    ],
+)
 def test_the_comparison_with_the_paper(reference, sentence):
     result = {'step': 1, 'seed': 0, 'test_error_percent': 1.25, 'test_loss': 0.5}
     words = Parsed(report.measured_against_paper({**result, 'reference': reference})).words
     assert '1.25 %' in words and 'test loss' in words
-    assert ('the paper\'s' in words) == (sentence is not None) and (sentence or '') in words
+    assert ("the paper's" in words) == (sentence is not None) and (sentence or '') in words
     assert ('on MNIST' in words) == ('note' in reference)
 
 
 def test_text_of_the_run_is_never_markup(tmp_path):
     evil = '<script src="http://x">&'
-    run_dir = write_run(tmp_path, class_names=[evil, 'dog'], reference={
-        'cell': evil, 'test_error_percent': 1.0}, baseline={'test_error_percent': 2.0, evil: 3.0})
+    run_dir = write_run(
+        tmp_path,
+        class_names=[evil, 'dog'],
+        reference={'cell': evil, 'test_error_percent': 1.0},
+        baseline={'test_error_percent': 2.0, evil: 3.0},
+    )
     (tmp_path / 'operative_config.gin').write_text(evil)
     page_ = parsed(run_dir, evil, [page.Section(evil, page.table([[evil, 1]], [evil, evil]))])
     assert 'script' not in page_.tags and page_.words.count(evil) >= 7
@@ -285,21 +346,36 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatc
     assert os.listdir(tmp_path) == ['report.html'] and '<h1>old' in open(path).read()
 
 
-@pytest.mark.parametrize('seconds, text', [
-    (0.04, '0.0 s'), (59.9, '59.9 s'), (60, '1 min 0 s'), (3599.6, '1 h 0 min'),
-    (7500, '2 h 5 min'), (float('nan'), 'unknown')])
+@pytest.mark.parametrize(
+    'seconds, text',
+    [
+        (0.04, '0.0 s'),
+        (59.9, '59.9 s'),
+        (60, '1 min 0 s'),
+        (3599.6, '1 h 0 min'),
+        (7500, '2 h 5 min'),
+        (float('nan'), 'unknown'),
+    ],
+)
 def test_durations(seconds, text):
     assert report.duration(seconds) == text
 
 
 def test_the_points_of_a_strip_plot_are_the_values():
-    text = figures.strip_plot({'measured': {
-        'mean': 2.0, 'std': 1.0, 'median': 1.0, 'values': [1.0, 1.0, 4.0]}}, 'Error', '%')
-    source, = Parsed(text).sources
-    group, = (g for g in xml.etree.ElementTree.fromstring(decoded(source)[1]).iter()
-              if g.get('id') == 'values-0')
-    points = np.array([[float(use.get(axis)) for axis in 'xy'] for use in group.iter()
-                       if use.tag.endswith('use')])
+    text = figures.strip_plot(
+        {'measured': {'mean': 2.0, 'std': 1.0, 'median': 1.0, 'values': [1.0, 1.0, 4.0]}},
+        'Error',
+        '%',
+    )
+    (source,) = Parsed(text).sources
+    (group,) = (
+        g
+        for g in xml.etree.ElementTree.fromstring(decoded(source)[1]).iter()
+        if g.get('id') == 'values-0'
+    )
+    points = np.array(
+        [[float(use.get(axis)) for axis in 'xy'] for use in group.iter() if use.tag.endswith('use')]
+    )
     assert points[0, 0] == points[1, 0] < points[2, 0]
     assert len(np.unique(points[:, 1])) == 3, 'equal values hide each other'
 
@@ -308,8 +384,19 @@ def test_several_seeds(tmp_path):
     for seed, error in enumerate((1.0, 1.5, 2.0), 7):
         write_run(tmp_path / f'seed_{seed}', error)
     with open(tmp_path / 'result.json', 'w') as f:
-        json.dump({'num_seeds': 3, 'seeds': [7, 8, 9], 'test_error_percent': {
-            'mean': 1.51, 'std': 0.52, 'median': 1.53, 'values': [1.0, 1.5, 2.0]}}, f)
+        json.dump(
+            {
+                'num_seeds': 3,
+                'seeds': [7, 8, 9],
+                'test_error_percent': {
+                    'mean': 1.51,
+                    'std': 0.52,
+                    'median': 1.53,
+                    'values': [1.0, 1.5, 2.0],
+                },
+            },
+            f,
+        )
     page_ = parsed(str(tmp_path))
     for expected in ('1.51 %', '0.52', '1.53', '7 1.00 % 8 1.50 % 9 2.00 %'):
         assert expected in page_.words, expected
@@ -339,8 +426,11 @@ def test_what_is_missing_or_damaged_is_named(tmp_path):
 def test_losses_that_no_axis_spans_end_no_report(tmp_path):
     run_dir = write_run(tmp_path)
     path = tmp_path / 'history.jsonl'
-    path.write_text(path.read_text().replace('"loss": 0.5', '"loss": -1e308').replace(
-        '"loss": 1.0', '"loss": 1e308'))
+    path.write_text(
+        path.read_text()
+        .replace('"loss": 0.5', '"loss": -1e308')
+        .replace('"loss": 1.0', '"loss": 1e308')
+    )
     words = parsed(run_dir).words
     assert 'Curves' in words and 'Not drawn' not in words
 
@@ -371,7 +461,7 @@ def test_pages_are_as_wide_as_a_telephone():
     wide = {selector.strip() for selector, body in rules if re.search('white-space: nowrap', body)}
     assert wide == {'.confusion th'}
     # Titles of sections are whole in the list of links where they fit, and break where not.
-    links, = (body for selector, body in rules if selector.strip() == 'nav a')
+    (links,) = (body for selector, body in rules if selector.strip() == 'nav a')
     assert 'display: inline-block' in links
 
 

@@ -28,7 +28,10 @@ def _worked_in(run_dir, identity=_ONE):
 def _contents(folder):
     return {
         os.path.join(base, name): open(os.path.join(base, name)).read()
-        for base, _, names in os.walk(folder) for name in names if name != '.lock'}
+        for base, _, names in os.walk(folder)
+        for name in names
+        if name != '.lock'
+    }
 
 
 def _refused(run_dir, identity, kind, expected, starts=True):
@@ -47,7 +50,11 @@ def test_a_new_folder_is_made_and_marked(tmp_path):
     with run_folder.claim(run_dir, _ONE):
         pass
     assert json.load(open(os.path.join(run_dir, 'run.json'))) == {
-        'seed': 0, 'several_seeds': False, 'bindings': _ONE.bindings, 'finished': False}
+        'seed': 0,
+        'several_seeds': False,
+        'bindings': _ONE.bindings,
+        'finished': False,
+    }
 
 
 def test_the_same_experiment_goes_on(tmp_path):
@@ -58,14 +65,19 @@ def test_the_same_experiment_goes_on(tmp_path):
         pass
 
 
-@pytest.mark.parametrize('identity, expected', [
-    (_identity(noise_std='0.2'), 'model.Net.noise_std is 0.3 there and 0.2 here'),
-    (_identity(depth='2'), 'model.Net.depth is not bound there and 2 here'),
-    (run_folder.Identity(0, False, {'model.Net.units': '3'}),
-     'model.Net.noise_std is 0.3 there and not bound here'),
-    (_identity(seed=1), 'seed is 0 there and 1 here'),
-    (_identity(several_seeds=True), 'several_seeds is False there and True here'),
-])
+@pytest.mark.parametrize(
+    'identity, expected',
+    [
+        (_identity(noise_std='0.2'), 'model.Net.noise_std is 0.3 there and 0.2 here'),
+        (_identity(depth='2'), 'model.Net.depth is not bound there and 2 here'),
+        (
+            run_folder.Identity(0, False, {'model.Net.units': '3'}),
+            'model.Net.noise_std is 0.3 there and not bound here',
+        ),
+        (_identity(seed=1), 'seed is 0 there and 1 here'),
+        (_identity(several_seeds=True), 'several_seeds is False there and True here'),
+    ],
+)
 def test_the_folder_of_another_experiment(tmp_path, identity, expected):
     run_dir = _worked_in(str(tmp_path / 'x'))
     message = f'{run_dir} belongs to another experiment: {expected}. Choose another --model_dir.'
@@ -89,8 +101,12 @@ def test_an_attempt_that_did_nothing_does_not_keep_its_folder(tmp_path):
 
 def test_a_folder_that_is_not_a_runs(tmp_path):
     (tmp_path / 'thesis.txt').write_text('precious')
-    _refused(str(tmp_path), _ONE, FileExistsError,
-             f'{tmp_path} is not empty and not a run folder: it has no run.json.')
+    _refused(
+        str(tmp_path),
+        _ONE,
+        FileExistsError,
+        f'{tmp_path} is not empty and not a run folder: it has no run.json.',
+    )
 
 
 def test_what_a_kill_left_of_the_first_write_is_no_obstacle(tmp_path):
@@ -104,8 +120,9 @@ def test_files_in_the_way(tmp_path):
     file = tmp_path / 'file'
     file.write_text('precious')
     for run_dir in (str(file), str(file / 'x' / 'y')):
-        _refused(run_dir, _ONE, FileExistsError,
-                 f'{run_dir} cannot be a run folder: {file} is a file.')
+        _refused(
+            run_dir, _ONE, FileExistsError, f'{run_dir} cannot be a run folder: {file} is a file.'
+        )
     assert file.read_text() == 'precious'
 
 
@@ -113,16 +130,24 @@ def test_a_link_that_leads_nowhere(tmp_path):
     link = tmp_path / 'link'
     link.symlink_to(tmp_path / 'gone')
     for run_dir in (str(link), str(link / 'x')):
-        _refused(run_dir, _ONE, FileExistsError,
-                 f'{run_dir} cannot be a run folder: {link} is a link to {tmp_path}/gone, which '
-                 f'does not exist.')
+        _refused(
+            run_dir,
+            _ONE,
+            FileExistsError,
+            f'{run_dir} cannot be a run folder: {link} is a link to {tmp_path}/gone, which '
+            f'does not exist.',
+        )
 
 
 def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
     # Root may write everywhere, so access is what is asked, and /proc is where even root may not.
     monkeypatch.setattr(os, 'access', lambda path, mode: False)
-    _refused(str(tmp_path / 'x'), _ONE, PermissionError,
-             f'{tmp_path}/x cannot be written: no permission for {tmp_path}.')
+    _refused(
+        str(tmp_path / 'x'),
+        _ONE,
+        PermissionError,
+        f'{tmp_path}/x cannot be written: no permission for {tmp_path}.',
+    )
     monkeypatch.undo()
     with pytest.raises(PermissionError, match='^/proc/arboretum/x cannot be '):
         with run_folder.claim('/proc/arboretum/x', _ONE):
@@ -133,10 +158,12 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
 def test_a_damaged_run_json(tmp_path):
     run_dir = _worked_in(str(tmp_path / 'x'))
     path = os.path.join(run_dir, 'run.json')
-    for text, reason in (('{"seed": 0, "bi', 'is damaged: it is not valid JSON'),
-                         ('[1]', 'is damaged: it does not hold a JSON object'),
-                         ('{"seed": 0, "bindings": null}', 'is damaged: "bindings" is None, not'),
-                         ('{"seed": 0}', 'is damaged: "bindings" is None, not an object')):
+    for text, reason in (
+        ('{"seed": 0, "bi', 'is damaged: it is not valid JSON'),
+        ('[1]', 'is damaged: it does not hold a JSON object'),
+        ('{"seed": 0, "bindings": null}', 'is damaged: "bindings" is None, not'),
+        ('{"seed": 0}', 'is damaged: "bindings" is None, not an object'),
+    ):
         with open(path, 'w') as f:
             f.write(text)
         _refused(run_dir, _ONE, ValueError, f'{path} {reason}')
@@ -147,8 +174,13 @@ def test_a_damaged_run_json(tmp_path):
 
 def test_nothing_to_go_on_with(tmp_path):
     for run_dir in (str(tmp_path), str(tmp_path / 'x')):
-        _refused(run_dir, _ONE, FileNotFoundError, f'{run_dir} holds no run; train it first.',
-                 starts=False)
+        _refused(
+            run_dir,
+            _ONE,
+            FileNotFoundError,
+            f'{run_dir} holds no run; train it first.',
+            starts=False,
+        )
 
 
 def _try_to_claim(run_dir, answers):
@@ -169,7 +201,8 @@ def test_one_process_at_a_time(tmp_path):
         assert run_folder.holder(run_dir) == str(os.getpid())
         assert answers.get(timeout=20) == (
             f'{run_dir} is in use by another process ({os.getpid()}); wait for it. Choose another '
-            f'--model_dir.')
+            f'--model_dir.'
+        )
         process.join()
     process = context.Process(target=_try_to_claim, args=(run_dir, answers))
     process.start()
@@ -212,7 +245,11 @@ def test_what_was_half_written_is_removed_at_the_next_start(tmp_path):
 
 def test_parts_name_their_run(tmp_path):
     identities = {
-        'one': _ONE, 'moved': _ONE, 'seed': _identity(seed=1), 'other': _identity(units='4')}
+        'one': _ONE,
+        'moved': _ONE,
+        'seed': _identity(seed=1),
+        'other': _identity(units='4'),
+    }
     names = {}
     for folder, identity in identities.items():
         with run_folder.claim(str(tmp_path / folder), identity):

@@ -36,13 +36,16 @@ def _json(*path):
         return json.load(f)
 
 
-@pytest.mark.parametrize('mode, methods', [
-    ('train', ['train']),
-    ('evaluate', ['evaluate']),
-    ('export', ['export']),
-    ('report', ['report']),
-    ('train_and_evaluate', ['train', 'evaluate', 'export', 'report']),
-])
+@pytest.mark.parametrize(
+    'mode, methods',
+    [
+        ('train', ['train']),
+        ('evaluate', ['evaluate']),
+        ('export', ['export']),
+        ('report', ['report']),
+        ('train_and_evaluate', ['train', 'evaluate', 'export', 'report']),
+    ],
+)
 def test_modes(tmp_path, mode, methods, capsys):
     run, run_dir = _run(tmp_path), str(tmp_path / 'run')
     if 'train' not in mode:
@@ -53,8 +56,11 @@ def test_modes(tmp_path, mode, methods, capsys):
     if 'evaluate' in methods:
         assert result['test_error_percent'] == 31.0
         assert capsys.readouterr().out.splitlines()[-4:] == [
-            'test error 31.00 %', 'test loss 0.5', 'baseline test error 23.00 %',
-            'paper test error 1.06 % (±0.37 %, Table 1)']
+            'test error 31.00 %',
+            'test loss 0.5',
+            'baseline test error 23.00 %',
+            'paper test error 1.06 % (±0.37 %, Table 1)',
+        ]
     else:
         assert result is None
 
@@ -90,7 +96,11 @@ def test_seeds_are_averaged(tmp_path, capsys):
         assert (tmp_path / 'run' / f'seed_{seed}' / 'config.gin').exists()
     # 41, 51, 61: deviations -10, 0, 10, squares 200, over 3 - 1 gives 100.
     assert result['test_error_percent'] == {
-        'mean': 51.0, 'std': 10.0, 'median': 51.0, 'values': [41.0, 51.0, 61.0]}
+        'mean': 51.0,
+        'std': 10.0,
+        'median': 51.0,
+        'values': [41.0, 51.0, 61.0],
+    }
     assert _json(run_dir, 'result.json') == result
     assert 'test error 51.00 % (±10.00 %, median 51.00 %, 3 seeds)' in capsys.readouterr().out
 
@@ -130,8 +140,13 @@ def test_several_modes_over_several_seeds(tmp_path):
 
 def test_a_seed_gives_python_numpy_and_tensorflow_the_same_numbers(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(toy.Toy, 'train', lambda self: drawn.append(
-        (random.random(), float(np.random.rand()), float(tf.random.uniform([])))))
+    monkeypatch.setattr(
+        toy.Toy,
+        'train',
+        lambda self: drawn.append(
+            (random.random(), float(np.random.rand()), float(tf.random.uniform([])))
+        ),
+    )
     run = _run(tmp_path)
     for i, seed in enumerate((5, 5, 6)):
         run('train', str(tmp_path / f'run_{i}'), seed=seed)
@@ -152,16 +167,23 @@ def test_another_experiments_folder_is_left_alone(tmp_path):
     before = {name: (tmp_path / 'run' / name).read_text() for name in os.listdir(run_dir)}
     del before['.lock']
     toy.calls.clear()
-    with pytest.raises(ValueError, match='tests.official.core.toy.Toy.bias is not bound there and '
-                                         '2.0 here'):
+    with pytest.raises(
+        ValueError, match='tests.official.core.toy.Toy.bias is not bound there and 2.0 here'
+    ):
         _run(tmp_path, 'toy.Toy.bias = 2.0\n')('train', run_dir)
     assert toy.calls == []
     assert before == {name: (tmp_path / 'run' / name).read_text() for name in before}
 
 
-@pytest.mark.parametrize('argument, value', [
-    *(('num_seeds', number) for number in (0, -1, 2.5, 'two', True)),
-    ('deterministic', 'no'), ('deterministic', 1), ('experiment', 'toy.Toy')])
+@pytest.mark.parametrize(
+    'argument, value',
+    [
+        *(('num_seeds', number) for number in (0, -1, 2.5, 'two', True)),
+        ('deterministic', 'no'),
+        ('deterministic', 1),
+        ('experiment', 'toy.Toy'),
+    ],
+)
 def test_arguments_are_checked(argument, value):
     with pytest.raises(ValueError, match=f'^Run.{argument} = {value!r} must be '):
         runner.Run(**{'experiment': toy.Toy, argument: value})

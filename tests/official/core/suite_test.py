@@ -17,11 +17,17 @@ from tests.official.core import toy
 
 # A file that this test names, so that its folder comes along: gin_configs/ladder/digits_100.gin
 FILE = 'gin_configs/ladder/digits_100.gin'
-TINY = ('KerasExperiment.train_steps=2', 'KerasExperiment.save_every_steps=2',
-        'KerasExperiment.steps_per_execution=2', 'KerasExperiment.calibrate=False',
-        'KerasExperiment.reporter=None', 'KerasExperiment.monitor_split=None',
-        'KerasExperiment.baseline=None', 'LadderNetwork.encoder=(40, 10)',
-        'LadderNetwork.denoising_costs=(100.0, 1.0, 0.1)')
+TINY = (
+    'KerasExperiment.train_steps=2',
+    'KerasExperiment.save_every_steps=2',
+    'KerasExperiment.steps_per_execution=2',
+    'KerasExperiment.calibrate=False',
+    'KerasExperiment.reporter=None',
+    'KerasExperiment.monitor_split=None',
+    'KerasExperiment.baseline=None',
+    'LadderNetwork.encoder=(40, 10)',
+    'LadderNetwork.denoising_costs=(100.0, 1.0, 0.1)',
+)
 
 
 @pytest.fixture(autouse=True)
@@ -31,16 +37,18 @@ def _signals_heard():
 
 
 def make(run_dir, files=(FILE,), gin_params=TINY, **settings):
-    return suite.Suite(
-        str(run_dir), 3, None, None, files=files, gin_params=gin_params, **settings)
+    return suite.Suite(str(run_dir), 3, None, None, files=files, gin_params=gin_params, **settings)
 
 
 def in_place_of_python(tmp_path, monkeypatch, script):
     """Has the experiments of a suite run a shell script that knows its run folder as $folder."""
     program = tmp_path / 'program.sh'
-    program.write_text('''#!/bin/sh
+    program.write_text(
+        """#!/bin/sh
 for word; do case $word in --model_dir=*) folder=${word#--model_dir=};; esac; done
-''' + script)
+"""
+        + script
+    )
     program.chmod(0o755)
     monkeypatch.setattr(sys, 'executable', str(program))
 
@@ -77,11 +85,15 @@ def test_two_at_once_run_beside_each_other(tmp_path, monkeypatch):
     """Each of these processes ends when the other has begun."""
     monkeypatch.delenv('TF_NUM_INTRAOP_THREADS', raising=False)
     monkeypatch.setattr(os, 'cpu_count', lambda: 6)
-    in_place_of_python(tmp_path, monkeypatch, '''
+    in_place_of_python(
+        tmp_path,
+        monkeypatch,
+        """
 echo $TF_NUM_INTRAOP_THREADS
 : > $folder.begun
 while [ $(ls $(dirname $folder) | grep -c begun) -lt 2 ]; do sleep 0.05; done
-''')
+""",
+    )
     files = (FILE, 'gin_configs/ladder/mnist_50_full.gin')
     make(tmp_path / 'runs', files, at_once=2).train()
     for name in ('digits_100', 'mnist_50_full'):
@@ -90,12 +102,16 @@ while [ $(ls $(dirname $folder) | grep -c begun) -lt 2 ]; do sleep 0.05; done
 
 def test_rows():
     found = {
-        'one': {'test_accuracy_percent': {'mean': 81.25, 'std': .5, 'values': [81., 81.5]},
-                'reference': {'cell': 'Table 1', 'test_accuracy_percent': 81.5, 'std': .7}},
-        'two': {'step': 5, 'test_error_percent': 3.0}}
+        'one': {
+            'test_accuracy_percent': {'mean': 81.25, 'std': 0.5, 'values': [81.0, 81.5]},
+            'reference': {'cell': 'Table 1', 'test_accuracy_percent': 81.5, 'std': 0.7},
+        },
+        'two': {'step': 5, 'test_error_percent': 3.0},
+    }
     assert suite.rows(found) == [
         ['one', 'Table 1', '2', '81.25 ±0.50', '81.50 ±0.70', '-0.25'],
-        ['two', '', '1', '3.00', '', '']]
+        ['two', '', '1', '3.00', '', ''],
+    ]
 
 
 def test_bad_input(tmp_path):
@@ -108,17 +124,24 @@ def test_bad_input(tmp_path):
     assert os.path.exists(os.path.join(gin_source.ROOT, FILE))
 
 
-THREE = (FILE, 'gin_configs/ladder/mnist_50_full.gin',
-         'gin_configs/ladder/table1_mnist_all_gamma.gin')
+THREE = (
+    FILE,
+    'gin_configs/ladder/mnist_50_full.gin',
+    'gin_configs/ladder/table1_mnist_all_gamma.gin',
+)
 
 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_to_end_is_passed_on_and_waited_for(tmp_path, monkeypatch, capfd, number):
-    in_place_of_python(tmp_path, monkeypatch, f'''
+    in_place_of_python(
+        tmp_path,
+        monkeypatch,
+        f"""
 trap 'sleep 0.3; : > $folder.saved; exit 7' {number.name[3:]}
 : > $folder.begun
 while :; do sleep 0.05; done
-''')
+""",
+    )
     runs = tmp_path / 'runs'
 
     def kill():
@@ -136,7 +159,9 @@ while :; do sleep 0.05; done
     assert signal.getsignal(number) is before
     # Both were waited for until they had saved, and the third was not begun.
     assert {path.name for path in runs.glob('*.saved')} == {
-        'digits_100.saved', 'mnist_50_full.saved'}
+        'digits_100.saved',
+        'mnist_50_full.saved',
+    }
     assert not list(runs.glob('table1*'))
     assert f'Stopped by {number.name}; the same command goes on.' in capfd.readouterr().err
 

@@ -81,11 +81,16 @@ class Toy(experiment.Experiment):
     def evaluate(self):
         self._called('evaluate')
         result = {
-            'step': 5, 'seed': self.seed, 'test_error_percent': 10. * self.seed + self.bias,
-            'test_loss': 0.5, 'confusion_matrix': [[1]], 'class_names': ['a'],
+            'step': 5,
+            'seed': self.seed,
+            'test_error_percent': 10.0 * self.seed + self.bias,
+            'test_loss': 0.5,
+            'confusion_matrix': [[1]],
+            'class_names': ['a'],
             'reference': {'cell': 'Table 1', 'test_error_percent': 1.06, 'std': 0.37},
-            'baseline': {'seed': self.seed, 'test_error_percent': 20. + self.seed},
-            'train_seconds': 2.0}
+            'baseline': {'seed': self.seed, 'test_error_percent': 20.0 + self.seed},
+            'train_seconds': 2.0,
+        }
         self._write('result.json', result)
         return result
 
@@ -99,7 +104,7 @@ class Toy(experiment.Experiment):
         return os.path.join(self.run_dir, 'report.html')
 
 
-GIN = '''\
+GIN = """\
 # A toy, to be run in no time.
 # Second line.
 from __gin__ import dynamic_registration
@@ -107,7 +112,7 @@ from official.core import runner
 from tests.official.core import toy
 runner.Run.experiment = @toy.Toy
 toy.Toy.model = @toy.Model
-'''
+"""
 
 
 def write_gin(folder, text: str = '', name: str = 'toy.gin') -> str:

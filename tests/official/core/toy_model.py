@@ -53,7 +53,12 @@ class Ones:
 def make(run_dir, model_overrides=None, **overrides):
     """An experiment of 10 steps with a checkpoint every 4; gradient descent halves w's error."""
     arguments = dict(
-        seed=0, train_steps=10, save_every_steps=4, monitor_split='test', data=Ones,
+        seed=0,
+        train_steps=10,
+        save_every_steps=4,
+        monitor_split='test',
+        data=Ones,
         optimizer=lambda: tf.keras.optimizers.SGD(0.25),
-        model=lambda seed: Line(seed=seed, **(model_overrides or {})))
+        model=lambda seed: Line(seed=seed, **(model_overrides or {})),
+    )
     return keras_experiment.KerasExperiment(run_dir, **{**arguments, **overrides})

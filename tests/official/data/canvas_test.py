@@ -45,14 +45,20 @@ def test_fitted_sizes(min_size, max_size):
 
 
 def test_known_sizes():
-    for size, expected in (((624, 468), (1067, 800)), ((468, 624), (800, 1067)),
-                           ((480, 640), (800, 1067)), ((300, 1000), (400, 1333)),
-                           ((1, 4000), (1, 1333)), ((800, 800), (800, 800)),
-                           ((427, 640), (800, 1199))):
+    for size, expected in (
+        ((624, 468), (1067, 800)),
+        ((468, 624), (800, 1067)),
+        ((480, 640), (800, 1067)),
+        ((300, 1000), (400, 1333)),
+        ((1, 4000), (1, 1333)),
+        ((800, 800), (800, 800)),
+        ((427, 640), (800, 1199)),
+    ):
         assert tuple(canvas.fitted_size(size, 800, 1333).numpy()) == expected
     # Several shorter edges at once.
     np.testing.assert_array_equal(
-        canvas.fitted_size([[10, 20], [10, 20]], [5, 15], 100), [[5, 10], [15, 30]])
+        canvas.fitted_size([[10, 20], [10, 20]], [5, 15], 100), [[5, 10], [15, 30]]
+    )
     # 5 / 2 is rounded up.
     assert tuple(canvas.fitted_size([2, 5], 1, 10).numpy()) == (1, 3)
 
@@ -74,13 +80,20 @@ def bilinear(image, height, width):
     return upper * (1 - down) + lower * down
 
 
-@pytest.mark.parametrize('shape, min_size, max_size', [
-    ((20, 33), 50, 200), ((33, 20), 50, 60), ((40, 30), 11, 200), ((10, 10), 10, 10)])
+@pytest.mark.parametrize(
+    'shape, min_size, max_size',
+    [((20, 33), 50, 200), ((33, 20), 50, 60), ((40, 30), 11, 200), ((10, 10), 10, 10)],
+)
 @pytest.mark.parametrize('mirrored', [None, False, True])
 def test_pixels_on_the_canvas(shape, min_size, max_size, mirrored):
     image = pixels(*shape)
-    result, size = canvas.place(tf.constant(image), (90, 96), min_size, max_size,
-                                None if mirrored is None else tf.constant(mirrored))
+    result, size = canvas.place(
+        tf.constant(image),
+        (90, 96),
+        min_size,
+        max_size,
+        None if mirrored is None else tf.constant(mirrored),
+    )
     height, width = fitted(*shape, min_size, max_size)
     assert size.numpy().tolist() == [height, width] and result.dtype == tf.uint8
     expected = bilinear(image, height, width)
@@ -121,9 +134,12 @@ def test_a_canvas_must_hold_all_images():
     sizes = np.array([[100, 100], [100, 300], [400, 100]])
     canvas.check_fits(sizes, ['a', 'b', 'c'], (200, 150), 50, 200)
     canvas.check_fits(sizes[:0], [], (1, 1), 50, 200)
-    with pytest.raises(ValueError, match=r'^b: an image of 100 x 300 pixels \(height x width\) '
-                       'resized by min_size = 60, max_size = 200 has 60 x 180 and does not fit the '
-                       'canvas of 200 x 150, as 1 of 3 images do not.'):
+    with pytest.raises(
+        ValueError,
+        match=r'^b: an image of 100 x 300 pixels \(height x width\) '
+        'resized by min_size = 60, max_size = 200 has 60 x 180 and does not fit the '
+        'canvas of 200 x 150, as 1 of 3 images do not.',
+    ):
         canvas.check_fits(sizes, ['a', 'b', 'c'], (200, 150), 60, 200)
     with pytest.raises(ValueError, match='^c: '):
         canvas.check_fits(sizes, ['a', 'b', 'c'], (199, 400), 50, 400)

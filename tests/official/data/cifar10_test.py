@@ -11,7 +11,9 @@ from official.data import cifar10
 @pytest.fixture(name='folder')
 def fixture_folder(tmp_path):
     random = np.random.RandomState(0)
-    for number, name in enumerate([f'data_batch_{n}.bin' for n in range(1, 6)] + ['test_batch.bin']):
+    for number, name in enumerate(
+        [f'data_batch_{n}.bin' for n in range(1, 6)] + ['test_batch.bin']
+    ):
         records = random.randint(0, 256, (4, 3073)).astype(np.uint8)
         records[:, 0] = [number, 1, 2, 9]
         # Red, green and blue of the pixel in row 2, column 5 of the first image.
@@ -25,7 +27,8 @@ def test_planes_become_pixels_and_files_follow_each_other(folder):
     assert arrays.train_images.shape == (20, 32, 32, 3)
     assert arrays.test_images.shape == (4, 32, 32, 3)
     assert arrays.train_labels.tolist() == [
-        label for number in range(5) for label in (number, 1, 2, 9)]
+        label for number in range(5) for label in (number, 1, 2, 9)
+    ]
     for number in range(5):
         assert arrays.train_images[4 * number, 2, 5].tolist() == [10, 20, 30 + number]
     assert arrays.test_images[0, 2, 5].tolist() == [10, 20, 35]

@@ -16,11 +16,15 @@ REAL = os.path.join(os.path.dirname(__file__), '../../../../shared/data/coco_tin
 KEYPOINTS = ['nose', 'left_eye', 'right_eye', 'foot_left', 'foot_right', 'tail']
 
 
-@pytest.mark.parametrize('name, kind, images, items, crowds, seen', [
-    ('tinycoco', 'instances_train2017', 32, 288, 4, 0),
-    ('tinycoco', 'instances_val2017', 6, 136, 1, 0),
-    ('pose_minicoco', 'person_keypoints_train2017', 30, 87, 1, 53),
-    ('pose_minicoco', 'person_keypoints_val2017', 30, 65, 0, 40)])
+@pytest.mark.parametrize(
+    'name, kind, images, items, crowds, seen',
+    [
+        ('tinycoco', 'instances_train2017', 32, 288, 4, 0),
+        ('tinycoco', 'instances_val2017', 6, 136, 1, 0),
+        ('pose_minicoco', 'person_keypoints_train2017', 30, 87, 1, 53),
+        ('pose_minicoco', 'person_keypoints_val2017', 30, 65, 0, 40),
+    ],
+)
 def test_real_photographs(name, kind, images, items, crowds, seen, capsys):
     if not os.path.isdir(REAL):
         pytest.skip('The real photographs of coco_tiny are not here.')
@@ -35,30 +39,54 @@ def test_real_photographs(name, kind, images, items, crowds, seen, capsys):
 def test_drawn_annotations(tmp_path, capsys):
     """Stars of one polygon and of two, a crowd as run lengths, and key points."""
     random, size = np.random.default_rng(0), (120, 160)
-    written = {'images': [], 'annotations': [], 'categories': [
-        {'id': 3, 'name': 'star', 'keypoints': KEYPOINTS}, {'id': 8, 'name': 'pair'}]}
+    written = {
+        'images': [],
+        'annotations': [],
+        'categories': [
+            {'id': 3, 'name': 'star', 'keypoints': KEYPOINTS},
+            {'id': 8, 'name': 'pair'},
+        ],
+    }
     for image in range(8):
         Image.new('RGB', size[::-1]).save(tmp_path / f'{image}.jpg')
-        written['images'].append({'id': image, 'file_name': f'{image}.jpg', 'height': size[0],
-                                  'width': size[1]})
+        written['images'].append(
+            {'id': image, 'file_name': f'{image}.jpg', 'height': size[0], 'width': size[1]}
+        )
         for number in range(6):
             category = (3, 8)[number % 2]
             polygons = [star(random, size) for _ in range(1 + number % 2)]
             corners = np.concatenate(polygons).reshape(-1, 2)
             low, high = corners.min(0), corners.max(0)
-            written['annotations'].append({
-                'id': 10 * image + number + 1, 'image_id': image, 'category_id': category,
-                'bbox': [*low.tolist(), *(high - low).tolist()], 'iscrowd': 0, 'area': 50.,
-                'segmentation': [polygon.tolist() for polygon in polygons]})
+            written['annotations'].append(
+                {
+                    'id': 10 * image + number + 1,
+                    'image_id': image,
+                    'category_id': category,
+                    'bbox': [*low.tolist(), *(high - low).tolist()],
+                    'iscrowd': 0,
+                    'area': 50.0,
+                    'segmentation': [polygon.tolist() for polygon in polygons],
+                }
+            )
             if category == 3:
                 written['annotations'][-1] |= {
-                    'keypoints': points(random, corners), 'num_keypoints': 6}
+                    'keypoints': points(random, corners),
+                    'num_keypoints': 6,
+                }
     mask = np.zeros(size, np.uint8, 'F')
     mask[20:70, 30:90] = 1
     counts = coco_mask.encode(mask)
-    written['annotations'].append({
-        'id': 900, 'image_id': 0, 'category_id': 8, 'bbox': [30, 20, 60, 50], 'iscrowd': 1,
-        'area': 3000., 'segmentation': {'size': list(size), 'counts': counts['counts'].decode()}})
+    written['annotations'].append(
+        {
+            'id': 900,
+            'image_id': 0,
+            'category_id': 8,
+            'bbox': [30, 20, 60, 50],
+            'iscrowd': 1,
+            'area': 3000.0,
+            'segmentation': {'size': list(size), 'counts': counts['counts'].decode()},
+        }
+    )
     path = tmp_path / 'drawn.json'
     path.write_text(json.dumps(written))
     table = coco.load(str(path), str(tmp_path))
@@ -72,7 +100,7 @@ def star(random, size):
     """A polygon of 14 corners around a point of an image, x and y in turn."""
     height, width = size
     middle = np.array([random.uniform(45, width - 45), random.uniform(45, height - 45)])
-    angles = (np.arange(14) + random.uniform(.1, .9, 14)) * 2 * np.pi / 14
+    angles = (np.arange(14) + random.uniform(0.1, 0.9, 14)) * 2 * np.pi / 14
     radii = random.uniform(28, 44, 14)[:, np.newaxis]
     return (middle + radii * np.stack([np.cos(angles), np.sin(angles)], 1)).round(2).reshape(-1)
 
@@ -105,13 +133,20 @@ def check_against_pycocotools(table, path):
         side = table.mask_size
         mini = np.unpackbits(table.mini_masks[item]).reshape(side, side)
         left, top, right, bottom = table.boxes[item]
-        columns = (np.arange(x1, x2) + .5 - left) / (right - left) * side
-        rows = (np.arange(y1, y2) + .5 - top) / (bottom - top) * side
+        columns = (np.arange(x1, x2) + 0.5 - left) / (right - left) * side
+        rows = (np.arange(y1, y2) + 0.5 - top) / (bottom - top) * side
         pasted = np.zeros_like(mask)
-        pasted[y1:y2, x1:x2] = mini[np.clip(rows, 0, side - 1).astype(int)[:, None],
-                                    np.clip(columns, 0, side - 1).astype(int)]
-        overlaps.append(coco_mask.iou([coco_mask.encode(np.asfortranarray(pasted))],
-                                      [coco_mask.encode(np.asfortranarray(mask))], [0])[0, 0])
+        pasted[y1:y2, x1:x2] = mini[
+            np.clip(rows, 0, side - 1).astype(int)[:, None],
+            np.clip(columns, 0, side - 1).astype(int),
+        ]
+        overlaps.append(
+            coco_mask.iou(
+                [coco_mask.encode(np.asfortranarray(pasted))],
+                [coco_mask.encode(np.asfortranarray(mask))],
+                [0],
+            )[0, 0]
+        )
     assert len(overlaps) > 30 and np.mean(overlaps) > 0.95 and np.min(overlaps) > 0.75
 
 

@@ -24,23 +24,53 @@ def save(path, height, width, orientation=1, mode='RGB'):
 
 
 def annotation(identity, image, category=20, bbox=(1, 2, 3, 4), **options):
-    return {'id': identity, 'image_id': image, 'category_id': category, 'bbox': list(bbox),
-            **options}
+    return {
+        'id': identity,
+        'image_id': image,
+        'category_id': category,
+        'bbox': list(bbox),
+        **options,
+    }
 
 
 def content():
     return {
-        'images': [{'id': 9, 'file_name': 'b.jpg', 'height': 20, 'width': 30},
-                   {'id': 2, 'file_name': 'sub/a.jpg', 'height': 40, 'width': 10}],
+        'images': [
+            {'id': 9, 'file_name': 'b.jpg', 'height': 20, 'width': 30},
+            {'id': 2, 'file_name': 'sub/a.jpg', 'height': 40, 'width': 10},
+        ],
         'annotations': [
-            annotation(5, 2, 20, (1.5, 2, 3, 30), area=17.5, iscrowd=0,
-                       segmentation=[[1.5, 2, 4.5, 2, 4.5, 32]]),
-            annotation(6, 9, 7, (2, 3, 20, 10), keypoints=[3, 4, 2, *[0] * 12, 9, 8, 1],
-                       segmentation=[[2, 3, 22, 3, 22, 13]]),
-            annotation(7, 2, 20, (0, 0, 10, 40), iscrowd=1,
-                       segmentation={'size': [40, 10], 'counts': [0, 400]})],
-        'categories': [{'id': 20, 'name': 'rug'},
-                       {'id': 7, 'name': 'doll', 'keypoints': KEYPOINTS}]}
+            annotation(
+                5,
+                2,
+                20,
+                (1.5, 2, 3, 30),
+                area=17.5,
+                iscrowd=0,
+                segmentation=[[1.5, 2, 4.5, 2, 4.5, 32]],
+            ),
+            annotation(
+                6,
+                9,
+                7,
+                (2, 3, 20, 10),
+                keypoints=[3, 4, 2, *[0] * 12, 9, 8, 1],
+                segmentation=[[2, 3, 22, 3, 22, 13]],
+            ),
+            annotation(
+                7,
+                2,
+                20,
+                (0, 0, 10, 40),
+                iscrowd=1,
+                segmentation={'size': [40, 10], 'counts': [0, 400]},
+            ),
+        ],
+        'categories': [
+            {'id': 20, 'name': 'rug'},
+            {'id': 7, 'name': 'doll', 'keypoints': KEYPOINTS},
+        ],
+    }
 
 
 @pytest.fixture
@@ -60,14 +90,23 @@ def test_columns(folder):
     table = load(folder, content(), mask_size=8)
     assert table.class_names == ('doll', 'rug') and table.category_ids == (7, 20)
     assert table.landmark_counts == (6, 0)
-    np.testing.assert_array_equal(table.landmark_flip, [
-        [0, 1, 2, 3, 4, 5], [0, 2, 1, 4, 3, 5], [0, 1, 2, 3, 4, 5]])
+    np.testing.assert_array_equal(
+        table.landmark_flip, [[0, 1, 2, 3, 4, 5], [0, 2, 1, 4, 3, 5], [0, 1, 2, 3, 4, 5]]
+    )
     assert table.paths == [f'{folder}/images/b.jpg', f'{folder}/images/sub/a.jpg']
-    expected = {'image_ids': [9, 2], 'sizes': [[20, 30], [40, 10]], 'sources': [0, 0],
-                'first': [0, 1, 3], 'classes': [1, 2, 2], 'item_ids': [6, 5, 7],
-                'boxes': [[2, 3, 22, 13], [1.5, 2, 4.5, 32], [0, 0, 10, 40]],
-                'crowd': [False, False, True], 'areas': [200, 17.5, 400],
-                'styles': [0, 0, 0], 'pair_ids': [0, 0, 0]}
+    expected = {
+        'image_ids': [9, 2],
+        'sizes': [[20, 30], [40, 10]],
+        'sources': [0, 0],
+        'first': [0, 1, 3],
+        'classes': [1, 2, 2],
+        'item_ids': [6, 5, 7],
+        'boxes': [[2, 3, 22, 13], [1.5, 2, 4.5, 32], [0, 0, 10, 40]],
+        'crowd': [False, False, True],
+        'areas': [200, 17.5, 400],
+        'styles': [0, 0, 0],
+        'pair_ids': [0, 0, 0],
+    }
     for column, values in expected.items():
         np.testing.assert_array_equal(getattr(table, column), values, column)
     np.testing.assert_array_equal(table.landmarks[0], [[3, 4, 2], *[[0, 0, 0]] * 4, [9, 8, 1]])
@@ -83,8 +122,10 @@ def test_columns(folder):
 def test_back_to_coco(folder):
     table = load(folder, content())
     for landmarks, everything, keypoints in (
-            (False, False, None), (True, False, [3, 4, 2, *[0] * 12, 9, 8, 1]),
-            (True, True, [3, 4, 2, *[0] * 12, 9, 8, 1])):
+        (False, False, None),
+        (True, False, [3, 4, 2, *[0] * 12, 9, 8, 1]),
+        (True, True, [3, 4, 2, *[0] * 12, 9, 8, 1]),
+    ):
         back = json.loads(json.dumps(coco.to_coco(table, landmarks, everything)))
         first = back['annotations'][0]
         assert first.items() >= {'id': 6, 'image_id': 9, 'category_id': 7, 'area': 200}.items()
@@ -95,9 +136,12 @@ def test_back_to_coco(folder):
         assert back['annotations'][2]['segmentation'] == {'size': [40, 10], 'counts': [0, 400]}
         assert back['annotations'][2]['iscrowd'] == 1
         assert back['annotations'][1].get('keypoints') == (
-            None if not landmarks else [0] * 18 if everything else [])
-        assert back['images'] == [{'id': 9, 'file_name': 'b.jpg', 'height': 20, 'width': 30},
-                                  {'id': 2, 'file_name': 'a.jpg', 'height': 40, 'width': 10}]
+            None if not landmarks else [0] * 18 if everything else []
+        )
+        assert back['images'] == [
+            {'id': 9, 'file_name': 'b.jpg', 'height': 20, 'width': 30},
+            {'id': 2, 'file_name': 'a.jpg', 'height': 40, 'width': 10},
+        ]
         assert [c['id'] for c in back['categories']] == [7, 20]
 
 
@@ -105,8 +149,10 @@ def test_landmarks_of_all_classes_end_to_end(folder):
     three = content()
     three['categories'][0]['keypoints'] = ['a', 'b']
     three['categories'].append({'id': 30, 'name': 'hat', 'keypoints': ['c', 'd', 'e']})
-    three['annotations'] += [annotation(8, 9, 20, keypoints=[1, 2, 2, 3, 4, 1]),
-                             annotation(9, 9, 30, keypoints=[5, 6, 2, 0, 0, 0, 7, 8, 1])]
+    three['annotations'] += [
+        annotation(8, 9, 20, keypoints=[1, 2, 2, 3, 4, 1]),
+        annotation(9, 9, 30, keypoints=[5, 6, 2, 0, 0, 0, 7, 8, 1]),
+    ]
     table = load(folder, three)
     assert table.landmarks.shape == (5, 6, 3) and table.landmark_offsets == (0, 6, 8, 11)
     by_id = {a['id']: a for a in coco.to_coco(table, True, True)['annotations']}
@@ -118,16 +164,26 @@ def test_landmarks_of_all_classes_end_to_end(folder):
 
 
 def test_images_that_are_not_as_they_should_be(folder, capsys):
-    images = {'none': None, 'text': 'text', 'turned': (10, 40, 6), 'stored': (40, 10, 6),
-              'half': (20, 5, 1), 'other': (40, 13, 1), 'grey': (40, 10, 1, 'L'),
-              'small': (20, 5, 8), 'empty': (40, 10, 1)}
+    images = {
+        'none': None,
+        'text': 'text',
+        'turned': (10, 40, 6),
+        'stored': (40, 10, 6),
+        'half': (20, 5, 1),
+        'other': (40, 13, 1),
+        'grey': (40, 10, 1, 'L'),
+        'small': (20, 5, 8),
+        'empty': (40, 10, 1),
+    }
     written = content()
     for number, (name, kind) in enumerate(images.items(), 100):
         written['images'].append(
-            {'id': number, 'file_name': f'{name}.jpg', 'height': 40, 'width': 10})
+            {'id': number, 'file_name': f'{name}.jpg', 'height': 40, 'width': 10}
+        )
         if name != 'empty':
-            written['annotations'].append(annotation(
-                number, number, 20, (1, 4, 3, 6), segmentation=[[1, 4, 4, 4, 1, 10]]))
+            written['annotations'].append(
+                annotation(number, number, 20, (1, 4, 3, 6), segmentation=[[1, 4, 4, 4, 1, 10]])
+            )
         if kind == 'text':
             open(f'{folder}/images/text.jpg', 'w', encoding='utf-8').close()
         elif kind is not None:
@@ -139,12 +195,21 @@ def test_images_that_are_not_as_they_should_be(folder, capsys):
     table = load(folder, written)
     found = table.problems
     assert found.counts == {
-        problems.NO_IMAGE: 2, problems.DAMAGED: 1, problems.TURNED: 3, problems.OTHER_SIZE: 2,
-        problems.OTHER_SHAPE: 1, problems.CONVERTED: 1, problems.NO_ITEM: 1, problems.NO_AREA: 1,
-        problems.NO_ANNOTATION: 2}
+        problems.NO_IMAGE: 2,
+        problems.DAMAGED: 1,
+        problems.TURNED: 3,
+        problems.OTHER_SIZE: 2,
+        problems.OTHER_SHAPE: 1,
+        problems.CONVERTED: 1,
+        problems.NO_ITEM: 1,
+        problems.NO_AREA: 1,
+        problems.NO_ANNOTATION: 2,
+    }
     assert found.files(problems.OTHER_SHAPE) == [f'{folder}/images/other.jpg']
     assert found.files(problems.NO_ANNOTATION) == [
-        f'{folder}/images/alone.jpg', f'{folder}/images/sub/alone.png']
+        f'{folder}/images/alone.jpg',
+        f'{folder}/images/sub/alone.png',
+    ]
     assert found.files(problems.NO_AREA) == [f'{folder}/x.json, annotation 201']
     assert len(capsys.readouterr().err.splitlines()) == len(found.counts)
     names = [os.path.basename(path)[:-4] for path in table.paths]
@@ -181,46 +246,68 @@ def without(part, number, field):
     return written
 
 
-@pytest.mark.parametrize('written, message', [
-    ('{"images": [', 'x.json: not valid JSON'),
-    ('[]', 'x.json: no COCO annotations: list at the top'),
-    ({'images': []}, "x.json: no COCO annotations: there is no list 'annotations'"),
-    (without('images', 1, 'height'), r"x.json: images\[1\] has no 'height'"),
-    (without('annotations', 2, 'bbox'), r"x.json: annotations\[2\] has no 'bbox'"),
-    (changed('images', 0, id=2), 'x.json: image id 2 is there twice'),
-    (changed('images', 0, id=2 ** 63), r"x.json: images\[0\] has id '9223372036854775808', which "
-     'is not a whole number of 64 bits'),
-    (changed('images', 0, file_name=None), r'x.json: images\[0\] has file_name None'),
-    (changed('images', 0, height=10 ** 6), 'x.json: image b.jpg has height 1000000 and width 30'),
-    ({**content(), 'categories': []}, 'x.json: there are no categories'),
-    (changed('categories', 1, keypoints=5), 'x.json: category 7 has keypoints 5, which is not'),
-    (changed('categories', 1, keypoints=[None]), r'x.json: category 7 has keypoints \[None\]'),
-    (changed('categories', 1, name=None), 'x.json: category 7 has the name None'),
-    ('[' * 10_000, 'x.json: not valid JSON'),
-    (changed('annotations', 0, id=2 ** 63), r'x.json: annotations\[0\] has id .* of 64 bits'),
-    (changed('annotations', 0, iscrowd='0'), r"sub/a.jpg: item 1 \(id 5\): crowd '0' is neither"),
-    (changed('annotations', 0, category_id=[7]), r'annotation 5 has unknown category \[7\]'),
-    (changed('annotations', 0, bbox=None), 'x.json: annotation 5 has box None'),
-    (changed('annotations', 0, bbox=[1, 2, 10 ** 400, 3]), r'\(id 5\): box .* not finite'),
-    (changed('annotations', 0, segmentation=True), r'\(id 5\): segmentation True is neither'),
-    (changed('annotations', 2, segmentation={'size': None, 'counts': [400]}),
-     r'\(id 7\): an RLE of size None'),
-    (changed('annotations', 2, segmentation={'size': [40, 10], 'counts': None}),
-     r'\(id 7\): an RLE whose counts are neither'),
-    (changed('annotations', 2, segmentation={'size': [40, 10], 'counts': []}),
-     r'\(id 7\): an RLE whose counts sum to 0, not 400'),
-    (changed('images', 0, width='wide'), "x.json: image b.jpg has height 20 and width 'wide'"),
-    (changed('categories', 0, id=None), 'x.json: category id None'),
-    (changed('categories', 1, keypoints=['a', 'b', 'a']), 'x.json: two keypoints .* one name'),
-    (changed('annotations', 0, category_id=5),
-     'x.json: annotation 5 has unknown category 5; there is 7, 20'),
-    (changed('annotations', 0, bbox=[1, 2, 3]), r'x.json: annotation 5 has box \[1, 2, 3\]'),
-    (changed('annotations', 0, bbox=[1, 2, -3, 4]),
-     r'x.json, image sub/a.jpg: item 1 \(id 5\): box .* has no area'),
-    (changed('annotations', 0, bbox=[1, 2, float('nan'), 4]), r'\(id 5\): box .* not finite'),
-    (changed('annotations', 0, bbox=[11, 2, 3, 4]), r'\(id 5\): box .* is outside the image'),
-    (changed('annotations', 1, keypoints=[1, 2, 2]), r'\(id 6\): 1 landmarks; category 1 has 6'),
-])
+@pytest.mark.parametrize(
+    'written, message',
+    [
+        ('{"images": [', 'x.json: not valid JSON'),
+        ('[]', 'x.json: no COCO annotations: list at the top'),
+        ({'images': []}, "x.json: no COCO annotations: there is no list 'annotations'"),
+        (without('images', 1, 'height'), r"x.json: images\[1\] has no 'height'"),
+        (without('annotations', 2, 'bbox'), r"x.json: annotations\[2\] has no 'bbox'"),
+        (changed('images', 0, id=2), 'x.json: image id 2 is there twice'),
+        (
+            changed('images', 0, id=2**63),
+            r"x.json: images\[0\] has id '9223372036854775808', which "
+            'is not a whole number of 64 bits',
+        ),
+        (changed('images', 0, file_name=None), r'x.json: images\[0\] has file_name None'),
+        (changed('images', 0, height=10**6), 'x.json: image b.jpg has height 1000000 and width 30'),
+        ({**content(), 'categories': []}, 'x.json: there are no categories'),
+        (changed('categories', 1, keypoints=5), 'x.json: category 7 has keypoints 5, which is not'),
+        (changed('categories', 1, keypoints=[None]), r'x.json: category 7 has keypoints \[None\]'),
+        (changed('categories', 1, name=None), 'x.json: category 7 has the name None'),
+        ('[' * 10_000, 'x.json: not valid JSON'),
+        (changed('annotations', 0, id=2**63), r'x.json: annotations\[0\] has id .* of 64 bits'),
+        (
+            changed('annotations', 0, iscrowd='0'),
+            r"sub/a.jpg: item 1 \(id 5\): crowd '0' is neither",
+        ),
+        (changed('annotations', 0, category_id=[7]), r'annotation 5 has unknown category \[7\]'),
+        (changed('annotations', 0, bbox=None), 'x.json: annotation 5 has box None'),
+        (changed('annotations', 0, bbox=[1, 2, 10**400, 3]), r'\(id 5\): box .* not finite'),
+        (changed('annotations', 0, segmentation=True), r'\(id 5\): segmentation True is neither'),
+        (
+            changed('annotations', 2, segmentation={'size': None, 'counts': [400]}),
+            r'\(id 7\): an RLE of size None',
+        ),
+        (
+            changed('annotations', 2, segmentation={'size': [40, 10], 'counts': None}),
+            r'\(id 7\): an RLE whose counts are neither',
+        ),
+        (
+            changed('annotations', 2, segmentation={'size': [40, 10], 'counts': []}),
+            r'\(id 7\): an RLE whose counts sum to 0, not 400',
+        ),
+        (changed('images', 0, width='wide'), "x.json: image b.jpg has height 20 and width 'wide'"),
+        (changed('categories', 0, id=None), 'x.json: category id None'),
+        (changed('categories', 1, keypoints=['a', 'b', 'a']), 'x.json: two keypoints .* one name'),
+        (
+            changed('annotations', 0, category_id=5),
+            'x.json: annotation 5 has unknown category 5; there is 7, 20',
+        ),
+        (changed('annotations', 0, bbox=[1, 2, 3]), r'x.json: annotation 5 has box \[1, 2, 3\]'),
+        (
+            changed('annotations', 0, bbox=[1, 2, -3, 4]),
+            r'x.json, image sub/a.jpg: item 1 \(id 5\): box .* has no area',
+        ),
+        (changed('annotations', 0, bbox=[1, 2, float('nan'), 4]), r'\(id 5\): box .* not finite'),
+        (changed('annotations', 0, bbox=[11, 2, 3, 4]), r'\(id 5\): box .* is outside the image'),
+        (
+            changed('annotations', 1, keypoints=[1, 2, 2]),
+            r'\(id 6\): 1 landmarks; category 1 has 6',
+        ),
+    ],
+)
 def test_bad_files(folder, written, message):
     with pytest.raises(ValueError, match=message):
         load(folder, written)
@@ -230,10 +317,13 @@ def faulty():
     """Three annotations that cannot be right, and three that only look so."""
     written = content()
     written['annotations'] += [
-        annotation(20, 9, segmentation=[[]]), annotation(21, 9, 7, keypoints=[]),
+        annotation(20, 9, segmentation=[[]]),
+        annotation(21, 9, 7, keypoints=[]),
         annotation(22, 9, segmentation=[[1, 2], [1, 2, 4, 2, 4, 6], [1, 2, 3, 4]]),
-        annotation(30, 9, bbox=[40, 2, 3, 4]), annotation(31, 9, 5),
-        annotation(32, 2, bbox=[1, 2, 'x', 4])]
+        annotation(30, 9, bbox=[40, 2, 3, 4]),
+        annotation(31, 9, 5),
+        annotation(32, 2, bbox=[1, 2, 'x', 4]),
+    ]
     written['images'].append({'id': 3, 'file_name': None, 'height': 1, 'width': 1})
     return written
 
@@ -244,10 +334,16 @@ def test_all_faults_are_named_at_once(folder):
     lines = str(error.value).splitlines()
     assert lines[0] == 'x.json: 4 values cannot be right; skip_malformed = True leaves them out:'
     assert [line for line in lines if not line.startswith('  ')][1:] == [
-        '1 x entry that cannot be right:', '1 x category that cannot be right:',
-        '2 x box that cannot be right:']
-    for text in ('images[2] has file_name None', 'annotation 31 has unknown category 5',
-                 "annotation 32 has box [1, 2, 'x', 4]", 'item 5 (id 30): box [40.0, 2.0'):
+        '1 x entry that cannot be right:',
+        '1 x category that cannot be right:',
+        '2 x box that cannot be right:',
+    ]
+    for text in (
+        'images[2] has file_name None',
+        'annotation 31 has unknown category 5',
+        "annotation 32 has box [1, 2, 'x', 4]",
+        'item 5 (id 30): box [40.0, 2.0',
+    ):
         assert text in str(error.value)
 
 
@@ -255,38 +351,68 @@ def test_faults_can_be_skipped_and_are_counted(folder):
     table = load(folder, faulty(), skip_malformed=True)
     assert sorted(table.item_ids.tolist()) == [5, 6, 7, 20, 21, 22]
     assert table.problems.counts == {
-        problems.BAD_ENTRY: 1, problems.BAD_CATEGORY: 1, problems.BAD_BOX: 2, problems.NO_MASK: 2,
-        problems.SHORT_POLYGON: 2}
+        problems.BAD_ENTRY: 1,
+        problems.BAD_CATEGORY: 1,
+        problems.BAD_BOX: 2,
+        problems.NO_MASK: 2,
+        problems.SHORT_POLYGON: 2,
+    }
     assert table.problems.files(problems.BAD_CATEGORY) == [
-        f'{folder}/x.json: annotation 31 has unknown category 5; there is 7, 20.']
+        f'{folder}/x.json: annotation 31 has unknown category 5; there is 7, 20.'
+    ]
     item = table.item_ids.tolist().index(22)
     np.testing.assert_array_equal(table.segmentations[item], [[[1, 2], [4, 2], [4, 6]]])
 
 
-@pytest.mark.parametrize('names, flip', [
-    (['L_Eye', 'R_Eye', 'Nose'], [1, 0, 2]), (['eye_r', 'eye_l'], [1, 0]),
-    (['lwrist', 'nose', 'rwrist'], [2, 1, 0]), (['LEye', 'REye'], [1, 0]),
-    (['upper left corner', 'tip', 'upper right corner'], [2, 1, 0]),
-    (['fl', 'fr', 'rl', 'rr'], [1, 0, 3, 2]), (['hip.L', 'hip.R', 'left'], [1, 0, 2]),
-    ([1, 2, 3], None), (['ear', 'tail'], None), (['centre'], False)])
+@pytest.mark.parametrize(
+    'names, flip',
+    [
+        (['L_Eye', 'R_Eye', 'Nose'], [1, 0, 2]),
+        (['eye_r', 'eye_l'], [1, 0]),
+        (['lwrist', 'nose', 'rwrist'], [2, 1, 0]),
+        (['LEye', 'REye'], [1, 0]),
+        (['upper left corner', 'tip', 'upper right corner'], [2, 1, 0]),
+        (['fl', 'fr', 'rl', 'rr'], [1, 0, 3, 2]),
+        (['hip.L', 'hip.R', 'left'], [1, 0, 2]),
+        ([1, 2, 3], None),
+        (['ear', 'tail'], None),
+        (['centre'], False),
+    ],
+)
 def test_mirror_pairs_by_names(folder, names, flip):
     """None: there is no pair among several, which is said."""
-    table = load(folder, {**content(), 'annotations': [], 'categories': [
-        {'id': 7, 'name': 'doll', 'keypoints': names}]})
+    table = load(
+        folder,
+        {
+            **content(),
+            'annotations': [],
+            'categories': [{'id': 7, 'name': 'doll', 'keypoints': names}],
+        },
+    )
     np.testing.assert_array_equal(table.landmark_flip[1], flip or range(len(names)))
     assert table.problems.files(problems.NO_MIRROR) == (
-        [f'{folder}/x.json, category doll'] if flip is None else [])
+        [f'{folder}/x.json, category doll'] if flip is None else []
+    )
 
 
 @pytest.mark.parametrize('listed', [{}, {'keypoints': []}, {'keypoints': None}])
 def test_landmarks_that_no_category_lists(folder, listed):
     """As many as most annotations have; sets of faces write an empty list."""
     points = [value for number in range(68) for value in (number % 30, number % 20, 2)]
-    table = load(folder, {
-        'images': content()['images'], 'categories': [{'id': 7, 'name': 'face', **listed}],
-        'annotations': [annotation(1, 9, 7, keypoints=points), annotation(2, 2, 7, keypoints=[]),
-                        annotation(3, 9, 7, keypoints=points),
-                        annotation(4, 2, 7, keypoints=points[:9])]}, skip_malformed=True)
+    table = load(
+        folder,
+        {
+            'images': content()['images'],
+            'categories': [{'id': 7, 'name': 'face', **listed}],
+            'annotations': [
+                annotation(1, 9, 7, keypoints=points),
+                annotation(2, 2, 7, keypoints=[]),
+                annotation(3, 9, 7, keypoints=points),
+                annotation(4, 2, 7, keypoints=points[:9]),
+            ],
+        },
+        skip_malformed=True,
+    )
     assert table.landmark_counts == (68,) and table.item_ids.tolist() == [1, 3, 2]
     np.testing.assert_array_equal(table.landmarks[0].reshape(-1), points)
     assert not table.landmarks[2].any()
@@ -297,16 +423,24 @@ def test_landmarks_that_no_category_lists(folder, listed):
 def test_landmarks_end_to_end(folder):
     """As DeepFashion2's converter writes them: those of all classes in every annotation."""
     layout = coco_classes.EndToEnd(
-        ('top', 'skirt'), (3, 2), np.array([[0, 1, 2], [1, 0, 2], [1, 0, 2]]))
+        ('top', 'skirt'), (3, 2), np.array([[0, 1, 2], [1, 0, 2], [1, 0, 2]])
+    )
     names = [str(number) for number in range(1, 6)]
     top, skirt = [1, 2, 2, 3, 4, 1, 5, 6, 2, *[0] * 6], [*[0] * 9, 7, 8, 2, 9, 10, 1]
     written = {
-        'images': [{**image, 'source': source} for image, source in zip(
-            content()['images'], ('shop', 'user'))],
-        'categories': [{'id': 1, 'name': 'a', 'keypoints': names},
-                       {'id': 2, 'name': 'b', 'keypoints': names}],
-        'annotations': [annotation(1, 9, 1, keypoints=top, pair_id=4, style=2, scale=3),
-                        annotation(2, 2, 2, keypoints=skirt, pair_id=4, style=0)]}
+        'images': [
+            {**image, 'source': source}
+            for image, source in zip(content()['images'], ('shop', 'user'))
+        ],
+        'categories': [
+            {'id': 1, 'name': 'a', 'keypoints': names},
+            {'id': 2, 'name': 'b', 'keypoints': names},
+        ],
+        'annotations': [
+            annotation(1, 9, 1, keypoints=top, pair_id=4, style=2, scale=3),
+            annotation(2, 2, 2, keypoints=skirt, pair_id=4, style=0),
+        ],
+    }
     table = load(folder, written, end_to_end=layout)
     assert table.class_names == ('top', 'skirt') and table.landmark_counts == (3, 2)
     np.testing.assert_array_equal(table.landmark_flip, layout.flip)
@@ -330,7 +464,9 @@ def test_landmarks_end_to_end(folder):
 
 def test_categories_of_one_name_stay_apart(folder):
     assert load(folder, changed('categories', 0, name='doll')).class_names == (
-        'doll (7)', 'doll (20)')
+        'doll (7)',
+        'doll (20)',
+    )
 
 
 def test_missing_files(folder):

@@ -23,7 +23,7 @@ S = 16
 def picture(row, height, width):
     """Its colour says which image it is; the left half is darker than the right."""
     pixels = np.full([height, width, 3], 20 * row + 30, np.uint8)
-    pixels[:, :width // 2] = 20 * row + 20
+    pixels[:, : width // 2] = 20 * row + 20
     return pixels
 
 
@@ -36,14 +36,21 @@ def items_of(row, rng):
     height, width = size_of(row)
     items = []
     for k in range(row % 4):
-        x1, y1 = rng.uniform(0, .5, 2) * [width, height]
-        x2, y2 = rng.uniform(.6, 1, 2) * [width, height]
+        x1, y1 = rng.uniform(0, 0.5, 2) * [width, height]
+        x2, y2 = rng.uniform(0.6, 1, 2) * [width, height]
         category = 1 + (row + k) % 2
         landmarks = np.concatenate([rng.uniform(0, 20, [3, 2]), [[2], [0], [1]]], 1)
-        items.append(Item(
-            [x1, y1, x2, y2], category, [[[x1, y1], [x2, y1], [x1, y2]]],
-            landmarks if category == 1 else None, crowd=row == 7 and k == 2, pair_id=1 + row // 4,
-            style=1))
+        items.append(
+            Item(
+                [x1, y1, x2, y2],
+                category,
+                [[[x1, y1], [x2, y1], [x1, y2]]],
+                landmarks if category == 1 else None,
+                crowd=row == 7 and k == 2,
+                pair_id=1 + row // 4,
+                style=1,
+            )
+        )
     return items
 
 
@@ -79,7 +86,8 @@ def plain(table):
 
 def make(table, **options):
     return detection.DetectionPipeline(
-        table, **{'canvas': CANVAS, 'min_size': 32, 'max_size': 48, 'max_items': 4} | options)
+        table, **{'canvas': CANVAS, 'min_size': 32, 'max_size': 48, 'max_items': 4} | options
+    )
 
 
 def take(dataset, count=-1):
@@ -103,12 +111,19 @@ def expected(table, row, min_size, max_size, flip, max_items=4):
     """One image's annotations in float64."""
     height, width = table.sizes[row].astype(np.float64)
     scale = min(min_size / min(height, width), max_size / max(height, width))
-    new = np.floor(np.array([height, width]) * scale + .5)
+    new = np.floor(np.array([height, width]) * scale + 0.5)
     y, x = new / [height, width]
-    result = {'sizes': new, 'boxes': np.zeros([max_items, 4]), 'scales': np.array([y, x]),
-              'classes': np.zeros(max_items), 'crowd': np.zeros(max_items, bool),
-              'landmarks': np.zeros([max_items, 3, 3]), 'masks': np.zeros([max_items, S, S]),
-              'pair_ids': np.zeros(max_items), 'styles': np.zeros(max_items)}
+    result = {
+        'sizes': new,
+        'boxes': np.zeros([max_items, 4]),
+        'scales': np.array([y, x]),
+        'classes': np.zeros(max_items),
+        'crowd': np.zeros(max_items, bool),
+        'landmarks': np.zeros([max_items, 3, 3]),
+        'masks': np.zeros([max_items, S, S]),
+        'pair_ids': np.zeros(max_items),
+        'styles': np.zeros(max_items),
+    }
     for place, item in enumerate(table.items_of(row)):
         x1, y1, x2, y2 = table.boxes[item].astype(np.float64)
         result['boxes'][place] = [x1 * x, y1 * y, x2 * x, y2 * y]
@@ -121,8 +136,12 @@ def expected(table, row, min_size, max_size, flip, max_items=4):
             px, py, v = table.landmarks[item, source].astype(np.float64)
             if v:
                 result['landmarks'][place, j] = [new[1] - px * x if flip else px * x, py * y, v]
-        for ours, column in (('classes', 'classes'), ('crowd', 'crowd'), ('pair_ids', 'pair_ids'),
-                             ('styles', 'styles')):
+        for ours, column in (
+            ('classes', 'classes'),
+            ('crowd', 'crowd'),
+            ('pair_ids', 'pair_ids'),
+            ('styles', 'styles'),
+        ):
             result[ours][place] = getattr(table, column)[item]
         if not has_partner(table, item):
             result['styles'][place] = 0
@@ -131,17 +150,25 @@ def expected(table, row, min_size, max_size, flip, max_items=4):
 
 def has_partner(table, item):
     """Whether an item of the other source has its pair_id and style."""
+
     def identity(one):
         return int(table.pair_ids[one]), int(table.styles[one])
 
     def source(one):
-        return table.sources[[row for row in range(table.num_images)
-                              if one in table.items_of(row)][0]]
+        return table.sources[
+            [row for row in range(table.num_images) if one in table.items_of(row)][0]
+        ]
 
     single = [other for other in range(table.num_items) if not table.crowd[other]]
-    return bool(item in single and table.styles[item] > 0 and table.pair_ids[item] > 0 and any(
-        identity(other) == identity(item) and {source(item), source(other)} == {1, 2}
-        for other in single))
+    return bool(
+        item in single
+        and table.styles[item] > 0
+        and table.pair_ids[item] > 0
+        and any(
+            identity(other) == identity(item) and {source(item), source(other)} == {1, 2}
+            for other in single
+        )
+    )
 
 
 def check(table, batch, min_sizes, max_size=48):
@@ -150,7 +177,8 @@ def check(table, batch, min_sizes, max_size=48):
         wanted = expected(table, row, min_sizes[n], max_size, flips[n])
         for name in batch.keys() & wanted.keys():
             np.testing.assert_allclose(
-                batch[name][n], wanted[name], rtol=1e-5, atol=1e-4, err_msg=f'{name} of {row}')
+                batch[name][n], wanted[name], rtol=1e-5, atol=1e-4, err_msg=f'{name} of {row}'
+            )
         height, width = wanted['sizes'].astype(int)
         assert (batch['images'][n, :height, :width] > 0).all()
         assert not batch['images'][n, height:].any() and not batch['images'][n, :, width:].any()
@@ -164,14 +192,23 @@ def same(one, other):
 
 def test_evaluation(table):
     dataset = make(table).evaluation(4)
-    shapes = {name: (spec.dtype.name, tuple(spec.shape))
-              for name, spec in dataset.element_spec.items()}
+    shapes = {
+        name: (spec.dtype.name, tuple(spec.shape)) for name, spec in dataset.element_spec.items()
+    }
     assert shapes == {
-        'images': ('uint8', (4, 48, 64, 3)), 'sizes': ('float32', (4, 2)),
-        'boxes': ('float32', (4, 4, 4)), 'classes': ('int32', (4, 4)), 'crowd': ('bool', (4, 4)),
-        'landmarks': ('float32', (4, 4, 3, 3)), 'masks': ('uint8', (4, 4, S, S)),
-        'pair_ids': ('int32', (4, 4)), 'styles': ('int32', (4, 4)), 'index': ('int64', (4,)),
-        'weights': ('float32', (4,)), 'scales': ('float32', (4, 2))}
+        'images': ('uint8', (4, 48, 64, 3)),
+        'sizes': ('float32', (4, 2)),
+        'boxes': ('float32', (4, 4, 4)),
+        'classes': ('int32', (4, 4)),
+        'crowd': ('bool', (4, 4)),
+        'landmarks': ('float32', (4, 4, 3, 3)),
+        'masks': ('uint8', (4, 4, S, S)),
+        'pair_ids': ('int32', (4, 4)),
+        'styles': ('int32', (4, 4)),
+        'index': ('int64', (4,)),
+        'weights': ('float32', (4,)),
+        'scales': ('float32', (4, 2)),
+    }
     assert dataset.cardinality() == 3
     batch = take(dataset)
     assert rows_of(batch).tolist() == batch['index'].tolist() == [*range(11), 10]
@@ -181,8 +218,10 @@ def test_evaluation(table):
     some = take(make(table, **VARIED).evaluation(2, rows=np.array([5, 3, 9])))
     assert rows_of(some).tolist() == some['index'].tolist() == [5, 3, 9, 9]
     assert some['weights'].tolist() == [1, 1, 1, 0]
-    same({name: values[:3] for name, values in some.items()},
-         {name: values[[5, 3, 9]] for name, values in batch.items()})
+    same(
+        {name: values[:3] for name, values in some.items()},
+        {name: values[[5, 3, 9]] for name, values in batch.items()},
+    )
 
 
 def test_training_with_mirrored_images(table):
@@ -190,7 +229,7 @@ def test_training_with_mirrored_images(table):
     rows, flips = rows_of(batch).reshape(20, 11), mirrored(batch)
     assert all(sorted(epoch) == list(range(11)) for epoch in rows.tolist())
     assert len(set(map(tuple, rows.tolist()))) == 20
-    assert abs(flips.mean() - .5) < 4 * .5 / np.sqrt(220)
+    assert abs(flips.mean() - 0.5) < 4 * 0.5 / np.sqrt(220)
     check(table, batch, [32] * 220)
 
 
@@ -237,12 +276,12 @@ def test_started_later_it_is_the_tail(table, whole, kind):
     pipeline = make(table, **VARIED)
     start = 5 if kind == 'train' else 7
     tail = take(getattr(pipeline, kind)(4, start), 3)
-    same(tail, {name: values[4 * start:4 * start + 12] for name, values in whole[kind].items()})
+    same(tail, {name: values[4 * start : 4 * start + 12] for name, values in whole[kind].items()})
 
 
 def test_the_seed_decides(table, whole):
     batch = take(make(table, **VARIED | {'seed': 4}).train(4), 12)
-    assert (rows_of(batch) != rows_of(whole['train'])).mean() > .7
+    assert (rows_of(batch) != rows_of(whole['train'])).mean() > 0.7
     assert 6 < np.sum(mirrored(batch) != mirrored(whole['train'])) < 42
 
 
@@ -251,10 +290,23 @@ def test_two_replicas_take_what_one_takes(table, whole, kind):
     pipeline = make(table, **VARIED)
     read = getattr(pipeline, kind)
     first = {name: values[:12] for name, values in whole[kind].items()}
-    one, other = (take(read(4, input_context=tf.distribute.InputContext(2, number, 2)), 3)
-                  for number in (0, 1))
-    same({name: np.concatenate([part[2 * step:2 * step + 2] for step in range(3)
-                                for part in (one[name], other[name])]) for name in one}, first)
+    one, other = (
+        take(read(4, input_context=tf.distribute.InputContext(2, number, 2)), 3)
+        for number in (0, 1)
+    )
+    same(
+        {
+            name: np.concatenate(
+                [
+                    part[2 * step : 2 * step + 2]
+                    for step in range(3)
+                    for part in (one[name], other[name])
+                ]
+            )
+            for name in one
+        },
+        first,
+    )
 
 
 def test_pairs(table):
@@ -274,7 +326,9 @@ def test_pairs(table):
         np.testing.assert_array_equal(batch[name][::2].max(1), batch[name][1::2].max(1))
     with pytest.raises(ValueError, match='batch size 3: pairs make an even number of images'):
         pipeline.train_pairs(3)
-    with pytest.raises(ValueError, match='batch size 6: 3 pairs of images cannot be divided among 2'):
+    with pytest.raises(
+        ValueError, match='batch size 6: 3 pairs of images cannot be divided among 2'
+    ):
         pipeline.train_pairs(6, 0, tf.distribute.InputContext(1, 0, 2))
     with pytest.raises(ValueError, match='set: no image of a user and image of a shop'):
         make(table.subset([0, 1, 3])).train_pairs(4)
@@ -327,10 +381,13 @@ def test_a_pair_with_a_damaged_image_is_skipped(plain, tmp_path, capfd):
     next_one = {(2, 3): [6, 5], (10, 9): [2, 1]}
     assert rows_of(batch).reshape(-1, 2).tolist() == [
         next_one.get(tuple(pair), pair)
-        for pair in rows_of(plain['train_pairs']).reshape(-1, 2).tolist()]
+        for pair in rows_of(plain['train_pairs']).reshape(-1, 2).tolist()
+    ]
     check(table, batch, [32] * 40)
     assert set(pipeline.problems.files(problems.DAMAGED)) == {
-        f'{tmp_path}/3.png', f'{tmp_path}/10.png'}
+        f'{tmp_path}/3.png',
+        f'{tmp_path}/10.png',
+    }
     assert pipeline.problems.counts == {problems.DAMAGED: 2}
     assert sum('is skipped' in line for line in capfd.readouterr().err.splitlines()) == 2
 
@@ -347,8 +404,9 @@ def test_no_readable_image_is_refused_at_once(tmp_path):
 def test_more_items_than_fit():
     boxes = [[0, 0, 10, 10], [0, 0, 30, 20], [0, 0, 2, 2], [5, 5, 15, 16], [0, 0, 32, 24]]
     builder = detection_table.TableBuilder('set', ('a',), (0,), mask_size=8)
-    builder.add_image('x', 1, (24, 32), items=[
-        Item(box, 1, style=k, crowd=k == 4) for k, box in enumerate(boxes)])
+    builder.add_image(
+        'x', 1, (24, 32), items=[Item(box, 1, style=k, crowd=k == 4) for k, box in enumerate(boxes)]
+    )
     builder.add_image('y', 2, (24, 32), items=[Item(boxes[2], 1, style=9)])
     table = builder.build()
 
@@ -383,14 +441,24 @@ def save(folder, kind):
     upright[6:12, 4:18] = 200
     if kind in ('grey', 'rgba', '16'):
         opaque = np.full([24, 32, 1], 255, np.uint8)
-        array = {'grey': upright[..., 0], 'rgba': np.concatenate([upright, opaque], -1),
-                 '16': upright[..., 0].astype(np.uint16) * 257}[kind]
+        array = {
+            'grey': upright[..., 0],
+            'rgba': np.concatenate([upright, opaque], -1),
+            '16': upright[..., 0].astype(np.uint16) * 257,
+        }[kind]
         path = f'{folder}/{kind}.png'
         Image.fromarray(array).save(path)
         return path
     # What a viewer does with the image of an orientation, undone.
-    undo = {2: Image.FLIP_LEFT_RIGHT, 3: Image.ROTATE_180, 4: Image.FLIP_TOP_BOTTOM,
-            5: Image.TRANSPOSE, 6: Image.ROTATE_90, 7: Image.TRANSVERSE, 8: Image.ROTATE_270}
+    undo = {
+        2: Image.FLIP_LEFT_RIGHT,
+        3: Image.ROTATE_180,
+        4: Image.FLIP_TOP_BOTTOM,
+        5: Image.TRANSPOSE,
+        6: Image.ROTATE_90,
+        7: Image.TRANSVERSE,
+        8: Image.ROTATE_270,
+    }
     image, exif, path = Image.fromarray(upright), Image.Exif(), f'{folder}/{kind}.jpg'
     if kind != 'jpeg':
         exif[0x0112] = kind
@@ -402,19 +470,25 @@ def save(folder, kind):
 def test_kinds_of_files(tmp_path):
     builder = detection_table.TableBuilder('set', ('a',), (1,), mask_size=8)
     for number, kind in enumerate(KINDS):
-        builder.add_image(save(tmp_path, kind), number, (24, 32), items=[
-            Item([4, 6, 18, 12], 1, landmarks=[[4, 6, 2]])])
+        builder.add_image(
+            save(tmp_path, kind),
+            number,
+            (24, 32),
+            items=[Item([4, 6, 18, 12], 1, landmarks=[[4, 6, 2]])],
+        )
     # Twice as large as it was annotated.
-    builder.add_image(save(tmp_path, 'jpeg'), 99, (12, 16), items=[
-        Item([2, 3, 9, 6], 1, landmarks=[[2, 3, 2]])])
+    builder.add_image(
+        save(tmp_path, 'jpeg'), 99, (12, 16), items=[Item([2, 3, 9, 6], 1, landmarks=[[2, 3, 2]])]
+    )
     batch = take(make(builder.build(), min_size=48, max_size=64).evaluation(1))
     assert batch['sizes'].tolist() == [[48, 64]] * 13
     assert batch['scales'].tolist() == [[2, 2]] * 12 + [[4, 4]]
     for image, boxes, landmarks in zip(batch['images'], batch['boxes'], batch['landmarks']):
         assert boxes[0].tolist() == [8, 12, 36, 24] and landmarks[0, 0].tolist() == [8, 12, 2]
         rows, columns = np.nonzero(image[..., 1] > 100)
-        np.testing.assert_allclose([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1],
-                                   boxes[0], atol=1.01)
+        np.testing.assert_allclose(
+            [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], boxes[0], atol=1.01
+        )
 
 
 def test_images_come_from_a_reader_if_given(table, plain):
@@ -432,8 +506,10 @@ def test_images_come_from_a_reader_if_given(table, plain):
     elsewhere = table.subset(range(NUMBER))
     elsewhere.paths = [f'record {row}' for row in range(NUMBER)]
     for kind, batch in plain.items():
-        same(take(getattr(make(elsewhere, reader=read), kind)(4), 10),
-             {name: values[:40] for name, values in batch.items()})
+        same(
+            take(getattr(make(elsewhere, reader=read), kind)(4), 10),
+            {name: values[:40] for name, values in batch.items()},
+        )
     assert set(asked) == set(range(NUMBER))
 
 
@@ -441,10 +517,13 @@ def test_what_cannot_be_right(table):
     with pytest.raises(ValueError, match='0.png: an image of 20 x 42 .* canvas of 30 x 64'):
         make(table.subset([0]), canvas=(30, 64), min_size=(10, 31), max_size=99)
     for options, message in (
-            ({'max_items': 0}, 'DetectionPipeline.max_items = 0'),
-            ({'min_size': ()}, r'min_size = \(\)'), ({'min_size': (5, 0)}, 'min_size = 0'),
-            ({'max_size': 1.5}, 'max_size = 1.5'), ({'canvas': (3,)}, r'canvas = \(3,\)'),
-            ({'canvas': (0, 9)}, 'height = 0')):
+        ({'max_items': 0}, 'DetectionPipeline.max_items = 0'),
+        ({'min_size': ()}, r'min_size = \(\)'),
+        ({'min_size': (5, 0)}, 'min_size = 0'),
+        ({'max_size': 1.5}, 'max_size = 1.5'),
+        ({'canvas': (3,)}, r'canvas = \(3,\)'),
+        ({'canvas': (0, 9)}, 'height = 0'),
+    ):
         with pytest.raises(ValueError, match=message):
             make(table, **options)
     with pytest.raises(ValueError, match='set: there are no images'):

@@ -33,12 +33,19 @@ def truncated_jpeg():
     return file(noise, 'JPEG')[:-200]
 
 
-DAMAGED = {'truncated JPEG': truncated_jpeg(), 'truncated PNG': encoded(1)[:-20],
-           'text': b'not an image', 'empty': b''}
+DAMAGED = {
+    'truncated JPEG': truncated_jpeg(),
+    'truncated PNG': encoded(1)[:-20],
+    'text': b'not an image',
+    'empty': b'',
+}
 READ = 'is not read as an image; JPEG, PNG, GIF and BMP are'
-REASONS = {'truncated JPEG': 'jpeg::Uncompress failed. Invalid JPEG data',
-           'truncated PNG': 'Invalid PNG data',
-           'text': f'A file of an unknown format {READ}', 'empty': f'An empty file {READ}'}
+REASONS = {
+    'truncated JPEG': 'jpeg::Uncompress failed. Invalid JPEG data',
+    'truncated PNG': 'Invalid PNG data',
+    'text': f'A file of an unknown format {READ}',
+    'empty': f'An empty file {READ}',
+}
 
 
 def decode(data, position):
@@ -52,7 +59,8 @@ def batches(numbers, size, first=0):
     """(positions, numbers) in batches; an example's position is its place in `numbers`."""
     numbers = np.array(numbers, np.int64)
     return tf.data.Dataset.from_tensor_slices(
-        (np.arange(first, first + len(numbers)), numbers)).batch(size, drop_remainder=True)
+        (np.arange(first, first + len(numbers)), numbers)
+    ).batch(size, drop_remainder=True)
 
 
 def read_all(files, dataset, skipped=None):
@@ -60,7 +68,8 @@ def read_all(files, dataset, skipped=None):
     files = tf.constant(files)
     skipped = skipped or encoded_images.Skipped(str)
     result = encoded_images.decoded(
-        dataset, lambda numbers: tf.gather(files, numbers), decode, files.shape[0], skipped)
+        dataset, lambda numbers: tf.gather(files, numbers), decode, files.shape[0], skipped
+    )
     assert result.element_spec[0].shape == (*dataset.element_spec[0].shape, SIDE, SIDE, 3)
     images, numbers = (np.concatenate(x) for x in zip(*result.as_numpy_iterator()))
     for image, number in zip(images, numbers):
@@ -72,8 +81,9 @@ def read_all(files, dataset, skipped=None):
 def test_images_come_in_order(size):
     order = np.random.RandomState(1).permutation(120)
     positions, numbers, skipped = read_all(
-        [encoded(number) for number in range(120)], batches(order, size))
-    assert numbers == order[:120 // size * size].tolist()
+        [encoded(number) for number in range(120)], batches(order, size)
+    )
+    assert numbers == order[: 120 // size * size].tolist()
     assert positions == list(range(len(numbers))) and not skipped
 
 
@@ -89,7 +99,8 @@ def test_slow_images_are_waited_for(monkeypatch):
         return tf.ensure_shape(tf.numpy_function(slowly, [numbers], tf.string), numbers.shape)
 
     result = encoded_images.decoded(
-        batches(range(80), 80), read, decode, 80, encoded_images.Skipped(str))
+        batches(range(80), 80), read, decode, 80, encoded_images.Skipped(str)
+    )
     assert next(iter(result))[1].numpy().tolist() == list(range(80))
 
 
@@ -107,7 +118,8 @@ def test_the_next_image_stands_in_for_a_damaged_one(kind, capfd):
     assert skipped == [7, 8, 50, 99]
     lines = [line for line in capfd.readouterr().err.splitlines() if 'is skipped' in line]
     assert sorted(line.split(' (')[0] for line in lines) == [
-        f'<{number}> cannot be read as an image and is skipped' for number in (50, 7, 8, 99)]
+        f'<{number}> cannot be read as an image and is skipped' for number in (50, 7, 8, 99)
+    ]
     for count, line in enumerate(lines, 1):
         assert f' ({count} so far): {REASONS[kind]}' in line and line.endswith('.')
 
@@ -135,8 +147,12 @@ def test_an_error_while_reading_is_like_a_damaged_image(tmp_path):
     paths = tf.constant([str(tmp_path / str(number)) for number in range(8)])
     skipped = encoded_images.Skipped(str)
     result = encoded_images.decoded(
-        batches(range(8), 4), lambda numbers: tf.map_fn(tf.io.read_file, tf.gather(paths, numbers)),
-        decode, 8, skipped)
+        batches(range(8), 4),
+        lambda numbers: tf.map_fn(tf.io.read_file, tf.gather(paths, numbers)),
+        decode,
+        8,
+        skipped,
+    )
     numbers = np.concatenate([numbers for _, numbers in result.as_numpy_iterator()])
     assert numbers.tolist() == [0, 1, 2, 4, 4, 5, 6, 7] and skipped.indices == {3}
 
@@ -151,13 +167,18 @@ def test_pairs_of_images_and_several_results():
         return {'images': tf.stack(images), 'twice': 2 * position}
 
     order, skipped = np.random.RandomState(3).permutation(20), encoded_images.Skipped(str)
-    result = encoded_images.decoded(batches(order, 10), lambda numbers: tf.gather(files, numbers),
-                                    decode_both, 20, skipped)
+    result = encoded_images.decoded(
+        batches(order, 10), lambda numbers: tf.gather(files, numbers), decode_both, 20, skipped
+    )
     assert result.element_spec == (
-        {'images': tf.TensorSpec([10, 2, SIDE, SIDE, 3], tf.uint8),
-         'twice': tf.TensorSpec([10], tf.int64)}, tf.TensorSpec([10], tf.int64))
+        {
+            'images': tf.TensorSpec([10, 2, SIDE, SIDE, 3], tf.uint8),
+            'twice': tf.TensorSpec([10], tf.int64),
+        },
+        tf.TensorSpec([10], tf.int64),
+    )
     for first, (columns, numbers) in zip((0, 10), result.as_numpy_iterator()):
-        expected = [{3: 4, 8: 9}.get(number, number) for number in order[first:first + 10]]
+        expected = [{3: 4, 8: 9}.get(number, number) for number in order[first : first + 10]]
         assert numbers.tolist() == expected
         assert columns['images'][:, 0, 1, 1, 0].tolist() == expected
         assert columns['images'][:, 1, 1, 1, 0].tolist() == [100 + number for number in expected]
@@ -183,14 +204,19 @@ def test_a_set_without_readable_images_is_refused():
             return tf.gather(files, numbers)
 
         encoded_images.check_readable(
-            read, decode, np.array(indices, np.int64), 'the set',
-            encoded_images.Skipped(lambda index: f'<{index}>'))
+            read,
+            decode,
+            np.array(indices, np.int64),
+            'the set',
+            encoded_images.Skipped(lambda index: f'<{index}>'),
+        )
 
     with pytest.raises(ValueError) as error:
         check([4, 6])
     assert str(error.value) == (
         f'the set: of 2 images 2 were tried and none can be read; the first is <4> '
-        f'({REASONS["empty"]}).')
+        f'({REASONS["empty"]}).'
+    )
     with pytest.raises(ValueError, match='of 800 images 100 were tried .* the first is <0>'):
         check(range(800))
     assert len(tried) == 102 and tried[-1] == 799  # Not all, but from all parts.
@@ -214,12 +240,16 @@ def boxes(height, width, number):
     found = []
     for position in range(number):
         part = encoded_images.distorted_square(
-            image, 8, encoded_images.crop_key(1, tf.constant(position, tf.int64)),
-            lambda image, size: image).numpy()
+            image,
+            8,
+            encoded_images.crop_key(1, tf.constant(position, tf.int64)),
+            lambda image, size: image,
+        ).numpy()
         top, left = part[0, 0, :2].astype(int)
         # A piece of the image as it is, not mirrored, turned or scaled.
         np.testing.assert_array_equal(
-            part, coordinates(height, width)[top:top + part.shape[0], left:left + part.shape[1]])
+            part, coordinates(height, width)[top : top + part.shape[0], left : left + part.shape[1]]
+        )
         found.append((top, left, *part.shape[:2]))
     return np.array(found)
 
@@ -234,7 +264,8 @@ def test_squares_of_half_the_area_or_more_anywhere(height, width):
     assert areas.min() >= 0.5 and high.min() <= smallest + 2 and high.max() >= largest - 1
     spread = (largest - smallest) / np.sqrt(12)
     assert high.mean() == pytest.approx(
-        (largest + smallest) / 2, abs=4 * spread / np.sqrt(150) + 0.5)
+        (largest + smallest) / 2, abs=4 * spread / np.sqrt(150) + 0.5
+    )
     # Places are uniform, from one end to the other, but that TensorFlow leaves out the last.
     for start, free in ((top, height - high), (left, width - wide)):
         assert start.min() >= 0 and (start <= free).all()
@@ -249,7 +280,8 @@ def test_of_a_long_image_the_central_square(height, width):
     for position in range(3):
         key = encoded_images.crop_key(1, tf.constant(position, tf.int64))
         np.testing.assert_array_equal(
-            encoded_images.distorted_square(image, 16, key), tfds_stream.square(image, 16))
+            encoded_images.distorted_square(image, 16, key), tfds_stream.square(image, 16)
+        )
 
 
 def test_the_square_is_resized_with_antialiasing():
@@ -257,10 +289,15 @@ def test_the_square_is_resized_with_antialiasing():
     for position in range(5):
         key = encoded_images.crop_key(1, tf.constant(position, tf.int64))
         begin, extent, _ = tf.image.stateless_sample_distorted_bounding_box(
-            [70, 90, 3], tf.zeros([0, 0, 4]), key, aspect_ratio_range=(1.0, 1.0),
-            area_range=(0.5, 1.0), use_image_if_no_bounding_boxes=True)
+            [70, 90, 3],
+            tf.zeros([0, 0, 4]),
+            key,
+            aspect_ratio_range=(1.0, 1.0),
+            area_range=(0.5, 1.0),
+            use_image_if_no_bounding_boxes=True,
+        )
         (top, left, _), side = begin.numpy(), int(extent[0])
-        part = noise[top:top + side, left:left + side]
+        part = noise[top : top + side, left : left + side]
         expected = tfds_stream.square(part, 16)  # Of a square: the whole of it.
         result = encoded_images.distorted_square(noise, 16, key)
         np.testing.assert_array_equal(result, expected)
@@ -268,19 +305,26 @@ def test_the_square_is_resized_with_antialiasing():
 
 
 def test_crops_follow_from_seed_and_position():
-    keys = {tuple(encoded_images.crop_key(seed, tf.constant(position, tf.int64)).numpy())
-            for seed in range(3) for position in (0, 1, 2 ** 40)}
+    keys = {
+        tuple(encoded_images.crop_key(seed, tf.constant(position, tf.int64)).numpy())
+        for seed in range(3)
+        for position in (0, 1, 2**40)
+    }
     assert len(keys) == 9
     image = tf.constant(coordinates(60, 80))
 
     def crop(seed, position):
         return encoded_images.distorted_square(
-            image, 16, encoded_images.crop_key(seed, tf.constant(position, tf.int64))).numpy()
+            image, 16, encoded_images.crop_key(seed, tf.constant(position, tf.int64))
+        ).numpy()
 
     np.testing.assert_array_equal(crop(1, 5), crop(1, 5))
     assert (crop(1, 5) != crop(1, 6)).any() and (crop(1, 5) != crop(2, 5)).any()
-    in_graph = tf.data.Dataset.range(5, 6).map(lambda position: encoded_images.distorted_square(
-        image, 16, encoded_images.crop_key(1, position)))
+    in_graph = tf.data.Dataset.range(5, 6).map(
+        lambda position: encoded_images.distorted_square(
+            image, 16, encoded_images.crop_key(1, position)
+        )
+    )
     np.testing.assert_array_equal(next(iter(in_graph)), crop(1, 5))
 
 

@@ -59,8 +59,11 @@ def test_truncated_header(tmp_path, length):
 @pytest.mark.parametrize('missing', [1, 8, 20])
 def test_truncated_gzip(tmp_path, missing):
     packed = gzip.compress(IMAGES)[:-missing]
-    _fails(_write(tmp_path, packed), 3,
-           f'truncated: the gzip stream ends early, after {len(packed)} bytes.')
+    _fails(
+        _write(tmp_path, packed),
+        3,
+        f'truncated: the gzip stream ends early, after {len(packed)} bytes.',
+    )
 
 
 def test_damaged_gzip(tmp_path):

@@ -30,25 +30,44 @@ def test_headers(tmp_path):
     (tmp_path / 'text.jpg').write_text('not an image')
     (tmp_path / 'cut.jpg').write_bytes(open(save(tmp_path / 'a.jpg'), 'rb').read()[:40])
     save(tmp_path / 'png.png', orientation=6)
-    paths = [str(tmp_path / 'text.jpg'), str(tmp_path / 'none.jpg'), str(tmp_path / 'cut.jpg'),
-             save(tmp_path / 'a.jpg'), save(tmp_path / 'turned.jpg', orientation=6),
-             save(tmp_path / 'upside.jpg', orientation=3),
-             save(tmp_path / 'odd.jpg', orientation=9),
-             save(tmp_path / 'grey.jpg', mode='L'), save(tmp_path / 'rgba.png', pixels(4)),
-             save(tmp_path / '16.png', pixels(1)[..., 0].astype(np.uint16)),
-             str(tmp_path / 'png.png')]
+    paths = [
+        str(tmp_path / 'text.jpg'),
+        str(tmp_path / 'none.jpg'),
+        str(tmp_path / 'cut.jpg'),
+        save(tmp_path / 'a.jpg'),
+        save(tmp_path / 'turned.jpg', orientation=6),
+        save(tmp_path / 'upside.jpg', orientation=3),
+        save(tmp_path / 'odd.jpg', orientation=9),
+        save(tmp_path / 'grey.jpg', mode='L'),
+        save(tmp_path / 'rgba.png', pixels(4)),
+        save(tmp_path / '16.png', pixels(1)[..., 0].astype(np.uint16)),
+        str(tmp_path / 'png.png'),
+    ]
     found = image_files.headers(paths)
     size = (HEIGHT, WIDTH)
     assert found[:3] == [None] * 3
-    assert found[3:] == [(size, 1, 'RGB'), (size, 6, 'RGB'), (size, 3, 'RGB'), (size, 1, 'RGB'),
-                         (size, 1, 'L'), (size, 1, 'RGBA'), (size, 1, 'I;16'), (size, 6, 'RGB')]
+    assert found[3:] == [
+        (size, 1, 'RGB'),
+        (size, 6, 'RGB'),
+        (size, 3, 'RGB'),
+        (size, 1, 'RGB'),
+        (size, 1, 'L'),
+        (size, 1, 'RGBA'),
+        (size, 1, 'I;16'),
+        (size, 6, 'RGB'),
+    ]
     assert [header.upright for header in found[3:6]] == [size, (WIDTH, HEIGHT), size]
     counts = problems.Problems()
-    usable = [image_files.note(header, path, 'x.json', counts)
-              for header, path in zip(found, paths)]
+    usable = [
+        image_files.note(header, path, 'x.json', counts) for header, path in zip(found, paths)
+    ]
     assert usable == [False] * 3 + [True] * 8
-    assert counts.counts == {problems.DAMAGED: 2, problems.NO_IMAGE: 1, problems.TURNED: 3,
-                             problems.CONVERTED: 3}
+    assert counts.counts == {
+        problems.DAMAGED: 2,
+        problems.NO_IMAGE: 1,
+        problems.TURNED: 3,
+        problems.CONVERTED: 3,
+    }
     assert counts.files(problems.NO_IMAGE) == [f'{tmp_path}/none.jpg (in x.json)']
 
 
@@ -59,9 +78,9 @@ def test_turned_as_pillow_turns(orientation, tmp_path):
         upright = np.asarray(ImageOps.exif_transpose(image))
     np.testing.assert_array_equal(image_files.turned_pixels(stored, orientation), upright)
     for y, x in ((0, 0), (2, 7), (5, 1)):
-        place = image_files.turned_points([x + .5, y + .5], orientation, (HEIGHT, WIDTH))
-        column, row = (place - .5).astype(int)
-        assert (upright[row, column] == stored[y, x]).all() and (place % 1 == .5).all()
+        place = image_files.turned_points([x + 0.5, y + 0.5], orientation, (HEIGHT, WIDTH))
+        column, row = (place - 0.5).astype(int)
+        assert (upright[row, column] == stored[y, x]).all() and (place % 1 == 0.5).all()
 
 
 @pytest.mark.parametrize('orientation', [5, 6, 7, 8])
@@ -76,20 +95,23 @@ def test_items_are_turned_with_their_image(orientation, compressed):
         runs = np.diff(np.flatnonzero(np.diff(np.pad(inside.T.reshape(-1), 1, constant_values=2))))
         rle = {'size': [HEIGHT, WIDTH], 'counts': runs.tolist()}
     box, turned, landmarks = image_files.turned_item_arrays(
-        [2, 1, 7, 5], rle, [2.5, 1.5, 2, 0, 0, 0], orientation, (HEIGHT, WIDTH))
+        [2, 1, 7, 5], rle, [2.5, 1.5, 2, 0, 0, 0], orientation, (HEIGHT, WIDTH)
+    )
     expected = image_files.turned_pixels(inside, orientation)
     assert turned['size'] == [WIDTH, HEIGHT] and isinstance(turned['counts'], str)
     np.testing.assert_array_equal(coco_mask.decode(turned), expected)
     rows, columns = np.nonzero(expected)
     np.testing.assert_array_equal(
-        box, [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+        box, [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+    )
     marked = np.zeros([HEIGHT, WIDTH], int)
     marked[1, 2] = 1
     row, column = np.argwhere(image_files.turned_pixels(marked, orientation))[0]
-    np.testing.assert_array_equal(landmarks[0], [column + .5, row + .5, 2])
+    np.testing.assert_array_equal(landmarks[0], [column + 0.5, row + 0.5, 2])
     assert landmarks[1, 2] == 0
     _, polygons, nothing = image_files.turned_item_arrays(
-        [2, 1, 7, 5], [[2, 1, 7, 1, 7, 5]], None, orientation, (HEIGHT, WIDTH))
+        [2, 1, 7, 5], [[2, 1, 7, 1, 7, 5]], None, orientation, (HEIGHT, WIDTH)
+    )
     assert nothing is None and polygons[0].shape == (3, 2)
     np.testing.assert_array_equal([*polygons[0].min(0), *polygons[0].max(0)], box)
 

@@ -17,12 +17,24 @@ def fill(folder, *paths):
 
 
 def test_classes_and_files_in_the_order_of_their_names(tmp_path):
-    fill(tmp_path, 'b/2.png', 'b/10.jpeg', 'a/x.JPEG', 'c c/[1]*.Jpg', 'b/notes.txt', 'readme.jpg',
-         'a/deeper/y.jpg')
+    fill(
+        tmp_path,
+        'b/2.png',
+        'b/10.jpeg',
+        'a/x.JPEG',
+        'c c/[1]*.Jpg',
+        'b/notes.txt',
+        'readme.jpg',
+        'a/deeper/y.jpg',
+    )
     folder = image_folder.ImageFolder(str(tmp_path))
     assert folder.class_names == ('a', 'b', 'c c')
     assert [os.path.relpath(path, tmp_path) for path in folder.paths] == [
-        'a/x.JPEG', 'b/10.jpeg', 'b/2.png', 'c c/[1]*.Jpg']
+        'a/x.JPEG',
+        'b/10.jpeg',
+        'b/2.png',
+        'c c/[1]*.Jpg',
+    ]
     assert folder.labels.tolist() == [0, 1, 1, 2] and folder.labels.dtype == np.int32
 
 
@@ -36,17 +48,29 @@ def test_linked_classes_and_files_count(tmp_path):
 
 
 def test_hidden_folders_and_files_are_left_out_and_counted(tmp_path, capfd):
-    fill(tmp_path, 'a/1.jpg', 'a/._1.jpg', 'a/.DS_Store', 'a/1.webp', 'b/2.bmp', 'b/Thumbs.db',
-         '.ipynb_checkpoints/1.jpg', '__MACOSX/a/._1.jpg')
+    fill(
+        tmp_path,
+        'a/1.jpg',
+        'a/._1.jpg',
+        'a/.DS_Store',
+        'a/1.webp',
+        'b/2.bmp',
+        'b/Thumbs.db',
+        '.ipynb_checkpoints/1.jpg',
+        '__MACOSX/a/._1.jpg',
+    )
     folder = image_folder.ImageFolder(str(tmp_path))
     assert folder.class_names == ('a', 'b') and folder.labels.tolist() == [0, 1]
     assert [os.path.relpath(path, tmp_path) for path in folder.paths] == ['a/1.jpg', 'b/2.bmp']
     hidden, others = capfd.readouterr().err.splitlines()
     assert hidden == (
         f'{tmp_path}: 4 x hidden folder or file (left out): {tmp_path}/.ipynb_checkpoints, '
-        f'{tmp_path}/__MACOSX, {tmp_path}/a/.DS_Store, ...')
-    assert others == (f'{tmp_path}: 2 x file that is none of .jpg, .jpeg, .png, .bmp (left out): '
-                      f'{tmp_path}/a/1.webp, {tmp_path}/b/Thumbs.db')
+        f'{tmp_path}/__MACOSX, {tmp_path}/a/.DS_Store, ...'
+    )
+    assert others == (
+        f'{tmp_path}: 2 x file that is none of .jpg, .jpeg, .png, .bmp (left out): '
+        f'{tmp_path}/a/1.webp, {tmp_path}/b/Thumbs.db'
+    )
     fill(tmp_path, 'c/._3.jpg')
     with pytest.raises(ValueError, match='/c: a class without images'):
         image_folder.ImageFolder(str(tmp_path))
@@ -63,7 +87,8 @@ def test_what_is_missing_is_named(tmp_path):
     with pytest.raises(ValueError) as error:
         image_folder.ImageFolder(path)
     assert str(error.value) == (
-        f'{path} has no folders; images are expected in one folder per class.')
+        f'{path} has no folders; images are expected in one folder per class.'
+    )
     fill(tmp_path, 'flat/a/1.jpg', 'flat/b/1.gif')
     with pytest.raises(ValueError) as error:
         image_folder.ImageFolder(path)

@@ -52,7 +52,8 @@ def take(source, numbers, split='train', positions=None, batch=None, **options):
     numbers = np.array(numbers, np.int64)
     positions = np.arange(len(numbers)) if positions is None else np.array(positions, np.int64)
     examples = tf.data.Dataset.from_tensor_slices((positions, numbers)).batch(
-        batch or len(numbers), drop_remainder=True)
+        batch or len(numbers), drop_remainder=True
+    )
     dataset = source.images(examples, split, **options)
     spec = dataset.element_spec
     size = source.image_size
@@ -69,18 +70,25 @@ def arrays(number=5, size=28, channels=1, max_value=255, width=None):
     made = {}
     for split in image_sources.SPLITS:
         made[f'{split}_images'] = random.randint(
-            0, max_value + 1, [number, size, width or size, channels]).astype(np.uint8)
+            0, max_value + 1, [number, size, width or size, channels]
+        ).astype(np.uint8)
         made[f'{split}_labels'] = (np.arange(number) % 2).astype(np.int32)
     return images.ImageArrays(
-        **made, class_names=('even', 'odd'), max_value=max_value, name='arrays')
+        **made, class_names=('even', 'odd'), max_value=max_value, name='arrays'
+    )
 
 
 def test_arrays_as_they_are():
     data = arrays(channels=3)
-    source = image_sources.ArraySource('there', load=lambda data_dir: (
-        data if data_dir == 'there' else None))
+    source = image_sources.ArraySource(
+        'there', load=lambda data_dir: data if data_dir == 'there' else None
+    )
     assert (source.name, source.class_names, source.image_size, source.channels) == (
-        'arrays', ('even', 'odd'), 28, 3)
+        'arrays',
+        ('even', 'odd'),
+        28,
+        3,
+    )
     pixels, numbers = take(source, [4, 0, 4, 1])
     assert numbers.tolist() == [4, 0, 4, 1]
     np.testing.assert_array_equal(pixels, data.train_images[[4, 0, 4, 1]])
@@ -131,7 +139,8 @@ def test_arrays_that_do_not_fit_are_refused():
         image_sources.ArraySource(None, lambda _: arrays(), image_size=24)
     assert str(error.value) == (
         'arrays: images of 28 pixels are larger than ArraySource.image_size = 24; resize = True '
-        'makes them smaller.')
+        'makes them smaller.'
+    )
     with pytest.raises(ValueError, match='arrays: images of 28 x 20 pixels are not square.'):
         image_sources.ArraySource(None, lambda _: arrays(width=20))
     with pytest.raises(ValueError, match='ArraySource.image_size = -1 must be'):
@@ -144,7 +153,8 @@ def test_check_fits():
     with pytest.raises(ValueError) as error:
         image_sources.check_fits(source, 32, 1)
     assert str(error.value) == (
-        'arrays: images of 28 pixels, grey; the networks are for image_size = 32, grey.')
+        'arrays: images of 28 pixels, grey; the networks are for image_size = 32, grey.'
+    )
     with pytest.raises(ValueError, match='28 pixels, grey; the networks are for .* = 28, RGB.'):
         image_sources.check_fits(source, 28, 3)
     for channels in 2, 4:
@@ -219,12 +229,15 @@ def test_a_folder_without_a_readable_image_is_refused_at_once(tmp_path):
     assert str(error.value) == (
         f'{tmp_path}: of 12 images 12 were tried and none can be read; the first is '
         f'{tmp_path}/train/class0/0.jpg (An empty file is not read as an image; JPEG, PNG, GIF and '
-        'BMP are).')
+        'BMP are).'
+    )
 
 
 def test_folders_that_are_wrong(folder, tmp_path):
-    with pytest.raises(FileNotFoundError, match='^--data_dir is needed: the folder that holds '
-                       'train/<class>/<image>.JPEG and val/'):
+    with pytest.raises(
+        FileNotFoundError,
+        match='^--data_dir is needed: the folder that holds train/<class>/<image>.JPEG and val/',
+    ):
         image_sources.FolderSource(None, SIZE)
     with pytest.raises(FileNotFoundError, match=f'^{folder}/test: no such folder of images.$'):
         image_sources.FolderSource(str(folder), SIZE, test='test')
@@ -282,15 +295,19 @@ def test_transparent_pixels_are_white_and_few_colours_right(tmp_path, capfd):
 
 
 def test_resampling_of_crops_and_squares(folder):
-    smooth, plain = (image_sources.FolderSource(str(folder), SIZE, resampling=resampling)
-                     for resampling in (resizing.antialiased, resizing.tf1_bilinear))
+    smooth, plain = (
+        image_sources.FolderSource(str(folder), SIZE, resampling=resampling)
+        for resampling in (resizing.antialiased, resizing.tf1_bilinear)
+    )
     decoded = tf.constant(np.asarray(Image.open(io.BytesIO(jpeg(noise(3))))))
     np.testing.assert_array_equal(
-        take(plain, [3])[0][0], tfds_stream.square(decoded, SIZE, resizing.tf1_bilinear))
+        take(plain, [3])[0][0], tfds_stream.square(decoded, SIZE, resizing.tf1_bilinear)
+    )
     key = encoded_images.crop_key(5, tf.constant(0, tf.int64))
     np.testing.assert_array_equal(
         take(plain, [3], seed=5)[0][0],
-        encoded_images.distorted_square(decoded, SIZE, key, resizing.tf1_bilinear))
+        encoded_images.distorted_square(decoded, SIZE, key, resizing.tf1_bilinear),
+    )
     assert (take(smooth, [3], seed=5)[0] != take(plain, [3], seed=5)[0]).mean() > 0.5
 
 
@@ -304,13 +321,21 @@ class SmallPhotos(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
     def _info(self):
         return tfds.core.DatasetInfo(
-            builder=self, disable_shuffling=True, features=tfds.features.FeaturesDict({
-                'image': tfds.features.Image(shape=(None, None, 3), encoding_format='jpeg'),
-                'label': tfds.features.ClassLabel(num_classes=4)}))
+            builder=self,
+            disable_shuffling=True,
+            features=tfds.features.FeaturesDict(
+                {
+                    'image': tfds.features.Image(shape=(None, None, 3), encoding_format='jpeg'),
+                    'label': tfds.features.ClassLabel(num_classes=4),
+                }
+            ),
+        )
 
     def _split_generators(self, dl_manager):
-        return {'train': self._generate_examples(12, 0),
-                'validation': self._generate_examples(3, 50)}
+        return {
+            'train': self._generate_examples(12, 0),
+            'validation': self._generate_examples(3, 50),
+        }
 
     def _generate_examples(self, number, first):
         for key in range(number):

@@ -12,9 +12,17 @@ from official.data import labelling
 LABELS = np.random.RandomState(0).permutation(np.repeat([0, 1, 2], [200, 40, 120])).astype(np.int32)
 
 
-@pytest.mark.parametrize('percent, counts', [
-    (2.5, [5, 1, 3]), (5, [10, 2, 6]), (10, [20, 4, 12]), (20, [40, 8, 24]), (100, [200, 40, 120]),
-    (1.3, [3, 1, 2])])  # 2.6, 0.52 and 1.56 images are 3, 1 and 2.
+@pytest.mark.parametrize(
+    'percent, counts',
+    [
+        (2.5, [5, 1, 3]),
+        (5, [10, 2, 6]),
+        (10, [20, 4, 12]),
+        (20, [40, 8, 24]),
+        (100, [200, 40, 120]),
+        (1.3, [3, 1, 2]),
+    ],
+)  # 2.6, 0.52 and 1.56 images are 3, 1 and 2.
 def test_percent_of_each_class(percent, counts):
     partial = labelling.partial_labels(LABELS, 3, 7, percent)
     assert partial.num_labels == 3 and partial.labels.dtype == np.int32
@@ -32,8 +40,7 @@ def test_without_the_unlabelled_there_are_the_same_labels():
     np.testing.assert_array_equal(dropped.indices, np.flatnonzero(partial.labels >= 0))
     np.testing.assert_array_equal(dropped.labels, LABELS[dropped.indices])
     assert dropped.labels.dtype == np.int32 and dropped.indices.dtype == np.int64
-    np.testing.assert_array_equal(
-        dropped.indices, labelling.draw_percent(LABELS, 3, 20, 7))
+    np.testing.assert_array_equal(dropped.indices, labelling.draw_percent(LABELS, 3, 20, 7))
 
 
 def test_the_draw_follows_from_the_seed():
@@ -54,8 +61,9 @@ def test_more_percent_keeps_what_fewer_have():
 def test_a_class_without_labels_is_refused():
     with pytest.raises(ValueError) as error:
         labelling.partial_labels(np.repeat([0, 1], [100, 19]), 2, 0, 2.5)
-    assert str(error.value) == ('percent = 2.5 of the 19 images of class 1 is none: every class '
-                                'needs at least one label.')
+    assert str(error.value) == (
+        'percent = 2.5 of the 19 images of class 1 is none: every class needs at least one label.'
+    )
     with pytest.raises(ValueError, match='percent = 100 of the 0 images of class 2 is none'):
         labelling.partial_labels(np.repeat([0, 1], 5), 3, 0, 100)
     for percent in -1, 101:
@@ -101,12 +109,18 @@ def test_labels_that_there_are_not_are_refused():
 def test_labels_of_places_are_uniform_and_independent():
     first = np.arange(40_000)
     draw = lambda places, number=10, seed=3: labelling.uniform_labels(
-        tf.constant(places, tf.int64), number, seed).numpy()
+        tf.constant(places, tf.int64), number, seed
+    ).numpy()
     drawn = draw(first)
     assert drawn.dtype == np.int32 and drawn.min() == 0 and drawn.max() == 9
     # Pairs of neighbours, of places a power of two apart, of another seed, of another range.
-    for other in (draw(first + 1), draw(first + 2 ** 12), draw(first + 2 ** 40),
-                  draw(first, seed=4), draw(first, seed=2 ** 32 - 1)):
+    for other in (
+        draw(first + 1),
+        draw(first + 2**12),
+        draw(first + 2**40),
+        draw(first, seed=4),
+        draw(first, seed=2**32 - 1),
+    ):
         table = np.zeros([10, 10])
         np.add.at(table, (drawn, other), 1)
         chi_square = ((table - 400) ** 2 / 400).sum()
@@ -125,7 +139,8 @@ def test_random_labels_are_not_drawn_like_the_labelled_images():
 
 def test_distribution():
     soft = labelling.Labelling(
-        np.arange(2), np.array([[0.5, 0.5, 0], [0.1, 0.2, 0.7]], np.float32), 3)
+        np.arange(2), np.array([[0.5, 0.5, 0], [0.1, 0.2, 0.7]], np.float32), 3
+    )
     np.testing.assert_allclose(soft.distribution(), [0.3, 0.35, 0.35], rtol=1e-6)
     hard = labelling.Labelling(np.arange(5), np.array([3, -1, 0, 3, -1], np.int32), 5)
     np.testing.assert_allclose(hard.distribution(), [1 / 3, 0, 0, 2 / 3, 0])

@@ -27,8 +27,12 @@ def _idx(magic, array):
 @pytest.fixture
 def folder(tmp_path):
     """Five training and three test images of 2 x 2 pixels, in the four files."""
-    contents = (np.arange(20).reshape(5, 2, 2), [3, 1, 4, 1, 9],
-                np.arange(100, 112).reshape(3, 2, 2), [2, 7, 0])
+    contents = (
+        np.arange(20).reshape(5, 2, 2),
+        [3, 1, 4, 1, 9],
+        np.arange(100, 112).reshape(3, 2, 2),
+        [2, 7, 0],
+    )
     for (stem, magic), content in zip(STEMS.items(), contents):
         (tmp_path / f'{stem}.gz').write_bytes(gzip.compress(_idx(magic, content)))
     return tmp_path
@@ -109,7 +113,8 @@ def test_an_empty_folder_says_what_to_do(tmp_path):
         mnist.load(str(tmp_path))
     assert str(error.value).startswith(f'{tmp_path}/mnist/')
     assert f'./garden python -m official.data.prepare mnist --data_dir={tmp_path}' in str(
-        error.value)
+        error.value
+    )
     assert 'train-images-idx3-ubyte.gz' in str(error.value)
 
 
@@ -123,9 +128,29 @@ def test_the_real_files():
     assert arrays.train_images.mean() == pytest.approx(33.3184, abs=1e-4)
     assert arrays.test_images.mean() == pytest.approx(33.7912, abs=1e-4)
     assert np.bincount(arrays.train_labels).tolist() == [
-        5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+        5923,
+        6742,
+        5958,
+        6131,
+        5842,
+        5421,
+        5918,
+        6265,
+        5851,
+        5949,
+    ]
     assert np.bincount(arrays.test_labels).tolist() == [
-        980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+        980,
+        1135,
+        1032,
+        1010,
+        982,
+        892,
+        958,
+        1028,
+        974,
+        1009,
+    ]
 
 
 if __name__ == '__main__':

@@ -53,9 +53,11 @@ def test_started_very_late():
 def test_seeds_and_streams_differ():
     first = _take(pipeline.batch_indices(1000, 50, seed=0), 1)
     np.testing.assert_array_equal(first, _take(pipeline.batch_indices(1000, 50, seed=0), 1))
-    others = [pipeline.batch_indices(1000, 50, seed=1),
-              pipeline.batch_indices(1000, 50, seed=0, stream=1),
-              pipeline.batch_indices(1000, 50, seed=0, start_step=20)]  # the next epoch
+    others = [
+        pipeline.batch_indices(1000, 50, seed=1),
+        pipeline.batch_indices(1000, 50, seed=0, stream=1),
+        pipeline.batch_indices(1000, 50, seed=0, start_step=20),
+    ]  # the next epoch
     for one, other in itertools.combinations([first, *(_take(o, 1) for o in others)], 2):
         assert np.sum(one == other) < 10
 
@@ -86,12 +88,16 @@ def test_slices_of_the_replicas_make_up_the_batch(num_examples):
     assert one_pipeline.element_spec == tf.TensorSpec([3], tf.int64)
     np.testing.assert_array_equal(_take(one_pipeline, 20).reshape(10, 6), batches)
     # Two pipelines of one replica each.
-    halves = [_take(pipeline.batch_indices(num_examples, 6, 3, 2, _context(2, i, 2)), 10)
-              for i in range(2)]
+    halves = [
+        _take(pipeline.batch_indices(num_examples, 6, 3, 2, _context(2, i, 2)), 10)
+        for i in range(2)
+    ]
     np.testing.assert_array_equal(np.concatenate(halves, axis=1), batches)
     # Two pipelines that feed three replicas each.
-    sixths = [_take(pipeline.batch_indices(num_examples, 6, 3, 2, _context(2, i, 6)), 30)
-              .reshape(10, 3) for i in range(2)]
+    sixths = [
+        _take(pipeline.batch_indices(num_examples, 6, 3, 2, _context(2, i, 6)), 30).reshape(10, 3)
+        for i in range(2)
+    ]
     np.testing.assert_array_equal(np.concatenate(sixths, axis=1), batches)
 
 
@@ -123,11 +129,17 @@ def test_evaluation_takes_every_example_once(num_examples, steps):
 
 def test_evaluation_on_replicas():
     def collect(*context):
-        return [(i.tolist(), w.tolist()) for i, w in
-                pipeline.eval_batches(9, 8, _context(*context)).as_numpy_iterator()]
+        return [
+            (i.tolist(), w.tolist())
+            for i, w in pipeline.eval_batches(9, 8, _context(*context)).as_numpy_iterator()
+        ]
 
-    expected = [([0, 1, 2, 3], [1] * 4), ([4, 5, 6, 7], [1] * 4),
-                ([8, 8, 8, 8], [1, 0, 0, 0]), ([8, 8, 8, 8], [0] * 4)]
+    expected = [
+        ([0, 1, 2, 3], [1] * 4),
+        ([4, 5, 6, 7], [1] * 4),
+        ([8, 8, 8, 8], [1, 0, 0, 0]),
+        ([8, 8, 8, 8], [0] * 4),
+    ]
     assert collect(1, 0, 2) == expected
     assert collect(2, 0, 2) == expected[0::2]
     assert collect(2, 1, 2) == expected[1::2]
@@ -138,7 +150,8 @@ def test_scaled_is_the_exact_quotient():
     scaled = pipeline.scaled(tf.constant(pixels), 255).numpy()
     np.testing.assert_array_equal(scaled, pixels.astype(np.float32) / np.float32(255))
     assert pipeline.scaled(tf.constant(pixels), 16).numpy()[:17].tolist() == [
-        value / 16 for value in range(17)]
+        value / 16 for value in range(17)
+    ]
     assert pipeline.scaled(tf.constant([-3.5, 2.0]), 1).numpy().tolist() == [-3.5, 2.0]
 
 
@@ -147,14 +160,16 @@ def test_finished_pipelines_are_deterministic_and_unsharded(one_thread):
     dataset = pipeline.finish(tf.data.Dataset.range(5), one_thread)
     options = dataset.options()
     assert options.deterministic
-    assert (options.experimental_distribute.auto_shard_policy
-            == tf.data.experimental.AutoShardPolicy.OFF)
+    assert (
+        options.experimental_distribute.auto_shard_policy
+        == tf.data.experimental.AutoShardPolicy.OFF
+    )
     assert list(dataset.as_numpy_iterator()) == list(range(5))
 
 
 def test_distributed_over_two_virtual_devices():
     # In a process of its own: the number of devices is fixed once TensorFlow runs.
-    script = textwrap.dedent('''
+    script = textwrap.dedent("""
         import tensorflow as tf
         from official.data import pipeline
         cpu = tf.config.list_physical_devices('CPU')[0]
@@ -167,9 +182,13 @@ def test_distributed_over_two_virtual_devices():
             first, second = strategy.experimental_local_results(values)
             tf.debugging.assert_equal(tf.concat([first, second], axis=0), whole)
         print('equal')
-    ''')
-    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True,
-                          env={'PYTHONPATH': ':'.join(sys.path), 'TF_CPP_MIN_LOG_LEVEL': '3'})
+    """)
+    done = subprocess.run(
+        [sys.executable, '-c', script],
+        capture_output=True,
+        text=True,
+        env={'PYTHONPATH': ':'.join(sys.path), 'TF_CPP_MIN_LOG_LEVEL': '3'},
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout == 'equal\n'
 

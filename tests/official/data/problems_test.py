@@ -31,8 +31,11 @@ def test_one_line_a_kind(capsys):
     found.add('no image', 'd.json')
     found.add('other', count=2)
     found.print_summary()
-    lines = ['train: 1 x bad box: a.json', 'train: 3 x no image: b.json, c.json, ...',
-             'train: 2 x other']
+    lines = [
+        'train: 1 x bad box: a.json',
+        'train: 3 x no image: b.json, c.json, ...',
+        'train: 2 x other',
+    ]
     assert capsys.readouterr() == ('', '\n'.join(lines) + '\n')
     text = io.StringIO()
     found.print_summary(text)
@@ -49,7 +52,10 @@ def test_a_line_a_file_where_more_are_kept(capsys):
         found.add('bad', f'{number}.json')
     found.print_summary()
     assert capsys.readouterr().err.splitlines() == [
-        'set: 5 x bad', *(f'  {number}.json' for number in range(4)), '  ...']
+        'set: 5 x bad',
+        *(f'  {number}.json' for number in range(4)),
+        '  ...',
+    ]
 
 
 def test_what_is_malformed_is_named_together_or_counted():
@@ -63,17 +69,25 @@ def test_what_is_malformed_is_named_together_or_counted():
         with pytest.raises(ValueError) as raised:
             faults.check()
         return str(raised.value).splitlines()
+
     problems.Faults(problems.Problems('set')).check()
     assert refuse(fault('box', 'a')) == ['a is bad.']
     both = problems.Malformed.of([fault('box (skipped)', 'a'), fault('mask', 'b')])
     assert str(both) == 'a is bad.\nb is bad.'
     assert refuse(both, *(fault('mask', number) for number in range(20))) == [
         'set: 22 values cannot be right:',
-        '1 x box:', '  a is bad.', '21 x mask:', '  b is bad.',
-        *(f'  {number} is bad.' for number in range(19)), '  ...']
+        '1 x box:',
+        '  a is bad.',
+        '21 x mask:',
+        '  b is bad.',
+        *(f'  {number} is bad.' for number in range(19)),
+        '  ...',
+    ]
     optional = problems.Faults(problems.Problems('set'), skip=False)
     optional.add(both)
-    with pytest.raises(ValueError, match='set: 2 values .*; skip_malformed = True leaves them out:'):
+    with pytest.raises(
+        ValueError, match='set: 2 values .*; skip_malformed = True leaves them out:'
+    ):
         optional.check()
     mine = problems.Problems('set')
     faults = problems.Faults(mine, skip=True)
@@ -82,6 +96,7 @@ def test_what_is_malformed_is_named_together_or_counted():
         if value < 0:
             raise fault('box', value)
         return value
+
     assert [faults.call(work, value) for value in (1, -1, 2)] == [1, None, 2]
     faults.check()
     assert mine.as_dict() == {'box': {'count': 1, 'files': ['-1 is bad.']}}
@@ -92,7 +107,8 @@ def test_what_goes_into_json():
     found.add('a', 'x.jpg')
     found.add('a', 'y.jpg', 3)
     assert json.loads(json.dumps(found.as_dict())) == {
-        'a': {'count': 4, 'files': ['x.jpg', 'y.jpg']}}
+        'a': {'count': 4, 'files': ['x.jpg', 'y.jpg']}
+    }
     found.as_dict()['a']['files'].append('not kept')
     found.counts['a'] = 0
     assert found.counts == {'a': 4} and found.files('a') == ['x.jpg', 'y.jpg']

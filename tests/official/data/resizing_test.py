@@ -31,8 +31,10 @@ def of_two_rows(image, size):
         place = np.arange(size) * length / size
         low = np.floor(place).astype(int)
         part = (place - low).reshape([-1, 1, 1] if axis == 0 else [1, -1, 1])
-        image = (np.take(image, low, axis) * (1 - part)
-                 + np.take(image, np.minimum(low + 1, length - 1), axis) * part)
+        image = (
+            np.take(image, low, axis) * (1 - part)
+            + np.take(image, np.minimum(low + 1, length - 1), axis) * part
+        )
     return image
 
 
@@ -51,7 +53,8 @@ def test_the_square_is_cut_first():
     image = np.random.default_rng(1).integers(0, 256, [20, 31, 3]).astype(np.uint8)
     np.testing.assert_array_equal(
         tfds_stream.square(tf.constant(image), 6, resizing.tf1_bilinear),
-        resizing.tf1_bilinear(tf.constant(image[:, 5:25]), 6))
+        resizing.tf1_bilinear(tf.constant(image[:, 5:25]), 6),
+    )
 
 
 if __name__ == '__main__':

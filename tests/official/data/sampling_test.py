@@ -39,8 +39,9 @@ def test_a_whole_class_can_be_drawn():
 
 
 def test_too_few_examples_in_a_class():
-    with pytest.raises(ValueError, match='^num_labels 33 asks for 11 examples of class 2, which'
-                                         ' has 10.$'):
+    with pytest.raises(
+        ValueError, match='^num_labels 33 asks for 11 examples of class 2, which has 10.$'
+    ):
         sampling.balanced_indices(LABELS, 33, 3, seed=0, what='num_labels')
 
 

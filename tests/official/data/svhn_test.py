@@ -36,8 +36,9 @@ def test_a_damaged_file_is_named(folder):
 
 
 def test_another_shape_is_named(folder):
-    io.savemat(folder / 'train_32x32.mat', {
-        'X': np.zeros((5, 32, 32, 3), np.uint8), 'y': np.zeros((5, 1))})
+    io.savemat(
+        folder / 'train_32x32.mat', {'X': np.zeros((5, 32, 32, 3), np.uint8), 'y': np.zeros((5, 1))}
+    )
     with pytest.raises(ValueError, match=r'train_32x32.mat: X has shape \(5, 32, 32, 3\)'):
         svhn.load(str(folder))
 

@@ -34,8 +34,17 @@ def test_prepared_digits_are_an_ordinary_tfds_data_set(prepared):
     builder = tfds.builder_from_directory(f'{prepared}/sklearn_digits/1.0.0')
     assert builder.info.splits['train'].num_examples == 1297
     assert builder.info.splits['test'].num_examples == 500
-    image, label = next(iter(tfds.load('sklearn_digits', split='test', data_dir=prepared,
-                                       as_supervised=True, download=False)))
+    image, label = next(
+        iter(
+            tfds.load(
+                'sklearn_digits',
+                split='test',
+                data_dir=prepared,
+                as_supervised=True,
+                download=False,
+            )
+        )
+    )
     np.testing.assert_array_equal(image, digits.load().test_images[0])
     assert label == digits.load().test_labels[0]
 
@@ -44,11 +53,14 @@ def test_preparing_again_keeps_what_is_there(prepared):
     assert prepare.prepare('sklearn_digits', prepared) == f'{prepared}/sklearn_digits/1.0.0'
 
 
-@pytest.mark.parametrize('source, shape', [
-    (tfds_images.cifar10, (32, 32, 3)),
-    (tfds_images.svhn_cropped, (32, 32, 3)),
-    (mnist.load, (28, 28, 1)),
-])
+@pytest.mark.parametrize(
+    'source, shape',
+    [
+        (tfds_images.cifar10, (32, 32, 3)),
+        (tfds_images.svhn_cropped, (32, 32, 3)),
+        (mnist.load, (28, 28, 1)),
+    ],
+)
 def test_the_catalogues_sets(source, shape):
     with tfds.testing.mock_data(num_examples=6):  # in which a download does nothing
         arrays = source(None, download=True)
@@ -70,10 +82,16 @@ def test_data_that_are_not_there_say_how_to_prepare_them(tmp_path, name):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize('name, message', [
-    ('cifar11', "TensorFlow Datasets has no data set 'cifar11'; did you mean cifar10"),
-    ('lsun/bedrom', "TensorFlow Datasets has no data set 'lsun/bedrom'; did you mean lsun/bedroom"),
-])
+@pytest.mark.parametrize(
+    'name, message',
+    [
+        ('cifar11', "TensorFlow Datasets has no data set 'cifar11'; did you mean cifar10"),
+        (
+            'lsun/bedrom',
+            "TensorFlow Datasets has no data set 'lsun/bedrom'; did you mean lsun/bedroom",
+        ),
+    ],
+)
 def test_unknown_names_get_the_near_matches(tmp_path, capsys, name, message):
     with pytest.raises(ValueError, match=f'^{message}'):
         tfds_images.load(name, str(tmp_path))

@@ -31,8 +31,9 @@ class TinyLabelled(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     }
 
     def _info(self):
-        return tfds.core.DatasetInfo(builder=self, disable_shuffling=True,
-                                     features=tfds.features.FeaturesDict(self.FEATURES))
+        return tfds.core.DatasetInfo(
+            builder=self, disable_shuffling=True, features=tfds.features.FeaturesDict(self.FEATURES)
+        )
 
     def _split_generators(self, dl_manager):
         return {'train': self._generate_examples()}
@@ -59,7 +60,8 @@ def folder(tmp_path_factory):
 
 def _train(folder, batch_size=4, image_size=6, seed=1, **options):
     return tfds_stream.train_images(
-        'tiny_labelled', batch_size, image_size, seed, folder, **options)
+        'tiny_labelled', batch_size, image_size, seed, folder, **options
+    )
 
 
 def _take(dataset, count):
@@ -69,7 +71,9 @@ def _take(dataset, count):
 def test_every_epoch_has_every_image_once_with_its_label(folder):
     dataset = _train(folder, flip=False)
     assert dataset.element_spec == (
-        tf.TensorSpec([4, 6, 6, 3], tf.uint8), tf.TensorSpec([4], tf.int32))
+        tf.TensorSpec([4, 6, 6, 3], tf.uint8),
+        tf.TensorSpec([4], tf.int32),
+    )
     images, labels = _take(dataset, 5)  # two epochs
     assert sorted(labels[:10]) == sorted(labels[10:]) == list(range(10))
     assert labels[:10].tolist() != labels[10:].tolist()
@@ -95,8 +99,10 @@ def test_started_later_it_is_the_tail(folder):
 
 def test_slices_of_the_replicas_make_up_the_batch(folder):
     whole = _take(_train(folder), 5)
-    parts = [_take(_train(folder, input_context=tf.distribute.InputContext(2, i, 2)), 5)
-             for i in range(2)]
+    parts = [
+        _take(_train(folder, input_context=tf.distribute.InputContext(2, i, 2)), 5)
+        for i in range(2)
+    ]
     for all_images, first, second in zip(whole, *parts):
         halves = [half.reshape(5, 2, *half.shape[1:]) for half in (first, second)]
         together = np.concatenate(halves, axis=1)
@@ -147,14 +153,23 @@ def test_labels_are_kept_in_a_file(folder, monkeypatch):
     assert _read_labels(folder, monkeypatch) == 10
     assert _read_labels(folder, monkeypatch) == 0
     assert os.listdir(os.path.dirname(_labels_file(folder))).count('labels-train.npy') == 1
-    assert not [name for name in os.listdir(os.path.dirname(_labels_file(folder)))
-                if 'partial' in name]
+    assert not [
+        name for name in os.listdir(os.path.dirname(_labels_file(folder))) if 'partial' in name
+    ]
 
 
-@pytest.mark.parametrize('wrong', [
-    np.arange(9, dtype=np.int32), np.arange(11, dtype=np.int32), np.arange(1, 11, dtype=np.int32),
-    np.arange(10.0), np.zeros([10, 1], np.int32), np.zeros([], np.int32),
-    np.array([None] * 10, object)])
+@pytest.mark.parametrize(
+    'wrong',
+    [
+        np.arange(9, dtype=np.int32),
+        np.arange(11, dtype=np.int32),
+        np.arange(1, 11, dtype=np.int32),
+        np.arange(10.0),
+        np.zeros([10, 1], np.int32),
+        np.zeros([], np.int32),
+        np.array([None] * 10, object),
+    ],
+)
 def test_labels_in_a_file_that_do_not_fit_are_read_anew(folder, monkeypatch, wrong):
     np.save(_labels_file(folder), wrong)
     assert _read_labels(folder, monkeypatch) == 10

@@ -26,22 +26,27 @@ def test_the_root_against_scipys(size):
     means = rng.normal(size=(2, size))
     root = scipy.linalg.sqrtm(covariances[0] @ covariances[1])
     expected = np.sum((means[0] - means[1]) ** 2) + np.trace(
-        covariances[0] + covariances[1] - 2 * root.real)
+        covariances[0] + covariances[1] - 2 * root.real
+    )
     assert fid.frechet_distance(means[0], covariances[0], means[1], covariances[1]) == (
-        pytest.approx(expected, rel=1e-9))
+        pytest.approx(expected, rel=1e-9)
+    )
 
 
 def test_closed_forms():
     # Commuting covariances: the sum of the squared differences of the standard deviations.
     assert fid.frechet_distance([0, 0], np.diag([4.0, 9.0]), [3, 4], np.diag([1.0, 25.0])) == (
-        pytest.approx(25 + (2 - 1) ** 2 + (3 - 5) ** 2))
+        pytest.approx(25 + (2 - 1) ** 2 + (3 - 5) ** 2)
+    )
     # Two lines at right angles: the product of the covariances is 0, its root too.
     assert fid.frechet_distance([0, 0], np.diag([4.0, 0.0]), [0, 0], np.diag([0.0, 9.0])) == (
-        pytest.approx(13))
+        pytest.approx(13)
+    )
     # Rotated by 45 degrees, of rank one: C1 = diag(1, 0), C2 = [[1, 1], [1, 1]] / 2; the product's
     # only eigenvalue is 1/2.
     assert fid.frechet_distance([0, 0], np.diag([1.0, 0.0]), [0, 0], np.full((2, 2), 0.5)) == (
-        pytest.approx(2 - 2 * np.sqrt(0.5)))
+        pytest.approx(2 - 2 * np.sqrt(0.5))
+    )
 
 
 def test_fewer_images_than_features():
@@ -59,7 +64,8 @@ def test_statistics_of_batches_are_numpys():
     assert statistics.count == 103
     np.testing.assert_allclose(statistics.mean, features.mean(0), rtol=1e-12)
     np.testing.assert_allclose(
-        statistics.covariance, np.cov(features, rowvar=False), rtol=1e-9, atol=1e-9)
+        statistics.covariance, np.cov(features, rowvar=False), rtol=1e-9, atol=1e-9
+    )
 
 
 def test_samples_of_known_gaussians():

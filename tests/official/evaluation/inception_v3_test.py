@@ -26,8 +26,10 @@ class Network(tf.Module):
     def __call__(self, images):
         means = tf.reduce_mean(images, [1, 2])
         corner = tf.reshape(images[:, 0, 0], [-1, 3])
-        return {'pool_3': tf.concat([means, corner], 1)[:, tf.newaxis, tf.newaxis],
-                'logits': 10 * means}
+        return {
+            'pool_3': tf.concat([means, corner], 1)[:, tf.newaxis, tf.newaxis],
+            'logits': 10 * means,
+        }
 
 
 @pytest.fixture(name='hub', scope='module')

@@ -23,7 +23,9 @@ def test_against_the_definition(k):
     rng = np.random.default_rng(0)
     real, fake = rng.normal(size=(40, 3)), rng.normal(0.7, 0.6, size=(30, 3))
     assert precision_recall.precision_recall(real, fake, k) == (
-        _by_definition(fake, real, k), _by_definition(real, fake, k))
+        _by_definition(fake, real, k),
+        _by_definition(real, fake, k),
+    )
     assert _by_definition(real, fake, k) < 1
 
 

@@ -30,7 +30,7 @@ def test_weighted_distances():
     weight = rng.normal(size=6).astype(np.float32)
     assert (weight > 0).any() and (weight < 0).any()
     differences = queries.astype(np.float64)[:, np.newaxis] - gallery
-    scores = (weight.astype(np.float64) * differences ** 2).sum(-1)
+    scores = (weight.astype(np.float64) * differences**2).sum(-1)
     indices, values = retrieval.weighted_distance_top_k(queries, gallery, weight, 20, block=37)
     expected = plainly(scores, 20)
     np.testing.assert_array_equal(indices, expected[0])
@@ -53,9 +53,12 @@ def test_equal_vectors_come_in_order():
     few = np.array([[0, 0, 0], [1, 2, 1], [3, 1, 0], [2, 2, 2]])
     gallery = np.tile(few, (50, 1))
     for search, scores in (
-            (lambda: retrieval.top_k(few, gallery, 120), few @ gallery.T),
-            (lambda: retrieval.weighted_distance_top_k(few, gallery, [-1, -2, -1], 120),
-             (np.square(few[:, np.newaxis] - gallery) * [-1, -2, -1]).sum(-1))):
+        (lambda: retrieval.top_k(few, gallery, 120), few @ gallery.T),
+        (
+            lambda: retrieval.weighted_distance_top_k(few, gallery, [-1, -2, -1], 120),
+            (np.square(few[:, np.newaxis] - gallery) * [-1, -2, -1]).sum(-1),
+        ),
+    ):
         indices, values = search()
         expected = plainly(scores, 120)
         np.testing.assert_array_equal(indices, expected[0])
@@ -64,16 +67,22 @@ def test_equal_vectors_come_in_order():
 
 def test_small_galleries_and_no_queries():
     indices, values = retrieval.top_k(np.ones((2, 3)), np.ones((4, 3)), 20)
-    assert indices.tolist() == [[0, 1, 2, 3]] * 2 and values.tolist() == [[3.] * 4] * 2
+    assert indices.tolist() == [[0, 1, 2, 3]] * 2 and values.tolist() == [[3.0] * 4] * 2
     assert retrieval.top_k(np.ones((0, 3)), np.ones((4, 3)), 20)[0].shape == (0, 4)
-    assert retrieval.weighted_distance_top_k(
-        np.ones((2, 3)), np.ones((0, 3)), np.ones(3), 20)[0].shape == (2, 0)
+    assert retrieval.weighted_distance_top_k(np.ones((2, 3)), np.ones((0, 3)), np.ones(3), 20)[
+        0
+    ].shape == (2, 0)
 
 
 def test_hit_rates():
     hits = [[0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
     assert retrieval.hit_rates(hits, (1, 2, 3, 4, 20)) == {
-        1: .25, 2: .25, 3: .5, 4: .75, 20: .75}
+        1: 0.25,
+        2: 0.25,
+        3: 0.5,
+        4: 0.75,
+        20: 0.75,
+    }
     assert retrieval.hit_rates(np.zeros((0, 5)), (1, 5)) == {1: None, 5: None}
     assert retrieval.hit_rates(np.zeros((3, 0)), (1,)) == {1: 0}
 

@@ -26,7 +26,8 @@ def fixture_folder(tmp_path_factory):
 @pytest.fixture(name='make', scope='module')
 def fixture_make(source, folder):
     return functools.partial(
-        small_classifier.trained, source, folder, epochs=15, batch_size=64, learning_rate=0.003)
+        small_classifier.trained, source, folder, epochs=15, batch_size=64, learning_rate=0.003
+    )
 
 
 def test_learns_and_says_so(make, source):
@@ -36,8 +37,9 @@ def test_learns_and_says_so(make, source):
     assert features.shape == (500, 128)
     error = 100 * np.mean(np.argmax(probabilities, 1) != source.labels('test'))
     assert error < 4  # Measured 1.2 to 1.6 with three seeds.
-    assert model.about == ('a small classifier trained on the data set itself (test error '
-                           f'{error:.2f} %)')
+    assert model.about == (
+        f'a small classifier trained on the data set itself (test error {error:.2f} %)'
+    )
     np.testing.assert_allclose(np.sum(probabilities, 1), 1, atol=1e-5)
 
 
@@ -66,8 +68,10 @@ def test_a_poor_classifier_is_told_whenever_it_is_used(source, tmp_path, monkeyp
     for _ in range(2):  # Trained, and read.
         caplog.clear()
         model = few()
-        assert model.warning == ('Scores over a classifier that errs on 39 % of the test images '
-                                 'say little: a better one is needed')
+        assert model.warning == (
+            'Scores over a classifier that errs on 39 % of the test images '
+            'say little: a better one is needed'
+        )
         assert f'{model.warning}.' in caplog.text
     monkeypatch.setattr(small_classifier, '_test_error_percent', lambda *args: 19.9)
     caplog.clear()
@@ -80,7 +84,7 @@ def test_a_damaged_file_is_named(make, folder):
     with open(path, 'rb') as file:
         whole = file.read()
     with open(path, 'wb') as file:
-        file.write(whole[:len(whole) // 2])
+        file.write(whole[: len(whole) // 2])
     try:
         with pytest.raises(ValueError, match=f'^{path} is damaged'):
             make()

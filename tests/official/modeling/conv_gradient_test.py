@@ -8,9 +8,13 @@ from official.modeling import conv_gradient
 
 # Of large maps, of 1 x 1 kernels, and what is left to TensorFlow.
 CONVS = {
-    'large': ((2, 61, 67, 128), 3, 130), 'large, 5 x 5': ((1, 70, 59, 128), 5, 128),
-    'pixels': ((3, 5, 7, 6), 1, 4), 'small': ((2, 9, 8, 128), 3, 128),
-    'few channels': ((1, 67, 61, 3), 3, 128), 'few filters': ((1, 67, 61, 128), 3, 3)}
+    'large': ((2, 61, 67, 128), 3, 130),
+    'large, 5 x 5': ((1, 70, 59, 128), 5, 128),
+    'pixels': ((3, 5, 7, 6), 1, 4),
+    'small': ((2, 9, 8, 128), 3, 128),
+    'few channels': ((1, 67, 61, 3), 3, 128),
+    'few filters': ((1, 67, 61, 128), 3, 3),
+}
 
 
 def numbers(shape, seed):
@@ -22,8 +26,15 @@ def np_kernel_gradient(x, dy, size):
     border = size // 2
     x = np.pad(x, ((0, 0), (border, border), (border, border), (0, 0)))
     height, width = dy.shape[1:3]
-    return np.array([[np.einsum('nhwc,nhwd->cd', x[:, i:i + height, j:j + width], dy, optimize=True)
-                      for j in range(size)] for i in range(size)])
+    return np.array(
+        [
+            [
+                np.einsum('nhwc,nhwd->cd', x[:, i : i + height, j : j + width], dy, optimize=True)
+                for j in range(size)
+            ]
+            for i in range(size)
+        ]
+    )
 
 
 def gradients(function, x, kernel, dy, second=False):
@@ -38,7 +49,7 @@ def gradients(function, x, kernel, dy, second=False):
                 tape.watch([x, kernel])
                 y = function(x, kernel)
             first = tape.gradient(y, [x, kernel], dy)
-            loss = tf.add_n([tf.reduce_sum(value ** 2) for value in first])
+            loss = tf.add_n([tf.reduce_sum(value**2) for value in first])
         return [y, *first, *(outer.gradient(loss, [x, kernel]) if second else [])]
 
     return [value.numpy() for value in run()]
@@ -71,13 +82,17 @@ def test_conv2d_transpose(size, strides):
     def ours(x, kernel):
         return conv_gradient.conv2d_transpose(x, kernel, strides)
 
-    close(gradients(ours, x, kernel, dy, second=True),
-          gradients(tensorflow, x, kernel, dy, second=True))
+    close(
+        gradients(ours, x, kernel, dy, second=True),
+        gradients(tensorflow, x, kernel, dy, second=True),
+    )
 
 
 def test_bfloat16():
-    x, kernel, dy = (tf.cast(numbers(shape, seed), tf.bfloat16) for seed, shape in enumerate(
-        ((2, 6, 5, 512), (3, 3, 512, 512), (2, 6, 5, 512))))
+    x, kernel, dy = (
+        tf.cast(numbers(shape, seed), tf.bfloat16)
+        for seed, shape in enumerate(((2, 6, 5, 512), (3, 3, 512, 512), (2, 6, 5, 512)))
+    )
     with tf.GradientTape() as tape:
         tape.watch(kernel)
         y = conv_gradient.conv2d(x, kernel)
@@ -88,7 +103,8 @@ def test_bfloat16():
     # nearest, within 2^-8 of the value.  On processors without products in bfloat16 TensorFlow
     # cuts the lower bits off, within 2^-7.  Sums in bfloat16 would be off by several 2^-7.
     np.testing.assert_allclose(
-        tf.cast(found, tf.float64), expected, rtol=2 ** -7, atol=1e-4 * np.abs(expected).max())
+        tf.cast(found, tf.float64), expected, rtol=2**-7, atol=1e-4 * np.abs(expected).max()
+    )
 
 
 def test_second_derivatives_of_conv2d():
@@ -96,12 +112,15 @@ def test_second_derivatives_of_conv2d():
         shape, size, filters = CONVS[name]
         x, kernel = numbers(shape, 0), numbers((size, size, shape[-1], filters), 1)
         dy = numbers((*shape[:3], filters), 2)
-        close(gradients(conv_gradient.conv2d, x, kernel, dy, second=True), gradients(
-            lambda x, k: tf.nn.conv2d(x, k, 1, 'SAME'), x, kernel, dy, second=True))
+        close(
+            gradients(conv_gradient.conv2d, x, kernel, dy, second=True),
+            gradients(lambda x, k: tf.nn.conv2d(x, k, 1, 'SAME'), x, kernel, dy, second=True),
+        )
 
 
 def operations(function, *shapes, compiled=False, dtype=tf.float32):
     """Names of the operations of a function's gradient with respect to its second argument."""
+
     @tf.function(jit_compile=compiled)
     def gradient(x, kernel):
         with tf.GradientTape() as tape:
@@ -116,9 +135,13 @@ def operations(function, *shapes, compiled=False, dtype=tf.float32):
 def test_where_the_fast_forms_are_used():
     large, kernel = (None, 50, 80, 128), (3, 3, 128, 128)
     assert 'MatMul' in operations(conv_gradient.conv2d, large, kernel)
-    for shape, other in [((None, None, 80, 128), kernel), ((None, 50, None, 128), kernel),
-                         ((None, 50, 79, 128), kernel), ((None, 50, 80, 127), (3, 3, 127, 128)),
-                         (large, (3, 3, 128, 127))]:
+    for shape, other in [
+        ((None, None, 80, 128), kernel),
+        ((None, 50, None, 128), kernel),
+        ((None, 50, 79, 128), kernel),
+        ((None, 50, 80, 127), (3, 3, 127, 128)),
+        (large, (3, 3, 128, 127)),
+    ]:
         assert 'MatMul' not in operations(conv_gradient.conv2d, shape, other)
     assert 'MatMul' not in operations(conv_gradient.conv2d, large, kernel, compiled=True)
     small, wide = (None, 14, 14, 512), (3, 3, 512, 512)

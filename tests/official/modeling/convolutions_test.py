@@ -31,7 +31,7 @@ def np_conv(x, kernel, stride):
     y = np.zeros((len(x), rows, columns, kernel.shape[-1]))
     for i in range(rows):
         for j in range(columns):
-            part = x[:, i * stride:i * stride + size, j * stride:j * stride + size]
+            part = x[:, i * stride : i * stride + size, j * stride : j * stride + size]
             y[:, i, j] = np.einsum('nhwc,hwcd->nd', part, kernel)
     return y
 
@@ -47,7 +47,7 @@ def test_conv_against_numpy(size, strides, height, width):
     np.testing.assert_allclose(y, np_conv(x, kernel, strides) + bias, rtol=1e-4, atol=1e-4)
 
 
-GRADIENTS = '''
+GRADIENTS = """
 import numpy as np
 import tensorflow as tf
 from official.modeling import convolutions
@@ -63,26 +63,35 @@ for channels in range(1, 9):
         found = tape.gradient(y, given[1], tf.constant(dy, tf.float32))
     expected = np.einsum('nhwc,nhwd->cd', x[:, ::2, ::2], dy)
     np.testing.assert_allclose(found[0, 0], expected, rtol=1e-4, atol=1e-4)
-'''
+"""
 
 
 def test_gradients_of_strided_pixels_stay_inside_their_memory():
     # oneDNN's own end a process that has one thread and no AVX-512.
-    variables = {'ONEDNN_MAX_CPU_ISA': 'AVX2', 'OMP_NUM_THREADS': '1',
-                 'TF_NUM_INTRAOP_THREADS': '1', 'PYTHONPATH': ':'.join(sys.path)}
-    result = subprocess.run([sys.executable, '-c', GRADIENTS], env=os.environ | variables,
-                            capture_output=True, text=True)
+    variables = {
+        'ONEDNN_MAX_CPU_ISA': 'AVX2',
+        'OMP_NUM_THREADS': '1',
+        'TF_NUM_INTRAOP_THREADS': '1',
+        'PYTHONPATH': ':'.join(sys.path),
+    }
+    result = subprocess.run(
+        [sys.executable, '-c', GRADIENTS],
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+    )
     assert result.returncode == 0, result.stderr[-2000:]
 
 
 def test_conv_with_a_relu_and_without_a_bias():
     layer = convolutions.Conv(3, 4, 3, first_key(), relu=True, bias=False)
-    kernel, = drawn(layer)
+    (kernel,) = drawn(layer)
     x = np.random.default_rng(0).normal(size=(2, 5, 6, 3))
     expected = np_conv(x, kernel, 1)
     assert (expected < -1).any()
     np.testing.assert_allclose(
-        layer(tf.constant(x, tf.float32)), np.maximum(expected, 0), rtol=1e-4, atol=1e-4)
+        layer(tf.constant(x, tf.float32)), np.maximum(expected, 0), rtol=1e-4, atol=1e-4
+    )
 
 
 @pytest.mark.parametrize('size, strides, first', [(2, 2, 0), (4, 2, -1), (3, 3, 0), (5, 3, -1)])
@@ -98,8 +107,7 @@ def test_deconv_against_numpy(size, strides, first):
             if 0 <= row < expected.shape[1] and 0 <= column < expected.shape[2]:
                 expected[:, row, column] += x[:, i, j] @ kernel[d, e].T
     expected = np.maximum(expected + bias, 0)
-    np.testing.assert_allclose(
-        layer(tf.constant(x, tf.float32)), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(layer(tf.constant(x, tf.float32)), expected, rtol=1e-4, atol=1e-4)
     # Sizes that are not known when the graph is made, as in an export.
     graph = tf.function(layer, input_signature=[tf.TensorSpec([None, None, None, 3])])
     np.testing.assert_allclose(graph(tf.constant(x, tf.float32)), expected, rtol=1e-4, atol=1e-4)
@@ -113,14 +121,18 @@ def test_dense_against_numpy(relu, shape):
     x = np.random.default_rng(0).normal(size=shape)
     expected = np.einsum('...i,io->...o', x, kernel) + bias
     np.testing.assert_allclose(
-        layer(tf.constant(x, tf.float32)), np.maximum(expected, 0) if relu else expected,
-        rtol=1e-5, atol=1e-5)
+        layer(tf.constant(x, tf.float32)),
+        np.maximum(expected, 0) if relu else expected,
+        rtol=1e-5,
+        atol=1e-5,
+    )
 
 
 LAYERS = {
     'conv': lambda key, **arguments: convolutions.Conv(40, 50, 3, key, **arguments),
     'deconv': lambda key, **arguments: convolutions.Deconv(40, 50, 4, key, **arguments),
-    'dense': lambda key, **arguments: convolutions.Dense(400, 50, key, **arguments)}
+    'dense': lambda key, **arguments: convolutions.Dense(400, 50, key, **arguments),
+}
 
 
 @pytest.mark.parametrize('name, inputs', [('conv', 360), ('deconv', 640), ('dense', 400)])
@@ -132,7 +144,9 @@ def test_initial_weights(name, inputs):
     assert not np.any(layer.bias.numpy())
     np.testing.assert_array_equal(kernel, LAYERS[name](first_key()).kernel.numpy())
     assert not np.any(kernel == LAYERS[name](random.make_key(4)).kernel.numpy())
-    drawn_so = LAYERS[name](first_key(), initializer=lambda key, shape: random.normal(key, shape, 0.01))
+    drawn_so = LAYERS[name](
+        first_key(), initializer=lambda key, shape: random.normal(key, shape, 0.01)
+    )
     assert drawn_so.kernel.numpy().std() == pytest.approx(0.01, rel=0.02)
     assert [v.name for v in layer.variables] == [f'{name}/kernel:0', f'{name}/bias:0']
 
@@ -142,15 +156,16 @@ def test_the_initializer_of_a_deconv_sees_the_outputs_last():
 
     def initializer(key, shape):
         seen.append(shape)
-        return tf.reshape(tf.range(2. * 2 * 3 * 5), shape)
+        return tf.reshape(tf.range(2.0 * 2 * 3 * 5), shape)
 
     layer = convolutions.Deconv(3, 5, 2, first_key(), initializer=initializer)
     assert seen == [(2, 2, 3, 5)]
     assert layer.kernel[1, 0, 4, 2] == 1 * 30 + 0 * 15 + 2 * 5 + 4
 
 
-@pytest.mark.parametrize('name, shape', [
-    ('conv', (2, 6, 6, 40)), ('deconv', (2, 3, 3, 40)), ('dense', (6, 400))])
+@pytest.mark.parametrize(
+    'name, shape', [('conv', (2, 6, 6, 40)), ('deconv', (2, 3, 3, 40)), ('dense', (6, 400))]
+)
 def test_products_in_bfloat16_are_of_the_type_of_what_comes_in(name, shape):
     layer = LAYERS[name](first_key())
     x = tf.constant(np.random.default_rng(0).normal(size=shape), tf.float32)
@@ -167,12 +182,19 @@ def test_a_layer_that_is_not_trained():
     assert tape.gradient(y, layer.kernel) is None
 
 
-@pytest.mark.parametrize('make, told', [
-    (lambda: convolutions.Conv(3, 4, 2, first_key()), r'Conv\.size = 2 is even'),
-    (lambda: convolutions.Conv(0, 4, 3, first_key()), r'Conv\.in_channels = 0'),
-    (lambda: convolutions.Conv(3, 4, 3, first_key(), strides=0), r'Conv\.strides = 0'),
-    (lambda: convolutions.Deconv(3, 4, 2, first_key(), strides=3), r'Deconv\.size = 2 is smaller'),
-    (lambda: convolutions.Dense(3, 0, first_key()), r'Dense\.units = 0')])
+@pytest.mark.parametrize(
+    'make, told',
+    [
+        (lambda: convolutions.Conv(3, 4, 2, first_key()), r'Conv\.size = 2 is even'),
+        (lambda: convolutions.Conv(0, 4, 3, first_key()), r'Conv\.in_channels = 0'),
+        (lambda: convolutions.Conv(3, 4, 3, first_key(), strides=0), r'Conv\.strides = 0'),
+        (
+            lambda: convolutions.Deconv(3, 4, 2, first_key(), strides=3),
+            r'Deconv\.size = 2 is smaller',
+        ),
+        (lambda: convolutions.Dense(3, 0, first_key()), r'Dense\.units = 0'),
+    ],
+)
 def test_a_layer_that_cannot_be(make, told):
     with pytest.raises(ValueError, match=told):
         make()

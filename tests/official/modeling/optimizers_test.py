@@ -14,8 +14,8 @@ def numpy_adam(weights, gradients, rate, beta_1, beta_2, epsilon):
     m, v = np.zeros_like(weights), np.zeros_like(weights)
     for t, gradient in enumerate(gradients, 1):
         m = beta_1 * m + (1 - beta_1) * gradient
-        v = beta_2 * v + (1 - beta_2) * gradient ** 2
-        step = rate * np.sqrt(1 - beta_2 ** t) / (1 - beta_1 ** t)
+        v = beta_2 * v + (1 - beta_2) * gradient**2
+        step = rate * np.sqrt(1 - beta_2**t) / (1 - beta_1**t)
         weights = weights - step * m / (np.sqrt(v) + epsilon)
     return weights
 
@@ -49,8 +49,8 @@ def numpy_centred_rmsprop(weights, gradients, rate, rho, epsilon):
     g, n = np.zeros_like(weights), np.zeros_like(weights)
     for gradient in gradients:
         g = rho * g + (1 - rho) * gradient
-        n = rho * n + (1 - rho) * gradient ** 2
-        weights = weights - rate * gradient / np.sqrt(n - g ** 2 + epsilon)
+        n = rho * n + (1 - rho) * gradient**2
+        weights = weights - rate * gradient / np.sqrt(n - g**2 + epsilon)
     return weights
 
 
@@ -61,8 +61,9 @@ def test_centred_rmsprop_against_numpy_and_keras(jit):
     gradients = rng.normal(size=(10, 7, 3)) * 10.0 ** rng.uniform(-6, 1, size=(10, 7, 3))
     expected = numpy_centred_rmsprop(start, gradients, 0.01, 0.9, 1e-3)
     for optimizer in (
-            optimizers.CentredRMSProp(0.01, rho=0.9, epsilon=1e-3),
-            tf.keras.optimizers.RMSprop(0.01, rho=0.9, epsilon=1e-3, centered=True)):
+        optimizers.CentredRMSProp(0.01, rho=0.9, epsilon=1e-3),
+        tf.keras.optimizers.RMSprop(0.01, rho=0.9, epsilon=1e-3, centered=True),
+    ):
         variable = tf.Variable(start, dtype=tf.float32)
         optimizer.build([variable])
         apply = tf.function(lambda g: optimizer.apply_gradients([(g, variable)]), jit_compile=jit)
@@ -76,7 +77,7 @@ def test_centred_rmsprop_defaults_are_the_papers():
     assert float(optimizer.learning_rate) == pytest.approx(0.00025)
     assert optimizer.rho == 0.95
     # 0.01 for a sum over 32 gradients is this for their mean.
-    assert optimizer.epsilon * 32 ** 2 == pytest.approx(0.01)
+    assert optimizer.epsilon * 32**2 == pytest.approx(0.01)
     copy = optimizers.CentredRMSProp.from_config(optimizer.get_config())
     assert copy.get_config() == optimizer.get_config()
 
@@ -92,7 +93,7 @@ def numpy_momentum(weights, gradients, rates, momentum, decay, clip=None):
     """v <- momentum v + (g + decay w); w <- w - rate v, of a list of arrays."""
     v = [np.zeros_like(w) for w in weights]
     for step, rate in zip(gradients, rates, strict=True):
-        norm = np.sqrt(sum((g ** 2).sum() for g in step))
+        norm = np.sqrt(sum((g**2).sum() for g in step))
         factor = clip / max(norm, clip) if clip else 1
         for i, g in enumerate(step):
             wanted = factor * g + decay[i] * weights[i]
@@ -130,10 +131,13 @@ def test_momentum_sgd_against_numpy_as_the_rate_changes(jit, clip):
 
 def test_momentum_sgd_with_a_rule_of_its_own_for_what_decays():
     weights, gradients, rates = momentum_case()
-    variables = [tf.Variable(w, dtype=tf.float32, name=name)
-                 for w, name in zip(weights, ('kernel', 'bias', 'embedding'))]
+    variables = [
+        tf.Variable(w, dtype=tf.float32, name=name)
+        for w, name in zip(weights, ('kernel', 'bias', 'embedding'))
+    ]
     optimizer = optimizers.MomentumSGD(
-        Falling(), 0.8, weight_decay=0.3, exclude=lambda variable: 'embedding' in variable.name)
+        Falling(), 0.8, weight_decay=0.3, exclude=lambda variable: 'embedding' in variable.name
+    )
     for step in gradients:
         optimizer.apply_gradients(zip([tf.constant(g, tf.float32) for g in step], variables))
     expected = numpy_momentum(weights, gradients, rates, 0.8, [0.3, 0.3, 0])
@@ -156,6 +160,7 @@ def test_momentum_sgd_on_two_devices():
             replica = tf.distribute.get_replica_context().replica_id_in_sync_group
             part = (1 + 2 * tf.cast(replica, tf.float32)) / 4
             optimizer.apply_gradients([(part * g, v) for g, v in zip(step, variables)])
+
         strategy.run(of_replica)
 
     for step in gradients:
@@ -180,21 +185,35 @@ def test_momentum_sgd_on_sparse_gradients_is_that_on_dense_ones():
 
 def test_momentum_sgd_from_config_and_out_of_range():
     optimizer = optimizers.MomentumSGD(
-        0.02, 0.5, weight_decay=1e-5, exclude=lambda variable: False, global_clipnorm=3.0)
+        0.02, 0.5, weight_decay=1e-5, exclude=lambda variable: False, global_clipnorm=3.0
+    )
     copy = optimizers.MomentumSGD.from_config(optimizer.get_config())
     assert copy.get_config() == optimizer.get_config()
     assert copy.momentum == 0.5 and copy.global_clipnorm == 3.0
     assert copy.get_config()['weight_decay'] == 1e-5
 
 
-@pytest.mark.parametrize('kind, argument, value', [
-    *((kind, 'learning_rate', rate) for kind in ('FusedAdam', 'CentredRMSProp', 'MomentumSGD')
-      for rate in (0, -0.1, float('nan'), float('inf'), None, '0.1', True)),
-    ('FusedAdam', 'beta_1', 1.0), ('FusedAdam', 'beta_2', -0.1), ('FusedAdam', 'epsilon', 0.0),
-    ('FusedAdam', 'clipnorm', -1.0), ('FusedAdam', 'global_clipnorm', 0.0),
-    ('CentredRMSProp', 'rho', 1), ('CentredRMSProp', 'epsilon', float('nan')),
-    ('MomentumSGD', 'momentum', 1.5), ('MomentumSGD', 'weight_decay', -1),
-    ('MomentumSGD', 'weight_decay', float('inf')), ('MomentumSGD', 'global_clipnorm', -2.0)])
+@pytest.mark.parametrize(
+    'kind, argument, value',
+    [
+        *(
+            (kind, 'learning_rate', rate)
+            for kind in ('FusedAdam', 'CentredRMSProp', 'MomentumSGD')
+            for rate in (0, -0.1, float('nan'), float('inf'), None, '0.1', True)
+        ),
+        ('FusedAdam', 'beta_1', 1.0),
+        ('FusedAdam', 'beta_2', -0.1),
+        ('FusedAdam', 'epsilon', 0.0),
+        ('FusedAdam', 'clipnorm', -1.0),
+        ('FusedAdam', 'global_clipnorm', 0.0),
+        ('CentredRMSProp', 'rho', 1),
+        ('CentredRMSProp', 'epsilon', float('nan')),
+        ('MomentumSGD', 'momentum', 1.5),
+        ('MomentumSGD', 'weight_decay', -1),
+        ('MomentumSGD', 'weight_decay', float('inf')),
+        ('MomentumSGD', 'global_clipnorm', -2.0),
+    ],
+)
 def test_numbers_that_no_run_can_mean(kind, argument, value):
     with pytest.raises(ValueError, match=f'^{kind}.{argument} = {value!r} '):
         getattr(optimizers, kind)(**{argument: value})

@@ -10,12 +10,13 @@ import tensorflow as tf
 
 from official.modeling import pooling
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(
-    os.path.abspath(__file__)))))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 
-@pytest.mark.parametrize('size, stride, height, width', [
-    (2, 2, 8, 6), (2, 2, 7, 9), (3, 2, 9, 8), (3, 1, 5, 7), (1, 1, 3, 3)])
+@pytest.mark.parametrize(
+    'size, stride, height, width',
+    [(2, 2, 8, 6), (2, 2, 7, 9), (3, 2, 9, 8), (3, 1, 5, 7), (1, 1, 3, 3)],
+)
 @pytest.mark.parametrize('compiled', [False, True])
 def test_values_and_gradients_are_those_of_tensorflow(compiled, size, stride, height, width):
     random = np.random.RandomState(0)
@@ -26,8 +27,9 @@ def test_values_and_gradients_are_those_of_tensorflow(compiled, size, stride, he
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = pool(x, size, stride)
-            weighted = tf.reduce_sum(y * tf.reshape(
-                tf.range(tf.size(y), dtype=tf.float32), y.shape))
+            weighted = tf.reduce_sum(
+                y * tf.reshape(tf.range(tf.size(y), dtype=tf.float32), y.shape)
+            )
         return y, tape.gradient(weighted, x)
 
     ours = tf.function(lambda: result(pooling.max_pool), jit_compile=compiled)()
@@ -36,7 +38,7 @@ def test_values_and_gradients_are_those_of_tensorflow(compiled, size, stride, he
         np.testing.assert_array_equal(ours, theirs)
 
 
-_DETERMINISTIC = '''
+_DETERMINISTIC = """
 import tensorflow as tf
 from official.modeling import pooling
 tf.config.experimental.enable_op_determinism()
@@ -47,13 +49,18 @@ def gradient(x):
 
 x = tf.reshape(tf.range(2 * 25, dtype=tf.float32), [2, 5, 5, 1])
 print(int(tf.reduce_sum(gradient(x))))
-'''
+"""
 
 
 def test_xla_differentiates_it_deterministically():
     answer = subprocess.run(
-        [sys.executable, '-c', _DETERMINISTIC], check=True, cwd=ROOT, capture_output=True,
-        text=True, env={**os.environ, 'PYTHONPATH': ROOT})
+        [sys.executable, '-c', _DETERMINISTIC],
+        check=True,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, 'PYTHONPATH': ROOT},
+    )
     # Maxima 12, 14, 22 and 24 of the first image and 25 more of the second, each twice.
     assert int(answer.stdout) == 2 * (12 + 14 + 22 + 24 + 37 + 39 + 47 + 49)
 

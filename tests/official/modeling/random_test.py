@@ -23,7 +23,7 @@ def test_a_shard_draws_the_same_numbers_whoever_draws_them():
     two = random.step_key(3, 7, shards=2)
     assert two.shape == (2, 2)
     together = random.normal(random.fold_in(two, 4), [6, 2], 0.5)
-    apart = [random.normal(random.fold_in(two[i:i + 1], 4), [3, 2], 0.5) for i in range(2)]
+    apart = [random.normal(random.fold_in(two[i : i + 1], 4), [3, 2], 0.5) for i in range(2)]
     np.testing.assert_array_equal(together, tf.concat(apart, 0))
     assert not np.any(apart[0].numpy() == apart[1].numpy())
 
@@ -55,11 +55,13 @@ def test_distributions():
     """Kolmogorov and Smirnov's distance, and what is drawn in pairs is independent."""
     key, count = random.make_key(3), 200_000
     noise = random.normal(key, [2, count // 2], 0.3).numpy()
-    for sample, distribution in ((noise.ravel() / 0.3, 'norm'),
-                                 (random.uniform(key, [count]).numpy(), 'uniform')):
+    for sample, distribution in (
+        (noise.ravel() / 0.3, 'norm'),
+        (random.uniform(key, [count]).numpy(), 'uniform'),
+    ):
         # 1.95 / sqrt(n) is passed once in a thousand samples.
-        assert scipy.stats.kstest(sample, distribution).statistic < 1.95 / count ** 0.5
-    for one, other in (noise, noise ** 2):
+        assert scipy.stats.kstest(sample, distribution).statistic < 1.95 / count**0.5
+    for one, other in (noise, noise**2):
         assert abs(np.corrcoef(one, other)[0, 1]) < 5 / (count // 2) ** 0.5
 
 
@@ -89,8 +91,9 @@ def test_a_batch_that_does_not_divide_into_shards():
 
 def test_shards_of_a_shape_that_is_not_known_before():
     keys = random.step_key(3, 7, shards=2)
-    draw = tf.function(lambda x: random.normal(keys, tf.shape(x), 0.5), input_signature=[
-        tf.TensorSpec([None, 3])])
+    draw = tf.function(
+        lambda x: random.normal(keys, tf.shape(x), 0.5), input_signature=[tf.TensorSpec([None, 3])]
+    )
     noise = draw(tf.ones([6, 3]))
     np.testing.assert_allclose(noise, random.normal(keys, [6, 3], 0.5), rtol=1e-6)
     with pytest.raises(tf.errors.InvalidArgumentError, match='cannot be divided into 2 shards'):
@@ -102,16 +105,18 @@ def test_a_seed_in_a_variable_gives_the_same_keys():
         variable = tf.Variable(seed, dtype=tf.int64)
         np.testing.assert_array_equal(random.make_key(seed), random.make_key(variable))
         np.testing.assert_array_equal(
-            random.step_key(seed, 4, shards=2), random.step_key(variable, 4, shards=2))
+            random.step_key(seed, 4, shards=2), random.step_key(variable, 4, shards=2)
+        )
 
 
-@pytest.mark.parametrize('rate', [.1, .5, .6, .75, 1 - 1e-6])
+@pytest.mark.parametrize('rate', [0.1, 0.5, 0.6, 0.75, 1 - 1e-6])
 @pytest.mark.parametrize('jit_compile', [False, True])
 def test_dropout_keeps_bytes_that_are_at_least_the_rate(rate, jit_compile):
     key, x = random.make_key(2), tf.ones([333, 3])
     bits = tf.random.stateless_uniform(
-        [500], key[0], minval=None, maxval=None, dtype=tf.int32, alg='philox').numpy()
-    draws = bits.view(np.uint8) / 2**8 if rate in (.5, .75) else bits.view(np.uint16) / 2**16
+        [500], key[0], minval=None, maxval=None, dtype=tf.int32, alg='philox'
+    ).numpy()
+    draws = bits.view(np.uint8) / 2**8 if rate in (0.5, 0.75) else bits.view(np.uint16) / 2**16
     expected = (draws[:999].reshape(333, 3) >= rate) / (1 - rate)
     kept = tf.function(random.dropout, jit_compile=jit_compile)(key, x, rate)
     np.testing.assert_allclose(kept, expected, rtol=1e-6)
@@ -119,8 +124,8 @@ def test_dropout_keeps_bytes_that_are_at_least_the_rate(rate, jit_compile):
 
 def test_dropout_of_two_shards_is_that_of_each():
     keys, x = random.step_key(2, 3, shards=2), tf.ones([34, 3])
-    parts = [random.dropout(keys[i:i + 1], x[:17], .5) for i in range(2)]
-    np.testing.assert_array_equal(random.dropout(keys, x, .5), tf.concat(parts, axis=0))
+    parts = [random.dropout(keys[i : i + 1], x[:17], 0.5) for i in range(2)]
+    np.testing.assert_array_equal(random.dropout(keys, x, 0.5), tf.concat(parts, axis=0))
 
 
 def test_shapes_that_are_not_known_before():
@@ -128,11 +133,11 @@ def test_shapes_that_are_not_known_before():
 
     @tf.function(input_signature=[tf.TensorSpec([None, 3])])
     def draw(x):
-        return random.dropout(key, x, .5), random.normal(key, tf.shape(x))
+        return random.dropout(key, x, 0.5), random.normal(key, tf.shape(x))
 
     x = tf.ones([7, 3])
     dropped, noise = draw(x)
-    np.testing.assert_array_equal(dropped, random.dropout(key, x, .5))
+    np.testing.assert_array_equal(dropped, random.dropout(key, x, 0.5))
     np.testing.assert_allclose(noise, random.normal(key, [7, 3]), rtol=1e-6)
 
 

@@ -18,7 +18,7 @@ def _conv(x, kernel, stride=1):
     y = np.zeros((n, height, width, kernel.shape[-1]))
     for row in range(height):
         for column in range(width):
-            patch = padded[:, row:row + size, column:column + size]
+            patch = padded[:, row : row + size, column : column + size]
             y[:, row, column] = np.einsum('nhwi,hwio->no', patch, kernel)
     return y[:, ::stride, ::stride]
 
@@ -31,7 +31,8 @@ def test_one_iteration_by_hand():
     kernel = np.array([[3.0, 0.0], [4.0, 5.0]])
     u = np.array([[0.6, 0.8]])
     sigma, next_u = spectral.largest_singular_value(
-        tf.constant(kernel, tf.float32), tf.constant(u, tf.float32))
+        tf.constant(kernel, tf.float32), tf.constant(u, tf.float32)
+    )
     # u W^T = (1.8, 6.4), v W = (1.8 x 3 + 6.4 x 4, 6.4 x 5) / |(1.8, 6.4)|.
     np.testing.assert_allclose(next_u, np.array([[31.0, 32.0]]) / np.hypot(31, 32), rtol=1e-6)
     np.testing.assert_allclose(sigma, np.hypot(31, 32) / np.hypot(1.8, 6.4), rtol=1e-6)
@@ -61,8 +62,7 @@ def test_the_gradient_is_equation_12_of_the_paper():
     u /= np.linalg.norm(u)
     sigma = (v @ kernel @ u.T).item()
     expected = (g - np.sum(g * kernel / sigma) * v.T @ u) / sigma
-    np.testing.assert_allclose(
-        tape.gradient(loss, layer.kernel), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(tape.gradient(loss, layer.kernel), expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize('scale', [1e-15, 1e-12, 1e-6, 1.0, 1e6])
@@ -75,9 +75,14 @@ def test_kernels_of_any_size_are_normalized(scale):
     np.testing.assert_allclose(normalized, kernel / _sigma(kernel), rtol=1e-4)
 
 
-@pytest.mark.parametrize('layer', [
-    spectral.SpectralDense(5, 3, KEY), spectral.SpectralConv2D(5, 3, KEY, up=True),
-    spectral.SpectralConv2D(5, 3, KEY, down=True)])
+@pytest.mark.parametrize(
+    'layer',
+    [
+        spectral.SpectralDense(5, 3, KEY),
+        spectral.SpectralConv2D(5, 3, KEY, up=True),
+        spectral.SpectralConv2D(5, 3, KEY, down=True),
+    ],
+)
 def test_a_kernel_of_zeros_may_leave_zero(layer):
     """Neither NaN nor stuck: the gradient is that of a kernel that is not normalized."""
     rng = np.random.default_rng(0)
@@ -111,13 +116,13 @@ def test_only_training_moves_u():
     assert not np.array_equal(layer(x), first)
 
 
-@pytest.mark.parametrize('fused, shape', [(True, (2, 20, 16, 2)), (True, (2, 6, 4, 2)),
-                                          (False, (2, 20, 16, 2))])
+@pytest.mark.parametrize(
+    'fused, shape', [(True, (2, 20, 16, 2)), (True, (2, 6, 4, 2)), (False, (2, 20, 16, 2))]
+)
 @pytest.mark.parametrize('kernel_size', [1, 3])
 @pytest.mark.parametrize('options', [{}, {'up': True}, {'down': True}])
 def test_a_call_makes_one_iteration(options, kernel_size, fused, shape):
-    layer = spectral.SpectralConv2D(
-        2, 3, KEY, kernel_size=kernel_size, fused=fused, **options)
+    layer = spectral.SpectralConv2D(2, 3, KEY, kernel_size=kernel_size, fused=fused, **options)
     # The initial kernel is orthogonal, of which any vector is a singular one.
     layer.kernel.assign(np.random.default_rng(0).normal(size=layer.kernel.shape))
     matrix, u = layer.kernel.numpy().reshape(-1, 3), layer.u.numpy()
@@ -142,7 +147,8 @@ def test_the_layers_follow_tensorflow_addons():
         if not step:
             other.u.assign(layer.u)
         np.testing.assert_allclose(
-            layer(x, training=True), other(x, training=True), rtol=1e-4, atol=1e-5)
+            layer(x, training=True), other(x, training=True), rtol=1e-4, atol=1e-5
+        )
         np.testing.assert_allclose(layer.u, other.u, rtol=1e-4, atol=1e-6)
 
 
@@ -155,8 +161,15 @@ MANY, FEW = (2, 20, 16, 2), (2, 6, 4, 2)
 @pytest.mark.parametrize('how', ['same', 'nearest', 'zeros', 'down'])
 def test_resampling_convolutions_against_numpy(how, size, fused, shape):
     layer = spectral.SpectralConv2D(
-        2, 3, KEY, kernel_size=size, up=how in ('nearest', 'zeros'), down=how == 'down',
-        upsampling=how if how == 'zeros' else 'nearest', fused=fused)
+        2,
+        3,
+        KEY,
+        kernel_size=size,
+        up=how in ('nearest', 'zeros'),
+        down=how == 'down',
+        upsampling=how if how == 'zeros' else 'nearest',
+        fused=fused,
+    )
     layer.bias.assign([0.5, -1, 2])
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     n, height, width, _ = shape
@@ -189,9 +202,14 @@ def test_in_one_product_the_gradients_are_the_same(options):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-3)
 
 
-@pytest.mark.parametrize('shape, ops', [
-    ((None, 8, 8, 2), {'Conv2DBackpropInput'}), ((1, 8, 8, 2), {'Conv2DBackpropInput'}),
-    ((1000, 8, 7, 2), {'Conv2D'})])
+@pytest.mark.parametrize(
+    'shape, ops',
+    [
+        ((None, 8, 8, 2), {'Conv2DBackpropInput'}),
+        ((1, 8, 8, 2), {'Conv2DBackpropInput'}),
+        ((1000, 8, 7, 2), {'Conv2D'}),
+    ],
+)
 def test_larger_weights_are_made_where_they_pay(shape, ops):
     layer = spectral.SpectralConv2D(2, 3, KEY, up=True)
     graph = tf.function(layer).get_concrete_function(tf.TensorSpec(shape, tf.float32)).graph
@@ -203,8 +221,7 @@ def test_xla_and_bfloat16():
     layer = spectral.SpectralConv2D(2, 3, KEY, up=True)
     x = tf.constant(np.random.default_rng(0).normal(size=MANY), tf.float32)
     plain = layer(x)
-    np.testing.assert_allclose(
-        tf.function(layer, jit_compile=True)(x), plain, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(tf.function(layer, jit_compile=True)(x), plain, rtol=1e-4, atol=1e-5)
     low = layer(tf.cast(x, tf.bfloat16))
     assert low.dtype == tf.bfloat16
     np.testing.assert_allclose(tf.cast(low, tf.float32), plain, atol=0.03)

@@ -20,8 +20,9 @@ def test_it_is_known_in_functions_and_in_what_they_call(compiled):
     @tf.function(jit_compile=compiled)
     def outer(x):
         seen.append(xla.is_compiled())
-        return tf.while_loop(lambda y: y < 3, lambda y: [seen.append(xla.is_compiled()), inner(y)][1:],
-                             [x])[0]
+        return tf.while_loop(
+            lambda y: y < 3, lambda y: [seen.append(xla.is_compiled()), inner(y)][1:], [x]
+        )[0]
 
     assert outer(tf.constant(0)) == 3
     assert len(seen) >= 3 and set(seen) == {compiled}

@@ -12,14 +12,20 @@ def test_the_first_cell_by_hand():
     levels = anchors.pyramid_anchors((64, 64), aspect_ratios=(0.25, 1, 4))
     # Of stride 4 and area 32^2: 64 x 16, 32 x 32 and 16 x 64 pixels around (2, 2).
     np.testing.assert_array_equal(
-        levels[0][:3], [[-30, -6, 34, 10], [-14, -14, 18, 18], [-6, -30, 10, 34]])
+        levels[0][:3], [[-30, -6, 34, 10], [-14, -14, 18, 18], [-6, -30, 10, 34]]
+    )
     # The next cell lies to the right, the next row of 16 cells below.
     np.testing.assert_array_equal(levels[0][3:6], levels[0][:3] + [4, 0, 4, 0])
     np.testing.assert_array_equal(levels[0][48:51], levels[0][:3] + [0, 4, 0, 4])
     # Of stride 64 there is one cell, around (32, 32), of area 512^2.
-    np.testing.assert_array_equal(levels[4], [
-        [32 - 512, 32 - 128, 32 + 512, 32 + 128], [32 - 256, 32 - 256, 32 + 256, 32 + 256],
-        [32 - 128, 32 - 512, 32 + 128, 32 + 512]])
+    np.testing.assert_array_equal(
+        levels[4],
+        [
+            [32 - 512, 32 - 128, 32 + 512, 32 + 128],
+            [32 - 256, 32 - 256, 32 + 256, 32 + 256],
+            [32 - 128, 32 - 512, 32 + 128, 32 + 512],
+        ],
+    )
 
 
 def test_a_plain_loop_over_a_canvas_that_no_stride_divides():
@@ -31,7 +37,7 @@ def test_a_plain_loop_over_a_canvas_that_no_stride_divides():
         for row in range(rows):
             for column in range(columns):
                 for ratio in ratios:
-                    width = (size ** 2 / ratio) ** 0.5
+                    width = (size**2 / ratio) ** 0.5
                     height = width * ratio
                     x, y = (column + 0.5) * stride, (row + 0.5) * stride
                     expected.append([x - width / 2, y - height / 2, x + width / 2, y + height / 2])
@@ -46,10 +52,14 @@ def test_how_many_there_are_at_the_size_of_the_paper():
     assert sum(len(level) for level in levels) == 268_569
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (dict(strides=(4, 8), sizes=(32,)), '2 strides and 1 sizes'),
-    (dict(canvas=(0, 64)), r'canvas is \(0, 64\)'),
-    (dict(aspect_ratios=(1, -1)), r'aspect_ratios is \(1, -1\)')])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (dict(strides=(4, 8), sizes=(32,)), '2 strides and 1 sizes'),
+        (dict(canvas=(0, 64)), r'canvas is \(0, 64\)'),
+        (dict(aspect_ratios=(1, -1)), r'aspect_ratios is \(1, -1\)'),
+    ],
+)
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         anchors.pyramid_anchors(**{'canvas': (64, 64), **arguments})

@@ -22,8 +22,18 @@ def overlap(a, b):
     return common / (sum(areas) - common), common / areas[0]
 
 
-def plain_match(boxes, truths, valid, high, low, strict=False, force_best=False, crowd=None,
-                crowd_coverage=0.5, usable=None):
+def plain_match(
+    boxes,
+    truths,
+    valid,
+    high,
+    low,
+    strict=False,
+    force_best=False,
+    crowd=None,
+    crowd_coverage=0.5,
+    usable=None,
+):
     """One image, one box after another."""
     boxes, truths = np.asarray(boxes, np.float64), np.asarray(truths, np.float64)
     n, m = len(boxes), len(truths)
@@ -46,8 +56,8 @@ def plain_match(boxes, truths, valid, high, low, strict=False, force_best=False,
         negative = best <= low if strict else best < low
         if force_best:
             positive |= any(
-                iou[i, j] > 0 and np.isclose(iou[i, j], max(iou[:, j]), rtol=1e-9)
-                for j in range(m))
+                iou[i, j] > 0 and np.isclose(iou[i, j], max(iou[:, j]), rtol=1e-9) for j in range(m)
+            )
         labels[i] = 1 if positive else 0 if negative and not ignored[i] else -1
         if not usable[i]:
             labels[i] = -1
@@ -62,7 +72,8 @@ def whole_boxes(random, *shape):
 RULES = {
     'regions': dict(high=0.5, low=0.5, strict=True),
     'anchors': dict(high=0.7, low=0.3, force_best=True),
-    'between': dict(high=0.5, low=0.25)}
+    'between': dict(high=0.5, low=0.25),
+}
 
 
 @pytest.mark.parametrize('jit_compile', [False, True])
@@ -82,19 +93,27 @@ def test_a_plain_loop_agrees(rule, shared, more, jit_compile):
     truths[~valid & (random.uniform(size=(4, 6)) < 0.5)] = np.nan  # Padding may hold anything.
     arguments = {}
     if more:
-        arguments = dict(crowd=valid & (random.uniform(size=(4, 6)) < 0.4),
-                         usable=random.uniform(size=(4, 60)) < 0.8)
+        arguments = dict(
+            crowd=valid & (random.uniform(size=(4, 6)) < 0.4),
+            usable=random.uniform(size=(4, 60)) < 0.8,
+        )
         assert arguments['crowd'].any()
     got = tf.function(
         lambda boxes, truths, valid, **arguments: assignment.match(
-            boxes, truths, valid, **RULES[rule], crowd_coverage=0.5, **arguments),
-        jit_compile=jit_compile)(boxes, truths, valid, **arguments)
+            boxes, truths, valid, **RULES[rule], crowd_coverage=0.5, **arguments
+        ),
+        jit_compile=jit_compile,
+    )(boxes, truths, valid, **arguments)
     assert got.indices.dtype == got.labels.dtype == tf.int32
     kinds = set()
     for i in range(4):
         matched, labels = plain_match(
-            boxes if shared else boxes[i], truths[i], valid[i], **RULES[rule],
-            **{name: value[i] for name, value in arguments.items()})
+            boxes if shared else boxes[i],
+            truths[i],
+            valid[i],
+            **RULES[rule],
+            **{name: value[i] for name, value in arguments.items()},
+        )
         np.testing.assert_array_equal(got.labels[i], labels)
         np.testing.assert_array_equal(got.indices[i], matched)
         kinds |= set(labels)
@@ -102,15 +121,18 @@ def test_a_plain_loop_agrees(rule, shared, more, jit_compile):
 
 
 def test_the_rules_by_hand():
-    boxes = np.array([
-        [0, 0, 10, 10],  # IoU 1 with the first.
-        [0, 0, 10, 20],  # 1/2 with the first.
-        [0, 0, 10, 21],  # 10/21 with it.
-        [100, 0, 104, 10],  # 4/20 with the second, and the best of it.
-        [116, 0, 120, 10],  # As good.
-        [100, 0, 103, 10],  # 3/20 with it.
-        [300, 0, 310, 10],  # Nothing.
-    ], np.float32)
+    boxes = np.array(
+        [
+            [0, 0, 10, 10],  # IoU 1 with the first.
+            [0, 0, 10, 20],  # 1/2 with the first.
+            [0, 0, 10, 21],  # 10/21 with it.
+            [100, 0, 104, 10],  # 4/20 with the second, and the best of it.
+            [116, 0, 120, 10],  # As good.
+            [100, 0, 103, 10],  # 3/20 with it.
+            [300, 0, 310, 10],  # Nothing.
+        ],
+        np.float32,
+    )
     truths = np.array([[0, 0, 10, 10], [100, 0, 120, 10], [500, 0, 510, 10]], np.float32)
     valid = np.array([True, True, True])
     indices, labels = assignment.match(boxes, truths, valid, high=0.5, low=0.5)
@@ -130,18 +152,21 @@ def test_the_rules_by_hand():
 
 @pytest.mark.parametrize('among_valid', [False, True])
 def test_crowds(among_valid):
-    boxes = np.array([
-        [0, 0, 10, 10], [20, 0, 30, 10], [25, 0, 35, 10], [26, 0, 36, 10]], np.float32)
+    boxes = np.array(
+        [[0, 0, 10, 10], [20, 0, 30, 10], [25, 0, 35, 10], [26, 0, 36, 10]], np.float32
+    )
     truths = np.array([[0, 0, 10, 10], [0, 0, 30, 10]], np.float32)
     crowd = np.array([False, True])
     valid = np.array([True, among_valid])
     indices, labels = assignment.match(
-        boxes, truths, valid, high=0.5, low=0.5, strict=True, crowd=crowd)
+        boxes, truths, valid, high=0.5, low=0.5, strict=True, crowd=crowd
+    )
     # Positive though in a crowd; all in it; half of it; less than half.
     assert labels.numpy().tolist() == [1, -1, -1, 0]
     assert indices.numpy().tolist() == [0, 0, 0, 0]
     labels = assignment.match(
-        boxes, truths, valid, high=0.5, low=0.5, crowd=crowd, crowd_coverage=0.4).labels
+        boxes, truths, valid, high=0.5, low=0.5, crowd=crowd, crowd_coverage=0.4
+    ).labels
     assert labels.numpy().tolist() == [1, -1, -1, -1]
 
 
@@ -154,7 +179,8 @@ def test_all_anchors_of_a_pyramid_compiled_and_plain():
     valid = np.arange(20) < np.array([[12], [5]])
     results = [
         tf.function(assignment.match_anchors, jit_compile=jit)(boxes, truths, valid)
-        for jit in (False, True)]
+        for jit in (False, True)
+    ]
     for one, other in zip(*results, strict=True):
         np.testing.assert_array_equal(one, other)
     # Every ground truth has an anchor; which it is, in float64.
@@ -176,33 +202,37 @@ def test_thresholds_that_cannot_be():
 
 
 @pytest.mark.parametrize('jit_compile', [False, True])
-@pytest.mark.parametrize('positives, negatives, number, fraction, expected', [
-    (30, 50, 20, 0.25, (5, 15)),
-    (30, 50, 20, 0.5, (10, 10)),
-    (3, 50, 20, 0.25, (3, 17)),
-    (0, 50, 20, 0.25, (0, 20)),
-    (30, 7, 20, 0.25, (5, 7)),  # Positive ones do not fill up.
-    (2, 3, 20, 0.25, (2, 3)),
-    (0, 0, 20, 0.25, (0, 0)),
-    (9, 80, 150, 0.5, (9, 80)),  # More than there are boxes.
-    (30, 50, 10, 0.0, (0, 10)),
-    (30, 50, 10, 1.0, (10, 0)),
-    (30, 50, 7, 0.5, (3, 4))])
+@pytest.mark.parametrize(
+    'positives, negatives, number, fraction, expected',
+    [
+        (30, 50, 20, 0.25, (5, 15)),
+        (30, 50, 20, 0.5, (10, 10)),
+        (3, 50, 20, 0.25, (3, 17)),
+        (0, 50, 20, 0.25, (0, 20)),
+        (30, 7, 20, 0.25, (5, 7)),  # Positive ones do not fill up.
+        (2, 3, 20, 0.25, (2, 3)),
+        (0, 0, 20, 0.25, (0, 0)),
+        (9, 80, 150, 0.5, (9, 80)),  # More than there are boxes.
+        (30, 50, 10, 0.0, (0, 10)),
+        (30, 50, 10, 1.0, (10, 0)),
+        (30, 50, 7, 0.5, (3, 4)),
+    ],
+)
 def test_how_many_are_drawn(positives, negatives, number, fraction, expected, jit_compile):
     random = np.random.default_rng(1)
     labels = np.full((3, 100), -1, np.int32)
     for row in labels:
-        row[:positives], row[positives:positives + negatives] = 1, 0
+        row[:positives], row[positives : positives + negatives] = 1, 0
         random.shuffle(row)
     draw = tf.function(
         lambda labels, key: assignment.sample(labels, key, number, fraction),
-        jit_compile=jit_compile)
+        jit_compile=jit_compile,
+    )
     indices, kinds = (x.numpy() for x in draw(labels, stateless.make_key(7)))
     assert indices.shape == kinds.shape == (3, number)
     for row, drawn, kind in zip(labels, indices, kinds):
         total = sum(expected)
-        assert kind.tolist() == (
-            [1] * expected[0] + [0] * expected[1] + [-1] * (number - total))
+        assert kind.tolist() == ([1] * expected[0] + [0] * expected[1] + [-1] * (number - total))
         assert len(set(drawn[:total])) == total
         assert (row[drawn[:total]] == kind[:total]).all()
         assert not drawn[total:].any()
@@ -225,7 +255,7 @@ def test_all_candidates_are_drawn_equally_often():
         # Pairs, too: of 4 positives 6, of 6 negatives 15 in 3 of each draw.
         sets = [set(row[k == kind]) for row, k in zip(indices.numpy(), kinds.numpy())]
         for i, first in enumerate(candidates):
-            for second in candidates[i + 1:]:
+            for second in candidates[i + 1 :]:
                 both = sum({first, second} <= s for s in sets)
                 share2 = share * (drawn - 1) / (len(candidates) - 1)
                 assert abs(both - rows * share2) < 4.5 * (rows * share2 * (1 - share2)) ** 0.5
@@ -236,10 +266,12 @@ def test_two_shards_draw_what_each_draws_alone_and_xla_the_same():
     labels = random.integers(-1, 2, (6, 500)).astype(np.int32)
     keys = stateless.step_key(3, 7, shards=2)
     plain = assignment.sample(labels, keys, 64, 0.25)
-    parts = [assignment.sample(labels[3 * i:3 * i + 3], keys[i:i + 1], 64, 0.25) for i in range(2)]
+    parts = [
+        assignment.sample(labels[3 * i : 3 * i + 3], keys[i : i + 1], 64, 0.25) for i in range(2)
+    ]
     compiled = tf.function(
-        lambda labels, keys: assignment.sample(labels, keys, 64, 0.25), jit_compile=True)(
-            labels, keys)
+        lambda labels, keys: assignment.sample(labels, keys, 64, 0.25), jit_compile=True
+    )(labels, keys)
     for one, first, second, other in zip(plain, *parts, compiled, strict=True):
         np.testing.assert_array_equal(one, tf.concat([first, second], 0))
         np.testing.assert_array_equal(one, other)

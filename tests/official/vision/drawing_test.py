@@ -64,8 +64,11 @@ def test_objects_have_names_scores_masks_and_landmarks():
     landmarks = np.array([[[100, 150, 2]], [[300, 200, 1]]], np.float32)
     drawn = drawing.objects(GREY, boxes, [1, 2], ['vest', 'skirt'], landmarks=landmarks)
     assert _changed(drawn)[150, 100] and _changed(drawn)[200, 300]
-    assert not _changed(drawing.objects(GREY, boxes, [1, 2], ['vest', 'skirt'],
-                                        landmarks=landmarks, least_landmark=1.5))[200, 300]
+    assert not _changed(
+        drawing.objects(
+            GREY, boxes, [1, 2], ['vest', 'skirt'], landmarks=landmarks, least_landmark=1.5
+        )
+    )[200, 300]
 
 
 def test_text_stays_inside_the_image():

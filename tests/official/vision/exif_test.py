@@ -21,7 +21,7 @@ def jpeg(segments=b''):
 
 
 def segment(kind, data):
-    return struct.pack('>BBH', 0xff, kind, len(data) + 2) + data
+    return struct.pack('>BBH', 0xFF, kind, len(data) + 2) + data
 
 
 def tiff(value, order='<', entries=(), kind=3, count=1, tag=0x0112, first=8):
@@ -29,12 +29,18 @@ def tiff(value, order='<', entries=(), kind=3, count=1, tag=0x0112, first=8):
     mark = {'<': b'II', '>': b'MM'}[order]
     directory = [struct.pack(order + 'HHIHH', *entry) for entry in entries]
     directory.append(struct.pack(order + 'HHIHH', tag, kind, count, value, 0))
-    return (mark + struct.pack(order + 'HI', 42, first) + bytes(first - 8)
-            + struct.pack(order + 'H', len(directory)) + b''.join(directory) + bytes(4))
+    return (
+        mark
+        + struct.pack(order + 'HI', 42, first)
+        + bytes(first - 8)
+        + struct.pack(order + 'H', len(directory))
+        + b''.join(directory)
+        + bytes(4)
+    )
 
 
 def app1(*args, **kwargs):
-    return segment(0xe1, b'Exif\0\0' + tiff(*args, **kwargs))
+    return segment(0xE1, b'Exif\0\0' + tiff(*args, **kwargs))
 
 
 @pytest.mark.parametrize('order', ['<', '>'])
@@ -77,15 +83,21 @@ def test_colours_stay_with_their_pixels():
     np.testing.assert_array_equal(exif.upright(tf.constant(image), 1), image)
 
 
-@pytest.mark.parametrize('before', [
-    segment(0xe0, b'JFIF\0' + bytes(9)), segment(0xe1, b'http://ns.adobe.com/xap/1.0/\0<x/>'),
-    segment(0xe2, b'ICC_PROFILE\0' + b'\xff\xe1\0\x22Exif\0\0' * 1000), b'\xff\xff'])
+@pytest.mark.parametrize(
+    'before',
+    [
+        segment(0xE0, b'JFIF\0' + bytes(9)),
+        segment(0xE1, b'http://ns.adobe.com/xap/1.0/\0<x/>'),
+        segment(0xE2, b'ICC_PROFILE\0' + b'\xff\xe1\0\x22Exif\0\0' * 1000),
+        b'\xff\xff',
+    ],
+)
 def test_the_exif_segment_need_not_be_the_first(before):
     assert int(exif.orientation(jpeg(before + app1(7)))) == 7
 
 
 def test_other_entries_and_a_directory_elsewhere():
-    others = [(0x010f, 2, 4, 3, 0), (0x0112, 1, 1, 3, 0), (0x0100, 3, 1, 3, 0)]
+    others = [(0x010F, 2, 4, 3, 0), (0x0112, 1, 1, 3, 0), (0x0100, 3, 1, 3, 0)]
     for order in '<>':
         assert int(exif.orientation(jpeg(app1(6, order, others, first=30)))) == 6
 
@@ -93,7 +105,7 @@ def test_other_entries_and_a_directory_elsewhere():
 def test_as_pillow_writes_it():
     for value in (1, 3, 8):
         tags = Image.Exif()
-        tags[0x010f], tags[0x0112], tags[0x0132] = 'maker', value, '2020:01:02 03:04:05'
+        tags[0x010F], tags[0x0112], tags[0x0132] = 'maker', value, '2020:01:02 03:04:05'
         file = io.BytesIO()
         Image.fromarray(PIXELS).save(file, 'jpeg', exif=tags)
         assert int(exif.orientation(file.getvalue())) == value
@@ -119,16 +131,16 @@ def malformed():
     yield 'another tag', jpeg(app1(6, tag=0x0113))
     yield 'another type', jpeg(app1(6, kind=2))
     yield 'two values', jpeg(app1(6, count=2))
-    yield 'another byte order', jpeg(segment(0xe1, b'Exif\0\0XX' + tiff(6)[2:]))
-    yield 'not 42', jpeg(segment(0xe1, b'Exif\0\0II\x2b' + tiff(6)[3:]))
+    yield 'another byte order', jpeg(segment(0xE1, b'Exif\0\0XX' + tiff(6)[2:]))
+    yield 'not 42', jpeg(segment(0xE1, b'Exif\0\0II\x2b' + tiff(6)[3:]))
     far = b'II\x2a\0\xff\xff\xff\xff' + tiff(6)[8:]
-    yield 'directory far outside', jpeg(segment(0xe1, b'Exif\0\0' + far))
-    yield 'no Exif mark', jpeg(segment(0xe1, b'Exit\0\0' + tiff(6)))
-    yield 'empty Exif data', jpeg(segment(0xe1, b'Exif\0\0'))
+    yield 'directory far outside', jpeg(segment(0xE1, b'Exif\0\0' + far))
+    yield 'no Exif mark', jpeg(segment(0xE1, b'Exit\0\0' + tiff(6)))
+    yield 'empty Exif data', jpeg(segment(0xE1, b'Exif\0\0'))
     yield 'length 0', jpeg(b'\xff\xe0\0\0' + good)
     yield 'length beyond the end', jpeg()[:2] + b'\xff\xe0\xff\xff' + good
     yield 'after the scan', jpeg() + good
-    yield 'in the scan', jpeg(segment(0xda, b'123') + good)
+    yield 'in the scan', jpeg(segment(0xDA, b'123') + good)
 
 
 def test_what_makes_no_sense_is_upright():
@@ -140,12 +152,12 @@ def test_what_makes_no_sense_is_upright():
 def test_random_bytes_do_not_raise():
     rng = np.random.default_rng(0)
     orientation = tf.function(exif.orientation, input_signature=[tf.TensorSpec([], tf.string)])
-    good = bytearray(jpeg(app1(6, entries=[(0x010f, 2, 4, 3, 0)])))
+    good = bytearray(jpeg(app1(6, entries=[(0x010F, 2, 4, 3, 0)])))
     for _ in range(150):
         data = bytearray(good)
         for place in rng.integers(0, 60, 3):
             data[place] = rng.integers(256)
-        assert 1 <= int(orientation(bytes(data[:rng.integers(1, 200)]))) <= 8
+        assert 1 <= int(orientation(bytes(data[: rng.integers(1, 200)]))) <= 8
 
 
 def test_in_a_pipeline_and_a_saved_model(tmp_path):

@@ -33,30 +33,40 @@ def np_conv(x, kernel, bias):
     x = np.pad(x, ((0, 0), (border, border), (border, border), (0, 0)))
     y = np.zeros((len(x), height, width, kernel.shape[-1])) + bias
     for i, j in np.ndindex(kernel.shape[:2]):
-        y += x[:, i:i + height, j:j + width] @ kernel[i, j]
+        y += x[:, i : i + height, j : j + width] @ kernel[i, j]
     return y
 
 
 def np_pyramid(maps, weights):
     above, outputs = None, []
     for level in reversed(range(len(maps))):
-        lateral = np_conv(maps[level], weights[f'fpn/lateral{level}/kernel'],
-                          weights[f'fpn/lateral{level}/bias'])
+        lateral = np_conv(
+            maps[level], weights[f'fpn/lateral{level}/kernel'], weights[f'fpn/lateral{level}/bias']
+        )
         if above is not None:
             for y, x in np.ndindex(lateral.shape[1:3]):
                 lateral[:, y, x] += above[:, y // 2, x // 2]
         above = lateral
-        outputs.insert(0, np_conv(lateral, weights[f'fpn/output{level}/kernel'],
-                                  weights[f'fpn/output{level}/bias']))
+        outputs.insert(
+            0,
+            np_conv(
+                lateral, weights[f'fpn/output{level}/kernel'], weights[f'fpn/output{level}/bias']
+            ),
+        )
     # A 1 x 1 max pool of stride 2.
-    return outputs + [outputs[-1][:, [i for i in range(outputs[-1].shape[1]) if i % 2 == 0]][
-        :, :, [i for i in range(outputs[-1].shape[2]) if i % 2 == 0]]]
+    return outputs + [
+        outputs[-1][:, [i for i in range(outputs[-1].shape[1]) if i % 2 == 0]][
+            :, :, [i for i in range(outputs[-1].shape[2]) if i % 2 == 0]
+        ]
+    ]
 
 
 CASES = [
     ([(16, 8), (8, 4), (4, 2), (2, 1)], (3, 4, 5, 6)),
     ([(13, 11), (7, 6), (4, 3), (2, 2)], (3, 4, 5, 6)),  # Odd ones.
-    ([(5, 3), (3, 2)], (2, 2)), ([(3, 4)], (2,))]
+    ([(5, 3), (3, 2)], (2, 2)),
+    ([(3, 4)], (2,)),
+]
 
 
 @pytest.mark.parametrize('sizes, channels', CASES)
@@ -68,8 +78,9 @@ def test_levels_against_numpy(sizes, channels):
     outputs = pyramid(inputs)
     assert len(outputs) == len(maps) + 1
     # Sizes that are not known when the graph is made, as in an export.
-    graph = tf.function(pyramid, input_signature=[
-        [tf.TensorSpec([None, None, None, count]) for count in channels]])
+    graph = tf.function(
+        pyramid, input_signature=[[tf.TensorSpec([None, None, None, count]) for count in channels]]
+    )
     for one, also, other in zip(outputs, graph(inputs), expected, strict=True):
         assert one.shape == other.shape
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-3)
@@ -81,15 +92,18 @@ def test_the_gradient_is_the_slope(jit):
     sizes, channels = CASES[1]
     pyramid, weights = drawn(channels, 3)
     maps = maps_of(sizes, channels)
-    directions = [np.random.default_rng(2).normal(size=x.shape)
-                  for x in np_pyramid(maps, weights)]
+    directions = [np.random.default_rng(2).normal(size=x.shape) for x in np_pyramid(maps, weights)]
 
     @tf.function(jit_compile=jit)
     def gradient(inputs):
         with tf.GradientTape() as tape:
             tape.watch(inputs)
-            loss = tf.add_n([tf.reduce_sum(y * d.astype(np.float32))
-                             for y, d in zip(pyramid(inputs), directions)])
+            loss = tf.add_n(
+                [
+                    tf.reduce_sum(y * d.astype(np.float32))
+                    for y, d in zip(pyramid(inputs), directions)
+                ]
+            )
         return tape.gradient(loss, inputs)
 
     found = gradient([tf.constant(x, tf.float32) for x in maps])
@@ -101,13 +115,12 @@ def test_the_gradient_is_the_slope(jit):
         for sign in (1, -1):
             moved = list(maps)
             moved[level] = maps[level] + sign * step
-            ends.append(sum((y * d).sum()
-                            for y, d in zip(np_pyramid(moved, weights), directions)))
+            ends.append(sum((y * d).sum() for y, d in zip(np_pyramid(moved, weights), directions)))
         assert np.sum(part * step) == pytest.approx((ends[0] - ends[1]) / 2, rel=1e-4, abs=1e-2)
 
 
 def test_repeated_pixels_by_hand():
-    x = tf.reshape([1., 2., 3., 4.], [1, 2, 2, 1])
+    x = tf.reshape([1.0, 2.0, 3.0, 4.0], [1, 2, 2, 1])
     y = fpn.repeat_pixels(x, tf.zeros([1, 3, 4, 5]))
     np.testing.assert_array_equal(y[0, ..., 0], [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4]])
 

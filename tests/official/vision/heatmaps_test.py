@@ -12,12 +12,21 @@ def test_targets_by_hand():
     # A region 8 wide and 4 high, of 4 x 4 cells: a cell is 2 x 1 pixels.
     roi = tf.constant([10, 20, 18, 24], tf.float32)
     cases = [  # x, y, v, row, column, weight, weight with occluded ones
-        (10, 20, 2, 0, 0, 1, 1), (11.99, 20.99, 2, 0, 0, 1, 1), (12, 21, 2, 1, 1, 1, 1),
+        (10, 20, 2, 0, 0, 1, 1),
+        (11.99, 20.99, 2, 0, 0, 1, 1),
+        (12, 21, 2, 1, 1, 1, 1),
         (17, 23.5, 2, 3, 3, 1, 1),
-        (18, 24, 2, 3, 3, 1, 1), (18, 22.5, 2, 2, 3, 1, 1), (14.5, 24, 2, 3, 2, 1, 1),
-        (18.01, 22, 2, 2, 3, 0, 0), (9.99, 22, 2, 2, 0, 0, 0), (14, 24.01, 2, 3, 2, 0, 0),
-        (14, 19.9, 2, 0, 2, 0, 0), (14, 22, 1, 2, 2, 0, 1), (14, 22, 0, 2, 2, 0, 0),
-        (0, 0, 0, 0, 0, 0, 0)]
+        (18, 24, 2, 3, 3, 1, 1),
+        (18, 22.5, 2, 2, 3, 1, 1),
+        (14.5, 24, 2, 3, 2, 1, 1),
+        (18.01, 22, 2, 2, 3, 0, 0),
+        (9.99, 22, 2, 2, 0, 0, 0),
+        (14, 24.01, 2, 3, 2, 0, 0),
+        (14, 19.9, 2, 0, 2, 0, 0),
+        (14, 22, 1, 2, 2, 0, 1),
+        (14, 22, 0, 2, 2, 0, 0),
+        (0, 0, 0, 0, 0, 0, 0),
+    ]
     landmarks = tf.constant([case[:3] for case in cases], tf.float32)
     for jit_compile in (False, True):
         targets = tf.function(heatmaps.heatmap_targets, jit_compile=jit_compile)
@@ -25,7 +34,8 @@ def test_targets_by_hand():
         np.testing.assert_array_equal(index, [4 * case[3] + case[4] for case in cases])
         np.testing.assert_array_equal(weight, [case[5] for case in cases])
         np.testing.assert_array_equal(
-            targets(landmarks, roi, 4, occluded=True)[1], [case[6] for case in cases])
+            targets(landmarks, roi, 4, occluded=True)[1], [case[6] for case in cases]
+        )
         assert index.dtype == tf.int32 and weight.dtype == tf.float32
 
 
@@ -35,9 +45,11 @@ def test_targets_of_many_regions_against_plain_loops():
     rois = np.concatenate([corners, corners + rng.integers(1, 120, (3, 5, 2))], -1)
     rois[2, 4] = 0  # Padding.
     landmarks = np.concatenate(
-        [rng.integers(0, 160, (3, 5, 40, 2)), rng.integers(1, 3, (3, 5, 40, 1))], -1)
+        [rng.integers(0, 160, (3, 5, 40, 2)), rng.integers(1, 3, (3, 5, 40, 1))], -1
+    )
     index, weight = heatmaps.heatmap_targets(
-        tf.constant(landmarks, tf.float32), tf.constant(rois, tf.float32), 56)
+        tf.constant(landmarks, tf.float32), tf.constant(rois, tf.float32), 56
+    )
     total = 0
     for b, n, k in np.ndindex(3, 5, 40):
         x1, y1, x2, y2 = (int(value) for value in rois[b, n])
@@ -69,11 +81,19 @@ def test_decoding_by_hand():
         found = tf.function(heatmaps.decode, jit_compile=jit_compile)(tf.constant(logits), rois)
         assert found.shape == (1, 1, 3, 3)
         e = np.exp
-        np.testing.assert_allclose(found[0, 0], [
-            [10 + 2 * (2.5 + 1 / 6), 20 + 1 * (1.5 + 1 / 2),
-             e(3) / (2 * e(3) + e(-1) + e(1) + 12 * e(-2))],
-            [11, 23.5, e(5) / (e(5) + 2 * e(4) + 13 * e(-2))],
-            [11, 20.5, 1 / 16]], rtol=1e-6)
+        np.testing.assert_allclose(
+            found[0, 0],
+            [
+                [
+                    10 + 2 * (2.5 + 1 / 6),
+                    20 + 1 * (1.5 + 1 / 2),
+                    e(3) / (2 * e(3) + e(-1) + e(1) + 12 * e(-2)),
+                ],
+                [11, 23.5, e(5) / (e(5) + 2 * e(4) + 13 * e(-2))],
+                [11, 20.5, 1 / 16],
+            ],
+            rtol=1e-6,
+        )
 
 
 def test_decoding_finds_what_the_targets_say():
@@ -86,9 +106,11 @@ def test_decoding_finds_what_the_targets_say():
     rows, columns = np.divmod(index, 56)
     extents = rois[..., 2:] - rois[..., :2]
     np.testing.assert_allclose(
-        found[..., 0], rois[..., :1] + (columns + 0.5) / 56 * extents[..., :1], rtol=1e-5)
+        found[..., 0], rois[..., :1] + (columns + 0.5) / 56 * extents[..., :1], rtol=1e-5
+    )
     np.testing.assert_allclose(
-        found[..., 1], rois[..., 1:2] + (rows + 0.5) / 56 * extents[..., 1:], rtol=1e-5)
+        found[..., 1], rois[..., 1:2] + (rows + 0.5) / 56 * extents[..., 1:], rtol=1e-5
+    )
     visible = np.concatenate([found[..., :2], np.full([2, 2, 6, 1], 2)], -1)
     again, weight = heatmaps.heatmap_targets(tf.constant(visible, tf.float32), rois, 56)
     np.testing.assert_array_equal(again, index)
@@ -106,7 +128,8 @@ def test_peaks_between_cells(spread, error):
     edges = np.arange(29)
     of_x, of_y = (
         np.diff(stats.norm.cdf((edges - mean[:, axis, np.newaxis]) / spread), axis=-1)
-        for axis in (0, 1))
+        for axis in (0, 1)
+    )
     logits = np.log(of_y[:, :, np.newaxis] * of_x[:, np.newaxis] + 1e-8)[..., np.newaxis]
     rois = np.tile(np.float32([[0, 0, 28, 28]]), [200, 1])
     found = heatmaps.decode(tf.constant(logits, tf.float32), rois)[:, 0, :2]

@@ -94,7 +94,7 @@ def test_chunks_that_break_off():
         contents = image_formats.png(image, 8, 0)
         place = contents.index(b'pHYs') - 4
         with pytest.raises(tf.errors.OpError):
-            decode(contents[:place] + length + contents[place + 4:])
+            decode(contents[:place] + length + contents[place + 4 :])
 
 
 if __name__ == '__main__':

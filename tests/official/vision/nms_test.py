@@ -43,7 +43,7 @@ def chosen(indices, valid):
 def crowded(random, n, clusters):
     which = random.integers(0, clusters, n)
     centre = random.uniform(0, 1300, (clusters, 2))[which] + random.normal(0, 8, (n, 2))
-    half = random.uniform(20, 150, (clusters, 2))[which] * np.exp(random.normal(0, .1, (n, 2)))
+    half = random.uniform(20, 150, (clusters, 2))[which] * np.exp(random.normal(0, 0.1, (n, 2)))
     return np.concatenate([centre - half, centre + half], -1).astype(np.float32)
 
 
@@ -60,20 +60,20 @@ def test_small_boxes_of_equal_scores_and_overlaps_at_the_threshold(rows, thresho
     boxes, scores, classes = rows[:, :4].astype(np.float32), rows[:, 4] / 2.0, rows[:, 5]
     got = nms.nms(boxes, tf.constant(scores, tf.float32), threshold, 5)
     assert chosen(*got) == one_after_another(boxes, scores, threshold, 5)
-    got = nms.class_nms(
-        boxes[np.newaxis], scores[np.newaxis], classes[np.newaxis], threshold, 5)
-    assert chosen(got[0][0], got[1][0]) == one_after_another(
-        boxes, scores, threshold, 5, classes)
+    got = nms.class_nms(boxes[np.newaxis], scores[np.newaxis], classes[np.newaxis], threshold, 5)
+    assert chosen(got[0][0], got[1][0]) == one_after_another(boxes, scores, threshold, 5, classes)
 
 
 @pytest.mark.parametrize('jit_compile', [False, True])
-@pytest.mark.parametrize('n, clusters, threshold, max_outputs', [
-    (1, 1, 0.5, 3), (31, 3, 0.5, 40), (64, 2, 0.7, 10), (700, 40, 0.7, 300)])
+@pytest.mark.parametrize(
+    'n, clusters, threshold, max_outputs',
+    [(1, 1, 0.5, 3), (31, 3, 0.5, 40), (64, 2, 0.7, 10), (700, 40, 0.7, 300)],
+)
 def test_a_batch(n, clusters, threshold, max_outputs, jit_compile):
     random = np.random.default_rng(n)
     boxes = np.stack([crowded(random, n, clusters) for _ in range(3)])
     scores = random.uniform(0, 1, (3, n)).round(2).astype(np.float32)  # Many are equal.
-    scores[1, n // 2:] = -np.inf
+    scores[1, n // 2 :] = -np.inf
     scores[2] = -np.inf
 
     @tf.function(jit_compile=jit_compile)

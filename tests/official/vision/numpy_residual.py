@@ -9,8 +9,11 @@ def draw(layer, seed=0):
     """All weights anew, so that nothing is left at 0 or 1, where a fault would not show."""
     rng = np.random.default_rng(seed)
     for v in layer.variables:
-        v.assign(rng.uniform(0.5, 1.5, v.shape) if len(v.shape) == 1
-                 else rng.normal(size=v.shape) / np.sqrt(np.prod(v.shape[:3])))
+        v.assign(
+            rng.uniform(0.5, 1.5, v.shape)
+            if len(v.shape) == 1
+            else rng.normal(size=v.shape) / np.sqrt(np.prod(v.shape[:3]))
+        )
     return layer
 
 
@@ -22,7 +25,7 @@ def conv(x, kernel, stride):
     y = np.zeros((len(x), height, width, kernel.shape[-1]))
     for i in range(height):
         for j in range(width):
-            part = x[:, i * stride:i * stride + size, j * stride:j * stride + size]
+            part = x[:, i * stride : i * stride + size, j * stride : j * stride + size]
             y[:, i, j] = np.einsum('nhwc,hwcd->nd', part, kernel)
     return y
 

@@ -18,12 +18,14 @@ def first_key():
 
 @pytest.mark.parametrize('frozen, training', [(True, True), (False, False), (False, True)])
 @pytest.mark.parametrize('make', [residual.Bottleneck, residual.BasicBlock])
-@pytest.mark.parametrize('inputs, strides, shortcut', [
-    ('same', 1, False), (3, 1, True), (3, 2, True)])
+@pytest.mark.parametrize(
+    'inputs, strides, shortcut', [('same', 1, False), (3, 1, True), (3, 2, True)]
+)
 def test_blocks_against_numpy(make, inputs, strides, shortcut, frozen, training):
     inputs = make.EXPANSION * 2 if inputs == 'same' else inputs
-    block = numpy_residual.draw(make(
-        inputs, 2, first_key(), strides=strides, frozen=frozen, epsilon=EPSILON))
+    block = numpy_residual.draw(
+        make(inputs, 2, first_key(), strides=strides, frozen=frozen, epsilon=EPSILON)
+    )
     assert (block.shortcut is not None) == shortcut
     x = np.random.default_rng(1).normal(size=(3, 7, 4, inputs))
     expected = numpy_residual.block(x, block, training)
@@ -36,13 +38,17 @@ def test_blocks_against_numpy(make, inputs, strides, shortcut, frozen, training)
 def test_a_bottleneck_halves_in_its_first_convolution():
     block = residual.Bottleneck(8, 2, first_key(), strides=2)
     assert [(tuple(c.kernel.shape), c.strides) for c in block.convs] == [
-        ((1, 1, 8, 2), 2), ((3, 3, 2, 2), 1), ((1, 1, 2, 8), 1)]
+        ((1, 1, 8, 2), 2),
+        ((3, 3, 2, 2), 1),
+        ((1, 1, 2, 8), 1),
+    ]
     assert tuple(block.shortcut.kernel.shape) == (1, 1, 8, 8) and block.shortcut.strides == 2
 
 
 def test_gradients_of_a_frozen_norm_are_those_of_a_norm_with_these_statistics():
     free = numpy_residual.draw(
-        residual.Bottleneck(3, 2, first_key(), frozen=False, epsilon=EPSILON))
+        residual.Bottleneck(3, 2, first_key(), frozen=False, epsilon=EPSILON)
+    )
     frozen = residual.Bottleneck(3, 2, first_key(), frozen=True)
     for one, other in zip([*frozen.convs, frozen.shortcut], [*free.convs, free.shortcut]):
         norm = other.norm
@@ -74,8 +80,9 @@ def test_weights_from_keras(frozen):
         variable.assign(value)
     x = rng.normal(size=(2, 4, 5, 3))
     y = numpy_residual.conv(x, tensors['kernel'], 1) + tensors['bias']
-    expected = ((y - tensors['moving_mean']) / np.sqrt(tensors['moving_variance'] + EPSILON)
-                * tensors['gamma'] + tensors['beta'])
+    expected = (y - tensors['moving_mean']) / np.sqrt(
+        tensors['moving_variance'] + EPSILON
+    ) * tensors['gamma'] + tensors['beta']
     np.testing.assert_allclose(conv(tf.constant(x, tf.float32)), expected, rtol=1e-4, atol=1e-4)
 
 

@@ -29,8 +29,10 @@ def keras_network():
             v.assign(rng.uniform(0.5, 1.5, v.shape))
         elif 'kernel' not in v.name:
             v.assign(rng.normal(0, 0.2, v.shape))
-    return tf.keras.Model(model.input, [
-        model.get_layer(f'conv{stage}_block{number}_out').output for stage, number in STAGES])
+    return tf.keras.Model(
+        model.input,
+        [model.get_layer(f'conv{stage}_block{number}_out').output for stage, number in STAGES],
+    )
 
 
 @pytest.fixture(scope='module')
@@ -46,11 +48,13 @@ def test_stages_with_the_weights_of_keras_are_those_of_keras(keras_network, kera
     model.load_keras_applications(keras_file)
     for height, width in ((64, 96), (97, 75)):
         images = np.random.default_rng(1).integers(0, 256, (2, height, width, 3), np.uint8)
-        theirs = keras_network(tf.keras.applications.resnet.preprocess_input(
-            images.astype(np.float32)))
+        theirs = keras_network(
+            tf.keras.applications.resnet.preprocess_input(images.astype(np.float32))
+        )
         ours = model(resnet.preprocess(images), training=frozen)
         for one, other, stride, channels in zip(
-                ours, theirs, model.strides, model.num_channels, strict=True):
+            ours, theirs, model.strides, model.num_channels, strict=True
+        ):
             assert one.shape == (2, -(-height // stride), -(-width // stride), channels)
             assert other.numpy().std() > 1
             np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3)
@@ -81,7 +85,7 @@ def test_preprocessing_is_that_of_keras():
     np.testing.assert_allclose(resnet.preprocess(images), expected, atol=1e-4)
     assert resnet.preprocess(images).dtype == tf.float32
     # Beyond an image in its canvas is the mean.
-    x = resnet.preprocess(images, tf.constant([[3., 4.], [5., 2.]])).numpy()
+    x = resnet.preprocess(images, tf.constant([[3.0, 4.0], [5.0, 2.0]])).numpy()
     np.testing.assert_allclose(x[0, :3], expected[0, :3], atol=1e-4)
     np.testing.assert_allclose(x[1, :, :2], expected[1, :, :2], atol=1e-4)
     assert not x[0, 3:].any() and not x[1, :, 2:].any()
@@ -109,9 +113,19 @@ def np_resnet(x, model, pooled, training):
     if pooled:
         x = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-np.inf)
         rows, columns = ((n - 3) // 2 + 1 for n in x.shape[1:3])
-        x = np.stack([np.stack([
-            x[:, 2 * i:2 * i + 3, 2 * j:2 * j + 3].max((1, 2)) for j in range(columns)], 1)
-            for i in range(rows)], 1)
+        x = np.stack(
+            [
+                np.stack(
+                    [
+                        x[:, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3].max((1, 2))
+                        for j in range(columns)
+                    ],
+                    1,
+                )
+                for i in range(rows)
+            ],
+            1,
+        )
     outputs = []
     for stage in model.stages:
         for block in stage:
@@ -121,13 +135,21 @@ def np_resnet(x, model, pooled, training):
 
 
 def tiny(**arguments):
-    return numpy_residual.draw(resnet.ResNet(**{
-        'blocks': (1, 2), 'width': 4, 'epsilon': EPSILON, **arguments}))
+    return numpy_residual.draw(
+        resnet.ResNet(**{'blocks': (1, 2), 'width': 4, 'epsilon': EPSILON, **arguments})
+    )
 
 
-@pytest.mark.parametrize('bottleneck, stem_stride, frozen, training', [
-    (True, 4, True, True), (True, 4, False, True), (False, 4, False, False), (True, 2, False, True),
-    (False, 1, True, False)])
+@pytest.mark.parametrize(
+    'bottleneck, stem_stride, frozen, training',
+    [
+        (True, 4, True, True),
+        (True, 4, False, True),
+        (False, 4, False, False),
+        (True, 2, False, True),
+        (False, 1, True, False),
+    ],
+)
 def test_outputs_against_numpy(bottleneck, stem_stride, frozen, training):
     model = tiny(bottleneck=bottleneck, stem_stride=stem_stride, frozen=frozen)
     images = np.random.default_rng(1).normal(size=(3, 17, 14, 3))
@@ -156,8 +178,10 @@ def gradients(model, images):
     return dict(zip(['images', *names], tape.gradient(loss, [images, *kernels])))
 
 
-@pytest.mark.parametrize('freeze_stages, frozen_names', [
-    (0, ()), (1, ('stem',)), (2, ('stem', 'stage2')), (3, ('stem', 'stage2', 'stage3'))])
+@pytest.mark.parametrize(
+    'freeze_stages, frozen_names',
+    [(0, ()), (1, ('stem',)), (2, ('stem', 'stage2')), (3, ('stem', 'stage2', 'stage3'))],
+)
 def test_no_gradient_is_computed_in_frozen_stages(freeze_stages, frozen_names):
     images = tf.constant(np.random.default_rng(1).normal(size=(2, 17, 14, 3)), tf.float32)
     free, model = tiny(), tiny(freeze_stages=freeze_stages)
@@ -234,8 +258,9 @@ def test_in_bfloat16_products_are():
 
 def test_initial_weights_follow_from_the_seed():
     one, same, other = (resnet.ResNet((1, 1), 16, seed=seed) for seed in (5, 5, 6))
-    kernels = [[v.numpy() for v in model.variables if len(v.shape) == 4]
-               for model in (one, same, other)]
+    kernels = [
+        [v.numpy() for v in model.variables if len(v.shape) == 4] for model in (one, same, other)
+    ]
     for kernel, again, differs in zip(*kernels, strict=True):
         np.testing.assert_array_equal(kernel, again)
         assert not np.any(kernel == differs)
@@ -249,17 +274,26 @@ def test_the_configuration_makes_the_same_model():
     copy = resnet.ResNet.from_config(model.get_config())
     assert copy.get_config() == model.get_config()
     assert [(v.name, v.shape) for v in copy.variables] == [
-        (v.name, v.shape) for v in model.variables]
+        (v.name, v.shape) for v in model.variables
+    ]
 
 
-@pytest.mark.parametrize('arguments, told', [
-    ({'width': 0}, r'ResNet\.width = 0'), ({'blocks': ()}, r'ResNet\.blocks is empty'),
-    ({'blocks': (1, 0)}, r'ResNet\.blocks\[1\] = 0'),
-    ({'freeze_stages': 6}, r'ResNet\.freeze_stages = 6, and there are only the stem and 4 stages'),
-    ({'freeze_stages': -1}, r'ResNet\.freeze_stages = -1'),
-    ({'decay': 2.}, r'ResNet\.decay = 2.0 is outside \[0, 1\)'),
-    ({'epsilon': 0.}, r'ResNet\.epsilon = 0.0 must be a finite number above 0'),
-    ({'stem_stride': 3}, r'ResNet\.stem_stride = 3 is none of 1, 2 and 4')])
+@pytest.mark.parametrize(
+    'arguments, told',
+    [
+        ({'width': 0}, r'ResNet\.width = 0'),
+        ({'blocks': ()}, r'ResNet\.blocks is empty'),
+        ({'blocks': (1, 0)}, r'ResNet\.blocks\[1\] = 0'),
+        (
+            {'freeze_stages': 6},
+            r'ResNet\.freeze_stages = 6, and there are only the stem and 4 stages',
+        ),
+        ({'freeze_stages': -1}, r'ResNet\.freeze_stages = -1'),
+        ({'decay': 2.0}, r'ResNet\.decay = 2.0 is outside \[0, 1\)'),
+        ({'epsilon': 0.0}, r'ResNet\.epsilon = 0.0 must be a finite number above 0'),
+        ({'stem_stride': 3}, r'ResNet\.stem_stride = 3 is none of 1, 2 and 4'),
+    ],
+)
 def test_a_network_that_cannot_be(arguments, told):
     with pytest.raises(ValueError, match=told):
         resnet.ResNet(**arguments)

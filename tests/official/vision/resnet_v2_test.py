@@ -17,7 +17,7 @@ def expected_count(k, blocks, channels, small):
     conv = 16 * k * channels * (9 if small else 49)
     norm, inputs = 0, 16 * k
     for stage, number in enumerate(blocks):
-        w = 16 * k * 2 ** stage
+        w = 16 * k * 2**stage
         for block in range(number):
             conv += inputs * w + 9 * w * w + w * 4 * w
             norm += 2 * (inputs + w + w)
@@ -43,17 +43,27 @@ def test_resnet_50_has_as_many_weights_as_published():
 def test_the_kernels_are_those_of_keras():
     ours = resnet_v2.ResNetV2()
     theirs = tf.keras.applications.ResNet50V2(weights=None, include_top=False)
-    shapes = lambda model: sorted(tuple(v.shape) for v in model.trainable_variables
-                                  if len(v.shape) == 4)
+    shapes = lambda model: sorted(
+        tuple(v.shape) for v in model.trainable_variables if len(v.shape) == 4
+    )
     assert shapes(ours) == shapes(theirs)
     norms = sum(isinstance(layer, normalization.BatchNorm) for layer in ours.submodules)
-    assert norms == sum(isinstance(layer, tf.keras.layers.BatchNormalization)
-                        for layer in theirs.layers) == 49
+    assert (
+        norms
+        == sum(isinstance(layer, tf.keras.layers.BatchNormalization) for layer in theirs.layers)
+        == 49
+    )
 
 
-@pytest.mark.parametrize('k, blocks, channels, small', [
-    (1, (1, 1, 1, 1), 1, False), (2, (2, 1), 3, True), (3, (1,), 1, True),
-    (1, (2, 3, 2), 3, False)])
+@pytest.mark.parametrize(
+    'k, blocks, channels, small',
+    [
+        (1, (1, 1, 1, 1), 1, False),
+        (2, (2, 1), 3, True),
+        (3, (1,), 1, True),
+        (1, (2, 3, 2), 3, False),
+    ],
+)
 def test_weights_of_other_sizes(k, blocks, channels, small):
     model = resnet_v2.ResNetV2(k, 32, channels, blocks, small)
     assert count(model.trainable_variables) == expected_count(k, blocks, channels, small)
@@ -64,10 +74,19 @@ def test_shapes_of_the_stages():
     # He et al. 2016a, Table 1: 56, 28, 14 and 7 pixels; widths times k / 4.
     outputs = resnet_v2.ResNetV2(1).stage_outputs(tf.zeros([1, 224, 224, 3]))
     assert [tuple(x.shape) for x in outputs] == [
-        (1, 56, 56, 16), (1, 56, 56, 64), (1, 28, 28, 128), (1, 14, 14, 256), (1, 7, 7, 512)]
+        (1, 56, 56, 16),
+        (1, 56, 56, 64),
+        (1, 28, 28, 128),
+        (1, 14, 14, 256),
+        (1, 7, 7, 512),
+    ]
     small = resnet_v2.ResNetV2(2, 32, 1, (1, 1, 1), True)
     assert [tuple(x.shape) for x in small.stage_outputs(tf.zeros([3, 32, 32, 1]))] == [
-        (3, 32, 32, 32), (3, 32, 32, 128), (3, 16, 16, 256), (3, 8, 8, 512)]
+        (3, 32, 32, 32),
+        (3, 32, 32, 128),
+        (3, 16, 16, 256),
+        (3, 8, 8, 512),
+    ]
     assert small(tf.zeros([3, 32, 32, 1])).shape == (3, 512)
 
 
@@ -81,7 +100,7 @@ def np_conv(x, kernel, stride):
     y = np.zeros((len(x), height, width, kernel.shape[-1]))
     for i in range(height):
         for j in range(width):
-            part = x[:, i * stride:i * stride + size, j * stride:j * stride + size]
+            part = x[:, i * stride : i * stride + size, j * stride : j * stride + size]
             y[:, i, j] = np.einsum('nhwc,hwcd->nd', part, kernel)
     return y
 
@@ -89,17 +108,24 @@ def np_conv(x, kernel, stride):
 def np_max_pool(x):
     x = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-np.inf)
     height, width = ((n - 3) // 2 + 1 for n in x.shape[1:3])
-    return np.stack([np.stack([
-        x[:, 2 * i:2 * i + 3, 2 * j:2 * j + 3].max((1, 2)) for j in range(width)], 1)
-        for i in range(height)], 1)
+    return np.stack(
+        [
+            np.stack(
+                [x[:, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3].max((1, 2)) for j in range(width)], 1
+            )
+            for i in range(height)
+        ],
+        1,
+    )
 
 
 class NumpyResNet:
     """Reads weights by name: of one model, in the order the forward pass needs them."""
 
     def __init__(self, model, training, epsilon):
-        self.values = {v.name.split('/', 1)[1][:-2]: v.numpy().astype(np.float64)
-                       for v in model.variables}
+        self.values = {
+            v.name.split('/', 1)[1][:-2]: v.numpy().astype(np.float64) for v in model.variables
+        }
         self.training, self.epsilon = training, epsilon
         self.means = {}
 
@@ -129,8 +155,9 @@ class NumpyResNet:
             x = np_max_pool(x)
         for stage, number in enumerate(blocks, 1):
             for block in range(1, number + 1):
-                x = self.block(x, f'stage{stage}_block{block}',
-                               2 if stage > 1 and block == 1 else 1)
+                x = self.block(
+                    x, f'stage{stage}_block{block}', 2 if stage > 1 and block == 1 else 1
+                )
         return self.norm_relu(x, 'final_norm').mean((1, 2))
 
 
@@ -158,7 +185,8 @@ def test_the_forward_pass_against_numpy(small, size, training):
         if 'moving' in name and training:
             moment = reference.means[name.rsplit('/', 1)[0]]['variance' in name]
             np.testing.assert_allclose(
-                values[name], 0.7 * before + 0.3 * moment, rtol=1e-4, atol=1e-5)
+                values[name], 0.7 * before + 0.3 * moment, rtol=1e-4, atol=1e-5
+            )
         else:
             np.testing.assert_array_equal(values[name], before)
 
@@ -166,9 +194,13 @@ def test_the_forward_pass_against_numpy(small, size, training):
 def test_initial_weights_follow_from_the_seed():
     one, same, other = (resnet_v2.ResNetV2(2, 32, 3, (1, 1), seed=seed) for seed in (5, 5, 6))
     kernels = [v.numpy() for v in one.trainable_variables if len(v.shape) == 4]
-    for kernel, again, differs in zip(kernels, *(
+    for kernel, again, differs in zip(
+        kernels,
+        *(
             [v.numpy() for v in model.trainable_variables if len(v.shape) == 4]
-            for model in (same, other))):
+            for model in (same, other)
+        ),
+    ):
         np.testing.assert_array_equal(kernel, again)
         assert not np.any(kernel == differs)
         deviation = np.sqrt(2 / np.prod(kernel.shape[:3]))  # He et al. 2015.
@@ -196,15 +228,22 @@ def test_the_configuration_makes_the_same_model():
     model, images = tiny(False, 18)
     copy = resnet_v2.ResNetV2.from_config(model.get_config())
     copy.set_weights(model.get_weights())
-    np.testing.assert_array_equal(copy(tf.constant(images, tf.float32)),
-                                  model(tf.constant(images, tf.float32)))
+    np.testing.assert_array_equal(
+        copy(tf.constant(images, tf.float32)), model(tf.constant(images, tf.float32))
+    )
     assert copy.get_config() == model.get_config()
 
 
-@pytest.mark.parametrize('arguments, told', [
-    ({'widening': 0}, 'ResNetV2.widening = 0'), ({'channels': 2}, 'ResNetV2.channels = 2'),
-    ({'blocks': ()}, 'ResNetV2.blocks is empty'),
-    ({'blocks': (1, 0)}, r'ResNetV2.blocks\[1\] = 0'), ({'image_size': 2.5}, 'image_size = 2.5')])
+@pytest.mark.parametrize(
+    'arguments, told',
+    [
+        ({'widening': 0}, 'ResNetV2.widening = 0'),
+        ({'channels': 2}, 'ResNetV2.channels = 2'),
+        ({'blocks': ()}, 'ResNetV2.blocks is empty'),
+        ({'blocks': (1, 0)}, r'ResNetV2.blocks\[1\] = 0'),
+        ({'image_size': 2.5}, 'image_size = 2.5'),
+    ],
+)
 def test_a_network_that_cannot_be(arguments, told):
     with pytest.raises(ValueError, match=told):
         resnet_v2.ResNetV2(**arguments)

@@ -63,13 +63,18 @@ def test_names_that_keras_wrote_in_parts(network, tmp_path):
     assert sorted(resnet_weights.read(path, NAMES)) == sorted(NAMES)
 
 
-@pytest.mark.parametrize('make, blocks', [
-    (tf.keras.applications.ResNet50, (3, 4, 6, 3)),
-    (tf.keras.applications.ResNet101, (3, 4, 23, 3))])
+@pytest.mark.parametrize(
+    'make, blocks',
+    [
+        (tf.keras.applications.ResNet50, (3, 4, 6, 3)),
+        (tf.keras.applications.ResNet101, (3, 4, 23, 3)),
+    ],
+)
 def test_names_and_their_order_are_those_of_keras(make, blocks):
     model = make(weights=None, include_top=False)
     assert resnet_weights.layer_names(blocks) == [
-        layer.name for layer in model.layers if layer.weights]
+        layer.name for layer in model.layers if layer.weights
+    ]
 
 
 def test_files_that_are_none(tmp_path):
@@ -86,7 +91,7 @@ def test_files_that_are_none(tmp_path):
     with pytest.raises(ValueError, match=r'other\.h5 has no layers of Keras'):
         resnet_weights.read(str(tmp_path / 'other.h5'), NAMES)
     whole = (tmp_path / 'other.h5').read_bytes()
-    (tmp_path / 'half.h5').write_bytes(whole[:len(whole) // 2])
+    (tmp_path / 'half.h5').write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match=r'half\.h5 is damaged'):
         resnet_weights.read(str(tmp_path / 'half.h5'), NAMES)
 

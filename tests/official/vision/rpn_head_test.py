@@ -24,15 +24,17 @@ def drawn(**arguments):
 def np_head(x, head):
     """Pixel after pixel and anchor after anchor."""
     kernel, bias, scores, score_bias, boxes, box_bias = (
-        v.numpy().astype(np.float64) for conv in (head.conv, head.objectness, head.deltas)
-        for v in (conv.kernel, conv.bias))
+        v.numpy().astype(np.float64)
+        for conv in (head.conv, head.objectness, head.deltas)
+        for v in (conv.kernel, conv.bias)
+    )
     batch, height, width, _ = x.shape
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     logits, deltas = [[] for _ in range(batch)], [[] for _ in range(batch)]
     for image in range(batch):
         for row in range(height):
             for column in range(width):
-                part = padded[image, row:row + 3, column:column + 3]
+                part = padded[image, row : row + 3, column : column + 3]
                 hidden = np.maximum(np.einsum('ijc,ijcd->d', part, kernel) + bias, 0)
                 for anchor in range(2):
                     logits[image].append(hidden @ scores[0, 0, :, anchor] + score_bias[anchor])
@@ -67,7 +69,7 @@ def test_the_gradient_reaches_all_weights_as_if_the_two_were_apart():
         hidden = tf.nn.relu(tf.nn.conv2d(x, head.conv.kernel, 1, 'SAME') + head.conv.bias)
         scores = tf.nn.conv2d(hidden, head.objectness.kernel, 1, 'SAME') + head.objectness.bias
         boxes = tf.nn.conv2d(hidden, head.deltas.kernel, 1, 'SAME') + head.deltas.bias
-        loss = tf.reduce_sum(scores ** 2) + tf.reduce_sum(boxes ** 3)
+        loss = tf.reduce_sum(scores**2) + tf.reduce_sum(boxes**3)
     expected = tape.gradient(loss, head.trainable_variables)
     assert len(found) == 6
     for one, other in zip(found, expected):
@@ -79,11 +81,14 @@ def test_some_anchors_are_those_of_all_and_their_gradient_too(compiled):
     """Every anchor once, in any order, and some twice: corners, borders, levels of one row."""
     head = drawn()
     rng = np.random.default_rng(1)
-    levels = [tf.constant(rng.normal(size=(2, *size, 3)), tf.float32)
-              for size in ((4, 3), (2, 5), (1, 1))]
+    levels = [
+        tf.constant(rng.normal(size=(2, *size, 3)), tf.float32) for size in ((4, 3), (2, 5), (1, 1))
+    ]
     number = 2 * (12 + 10 + 1)
-    indices = tf.constant(np.stack([
-        np.concatenate([rng.permutation(number), [3, 3, 45]]) for _ in range(2)]), tf.int32)
+    indices = tf.constant(
+        np.stack([np.concatenate([rng.permutation(number), [3, 3, 45]]) for _ in range(2)]),
+        tf.int32,
+    )
     weights = tf.constant(rng.normal(size=(2, number + 3, 5)), tf.float32)
 
     def loss(logits, deltas):
@@ -104,8 +109,9 @@ def test_some_anchors_are_those_of_all_and_their_gradient_too(compiled):
     found, gradients = of_some()
     for one, other in zip(found, expected):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
-    for one, other in zip(gradients, tape.gradient(value, [*levels, *head.trainable_variables]),
-                          strict=True):
+    for one, other in zip(
+        gradients, tape.gradient(value, [*levels, *head.trainable_variables]), strict=True
+    ):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=2e-2)
 
 

@@ -33,17 +33,26 @@ class Constant(tf.keras.Model):
 def make(q_network=Constant, optimizer=None, **arguments):
     env = environment.GameEnvironment(catch.Catch, frame_size=20, history=2)
     return agent.DqnAgent(
-        tensor_spec.from_spec(env.time_step_spec()), tensor_spec.from_spec(env.action_spec()),
-        q_network=q_network, optimizer=optimizer or tf.keras.optimizers.SGD(1.0), **arguments)
+        tensor_spec.from_spec(env.time_step_spec()),
+        tensor_spec.from_spec(env.action_spec()),
+        q_network=q_network,
+        optimizer=optimizer or tf.keras.optimizers.SGD(1.0),
+        **arguments,
+    )
 
 
 def minibatch(action, reward, discount, weight=None):
     size = len(action)
     frames = np.zeros((size, 20, 20, 2), np.uint8)
     return replay.Transitions(
-        frames, np.array(action, np.int32), np.array(reward, np.float32),
-        np.array(discount, np.float32), frames,
-        np.ones(size, np.float32) if weight is None else np.array(weight, np.float32), None)
+        frames,
+        np.array(action, np.int32),
+        np.array(reward, np.float32),
+        np.array(discount, np.float32),
+        frames,
+        np.ones(size, np.float32) if weight is None else np.array(weight, np.float32),
+        None,
+    )
 
 
 def update(dqn, batch):
@@ -128,8 +137,7 @@ def test_without_a_separate_target_network_it_is_the_network():
 
 
 def test_theta_minus_begins_as_theta():
-    dqn = make(functools.partial(network.NatureQNetwork, convolutions=((4, 4, 2),),
-                                 hidden_units=8))
+    dqn = make(functools.partial(network.NatureQNetwork, convolutions=((4, 4, 2),), hidden_units=8))
     for online, target in zip(dqn.model.variables, dqn.target_model.variables, strict=True):
         np.testing.assert_array_equal(online, target)
         assert online is not target
@@ -153,13 +161,16 @@ def test_the_update_equals_the_papers_with_a_summed_gradient():
 
 def test_policies_in_tf_agents_own_driver():
     env = environment.GameEnvironment(catch.Catch, frame_size=20, history=2, num_games=2)
-    dqn = make(functools.partial(network.NatureQNetwork, convolutions=((4, 4, 2),),
-                                 hidden_units=8))
+    dqn = make(functools.partial(network.NatureQNetwork, convolutions=((4, 4, 2),), hidden_units=8))
     metrics = [py_metrics.NumberOfEpisodes(), py_metrics.AverageReturnMetric(batch_size=2)]
     driver = py_driver.PyDriver(
-        env, py_tf_eager_policy.PyTFEagerPolicy(dqn.collect_policy, use_tf_function=True,
-                                                batch_time_steps=False),
-        metrics, max_episodes=4)
+        env,
+        py_tf_eager_policy.PyTFEagerPolicy(
+            dqn.collect_policy, use_tf_function=True, batch_time_steps=False
+        ),
+        metrics,
+        max_episodes=4,
+    )
     driver.run(env.reset(), dqn.collect_policy.get_initial_state(2))
     assert metrics[0].result() >= 4
     assert 0 <= metrics[1].result() <= 10

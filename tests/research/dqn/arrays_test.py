@@ -10,14 +10,14 @@ import tensorflow as tf
 
 from research.dqn import arrays
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(
-    os.path.abspath(__file__)))))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 
 def test_values():
     function = arrays.ArrayFunction(
         lambda x, k: (tf.cast(x, tf.float32) * k, tf.reduce_sum(x)),
-        [np.zeros((2, 3), np.uint8), np.zeros((), np.float32)])
+        [np.zeros((2, 3), np.uint8), np.zeros((), np.float32)],
+    )
     for value in (1, 7):
         x = np.full((2, 3), value, np.uint8)
         product, total = function(x, np.float32(0.5)[...])
@@ -35,7 +35,7 @@ def test_shapes_are_known_inside():
 
 def test_outputs_stay_as_they_were():
     function = arrays.ArrayFunction(lambda x: x + 1, [np.zeros(1000)])
-    first, = function(np.zeros(1000))
+    (first,) = function(np.zeros(1000))
     function(np.full(1000, 5.0))
     assert np.all(first == 1)
 
@@ -49,13 +49,14 @@ def test_other_arrays_are_refused():
 
 def test_what_goes_wrong_inside_is_raised():
     function = arrays.ArrayFunction(
-        lambda x: tf.debugging.check_numerics(x, 'inf or nan'), [np.zeros(2)])
+        lambda x: tf.debugging.check_numerics(x, 'inf or nan'), [np.zeros(2)]
+    )
     with pytest.raises(tf.errors.InvalidArgumentError, match='inf or nan'):
         function(np.array([1.0, np.nan]))
     function(np.ones(2))  # And the next call works.
 
 
-_GROWTH = '''
+_GROWTH = """
 import numpy as np
 from research.dqn import arrays
 
@@ -74,14 +75,20 @@ for _ in range(6):
         function(*given)
     grown.append((anonymous_memory() - before) / 5000)
 print(min(grown[1:]))
-'''
+"""
 
 
 def test_calls_lose_no_memory():
     """TensorFlow's own calls with arrays lose 48 bytes and more for each array, each time."""
     # In a process of its own: here threads that other tests have left may ask for memory.
-    answer = subprocess.run([sys.executable, '-c', _GROWTH], check=True, capture_output=True,
-                            text=True, cwd=ROOT, env={**os.environ, 'PYTHONPATH': ROOT})
+    answer = subprocess.run(
+        [sys.executable, '-c', _GROWTH],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, 'PYTHONPATH': ROOT},
+    )
     # 12 arrays would lose 192 bytes a call at least, one of them 16.
     assert float(answer.stdout) < 8
 

@@ -36,8 +36,10 @@ def test_the_paper_has_no_sticky_actions():
     assert game._emulator.getFloat('repeat_action_probability') == 0
     assert game.lives() == 5
     actions = np.random.default_rng(0).integers(4, size=600)
-    one, other = play(atari.AtariGame('breakout', seed=1), actions), play(
-        atari.AtariGame('breakout', seed=2), actions)
+    one, other = (
+        play(atari.AtariGame('breakout', seed=1), actions),
+        play(atari.AtariGame('breakout', seed=2), actions),
+    )
     assert one[0] == other[0]
     np.testing.assert_array_equal(one[1], other[1])
 

@@ -22,12 +22,17 @@ from tests.research.dqn.scripted_game import ScriptedGame
 
 def make(game, num_games, **arguments):
     env = environment.GameEnvironment(
-        game, num_games=num_games, **{'frame_size': 20, 'seed': 4, **arguments})
+        game, num_games=num_games, **{'frame_size': 20, 'seed': 4, **arguments}
+    )
     number = len(env.action_names)
     values = tf.keras.layers.Lambda(lambda x: tf.zeros([x.shape[0], number]))
     chosen = policy.EpsilonGreedyPolicy(
-        tensor_spec.from_spec(env.time_step_spec()), tensor_spec.from_spec(env.action_spec()),
-        values, 1.0, seed=1)
+        tensor_spec.from_spec(env.time_step_spec()),
+        tensor_spec.from_spec(env.action_spec()),
+        values,
+        1.0,
+        seed=1,
+    )
     return env, chosen
 
 
@@ -75,8 +80,12 @@ def test_clipping(reward, learnt):
     from tf_agents.trajectories import time_step as ts
 
     memory = replay.FrameReplay(100, (4, 4))
-    step = ts.TimeStep(np.array([1]), np.array([reward], np.float32), np.array([1.0]),
-                       np.zeros((1, 4, 4, 4), np.uint8))
+    step = ts.TimeStep(
+        np.array([1]),
+        np.array([reward], np.float32),
+        np.array([1.0]),
+        np.zeros((1, 4, 4, 4), np.uint8),
+    )
     observe = collector.replay_observer(memory)
     for _ in range(6):
         observe((step, policy_step.PolicyStep(np.array([0])), step))
@@ -113,8 +122,9 @@ def test_seconds_since_the_last_call(monkeypatch):
     """By a clock that is a second on at each look: each span is one of two looks."""
     clock = itertools.count()
     monkeypatch.setattr(collector.time, 'perf_counter', lambda: float(next(clock)))
-    env, chosen = make(functools.partial(ScriptedGame, frames=100), 1, frame_size=4,
-                       max_noop_frames=0)
+    env, chosen = make(
+        functools.partial(ScriptedGame, frames=100), 1, frame_size=4, max_noop_frames=0
+    )
     driver = collector.Collector(env, chosen)
     step, state = driver.run(env.reset(), chosen.get_initial_state(1))
     spans = driver.take_seconds()
@@ -127,8 +137,9 @@ def test_seconds_since_the_last_call(monkeypatch):
 
 
 def test_what_a_game_raises_arrives():
-    env, chosen = make(functools.partial(ScriptedGame, raises=1), 1, frame_size=4,
-                       max_noop_frames=0)
+    env, chosen = make(
+        functools.partial(ScriptedGame, raises=1), 1, frame_size=4, max_noop_frames=0
+    )
     driver = collector.Collector(env, chosen)
     with pytest.raises(environment.GameFailed):
         driver.run(env.reset(), chosen.get_initial_state(1))

@@ -15,8 +15,7 @@ from tests.research.dqn.scripted_game import ScriptedGame, encoded
 
 
 def make(game=ScriptedGame, **arguments):
-    return environment.GameEnvironment(
-        game, **{'frame_size': 4, 'max_noop_frames': 0, **arguments})
+    return environment.GameEnvironment(game, **{'frame_size': 4, 'max_noop_frames': 0, **arguments})
 
 
 def stack(*frames):
@@ -29,9 +28,13 @@ def test_an_episode_frame_by_frame():
     np.testing.assert_array_equal(step.observation, stack(0, 0, 0, 0))
     assert step.is_first() and step.reward == 0
     # Frames 1 to 4 are played, their rewards add up, the last is seen.
-    for last, reward, seen in ((4, 10, (0, 0, 0, 4)), (8, 26, (0, 0, 4, 8)),
-                               (12, 42, (0, 4, 8, 12)), (16, 58, (4, 8, 12, 16)),
-                               (20, 74, (8, 12, 16, 20))):
+    for last, reward, seen in (
+        (4, 10, (0, 0, 0, 4)),
+        (8, 26, (0, 0, 4, 8)),
+        (12, 42, (0, 4, 8, 12)),
+        (16, 58, (4, 8, 12, 16)),
+        (20, 74, (8, 12, 16, 20)),
+    ):
         step = env.step(np.array([1]))
         assert step.reward == reward and step.discount == 1
         assert step.step_type == ts.StepType.MID
@@ -73,9 +76,12 @@ def test_the_frame_before_the_end_is_the_one_that_was_played_before_it(frames):
     step = env.step(np.array([0]))
     assert step.is_last()
     np.testing.assert_array_equal(
-        np.flatnonzero(step.observation[0, 0, :, -1]), [frames - 1, frames])
+        np.flatnonzero(step.observation[0, 0, :, -1]), [frames - 1, frames]
+    )
     assert [np.flatnonzero(screen[0, :, 0]) for screen in env.screens[0]] == [
-        [frames - 1], [frames]]
+        [frames - 1],
+        [frames],
+    ]
 
 
 def test_an_episode_that_ends_in_the_noop_starts_is_not_seen():
@@ -145,7 +151,8 @@ def test_other_lengths_of_history(history):
 @pytest.mark.parametrize('game', ['breakout', 'pong'])
 def test_a_real_game_against_the_emulator_by_hand(game):
     env = environment.GameEnvironment(
-        functools.partial(atari.AtariGame, game), max_noop_frames=0, seed=5)
+        functools.partial(atari.AtariGame, game), max_noop_frames=0, seed=5
+    )
     step = env.reset()
     by_hand = atari.AtariGame(game)
     by_hand.reset()
@@ -177,8 +184,10 @@ def test_a_real_game_against_the_emulator_by_hand(game):
     assert lost >= 2 or game == 'pong'
 
 
-@pytest.mark.parametrize('game', [
-    catch.Catch, functools.partial(atari.AtariGame, 'breakout', repeat_action_probability=0.25)])
+@pytest.mark.parametrize(
+    'game',
+    [catch.Catch, functools.partial(atari.AtariGame, 'breakout', repeat_action_probability=0.25)],
+)
 @pytest.mark.parametrize('frame_skip', [1, 4])
 def test_a_saved_state_goes_on_as_it_would_have(game, frame_skip):
     arguments = dict(num_games=3, frame_size=20, frame_skip=frame_skip, seed=2)
@@ -194,8 +203,11 @@ def test_a_saved_state_goes_on_as_it_would_have(game, frame_skip):
     other = environment.GameEnvironment(game, **arguments)
     other.reset()
     other.set_state(state)
-    for step, again in zip(expected, [other.current_time_step(),
-                                      *(other.step(action) for action in actions)], strict=True):
+    for step, again in zip(
+        expected,
+        [other.current_time_step(), *(other.step(action) for action in actions)],
+        strict=True,
+    ):
         for a, b in zip(step, again, strict=True):
             np.testing.assert_array_equal(a, b)
     assert any(step.is_last().any() for step in expected) or frame_skip == 1
@@ -213,8 +225,10 @@ def test_a_game_that_raises_is_named():
     env = make(functools.partial(ScriptedGame, raises=7))
     env.reset()
     env.step(np.array([0]))
-    with pytest.raises(environment.GameFailed,
-                       match=r"scripted failed in frame 6 of an episode: OSError\('the cable"):
+    with pytest.raises(
+        environment.GameFailed,
+        match=r"scripted failed in frame 6 of an episode: OSError\('the cable",
+    ):
         env.step(np.array([0]))
 
 
@@ -233,8 +247,12 @@ def test_tf_agents_accepts_it():
 
 
 def test_bad_arguments():
-    for name, value in (('frame_skip', 0), ('history', '3'), ('max_noop_frames', None),
-                        ('max_episode_frames', 0)):
+    for name, value in (
+        ('frame_skip', 0),
+        ('history', '3'),
+        ('max_noop_frames', None),
+        ('max_episode_frames', 0),
+    ):
         with pytest.raises(ValueError, match=f'GameEnvironment.{name} = .* must be a whole number'):
             make(**{name: value})
 

@@ -66,8 +66,9 @@ class Clock:
         return self._step(np.ones(self.batch_size, bool), np.zeros(self.batch_size))
 
     def _step(self, first, reward):
-        step_type = np.where(first, ts.StepType.FIRST, np.where(
-            self._over, ts.StepType.LAST, ts.StepType.MID))
+        step_type = np.where(
+            first, ts.StepType.FIRST, np.where(self._over, ts.StepType.LAST, ts.StepType.MID)
+        )
         return ts.TimeStep(step_type, reward, None, None)
 
     def step(self, _):
@@ -84,28 +85,38 @@ class Clock:
 
 def streams(num_games, kinds, agent_steps, seeds):
     """The mean score and the number of episodes of some evaluations by steps."""
-    played = [evaluation.play(Clock(num_games, kinds, seed), lambda step: None,
-                              agent_steps=agent_steps).scores for seed in range(seeds)]
+    played = [
+        evaluation.play(
+            Clock(num_games, kinds, seed), lambda step: None, agent_steps=agent_steps
+        ).scores
+        for seed in range(seeds)
+    ]
     return np.array([[np.mean(scores), len(scores)] for scores in played]).T
 
 
 @pytest.mark.parametrize('num_games', [1, 3, 10, 20])
-@pytest.mark.parametrize('kinds, agent_steps, mean, episodes, seeds', [
-    # Enduro by days of 3 328 agent steps: half of the episodes end with the fourth day and 900
-    # points, half with the fifth and 1 200; 135 000 agent steps are 40.56 days. A day is 4 here.
-    (((16, 900.0), (20, 1200.0)), 162, 1050.0, 8.5, 250),
-    # The last episode weighs most among few: with the one in progress the mean would be .58.
-    (((1, 0.0), (3, 1.0)), 4, 0.5, 1.9, 3000)])
+@pytest.mark.parametrize(
+    'kinds, agent_steps, mean, episodes, seeds',
+    [
+        # Enduro by days of 3 328 agent steps: half of the episodes end with the fourth day and 900
+        # points, half with the fifth and 1 200; 135 000 agent steps are 40.56 days. A day is 4 here.
+        (((16, 900.0), (20, 1200.0)), 162, 1050.0, 8.5, 250),
+        # The last episode weighs most among few: with the one in progress the mean would be .58.
+        (((1, 0.0), (3, 1.0)), 4, 0.5, 1.9, 3000),
+    ],
+)
 def test_long_episodes_count_as_often_as_they_are(
-        num_games, kinds, agent_steps, mean, episodes, seeds):
+    num_games, kinds, agent_steps, mean, episodes, seeds
+):
     scores, counts = streams(num_games, kinds, agent_steps, seeds)
     assert scores.mean() == pytest.approx(mean, abs=4 * scores.std() / np.sqrt(seeds))
     # As many as one stream has, within a tenth.
-    assert counts.mean() == pytest.approx(episodes, rel=.1)
+    assert counts.mean() == pytest.approx(episodes, rel=0.1)
 
 
 def test_more_games_take_no_other_episodes_than_one():
     """An episode counts by its place in the order of beginnings, not by when it ends."""
+
     class InOrder(Clock):
         def _begin(self):
             self._number = getattr(self, '_number', -1) + 1
@@ -113,7 +124,8 @@ def test_more_games_take_no_other_episodes_than_one():
 
     for num_games in (1, 2, 5):
         scores = evaluation.play(
-            InOrder(num_games, (), 0), lambda step: None, agent_steps=30 + 2 + 5 + 9)
+            InOrder(num_games, (), 0), lambda step: None, agent_steps=30 + 2 + 5 + 9
+        )
         assert scores == ([0.0, 1.0, 2.0, 3.0], [30, 2, 5, 9])
         scores = evaluation.play(InOrder(num_games, (), 0), lambda step: None, agent_steps=45)
         assert scores == ([0.0, 1.0, 2.0], [30, 2, 5])
@@ -124,8 +136,13 @@ def test_the_papers_protocol():
     protocol = evaluation.Evaluation()
     assert (protocol.episodes, protocol.epsilon, protocol.max_episode_frames) == (30, 0.05, 18_000)
     env = protocol.make_environment(
-        functools.partial(environment.GameEnvironment, functools.partial(
-            ScriptedGame, frames=10**6, losses=(2,)), frame_size=4), seed=0)
+        functools.partial(
+            environment.GameEnvironment,
+            functools.partial(ScriptedGame, frames=10**6, losses=(2,)),
+            frame_size=4,
+        ),
+        seed=0,
+    )
     assert env.batch_size == 10
     step = env.reset()
     assert np.any(step.observation[:, 0, 0, -1] > 0)  # No-op starts.
@@ -144,8 +161,11 @@ def test_random_players_act_at_their_rate(hertz, frame_skip):
     made = []
 
     def make(**arguments):
-        made.append(environment.GameEnvironment(
-            functools.partial(ScriptedGame, frames=60), frame_size=4, **arguments))
+        made.append(
+            environment.GameEnvironment(
+                functools.partial(ScriptedGame, frames=60), frame_size=4, **arguments
+            )
+        )
         return made[0]
 
     scores = evaluation.random_play(make, hertz, seed=1, episodes=4)
@@ -164,7 +184,8 @@ def test_random_players_act_at_their_rate(hertz, frame_skip):
 def test_random_play_scores_what_the_paper_has():
     """Extended Data Table 2: Pong -20.7; here 30 episodes, whose deviation is below 1."""
     make = functools.partial(
-        environment.GameEnvironment, functools.partial(atari.AtariGame, 'pong'))
+        environment.GameEnvironment, functools.partial(atari.AtariGame, 'pong')
+    )
     scores = evaluation.random_play(make, 10, seed=0, episodes=10).scores
     assert np.mean(scores) == pytest.approx(-20.7, abs=0.7)
 
@@ -178,8 +199,7 @@ def test_random_players_follow_their_seed():
 def test_against_the_paper():
     found = evaluation.against_paper(9.3, 'pong')  # The human's score.
     assert found['human_normalized_percent'] == pytest.approx(100)
-    assert found['reference'] == {
-        'cell': 'Extended Data Table 2, Pong', 'score': 18.9, 'std': 1.3}
+    assert found['reference'] == {'cell': 'Extended Data Table 2, Pong', 'score': 18.9, 'std': 1.3}
     assert evaluation.against_paper(1.0, 'catch') == {}
     assert len(games.table()) == 49
 
@@ -197,12 +217,14 @@ def test_an_actor_is_a_function_of_its_seed():
     env = environment.GameEnvironment(catch.Catch, num_games=3, frame_size=20)
     step = env.reset()
     spec = tensor_spec.from_spec(env.time_step_spec()), tensor_spec.from_spec(env.action_spec())
-    actor = evaluation.Actor(policy.EpsilonGreedyPolicy(
-        *spec, lambda observation: tf.zeros([3, 3]), 1.0, seed=4))
+    actor = evaluation.Actor(
+        policy.EpsilonGreedyPolicy(*spec, lambda observation: tf.zeros([3, 3]), 1.0, seed=4)
+    )
 
     def actions(seed):
         act = actor.start(seed)
         return np.stack([act(step) for _ in range(20)])
+
     first, other, again = actions(1), actions(2), actions(1)
     np.testing.assert_array_equal(first, again)
     assert np.any(first != other)

@@ -37,17 +37,29 @@ def answers(content, name, **arguments):
     return tf.lite.Interpreter(model_content=content).get_signature_runner(name)(**arguments)
 
 
-@pytest.mark.parametrize('name, shape', [
-    ('predict', (1, 21, 21, 2)), ('predict', (1, 20, 20, 3)), ('predict', (20, 20, 2)),
-    ('screens', (1, 2, 2, 41, 40, 3)), ('screens', (1, 2, 1, 40, 40, 3))])
+@pytest.mark.parametrize(
+    'name, shape',
+    [
+        ('predict', (1, 21, 21, 2)),
+        ('predict', (1, 20, 20, 3)),
+        ('predict', (20, 20, 2)),
+        ('screens', (1, 2, 2, 41, 40, 3)),
+        ('screens', (1, 2, 1, 40, 40, 3)),
+    ],
+)
 def test_frames_of_another_size_are_refused(saved, name, shape):
     """The network would answer some: its convolutions drop what is over at the edge."""
     signature = tf.saved_model.load(saved[0]).signatures[name]
-    argument, = signature.structured_input_signature[1]
+    (argument,) = signature.structured_input_signature[1]
     with pytest.raises((tf.errors.InvalidArgumentError, ValueError), match='shape|rank'):
         signature(**{argument: tf.zeros(shape, tf.uint8)})
-    assert signature(**{argument: tf.zeros((3, *({'predict': (20, 20, 2), 'screens': (
-        2, 2, 40, 40, 3)}[name])), tf.uint8)})['q_values'].shape == (3, 3)
+    assert signature(
+        **{
+            argument: tf.zeros(
+                (3, *({'predict': (20, 20, 2), 'screens': (2, 2, 40, 40, 3)}[name])), tf.uint8
+            )
+        }
+    )['q_values'].shape == (3, 3)
 
 
 def test_predict_converts_to_tflite(saved):
@@ -64,8 +76,7 @@ def test_screens_need_select_tf_ops(saved):
     with pytest.raises(Exception, match='TF Select'):
         converter(path, 'screens').convert()
     made = converter(path, 'screens')
-    made.target_spec.supported_ops = [
-        tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+    made.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
     found = answers(made.convert(), 'screens', screens=SCREENS)
     expected = tf.saved_model.load(path).signatures['screens'](screens=tf.constant(SCREENS))
     np.testing.assert_allclose(found['q_values'], expected['q_values'], atol=1e-6)

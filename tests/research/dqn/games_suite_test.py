@@ -27,16 +27,27 @@ def made(run_dir, results):
 def test_figure_3_has_every_game_of_the_suite(tmp_path):
     # The human's score, half way to it, and the random player's: 100, 50 and 0 %.
     breakout = (games.table()['breakout'].human + games.table()['breakout'].random) / 2
-    text = made(tmp_path, {
-        'pong_nature': {'game': 'pong', 'score': 9.3, 'score_std': 1.0},
-        'breakout_nature': {'game': 'breakout',
-                            'score': {'mean': breakout, 'std': 2.0, 'values': [1, 2]}},
-        'tennis_nature': {'game': 'tennis', 'score': -23.8, 'score_std': 0.0}})
+    text = made(
+        tmp_path,
+        {
+            'pong_nature': {'game': 'pong', 'score': 9.3, 'score_std': 1.0},
+            'breakout_nature': {
+                'game': 'breakout',
+                'score': {'mean': breakout, 'std': 2.0, 'values': [1, 2]},
+            },
+            'tennis_nature': {'game': 'tennis', 'score': -23.8, 'score_std': 0.0},
+        },
+    )
     assert re.findall(r'\w+ measured: \d+ %', text) == [
-        'Pong measured: 100 %', 'Breakout measured: 50 %', 'Tennis measured: 0 %']
+        'Pong measured: 100 %',
+        'Breakout measured: 50 %',
+        'Tennis measured: 0 %',
+    ]
     # Breakout's 16.75 is above the linear learner's 5.2, Pong's 9.3 above -19, Tennis' below -.1.
-    assert ('Of 3 games measured here, 1 have more than 75 % of the human score (paper: 29 of 49), '
-            'and 2 a higher one than the best linear learner (paper: 43 of 49).') in text
+    assert (
+        'Of 3 games measured here, 1 have more than 75 % of the human score (paper: 29 of 49), '
+        'and 2 a higher one than the best linear learner (paper: 43 of 49).'
+    ) in text
 
 
 def test_a_suite_that_has_begun(tmp_path):

@@ -47,10 +47,17 @@ class Fake:
 
 
 def make(run_dir, **arguments):
-    return learning_rates.LearningRates(str(run_dir), 7, **{
-        'experiment': Fake, 'optimizer': lambda learning_rate: learning_rate,
-        'rates': (0.1, 0.2, 0.4), 'reference': {'cell': 'Table X, a game', 'score': 10.0},
-        **arguments})
+    return learning_rates.LearningRates(
+        str(run_dir),
+        7,
+        **{
+            'experiment': Fake,
+            'optimizer': lambda learning_rate: learning_rate,
+            'rates': (0.1, 0.2, 0.4),
+            'reference': {'cell': 'Table X, a game', 'score': 10.0},
+            **arguments,
+        },
+    )
 
 
 def test_every_rate_is_trained_and_the_highest_evaluation_counts(tmp_path):
@@ -61,9 +68,12 @@ def test_every_rate_is_trained_and_the_highest_evaluation_counts(tmp_path):
     result = run.evaluate()
     # Neither the last evaluation, nor the lowest, nor that of the first rate.
     assert result == {
-        'seed': 7, 'score': 9.0, 'learning_rate': 0.2,
+        'seed': 7,
+        'score': 9.0,
+        'learning_rate': 0.2,
         'learning_rates': {'0.1': 5.0, '0.2': 9.0, '0.4': 8.5},
-        'reference': {'cell': 'Table X, a game', 'score': 10.0}}
+        'reference': {'cell': 'Table X, a game', 'score': 10.0},
+    }
     assert json.loads((tmp_path / 'result.json').read_text()) == result
     assert run.export() == str(tmp_path / 'learning_rate_0.2' / 'saved_model')
 
@@ -76,8 +86,10 @@ def links(path):
 
 def test_the_links_of_a_suite_and_of_its_reports_live(tmp_path):
     """As `table3.gin` and `table4.gin` link to the reports of their 25 experiments."""
-    files = ['gin_configs/dqn/table4_breakout_linear.gin',
-             'gin_configs/dqn/table4_enduro_linear.gin']
+    files = [
+        'gin_configs/dqn/table4_breakout_linear.gin',
+        'gin_configs/dqn/table4_enduro_linear.gin',
+    ]
     table = suite.Suite(str(tmp_path), files=files)
     for name in table.files:
         run = make(tmp_path / name)
@@ -89,7 +101,7 @@ def test_the_links_of_a_suite_and_of_its_reports_live(tmp_path):
     assert linked == [str(tmp_path / name / 'report.html') for name in table.files]
     for page in linked:
         assert os.path.exists(page)
-        agent, = links(page)
+        (agent,) = links(page)
         assert open(agent).read() == 'the agent' and 'learning_rate_0.2' in agent
         text = open(page, encoding='utf-8').read()
         for number in ('0.1', '0.2', '0.4', '8.5', 'Table X, a game: 10; here 9'):
@@ -98,30 +110,43 @@ def test_the_links_of_a_suite_and_of_its_reports_live(tmp_path):
 
 def test_agents_learn_with_their_rates(tmp_path):
     """The real experiment: the rate reaches the optimizer, the report of the best one is linked."""
+
     def agent(optimizer, **arguments):
-        run = tiny.make(arguments['run_dir'], seed=arguments['seed'], train_agent_steps=200,
-                        optimizer=optimizer)
+        run = tiny.make(
+            arguments['run_dir'], seed=arguments['seed'], train_agent_steps=200, optimizer=optimizer
+        )
         made.append((run, float(run.agent._optimizer.learning_rate)))
         return run
 
     made = []
-    run = make(tmp_path, experiment=agent, rates=(1e-3, 1e-2), optimizer=functools.partial(
-        optimizers.FusedAdam, epsilon=1e-3))
+    run = make(
+        tmp_path,
+        experiment=agent,
+        rates=(1e-3, 1e-2),
+        optimizer=functools.partial(optimizers.FusedAdam, epsilon=1e-3),
+    )
     with pytest.raises(FileNotFoundError, match='learning_rate_0.001 has no evaluation: train'):
         run.evaluate()
     run.train()
     assert [rate for _, rate in made] == pytest.approx([1e-3, 1e-2])
     assert all(isinstance(agent, experiment.DqnExperiment) for agent, _ in made)
     result = run.evaluate()
-    best, = links(run.report())
+    (best,) = links(run.report())
     assert f'learning_rate_{result["learning_rate"]:g}' in best and os.path.exists(best)
 
 
-@pytest.mark.parametrize('rates, wrong', [
-    ((), r'= \(\) must be different'), ((.1, .1), 'must be different numbers'),
-    ((.1, 0), 'has 0, which is not a number above 0'), ((-1e-3,), 'has -0.001, which is not'),
-    ((float('nan'),), 'has nan, which is not'), ((float('inf'),), 'has inf, which is not'),
-    (('0.1',), "has '0.1', which is not")])
+@pytest.mark.parametrize(
+    'rates, wrong',
+    [
+        ((), r'= \(\) must be different'),
+        ((0.1, 0.1), 'must be different numbers'),
+        ((0.1, 0), 'has 0, which is not a number above 0'),
+        ((-1e-3,), 'has -0.001, which is not'),
+        ((float('nan'),), 'has nan, which is not'),
+        ((float('inf'),), 'has inf, which is not'),
+        (('0.1',), "has '0.1', which is not"),
+    ],
+)
 def test_rates_that_cannot_be(tmp_path, rates, wrong):
     with pytest.raises(ValueError, match=f'LearningRates.rates.*{wrong}'):
         make(tmp_path, rates=rates)

@@ -7,15 +7,23 @@ import sys
 
 import pytest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(
-    os.path.abspath(__file__)))))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 
 def test_catch_is_learnt_to_its_optimum(tmp_path):
     done = subprocess.run(
-        [sys.executable, '-m', 'official.launch', '--gin_file=gin_configs/dqn/catch.gin',
-         f'--model_dir={tmp_path}/run', '--gin_param=DqnReport.agent_steps=300'],
-        cwd=ROOT, text=True, capture_output=True)
+        [
+            sys.executable,
+            '-m',
+            'official.launch',
+            '--gin_file=gin_configs/dqn/catch.gin',
+            f'--model_dir={tmp_path}/run',
+            '--gin_param=DqnReport.agent_steps=300',
+        ],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+    )
     assert done.returncode == 0, done.stderr
     assert 'Warning' not in done.stderr and 'gymnasium' not in done.stderr.lower()
     result = json.loads((tmp_path / 'run' / 'result.json').read_text())
@@ -28,8 +36,14 @@ def test_catch_is_learnt_to_its_optimum(tmp_path):
     assert rows[-1]['train_score'] >= 8
     assert rows[0]['epsilon'] > 0.6 and rows[-1]['epsilon'] == pytest.approx(0.05)
     report = (tmp_path / 'run' / 'report.html').read_text()
-    for title in ('The agent plays', 'Figure 2', 'Supplementary Video 2', 'Figure 4',
-                  'Extended Data Figure 1', 'Extended Data Figure 2'):
+    for title in (
+        'The agent plays',
+        'Figure 2',
+        'Supplementary Video 2',
+        'Figure 4',
+        'Extended Data Figure 1',
+        'Extended Data Figure 2',
+    ):
         assert title in report
     assert report.count('data:image/gif') == 4 and 'Against a human tester' not in report
 

@@ -18,7 +18,7 @@ def conv(x, kernel, bias, stride):
     result = np.empty((out, out, kernel.shape[-1]))
     for i in range(out):
         for j in range(out):
-            patch = x[i * stride:i * stride + size, j * stride:j * stride + size]
+            patch = x[i * stride : i * stride + size, j * stride : j * stride + size]
             result[i, j] = np.tensordot(patch, kernel, 3)
     return np.maximum(result + bias, 0)
 
@@ -59,24 +59,32 @@ def test_values_by_hand(dueling):
     np.testing.assert_allclose(model(FRAMES), by_hand(model, FRAMES), atol=1e-5)
 
 
-@pytest.mark.parametrize('make', [
-    lambda: network.NatureQNetwork(3, ((4, 4, 2),), 5),
-    lambda: network.NatureQNetwork(3, ((4, 4, 2),), 5, dueling=True),
-    lambda: network.LinearQNetwork(3)])
+@pytest.mark.parametrize(
+    'make',
+    [
+        lambda: network.NatureQNetwork(3, ((4, 4, 2),), 5),
+        lambda: network.NatureQNetwork(3, ((4, 4, 2),), 5, dueling=True),
+        lambda: network.LinearQNetwork(3),
+    ],
+)
 def test_fit_from_a_generator(make):
     """Keras knows no shape of what a generator gives; the weights are those of arrays."""
     frames = np.random.default_rng(1).integers(0, 256, (8, 12, 12, 2), dtype=np.uint8)
     targets = np.random.default_rng(2).normal(size=(8, 3)).astype(np.float32)
     weights = []
-    for data in ((frames, targets), (((frames[i:i + 4], targets[i:i + 4]) for i in (0, 4)),)):
+    for data in ((frames, targets), (((frames[i : i + 4], targets[i : i + 4]) for i in (0, 4)),)):
         model = make()
         model.compile(tf.keras.optimizers.SGD(0.1), 'mse')
         model.fit(*data, batch_size=4 if len(data) == 2 else None, shuffle=False, verbose=0)
         weights.append([weight.numpy() for weight in model.trainable_variables])
         start = make()
         start(frames)
-        assert all(np.any(a != b) for a, b in zip(
-            weights[-1], [weight.numpy() for weight in start.trainable_variables], strict=True))
+        assert all(
+            np.any(a != b)
+            for a, b in zip(
+                weights[-1], [weight.numpy() for weight in start.trainable_variables], strict=True
+            )
+        )
     for one, other in zip(*weights, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
@@ -102,11 +110,11 @@ def test_initial_weights_are_uniform_by_fan_in():
     model(FRAMES)
     limits = [8 * 8 * 4, 4 * 4 * 32, 3 * 3 * 64, 3136, 512]
     for index, fan_in in enumerate(limits):
-        kernel, bias = model.trainable_variables[2 * index:2 * index + 2]
-        limit = fan_in ** -0.5
+        kernel, bias = model.trainable_variables[2 * index : 2 * index + 2]
+        limit = fan_in**-0.5
         assert 0.95 * limit < np.abs(kernel).max() <= limit * (1 + 1e-6)
         assert 0 < np.abs(bias).max() <= limit * (1 + 1e-6)
-        assert np.std(kernel) == pytest.approx(limit / 3 ** 0.5, rel=0.05)
+        assert np.std(kernel) == pytest.approx(limit / 3**0.5, rel=0.05)
     same, other = network.NatureQNetwork(4, seed=1), network.NatureQNetwork(4, seed=2)
     np.testing.assert_array_equal(same(FRAMES), model(FRAMES))
     assert np.any(other(FRAMES).numpy() != model(FRAMES).numpy())
@@ -158,7 +166,12 @@ def test_the_names_of_the_layers():
     model = network.NatureQNetwork(3, ((16, 4, 2),), 20, True)
     model(FRAMES)
     assert [layer.name for layer in model.layers] == [
-        'convolution_1', 'hidden', 'values', 'state_hidden', 'state_value']
+        'convolution_1',
+        'hidden',
+        'values',
+        'state_hidden',
+        'state_value',
+    ]
 
 
 def test_saved_by_keras(tmp_path):
@@ -173,8 +186,9 @@ def test_saved_by_keras(tmp_path):
 def test_bad_arguments():
     with pytest.raises(ValueError, match='NatureQNetwork.hidden_units = 0 must be a whole number'):
         network.NatureQNetwork(2, hidden_units=0)
-    with pytest.raises(ValueError, match='convolution_2: a kernel of 4 does not fit into an input '
-                                         'of 3 x 3'):
+    with pytest.raises(
+        ValueError, match='convolution_2: a kernel of 4 does not fit into an input of 3 x 3'
+    ):
         network.NatureQNetwork(2)(np.zeros((1, 18, 18, 4), np.uint8))
 
 
@@ -182,7 +196,8 @@ def test_fit_in_a_notebook():
     model = network.NatureQNetwork(2, ((8, 4, 4),), 16)
     model.compile(tf.keras.optimizers.Adam(0.01), 'mse')
     frames = np.repeat(np.array([0, 255], np.uint8), 16)[:, None, None, None] * np.ones(
-        (1, 20, 20, 4), np.uint8)
+        (1, 20, 20, 4), np.uint8
+    )
     targets = np.repeat([[0.0, 1.0], [1.0, 0.0]], 16, axis=0)
     model.fit(frames, targets, epochs=30, verbose=0)
     assert np.abs(model.predict(frames, verbose=0) - targets).max() < 0.3

@@ -23,7 +23,8 @@ def encode(frame, before, size):
                 (1 - down) * (1 - right) * luminance[top, left]
                 + (1 - down) * right * luminance[top, left + 1]
                 + down * (1 - right) * luminance[top + 1, left]
-                + down * right * luminance[top + 1, left + 1])
+                + down * right * luminance[top + 1, left + 1]
+            )
     return np.floor(out + 0.5)
 
 
@@ -51,9 +52,10 @@ class QNetwork:
         inputs = []
         for layer in range(len(self.strides)):
             inputs.append(x)
-            kernel, bias = self.weights[2 * layer:2 * layer + 2]
+            kernel, bias = self.weights[2 * layer : 2 * layer + 2]
             x = np.maximum(
-                np.einsum('bijchw,hwcf->bijf', self._windows(x, layer), kernel) + bias, 0)
+                np.einsum('bijchw,hwcf->bijf', self._windows(x, layer), kernel) + bias, 0
+            )
         x = x.reshape(len(x), -1)
         kernel, bias, last_kernel, last_bias = self.weights[-4:]
         inputs += [x, np.maximum(x @ kernel + bias, 0)]
@@ -70,20 +72,25 @@ class QNetwork:
         gradients = [hidden.T @ of_values, of_values.sum(0)]
         back = of_values @ self.weights[-2].T * (hidden > 0)
         gradients = [inputs[-2].T @ back, back.sum(0), *gradients]
-        back = (back @ self.weights[-4].T)
-        outputs = [*inputs[1:len(self.strides)], inputs[-2]]
+        back = back @ self.weights[-4].T
+        outputs = [*inputs[1 : len(self.strides)], inputs[-2]]
         for layer in reversed(range(len(self.strides))):
             windows, kernel = self._windows(inputs[layer], layer), self.weights[2 * layer]
             shape = *windows.shape[:3], kernel.shape[-1]
             back = back.reshape(shape) * (outputs[layer].reshape(shape) > 0)
-            gradients = [np.einsum('bijchw,bijf->hwcf', windows, back), back.sum((0, 1, 2)),
-                         *gradients]
+            gradients = [
+                np.einsum('bijchw,bijf->hwcf', windows, back),
+                back.sum((0, 1, 2)),
+                *gradients,
+            ]
             x, stride = np.zeros_like(inputs[layer]), self.strides[layer]
             for i in range(shape[1]):
                 for j in range(shape[2]):
-                    x[:, i * stride:i * stride + len(kernel),
-                      j * stride:j * stride + len(kernel)] += np.einsum(
-                          'bf,hwcf->bhwc', back[:, i, j], kernel)
+                    x[
+                        :,
+                        i * stride : i * stride + len(kernel),
+                        j * stride : j * stride + len(kernel),
+                    ] += np.einsum('bf,hwcf->bhwc', back[:, i, j], kernel)
             back = x
         return gradients
 
@@ -103,9 +110,9 @@ class RMSProp:
         for index, (weight, d) in enumerate(zip(weights, gradients, strict=True)):
             g, squared = self.averages[index]
             g = self.momentum * g + (1 - self.momentum) * d
-            squared = self.squared_momentum * squared + (1 - self.squared_momentum) * d ** 2
+            squared = self.squared_momentum * squared + (1 - self.squared_momentum) * d**2
             self.averages[index] = g, squared
-            weight -= self.learning_rate * d / np.sqrt(squared - g ** 2 + self.least)
+            weight -= self.learning_rate * d / np.sqrt(squared - g**2 + self.least)
 
 
 class Algorithm1:
@@ -126,8 +133,23 @@ class Algorithm1:
       copy_every: updates.
     """
 
-    def __init__(self, game, network, optimizer, draws, sampled, epsilon, *, size, history,
-                 replay_start, update_every, copy_every, frame_skip=4, discount=0.99):
+    def __init__(
+        self,
+        game,
+        network,
+        optimizer,
+        draws,
+        sampled,
+        epsilon,
+        *,
+        size,
+        history,
+        replay_start,
+        update_every,
+        copy_every,
+        frame_skip=4,
+        discount=0.99,
+    ):
         self.game, self.network, self.optimizer = game, network, optimizer
         self.target = QNetwork(network.weights, network.strides)
         self.draws, self.sampled, self.epsilon = draws, sampled, epsilon
@@ -195,7 +217,8 @@ class Algorithm1:
         states = np.stack([self._stack(j) for j in numbers])
         following = np.stack([self._stack(j + 1) for j in numbers])
         action, reward, discount, _ = (
-            np.array(column) for column in zip(*(self.steps[j + 1] for j in numbers)))
+            np.array(column) for column in zip(*(self.steps[j + 1] for j in numbers))
+        )
         y = reward + self.discount * discount * self.target.values(following).max(axis=1)
         values = self.network.values(states)
         rows = np.arange(len(numbers))
@@ -205,7 +228,6 @@ class Algorithm1:
         self.losses.append(np.sum(inside * (abs(error) - inside / 2)))
         of_values = np.zeros_like(values)
         of_values[rows, action.astype(int)] = -np.clip(error, -1, 1)  # Summed over the minibatch.
-        self.optimizer.step(
-            self.network.weights, self.network.gradients(states, of_values))
+        self.optimizer.step(self.network.weights, self.network.gradients(states, of_values))
         if len(self.errors) % self.copy_every == 0:
             self.target = QNetwork(self.network.weights, self.network.strides)

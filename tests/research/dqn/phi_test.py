@@ -41,7 +41,7 @@ def frames(game, count, seed=0):
         play.screen(screen)
         screens.append(screen)
     pairs = [pair for pair in zip(screens[1:], screens) if np.any(pair[0] != pair[1])]
-    return pairs[::len(pairs) // count][:count]
+    return pairs[:: len(pairs) // count][:count]
 
 
 @pytest.mark.parametrize('game', ['space_invaders', 'pong', 'seaquest'])
@@ -66,8 +66,9 @@ def test_the_maximum_is_of_each_colour():
     assert np.all(np.abs(phi.encode(red, green, 4).astype(float) - 118.5) <= 0.51)
 
 
-@pytest.mark.parametrize('height, width, size', [(210, 160, 84), (250, 160, 84), (40, 40, 20),
-                                                 (33, 77, 50)])
+@pytest.mark.parametrize(
+    'height, width, size', [(210, 160, 84), (250, 160, 84), (40, 40, 20), (33, 77, 50)]
+)
 def test_tensorflow_gives_the_same_bytes(height, width, size):
     random = np.random.default_rng(1)
     screens = random.integers(0, 256, (2, 3, 2, height, width, 3), dtype=np.uint8)
@@ -77,7 +78,8 @@ def test_tensorflow_gives_the_same_bytes(height, width, size):
         for frame in range(3):
             np.testing.assert_array_equal(
                 stacks[batch, ..., frame],
-                phi.encode(screens[batch, frame, 1], screens[batch, frame, 0], size))
+                phi.encode(screens[batch, frame, 1], screens[batch, frame, 0], size),
+            )
 
 
 if __name__ == '__main__':

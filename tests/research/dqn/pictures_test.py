@@ -15,16 +15,19 @@ from research.dqn import selection
 def drawings(monkeypatch):
     """Every Matplotlib figure that becomes HTML."""
     kept, svg = [], figures.svg
-    monkeypatch.setattr(figures, 'svg', lambda drawing, *texts: kept.append(drawing) or svg(
-        drawing, *texts))
+    monkeypatch.setattr(
+        figures, 'svg', lambda drawing, *texts: kept.append(drawing) or svg(drawing, *texts)
+    )
     return kept
 
 
 def numbered_screens(number):
     """Screens whose colour tells their number."""
     screens = np.zeros((number, 21, 16, 3), np.uint8)
-    screens[..., 0], screens[..., 1] = (np.arange(number)[:, None, None] // 256,
-                                        np.arange(number)[:, None, None] % 256)
+    screens[..., 0], screens[..., 1] = (
+        np.arange(number)[:, None, None] // 256,
+        np.arange(number)[:, None, None] % 256,
+    )
     return screens
 
 
@@ -43,31 +46,43 @@ def shots(drawing):
     found = []
     for axes in drawing.axes:
         if axes.images:
-            line, = (line for line in drawing.artists if isinstance(line, ConnectionPatch)
-                     and line.coords2 is axes.transAxes)
-            found.append((number_of(axes), to_hex(axes.spines['left'].get_edgecolor()),
-                          axes.get_title(), line))
+            (line,) = (
+                line
+                for line in drawing.artists
+                if isinstance(line, ConnectionPatch) and line.coords2 is axes.transAxes
+            )
+            found.append(
+                (
+                    number_of(axes),
+                    to_hex(axes.spines['left'].get_edgecolor()),
+                    axes.get_title(),
+                    line,
+                )
+            )
     return found
 
 
 def crossing(one, other):
     def side(start, end, point):
         return np.sign(np.linalg.det(np.array([end - start, point - start])))
+
     (a, b), (c, d) = one, other
     return side(a, b, c) != side(a, b, d) and side(c, d, a) != side(c, d, b)
 
 
 def segments(drawing, lines):
-    return [np.array([line.coords1.transform(line.xy1), line.coords2.transform(line.xy2)])
-            for line in lines]
+    return [
+        np.array([line.coords1.transform(line.xy1), line.coords2.transform(line.xy2)])
+        for line in lines
+    ]
 
 
 def test_embedding_shows_each_state_at_its_place_in_its_colour(drawings):
     hidden, group = two_groups(70)
     values = np.linspace(-3, 5, 70)[np.random.default_rng(1).permutation(70)]
     text = pictures.embedding(hidden, values, numbered_screens(70), 0)
-    drawing, = drawings
-    scatter, = drawing.axes[0].collections
+    (drawing,) = drawings
+    (scatter,) = drawing.axes[0].collections
     points = np.asarray(scatter.get_offsets())
     np.testing.assert_array_equal(scatter.get_array(), values)
     # The nearest neighbour of each state is of its group.
@@ -90,36 +105,44 @@ def test_embedding_shows_each_state_at_its_place_in_its_colour(drawings):
 def test_lines_to_the_screenshots_do_not_cross(drawings):
     for seed in range(3):
         hidden, _ = two_groups(60, seed=seed)
-        pictures.embedding(hidden, np.random.default_rng(seed).normal(size=60),
-                           numbered_screens(60), seed)
+        pictures.embedding(
+            hidden, np.random.default_rng(seed).normal(size=60), numbered_screens(60), seed
+        )
         lines = segments(drawings[-1], [line for *_, line in shots(drawings[-1])])
         assert len(lines) == 8
-        assert not any(crossing(one, other) for index, one in enumerate(lines)
-                       for other in lines[:index])
+        assert not any(
+            crossing(one, other) for index, one in enumerate(lines) for other in lines[:index]
+        )
 
 
 def test_of_many_states_some_are_drawn_with_their_own_screens(drawings):
     hidden, _ = two_groups(90)
-    values = np.arange(90.)
+    values = np.arange(90.0)
     text = pictures.embedding(hidden, values, list(numbered_screens(90)), 0, most=40, shots=5)
-    scatter, = drawings[0].axes[0].collections
+    (scatter,) = drawings[0].axes[0].collections
     assert '40 of 90' in text and len(scatter.get_offsets()) == 40
     shown = shots(drawings[0])
     assert len(shown) == 5
     for number, _, title, line in shown:
         assert title == f'V = {number:.2f}'
-        index, = np.flatnonzero(scatter.get_array() == number)
+        (index,) = np.flatnonzero(scatter.get_array() == number)
         np.testing.assert_allclose(line.xy1, scatter.get_offsets()[index])
 
 
 def test_3000_states_are_less_than_a_megabyte(monkeypatch):
     random = np.random.default_rng(0)
-    monkeypatch.setattr(selection, 'flat', lambda hidden, seed: random.normal(
-        size=(len(hidden), 2)))
-    screens = np.repeat(np.repeat(random.integers(256, size=(9, 42, 32, 3), dtype=np.uint8),
-                                  5, axis=1), 5, axis=2)
-    text = pictures.embedding(random.normal(size=(3000, 512)), random.normal(size=3000),
-                              [screens[index % 9] for index in range(3000)], 0)
+    monkeypatch.setattr(
+        selection, 'flat', lambda hidden, seed: random.normal(size=(len(hidden), 2))
+    )
+    screens = np.repeat(
+        np.repeat(random.integers(256, size=(9, 42, 32, 3), dtype=np.uint8), 5, axis=1), 5, axis=2
+    )
+    text = pictures.embedding(
+        random.normal(size=(3000, 512)),
+        random.normal(size=3000),
+        [screens[index % 9] for index in range(3000)],
+        0,
+    )
     assert 'image/svg+xml' in text and 'all 3\N{NARROW NO-BREAK SPACE}000' in text
     assert 50_000 < len(text) < 1_000_000
 
@@ -127,21 +150,28 @@ def test_3000_states_are_less_than_a_megabyte(monkeypatch):
 def test_states_without_a_picture():
     screens = numbered_screens(9)
     for hidden, values, what in (
-            (np.zeros((9, 4)), np.zeros(9), 'all states alike'),
-            (np.full((9, 4), np.nan), np.zeros(9), 'not finite'),
-            (np.eye(9), np.full(9, np.inf), 'not finite'),
-            (np.eye(9)[:2], np.zeros(2), '2 states')):
-        text = pictures.embedding(hidden, values, screens[:len(hidden)], 0)
+        (np.zeros((9, 4)), np.zeros(9), 'all states alike'),
+        (np.full((9, 4), np.nan), np.zeros(9), 'not finite'),
+        (np.eye(9), np.full(9, np.inf), 'not finite'),
+        (np.eye(9)[:2], np.zeros(2), '2 states'),
+    ):
+        text = pictures.embedding(hidden, values, screens[: len(hidden)], 0)
         assert text.startswith('<p>') and what in text
     assert '<img' in pictures.embedding(np.eye(9), np.zeros(9), screens, 0)
 
 
 def test_two_players_share_a_plane_in_their_colours(drawings):
     hidden, _ = two_groups(60)
-    text = pictures.two_players(hidden[:40], hidden[40:], numbered_screens(100)[:40],
-                                numbered_screens(100)[40:60], 0, 'random player')
-    drawing, = drawings
-    scatter, = drawing.axes[0].collections
+    text = pictures.two_players(
+        hidden[:40],
+        hidden[40:],
+        numbered_screens(100)[:40],
+        numbered_screens(100)[40:60],
+        0,
+        'random player',
+    )
+    (drawing,) = drawings
+    (scatter,) = drawing.axes[0].collections
     colors = [to_hex(color) for color in scatter.get_facecolors()]
     points = {tuple(point): color for point, color in zip(scatter.get_offsets(), colors)}
     blue, orange = figures.PALETTE[0], figures.PALETTE[4]
@@ -158,8 +188,16 @@ def test_two_players_share_a_plane_in_their_colours(drawings):
 
 def test_two_players_thinned_out(drawings):
     hidden, _ = two_groups(60)
-    text = pictures.two_players(hidden[:30], hidden[30:], numbered_screens(60)[:30],
-                                numbered_screens(60)[30:], 0, 'other', most=24, shots=3)
+    text = pictures.two_players(
+        hidden[:30],
+        hidden[30:],
+        numbered_screens(60)[:30],
+        numbered_screens(60)[30:],
+        0,
+        'other',
+        most=24,
+        shots=3,
+    )
     shown = shots(drawings[0])
     assert '24 of 60' in text and len(shown) == 3
     for number, color, *_ in shown:
@@ -172,22 +210,23 @@ def episode(steps=600, actions=3):
     for end, rise in ((100, 1), (300, 3), (500, 2)):
         value += rise * np.clip((np.arange(steps) - end + 5) / 5, 0, 1)
     q_values = value[:, None] - np.arange(actions) / 100
-    q_values[490, 1] = -4.  # Here the actions differ most.
+    q_values[490, 1] = -4.0  # Here the actions differ most.
     rewards = np.zeros(steps)
     rewards[[101, 301]], rewards[501] = 1, -5
     return q_values, rewards
 
 
 def curve(axes, gid):
-    line, = (line for line in axes.lines if line.get_gid() == gid)
+    (line,) = (line for line in axes.lines if line.get_gid() == gid)
     return line.get_xydata()
 
 
 def test_values_along_an_episode_are_marked_where_they_rise(drawings):
     q_values, rewards = episode()
-    text = pictures.values_along(q_values, rewards, numbered_screens(600),
-                                 ('NOOP', 'UP', 'DOWN'), marks=3)
-    drawing, = drawings
+    text = pictures.values_along(
+        q_values, rewards, numbered_screens(600), ('NOOP', 'UP', 'DOWN'), marks=3
+    )
+    (drawing,) = drawings
     along, *middle, around = drawing.axes
     np.testing.assert_array_equal(curve(along, 'value')[:, 1], q_values.max(1))
     numbers = {label.get_text(): label.xy[0] for label in along.texts}
@@ -209,32 +248,38 @@ def test_values_along_an_episode_are_marked_where_they_rise(drawings):
 
 def test_a_short_episode_of_18_actions(drawings):
     q_values = np.random.default_rng(0).normal(size=(7, 18))
-    text = pictures.values_along(q_values, np.zeros(7), numbered_screens(7),
-                                 [f'action {index}' for index in range(18)])
+    text = pictures.values_along(
+        q_values, np.zeros(7), numbered_screens(7), [f'action {index}' for index in range(18)]
+    )
     _, shot, around = drawings[0].axes
     assert number_of(shot) < 7 and '1 numbered moments' in text
     assert len({line.get_color() for line in around.lines if line.get_gid()}) == 18
-    np.testing.assert_array_equal(curve(around, 'action-17'),
-                                  np.column_stack([range(7), q_values[:, 17]]))
+    np.testing.assert_array_equal(
+        curve(around, 'action-17'), np.column_stack([range(7), q_values[:, 17]])
+    )
 
 
 def test_values_that_cannot_be_drawn():
     for q_values in (np.zeros((1, 2)), np.full((9, 2), np.nan)):
         assert 'No picture' in pictures.values_along(
-            q_values, np.zeros(len(q_values)), numbered_screens(len(q_values)), ('a', 'b'))
+            q_values, np.zeros(len(q_values)), numbered_screens(len(q_values)), ('a', 'b')
+        )
 
 
 def test_learning_curves_draw_what_is_known(drawings):
-    rows = [{'step': 250_000, 'score': 10., 'score_std': 2.},
-            {'step': 500_000, 'predicted_q': 1.5},
-            {'step': 750_000, 'score': 40., 'score_std': None, 'predicted_q': float('nan')},
-            {'step': 1_000_000, 'score': 30., 'score_std': 5., 'predicted_q': 2.5}]
-    text = pictures.learning_curves(rows, random_score=1., paper_score=99.,
-                                    agent_steps_per_epoch=250_000)
+    rows = [
+        {'step': 250_000, 'score': 10.0, 'score_std': 2.0},
+        {'step': 500_000, 'predicted_q': 1.5},
+        {'step': 750_000, 'score': 40.0, 'score_std': None, 'predicted_q': float('nan')},
+        {'step': 1_000_000, 'score': 30.0, 'score_std': 5.0, 'predicted_q': 2.5},
+    ]
+    text = pictures.learning_curves(
+        rows, random_score=1.0, paper_score=99.0, agent_steps_per_epoch=250_000
+    )
     (score,), (predicted,) = (drawing.axes for drawing in drawings)
     np.testing.assert_array_equal(curve(score, 'score'), [[1, 10], [3, 40], [4, 30]])
     np.testing.assert_array_equal(curve(predicted, 'predicted_q'), [[2, 1.5], [4, 2.5]])
-    band, = score.collections
+    (band,) = score.collections
     corners = band.get_paths()[0].vertices
     assert [8, 12] == sorted(set(corners[corners[:, 0] == 1, 1]))
     assert [25, 35] == sorted(set(corners[corners[:, 0] == 4, 1]))
@@ -247,8 +292,8 @@ def test_learning_curves_draw_what_is_known(drawings):
 
 
 def test_learning_curves_in_agent_steps_or_without_values(drawings):
-    text = pictures.learning_curves([{'step': 4, 'score': 7.}, {'step': 8, 'score': 9.}])
-    (axes,), = (drawing.axes for drawing in drawings)
+    text = pictures.learning_curves([{'step': 4, 'score': 7.0}, {'step': 8, 'score': 9.0}])
+    ((axes,),) = (drawing.axes for drawing in drawings)
     np.testing.assert_array_equal(curve(axes, 'score'), [[4, 7], [8, 9]])
     assert axes.get_xlabel() == 'agent steps' and not axes.collections
     assert 'Average predicted Q: no values.' in text

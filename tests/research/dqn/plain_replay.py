@@ -8,7 +8,8 @@ HEIGHT, WIDTH = 3, 2
 def frame(number, stream):
     """A frame that tells which it is; never zero everywhere."""
     return np.full((HEIGHT, WIDTH), 1 + number % 250, np.uint8) + np.array(
-        [[0, 0], [0, stream], [number // 250, 0]], np.uint8)
+        [[0, 0], [0, stream], [number // 250, 0]], np.uint8
+    )
 
 
 class PlainReplay:
@@ -30,8 +31,9 @@ class PlainReplay:
         for stream, episodes in enumerate(self.episodes):
             if first[stream] or not episodes:
                 episodes.append([])
-            episodes[-1].append((self.slots, frames[stream], actions[stream], rewards[stream],
-                                 discounts[stream]))
+            episodes[-1].append(
+                (self.slots, frames[stream], actions[stream], rewards[stream], discounts[stream])
+            )
         self.slots += 1
 
     def transitions(self, oldest):
@@ -41,7 +43,8 @@ class PlainReplay:
             for which, episode in enumerate(episodes):
                 for at in range(len(episode) - 1):
                     transition = self._transition(
-                        episode, at, is_last_episode=which == len(episodes) - 1)
+                        episode, at, is_last_episode=which == len(episodes) - 1
+                    )
                     # The memory cannot know of an episode's beginning that was overwritten.
                     if transition and (not oldest or episode[at][0] >= oldest + self.history - 1):
                         found[episode[at][0], stream] = transition
@@ -62,15 +65,18 @@ class PlainReplay:
             return None  # Its terminal is there, but the memory looks n slots ahead.
         following = at + self.n_step
         return {
-            'observation': self._stack(episode, at), 'action': episode[at + 1][2],
-            'reward': reward, 'discount': self.discount ** (self.n_step - 1) if alive else 0.0,
+            'observation': self._stack(episode, at),
+            'action': episode[at + 1][2],
+            'reward': reward,
+            'discount': self.discount ** (self.n_step - 1) if alive else 0.0,
             # Behind a terminal the next observation does not count.
-            'next_observation': self._stack(episode, following) if alive else None}
+            'next_observation': self._stack(episode, following) if alive else None,
+        }
 
     def _stack(self, episode, at):
         zeros = [np.zeros((HEIGHT, WIDTH), np.uint8)] * self.history
-        frames = zeros + [entry[1] for entry in episode[:at + 1]]
-        return np.stack(frames[-self.history:], axis=-1)
+        frames = zeros + [entry[1] for entry in episode[: at + 1]]
+        return np.stack(frames[-self.history :], axis=-1)
 
 
 def play(memories, slots, num_streams, seed, episode_length=6.0, cuts=0.2):

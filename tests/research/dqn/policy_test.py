@@ -37,8 +37,15 @@ def act(chosen, observations, state=None):
 def test_epsilon_falls_linearly_over_the_first_million():
     """Extended Data Table 1: 1 to 0.1 over 1 000 000, then fixed at 0.1."""
     epsilon = policy.LinearEpsilon()
-    for step, value in ((0, 1), (1, 1 - 0.9e-6), (250_000, 0.775), (500_000, 0.55),
-                        (1_000_000, 0.1), (1_000_001, 0.1), (50_000_000, 0.1)):
+    for step, value in (
+        (0, 1),
+        (1, 1 - 0.9e-6),
+        (250_000, 0.775),
+        (500_000, 0.55),
+        (1_000_000, 0.1),
+        (1_000_001, 0.1),
+        (50_000_000, 0.1),
+    ):
         assert epsilon(step) == pytest.approx(value, abs=1e-12)
 
 
@@ -55,10 +62,10 @@ def test_greedy():
 
 def test_a_graph_for_any_number_of_observations():
     chosen = make([[0.0, 2, 1], [3, 2, 1]], 0.5)
-    step = ts.TimeStep(*(tf.TensorSpec([None], dtype) for dtype in (
-        tf.int32, tf.float32, tf.float32, tf.int32)))
-    function = tf.function(
-        chosen.action, input_signature=[step, tf.TensorSpec([None], tf.int32)])
+    step = ts.TimeStep(
+        *(tf.TensorSpec([None], dtype) for dtype in (tf.int32, tf.float32, tf.float32, tf.int32))
+    )
+    function = tf.function(chosen.action, input_signature=[step, tf.TensorSpec([None], tf.int32)])
     for observations in ([1], [0, 1] * 20):
         state = chosen.get_initial_state(len(observations))
         step = ts.restart(tf.constant(observations), batch_size=len(observations))
@@ -95,8 +102,12 @@ def test_random_numbers_follow_seed_and_policy_state():
 def test_epsilon_can_change():
     epsilon = policy.Epsilon(0.0)
     chosen = make([[0.0, 1.0]], epsilon)
-    step = ts.TimeStep(np.zeros(1000, np.int32), np.zeros(1000, np.float32),
-                       np.ones(1000, np.float32), np.zeros(1000, np.int32))
+    step = ts.TimeStep(
+        np.zeros(1000, np.int32),
+        np.zeros(1000, np.float32),
+        np.ones(1000, np.float32),
+        np.zeros(1000, np.int32),
+    )
     act, state = policy.acting(chosen, step)
     action, state = act(step, state)
     assert np.all(action == 1) and np.all(state == 1)

@@ -14,8 +14,12 @@ from research.dqn import random_play
 
 def make(run_dir, **arguments):
     return random_play.RandomPlay(
-        str(run_dir), environment=environment.GameEnvironment, game=atari.AtariGame, episodes=2,
-        **{'games': ('pong', 'breakout'), **arguments})
+        str(run_dir),
+        environment=environment.GameEnvironment,
+        game=atari.AtariGame,
+        episodes=2,
+        **{'games': ('pong', 'breakout'), **arguments},
+    )
 
 
 def test_games_are_played_once_and_reported(tmp_path, monkeypatch):
@@ -32,6 +36,7 @@ def test_games_are_played_once_and_reported(tmp_path, monkeypatch):
 
     def refuse(*_, **__):
         raise AssertionError('It was played again.')
+
     monkeypatch.setattr(evaluation, 'random_play', refuse)
     make(tmp_path).train()
 
@@ -42,11 +47,18 @@ def test_the_sentence_of_the_six_games(tmp_path):
     row = games.table()['breakout']
     # Half of the human's lead over the paper's random player: DQN's percentage is another one.
     half = (row.human + row.random) / 2
-    scores = {
-        'pong': (-20.7, -20.6), 'breakout': (row.random, half), 'krull': (1598, 1598)}
-    (tmp_path / 'scores.json').write_text(json.dumps({game: {
-        hertz: {'score': score, 'score_std': 0.0} for hertz, score in zip(('10', '60'), pair)}
-        for game, pair in scores.items()}))
+    scores = {'pong': (-20.7, -20.6), 'breakout': (row.random, half), 'krull': (1598, 1598)}
+    (tmp_path / 'scores.json').write_text(
+        json.dumps(
+            {
+                game: {
+                    hertz: {'score': score, 'score_std': 0.0}
+                    for hertz, score in zip(('10', '60'), pair)
+                }
+                for game, pair in scores.items()
+            }
+        )
+    )
     changes = run.evaluate()['dqn_changes_60hz']
     # Pong: 100 (18.9 + 20.6) / (9.3 + 20.6) is 0.1 more than with -20.7.
     assert set(changes) == {'breakout'}
@@ -55,10 +67,17 @@ def test_the_sentence_of_the_six_games(tmp_path):
     text = open(run.report(), encoding='utf-8').read()
     assert 'by more than 5 points in Breakout (+1227.2); in the paper in Boxing, Breakout,' in text
     assert games.CHANGED_BY_60_HZ == (
-        'boxing', 'breakout', 'crazy_climber', 'demon_attack', 'krull', 'robotank')
+        'boxing',
+        'breakout',
+        'crazy_climber',
+        'demon_attack',
+        'krull',
+        'robotank',
+    )
     # "in all these games DQN outperformed the expert human by a considerable margin".
-    assert all(games.table()[game].dqn > 1.1 * games.table()[game].human
-               for game in games.CHANGED_BY_60_HZ)
+    assert all(
+        games.table()[game].dqn > 1.1 * games.table()[game].human for game in games.CHANGED_BY_60_HZ
+    )
 
 
 def test_an_unknown_game_is_named_before_any_is_played(tmp_path):

@@ -43,15 +43,19 @@ def test_exported_policy(tmp_path, monkeypatch):
 
     model = NatureQNetwork(6)
     model(np.zeros((1, 84, 84, 4), np.uint8))
-    core_export.save(model, export.signatures(model, Pong),
-                     str(tmp_path / 'runs' / 'dqn' / 'pong_two_cores' / 'saved_model'))
+    core_export.save(
+        model,
+        export.signatures(model, Pong),
+        str(tmp_path / 'runs' / 'dqn' / 'pong_two_cores' / 'saved_model'),
+    )
     monkeypatch.chdir(tmp_path)
     *setup, call = examples()[1].strip().splitlines()
     names = {}
     exec('\n'.join(setup), names)
     answer = eval(call.partition('  #')[0], names)
     np.testing.assert_allclose(
-        answer['q_values'], model(np.zeros((1, 84, 84, 4), np.uint8)), atol=1e-6)
+        answer['q_values'], model(np.zeros((1, 84, 84, 4), np.uint8)), atol=1e-6
+    )
     assert answer['action_name'].numpy()[0].decode() in Pong.action_names
 
 

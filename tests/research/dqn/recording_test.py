@@ -13,7 +13,8 @@ from tests.research.dqn.scripted_game import ScriptedGame, encoded
 
 def play(agent_steps):
     env = environment.GameEnvironment(
-        functools.partial(ScriptedGame, frames=10), frame_size=4, max_noop_frames=0)
+        functools.partial(ScriptedGame, frames=10), frame_size=4, max_noop_frames=0
+    )
     return recording.record(env, lambda step: np.array([2]), agent_steps)
 
 
@@ -48,7 +49,7 @@ def test_bad_files(tmp_path):
     with pytest.raises(ValueError, match=r'r.npz has observations \(4, 4, 4\), not \(84, 84, 4\)'):
         recording.load(path, (84, 84, 4))
     data = (tmp_path / 'r.npz').read_bytes()
-    for damaged in (data[:len(data) // 2], b'no zip', b''):
+    for damaged in (data[: len(data) // 2], b'no zip', b''):
         (tmp_path / 'r.npz').write_bytes(damaged)
         with pytest.raises(ValueError, match='r.npz is no recording of a game'):
             recording.load(path, (4, 4, 4))

@@ -35,6 +35,7 @@ def test_a_training_goes_on_with_an_empty_memory_where_the_old_one_is_damaged(tm
         learn(work, *batch)
         if int(updates.numpy()) > before:
             learnt_at.append(again._training._step)
+
     again._training._learn = noted
     again.train()
     assert 'learning goes on at agent step 300' in capsys.readouterr().out
@@ -71,8 +72,10 @@ class FailsInEvaluation(catch.Catch):
 def test_a_game_that_fails_in_an_evaluation_loses_that_evaluation_alone(tmp_path):
     FailsInEvaluation.made, FailsInEvaluation.failing = 0, True
     run = tiny.make(tmp_path, game=FailsInEvaluation, train_agent_steps=400)
-    with pytest.raises(environment.GameFailed, match='All before agent step 20. is in .* the same '
-                                                     'command goes on from there without this'):
+    with pytest.raises(
+        environment.GameFailed,
+        match='All before agent step 20. is in .* the same command goes on from there without this',
+    ):
         run.train()
     FailsInEvaluation.failing = False
     again = tiny.make(tmp_path, game=FailsInEvaluation, train_agent_steps=400)
@@ -107,6 +110,7 @@ def test_a_game_that_fails_right_after_a_checkpoint_does_not_fail_for_ever(tmp_p
     def break_after(*arguments):
         end(*arguments)
         monkeypatch.setattr(Breaks, 'broken', True)
+
     run._training._end_interval = break_after
     with pytest.raises(environment.GameFailed, match='goes on from there with new episodes'):
         run.train()
@@ -124,8 +128,9 @@ def test_a_folder_for_memories_is_shared_and_keeps_what_is_there(tmp_path):
     (disk / 'thesis.txt').write_text('mine')
     for name in ('one', 'two'):
         (tmp_path / name).mkdir()
-        tiny.make(tmp_path / name, train_agent_steps=200, replay_dir=str(disk),
-                  keep_replay=name == 'two').train()
+        tiny.make(
+            tmp_path / name, train_agent_steps=200, replay_dir=str(disk), keep_replay=name == 'two'
+        ).train()
     assert len(os.listdir(disk)) == 2 and (disk / 'thesis.txt').read_text() == 'mine'
     assert sum(name.endswith('_two') for name in os.listdir(disk)) == 1
 

@@ -11,16 +11,24 @@ from tests.research.dqn import plain_replay
 def memories(slots_kept=40, num_streams=3, history=4, n_step=1, **arguments):
     plain = plain_replay.PlainReplay(num_streams, history, n_step, 0.9)
     memory = replay.FrameReplay(
-        slots_kept * num_streams, (plain_replay.HEIGHT, plain_replay.WIDTH), history=history,
-        num_streams=num_streams, n_step=n_step, discount=0.9, **arguments)
+        slots_kept * num_streams,
+        (plain_replay.HEIGHT, plain_replay.WIDTH),
+        history=history,
+        num_streams=num_streams,
+        n_step=n_step,
+        discount=0.9,
+        **arguments,
+    )
     return memory, plain
 
 
 def expected(memory, plain):
     """The transitions that are in the memory, by their `index`."""
     oldest = max(0, plain.slots - memory._ring.slots)
-    return {slot * memory.num_streams + stream: transition
-            for (slot, stream), transition in plain.transitions(oldest).items()}
+    return {
+        slot * memory.num_streams + stream: transition
+        for (slot, stream), transition in plain.transitions(oldest).items()
+    }
 
 
 def leaves(memory, index):
@@ -38,12 +46,14 @@ def check(batch, transitions):
         assert batch.discount[row] == pytest.approx(transition['discount'], abs=1e-6)
         if transition['next_observation'] is not None:
             np.testing.assert_array_equal(
-                batch.next_observation[row], transition['next_observation'])
+                batch.next_observation[row], transition['next_observation']
+            )
 
 
 @pytest.mark.parametrize('slots', [7, 39, 40, 41, 100, 433])
-@pytest.mark.parametrize('num_streams, history, n_step', [
-    (1, 4, 1), (3, 4, 1), (2, 3, 3), (1, 5, 2), (2, 1, 1)])
+@pytest.mark.parametrize(
+    'num_streams, history, n_step', [(1, 4, 1), (3, 4, 1), (2, 3, 3), (1, 5, 2), (2, 1, 1)]
+)
 def test_contents_equal_plain_lists_under_wrap_around(slots, num_streams, history, n_step):
     memory, plain = memories(num_streams=num_streams, history=history, n_step=n_step)
     plain_replay.play([memory, plain], slots, num_streams, seed=slots)
@@ -99,11 +109,13 @@ def test_without_replay_the_newest_transitions_come():
 
 @pytest.mark.parametrize('n_step', [1, 3])
 def test_priorities_are_of_the_transitions_that_there_are(n_step):
-    memory, plain = memories(num_streams=2, n_step=n_step,
-                             prioritization=priorities.Prioritization())
+    memory, plain = memories(
+        num_streams=2, n_step=n_step, prioritization=priorities.Prioritization()
+    )
     for slots in (6, 30, 40, 41, 133):
-        memory, plain = memories(num_streams=2, n_step=n_step,
-                                 prioritization=priorities.Prioritization())
+        memory, plain = memories(
+            num_streams=2, n_step=n_step, prioritization=priorities.Prioritization()
+        )
         plain_replay.play([memory, plain], slots, 2, seed=1)
         there = leaves(memory, np.array(list(expected(memory, plain))))
         assert set(np.flatnonzero(memory._tree.values)) == set(there)
@@ -112,8 +124,12 @@ def test_priorities_are_of_the_transitions_that_there_are(n_step):
 
 def test_prioritized_sampling_follows_schaul_et_al():
     """P(i) = p_i^alpha / sum p^alpha; w_i = (N P(i))^-beta / max w."""
-    memory, plain = memories(num_streams=1, prioritization=priorities.Prioritization(
-        exponent=0.6, importance_exponent=0.4, epsilon=0.0))
+    memory, plain = memories(
+        num_streams=1,
+        prioritization=priorities.Prioritization(
+            exponent=0.6, importance_exponent=0.4, epsilon=0.0
+        ),
+    )
     plain_replay.play([memory, plain], 30, 1, seed=2, episode_length=1e9)
     index = np.array(sorted(expected(memory, plain)))
     error = np.linspace(-2, 3, len(index)) + 0.01
@@ -137,7 +153,7 @@ def test_importance_weights_are_whole_at_the_end_of_annealing():
     weight = preference.weights(probability, 10, 100)
     np.testing.assert_allclose(weight, [1.0, 0.25])
     weight = preference.weights(probability, 10, 50)  # beta = 0.7
-    np.testing.assert_allclose(weight, [1.0, 4 ** -0.7], rtol=1e-6)
+    np.testing.assert_allclose(weight, [1.0, 4**-0.7], rtol=1e-6)
 
 
 def test_a_new_transition_has_the_greatest_priority():
@@ -205,16 +221,17 @@ def test_bad_arguments():
     with pytest.raises(ValueError, match='capacity_frames = 4 is too small'):
         replay.FrameReplay(4)
     for name, value, wrong in (
-            ('n_step', 0, 'must be a whole number of at least 1'),
-            ('capacity_frames', 2e4, 'must be a whole number'),
-            ('discount', 7, r'is outside \[0, 1\]'),
-            ('frame_shape', (0, 84), 'must be a height and a width'),
-            ('prioritization', True, 'must be a Prioritization or None'),
-            ('directory', 'nowhere', 'slack_frames = 0 leaves no room to append')):
+        ('n_step', 0, 'must be a whole number of at least 1'),
+        ('capacity_frames', 2e4, 'must be a whole number'),
+        ('discount', 7, r'is outside \[0, 1\]'),
+        ('frame_shape', (0, 84), 'must be a height and a width'),
+        ('prioritization', True, 'must be a Prioritization or None'),
+        ('directory', 'nowhere', 'slack_frames = 0 leaves no room to append'),
+    ):
         with pytest.raises(ValueError, match=wrong):
             replay.FrameReplay(**{'capacity_frames': 100, name: value})
     with pytest.raises(ValueError, match=r'takes 707300.00 GB and .* GB of memory are free'):
-        replay.FrameReplay(10 ** 11)
+        replay.FrameReplay(10**11)
 
 
 if __name__ == '__main__':

@@ -25,12 +25,15 @@ def sections(run, monkeypatch, **arguments):
     """The sections' titles, and what the pictures were drawn from."""
     drawn = {}
     for name in ('embedding', 'two_players', 'values_along', 'learning_curves'):
+
         def draw(*args, name=name, **kwargs):
             drawn[name] = args, kwargs
             return f'<p>{name}</p>'
+
         monkeypatch.setattr(pictures, name, draw)
     made = report.DqnReport(agent_steps=150, epsilon=0.0, **arguments)(
-        model=run.model, data=run.data, key=random.make_key(5))
+        model=run.model, data=run.data, key=random.make_key(5)
+    )
     return made, drawn
 
 
@@ -61,8 +64,11 @@ def test_pictures_show_the_agent(run, monkeypatch, tmp_path):
 def test_a_picture_that_fails_is_named_and_the_others_are_there(run, monkeypatch, capfd):
     def fail(*_, **__):
         raise ValueError('no colours left')
-    drawn = {name: (lambda *_, name=name, **__: f'<p>{name}</p>') for name in (
-        'embedding', 'two_players', 'learning_curves')}
+
+    drawn = {
+        name: (lambda *_, name=name, **__: f'<p>{name}</p>')
+        for name in ('embedding', 'two_players', 'learning_curves')
+    }
     for name, draw in drawn.items():
         monkeypatch.setattr(pictures, name, draw)
     monkeypatch.setattr(pictures, 'values_along', fail)
@@ -75,8 +81,9 @@ def test_a_picture_that_fails_is_named_and_the_others_are_there(run, monkeypatch
     assert said in capfd.readouterr().err
 
 
-@pytest.mark.parametrize('frame_skip, said', [
-    (1, '1.2 times slower than the game'), (4, 'at the speed of the game')])
+@pytest.mark.parametrize(
+    'frame_skip, said', [(1, '1.2 times slower than the game'), (4, 'at the speed of the game')]
+)
 def test_a_film_of_every_frame_is_slowed(run, monkeypatch, frame_skip, said):
     """At 60 frames a second no browser would play it."""
     monkeypatch.setattr(run.data, 'frame_skip', frame_skip)

@@ -18,9 +18,18 @@ SHAPE = (plain_replay.HEIGHT, plain_replay.WIDTH)
 
 def serve(rules, **arguments):
     variables = reverb_replay.broadcast([tf.Variable([1.0, 2.0])], rules)
-    server = reverb_replay.ReplayServer(SHAPE, variables, rules, **{
-        'capacity_transitions': 100_000, 'min_transitions': 1, 'samples_per_insert': 1.0,
-        'error_buffer_samples': 1e9, **arguments})
+    server = reverb_replay.ReplayServer(
+        SHAPE,
+        variables,
+        rules,
+        **{
+            'capacity_transitions': 100_000,
+            'min_transitions': 1,
+            'samples_per_insert': 1.0,
+            'error_buffer_samples': 1e9,
+            **arguments,
+        },
+    )
     server.publish(0)
     return server
 
@@ -28,8 +37,13 @@ def serve(rules, **arguments):
 def key_of(observation, action, reward, discount, following):
     """A transition as something that can be in a set; behind a terminal nothing is shown."""
     shown = following.tobytes() if discount else b''
-    return (observation.tobytes(), int(action), round(float(reward), 5), round(float(discount), 5),
-            shown)
+    return (
+        observation.tobytes(),
+        int(action),
+        round(float(reward), 5),
+        round(float(discount), 5),
+        shown,
+    )
 
 
 def keys(batch):
@@ -43,13 +57,13 @@ def everything(server, rules):
     return set(keys(reader.sample(20 * size + 20)))
 
 
-@pytest.mark.parametrize('num_streams, history, n_step',
-                         [(1, 4, 1), (3, 4, 1), (2, 3, 3), (1, 2, 5), (2, 1, 1)])
+@pytest.mark.parametrize(
+    'num_streams, history, n_step', [(1, 4, 1), (3, 4, 1), (2, 3, 3), (1, 2, 5), (2, 1, 1)]
+)
 def test_transitions_equal_plain_lists_and_the_other_memory(num_streams, history, n_step):
     rules = reverb_replay.Rules(history, n_step, 0.9, True)
     server = serve(rules)
-    writer = reverb_replay.TransitionWriter(
-        reverb.Client(server.local_address), num_streams, rules)
+    writer = reverb_replay.TransitionWriter(reverb.Client(server.local_address), num_streams, rules)
     plain = plain_replay.PlainReplay(num_streams, history, n_step, 0.9)
     frames = replay.FrameReplay(6000, SHAPE, history, num_streams, n_step, 0.9)
     plain_replay.play([writer, plain, frames], 200, num_streams, seed=5)
@@ -57,12 +71,14 @@ def test_transitions_equal_plain_lists_and_the_other_memory(num_streams, history
     for _ in range(n_step):
         zeros = np.zeros(num_streams)
         for memory in (writer, plain, frames):
-            memory.append(np.full((num_streams, *SHAPE), 9, np.uint8), zeros, zeros, zeros + 1,
-                          zeros == 0)
+            memory.append(
+                np.full((num_streams, *SHAPE), 9, np.uint8), zeros, zeros, zeros + 1, zeros == 0
+            )
     assert writer.flush(10)
     expected = {
         key_of(t['observation'], t['action'], t['reward'], t['discount'], t['next_observation'])
-        for t in plain.transitions(0).values()}
+        for t in plain.transitions(0).values()
+    }
     assert len(expected) > 100 * num_streams
     assert everything(server, rules) == expected
     assert set(keys(frames.sample(100 * len(expected), key=0))) == expected
@@ -91,15 +107,27 @@ def test_a_frame_is_stored_once(tmp_path):
     rules, size, count = reverb_replay.Rules(4, 1, 0.9, True), 64, 300
     variables = reverb_replay.broadcast([tf.Variable([1.0])], rules)
     server = reverb_replay.ReplayServer(
-        (size, size), variables, rules, capacity_transitions=1000, min_transitions=1,
-        samples_per_insert=1.0, error_buffer_samples=1e9, directory=str(tmp_path))
+        (size, size),
+        variables,
+        rules,
+        capacity_transitions=1000,
+        min_transitions=1,
+        samples_per_insert=1.0,
+        error_buffer_samples=1e9,
+        directory=str(tmp_path),
+    )
     server.publish(0)
     writer = reverb_replay.TransitionWriter(reverb.Client(server.local_address), 2, rules)
     random = np.random.default_rng(0)
     for number in range(count):
         zeros = np.zeros(2)
-        writer.append(random.integers(0, 256, (2, size, size), np.uint8), zeros, zeros, zeros + 1,
-                      np.full(2, number % 50 == 0))
+        writer.append(
+            random.integers(0, 256, (2, size, size), np.uint8),
+            zeros,
+            zeros,
+            zeros + 1,
+            np.full(2, number % 50 == 0),
+        )
     assert writer.flush(10)
     server.checkpoint()
     stored = sum(file.stat().st_size for file in tmp_path.rglob('chunks*'))
@@ -134,9 +162,10 @@ def test_the_oldest_transitions_go_first():
     plain_replay.play([writer, plain], 100, 1, seed=1)
     assert writer.flush(10)
     newest = sorted(plain.transitions(0).items())[-30:]
-    assert everything(server, rules) == {key_of(
-        t['observation'], t['action'], t['reward'], t['discount'], t['next_observation'])
-        for _, t in newest}
+    assert everything(server, rules) == {
+        key_of(t['observation'], t['action'], t['reward'], t['discount'], t['next_observation'])
+        for _, t in newest
+    }
     server.stop()
 
 
@@ -161,8 +190,9 @@ def test_either_side_waits_for_the_other():
     rules = reverb_replay.Rules(1, 1, 0.9, True)
     server = serve(rules, min_transitions=20, samples_per_insert=2.0, error_buffer_samples=50)
     writer = reverb_replay.TransitionWriter(reverb.Client(server.local_address), 1, rules)
-    append = functools.partial(plain_replay.play, [writer], num_streams=1, seed=0,
-                               episode_length=1e9)
+    append = functools.partial(
+        plain_replay.play, [writer], num_streams=1, seed=0, episode_length=1e9
+    )
     append(20)
     assert writer.flush(5)
 
@@ -199,8 +229,14 @@ def test_weights_and_rules_come_to_an_actor():
     rules = reverb_replay.Rules(4, 3, 0.9, False)
     there, here = tf.Variable([[1.0, 2.0]]), tf.Variable([[0.0, 0.0]])
     server = reverb_replay.ReplayServer(
-        SHAPE, reverb_replay.broadcast([there], rules), rules, capacity_transitions=10,
-        min_transitions=1, samples_per_insert=1.0, error_buffer_samples=10)
+        SHAPE,
+        reverb_replay.broadcast([there], rules),
+        rules,
+        capacity_transitions=10,
+        min_transitions=1,
+        samples_per_insert=1.0,
+        error_buffer_samples=10,
+    )
     server.publish(5)
     link = reverb_link.Link(server.local_address, SHAPE, [here])
     np.testing.assert_array_equal(here, there)
@@ -239,7 +275,8 @@ def test_addresses():
 def test_a_server_that_is_gone():
     server = serve(reverb_replay.Rules(4, 1, 0.9, True))
     link = reverb_link.Link(
-        server.local_address, SHAPE, [tf.Variable([1.0, 2.0])], reconnect_seconds=3)
+        server.local_address, SHAPE, [tf.Variable([1.0, 2.0])], reconnect_seconds=3
+    )
     server.stop()
     link.pull()  # It may come back.
     with pytest.raises(ConnectionError, match='has been gone for . s; this actor ends'):

@@ -22,22 +22,22 @@ def test_what_lies_apart_stays_apart(units):
 
 
 def test_spread_takes_the_farthest_and_weighs_dimensions_alike():
-    line = np.arange(11.)[:, None]
+    line = np.arange(11.0)[:, None]
     assert selection.spread(line, [0], 4).tolist() == [0, 10, 5, 2]
     assert selection.spread(line, [3, 3], 2).tolist() == [3, 10]
     assert selection.spread(line, [1, 2, 3], 2).tolist() == [1, 2]
     # The second dimension is a thousandth of the first in size, and counts as much.
-    plane = np.array([[0, 0], [500, 0], [600, 0], [0, .9], [1000, 1]])
+    plane = np.array([[0, 0], [500, 0], [600, 0], [0, 0.9], [1000, 1]])
     assert selection.spread(plane, [0], 3).tolist() == [0, 4, 3]
 
 
 def test_spread_among_some():
-    line = np.arange(11.)[:, None]
+    line = np.arange(11.0)[:, None]
     assert selection.spread(line, [0], 3, np.arange(11) % 2 == 1).tolist() == [0, 9, 5]
 
 
 def test_spread_stops_where_all_is_shown():
-    assert selection.spread(np.array([[0., 1], [1, 1], [0, 1]]), [0], 8).tolist() == [0, 1]
+    assert selection.spread(np.array([[0.0, 1], [1, 1], [0, 1]]), [0], 8).tolist() == [0, 1]
     assert selection.spread(np.zeros((4, 2)), [2], 8).tolist() == [2]
 
 
@@ -50,7 +50,7 @@ def planted(ends, rises, steps=1000):
 
 
 def test_moments_are_at_the_tops_of_the_largest_rises():
-    values = planted((100, 300, 500, 700, 900), (1, 5, .5, 2, 4))
+    values = planted((100, 300, 500, 700, 900), (1, 5, 0.5, 2, 4))
     assert selection.largest_rises(values, 4, 15).tolist() == [100, 300, 700, 900]
     assert selection.largest_rises(values, 1, 15).tolist() == [300]
 
@@ -64,7 +64,7 @@ def test_moments_are_apart():
 def test_short_and_flat_episodes_have_moments_too():
     assert selection.largest_rises(np.zeros(1), 4, 15).tolist() == [0]
     assert selection.largest_rises(np.zeros(50), 4, 15).tolist() == [0, 30]
-    assert selection.largest_rises(np.array([0., 0, 1, 0]), 4, 15).tolist() == [2]
+    assert selection.largest_rises(np.array([0.0, 0, 1, 0]), 4, 15).tolist() == [2]
 
 
 if __name__ == '__main__':

@@ -13,8 +13,12 @@ from tests.research.dqn import plain_replay
 
 def memory(directory, slack=10, slots=20):
     return replay.FrameReplay(
-        2 * slots, (plain_replay.HEIGHT, plain_replay.WIDTH), num_streams=2,
-        directory=str(directory), slack_frames=2 * slack)
+        2 * slots,
+        (plain_replay.HEIGHT, plain_replay.WIDTH),
+        num_streams=2,
+        directory=str(directory),
+        slack_frames=2 * slack,
+    )
 
 
 def batch(memory):
@@ -30,8 +34,11 @@ def append(memory, first, slots, salt=0):
     for number in range(first, first + slots):
         memory.append(
             np.stack([plain_replay.frame(number + salt, stream) for stream in range(2)]),
-            [number % 5, salt % 5], [1.0, -1.0], [1.0, float(number % 4 > 0)],
-            [number % 6 == 0, number % 7 == 0])
+            [number % 5, salt % 5],
+            [1.0, -1.0],
+            [1.0, float(number % 4 > 0)],
+            [number % 6 == 0, number % 7 == 0],
+        )
 
 
 def fill(directory, slots=33):
@@ -99,8 +106,10 @@ def test_an_older_checkpoint_does_not_take_younger_frames(tmp_path):
         states.append(first.state())
     second = memory(tmp_path)
     second.restore(states[49])  # The slack has kept its frames.
-    with pytest.raises(storage.DamagedReplay, match='younger than the checkpoint.*Remove the '
-                                                    f'folder {tmp_path} to go on with an empty'):
+    with pytest.raises(
+        storage.DamagedReplay,
+        match=f'younger than the checkpoint.*Remove the folder {tmp_path} to go on with an empty',
+    ):
         memory(tmp_path).restore(states[48])
 
 
@@ -169,10 +178,14 @@ def test_no_room_for_the_files_is_one_sentence_and_leaves_nothing(tmp_path, monk
         if size > 1000:
             raise OSError(number, os.strerror(number))
         reserve(descriptor, start, size)
+
     reserve = os.posix_fallocate
     monkeypatch.setattr(os, 'posix_fallocate', full)
-    with pytest.raises(OSError, match=r'the replay memory needs 0\.00 GB here and .* of disk are '
-                                      r'free; make room.*frames.bin'):
+    with pytest.raises(
+        OSError,
+        match=r'the replay memory needs 0\.00 GB here and .* of disk are '
+        r'free; make room.*frames.bin',
+    ):
         replay.FrameReplay(100, directory=str(tmp_path / 'replay'), slack_frames=5)
     assert not os.listdir(tmp_path / 'replay')
 
@@ -189,8 +202,10 @@ def test_the_memory_of_another_run_is_refused(tmp_path):
     other.commit()
     append(other, 30, 3)
     other.flush()
-    with pytest.raises(storage.DamagedReplay, match=f'{tmp_path}/other has the replay memory of '
-                                                    'another run than the checkpoint'):
+    with pytest.raises(
+        storage.DamagedReplay,
+        match=f'{tmp_path}/other has the replay memory of another run than the checkpoint',
+    ):
         memory(tmp_path / 'other').restore(state)
     os.rename(tmp_path / 'one', tmp_path / 'moved')
     again = memory(tmp_path / 'moved')

@@ -22,8 +22,7 @@ from research.dqn import storage
 from tests import conformance
 from tests.research.dqn import tiny
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(
-    os.path.abspath(__file__)))))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 
 class Killed(Exception):
@@ -39,6 +38,7 @@ def train_until(experiment, agent_step):
         if training._step >= agent_step:
             raise Killed
         learn(work, *batch)
+
     training._learn = learn_or_die
     with pytest.raises(Killed):
         experiment.train()
@@ -49,19 +49,27 @@ def weights(experiment):
 
 
 def history(run_dir):
-    return [{name: value for name, value in row.items() if 'second' not in name}
-            for row in conformance.read_history(str(run_dir))]
+    return [
+        {name: value for name, value in row.items() if 'second' not in name}
+        for row in conformance.read_history(str(run_dir))
+    ]
 
 
 VARIANTS = {
     'as the paper': {'num_games': 1},
     'overlapped': {'overlap': True},
     'prioritized, three steps': {
-        'overlap': True, 'replay': functools.partial(
-            replay.FrameReplay, capacity_frames=300, n_step=3,
-            prioritization=priorities.Prioritization(annealing_updates=100))},
+        'overlap': True,
+        'replay': functools.partial(
+            replay.FrameReplay,
+            capacity_frames=300,
+            n_step=3,
+            prioritization=priorities.Prioritization(annealing_updates=100),
+        ),
+    },
     'without replay': {
-        'replay': functools.partial(replay.FrameReplay, capacity_frames=300, newest_only=True)},
+        'replay': functools.partial(replay.FrameReplay, capacity_frames=300, newest_only=True)
+    },
 }
 
 
@@ -79,7 +87,7 @@ def test_resume_is_identical(tmp_path, variant, stop_at):
     assert int(whole.agent.train_step_counter) == (whole._training.agent_step - 100) // 4
 
 
-_RUN = '''
+_RUN = """
 import sys
 import tensorflow as tf
 tf.config.experimental.enable_op_determinism()
@@ -88,13 +96,17 @@ from tests.research.dqn import tiny
 experiment = tiny.make(sys.argv[1], overlap=True, train_agent_steps=3000,
                        evaluate_every_agent_steps=600)
 experiment.train()
-'''
+"""
 
 
 def start(run_dir, log):
     return subprocess.Popen(
-        [sys.executable, '-c', _RUN, str(run_dir)], cwd=ROOT, stdout=log, stderr=log,
-        env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3', 'PYTHONPATH': ROOT})
+        [sys.executable, '-c', _RUN, str(run_dir)],
+        cwd=ROOT,
+        stdout=log,
+        stderr=log,
+        env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3', 'PYTHONPATH': ROOT},
+    )
 
 
 def test_killed_and_interrupted_processes_go_on_identically(tmp_path):
@@ -142,6 +154,7 @@ def test_a_game_that_fails_loses_its_episode_alone(tmp_path):
         learn(work, *batch)
         if 250 <= run._training._step < 252:
             Fragile.frames_left = 50
+
     run._training._learn = learn_and_break
     with pytest.raises(environment.GameFailed) as error:
         run.train()
@@ -167,9 +180,13 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
             bias = run.model.trainable_variables[-1]
             bias.assign(tf.fill(bias.shape, np.nan))
         learn(work, *batch)
+
     training._learn = poison
-    with pytest.raises(FloatingPointError, match=r'The loss of update \d+, agent step 30\d, is not '
-                                                 r'finite; the last good checkpoint is .*0000020'):
+    with pytest.raises(
+        FloatingPointError,
+        match=r'The loss of update \d+, agent step 30\d, is not '
+        r'finite; the last good checkpoint is .*0000020',
+    ):
         run.train()
 
 
@@ -182,9 +199,13 @@ def test_a_weight_that_is_not_finite_is_never_saved(tmp_path):
         if training._step >= 400:  # Behind the last update before the checkpoint: no loss sees it.
             kernel = run.model.trainable_variables[0]
             kernel.assign(tf.fill(kernel.shape, np.nan))
+
     training._learn = poison
-    with pytest.raises(FloatingPointError, match=r'A weight is not finite at agent step 40\d; the '
-                                                 r'last good checkpoint is .*/00000[23]\d\d'):
+    with pytest.raises(
+        FloatingPointError,
+        match=r'A weight is not finite at agent step 40\d; the '
+        r'last good checkpoint is .*/00000[23]\d\d',
+    ):
         run.train()
     assert all(step < 400 for step in run._training._checkpoints.steps())
     again = tiny.make(tmp_path, evaluate_every_agent_steps=None)
@@ -194,8 +215,7 @@ def test_a_weight_that_is_not_finite_is_never_saved(tmp_path):
 
 def test_two_devices_make_the_same_updates(tmp_path):
     one = tiny.make(tmp_path / 'one', train_agent_steps=200)
-    two = tiny.make(tmp_path / 'two', train_agent_steps=200,
-                    strategy=conformance.two_devices())
+    two = tiny.make(tmp_path / 'two', train_agent_steps=200, strategy=conformance.two_devices())
     assert two.strategy.num_replicas_in_sync == 2
     for run in (one, two):
         run.train()
@@ -208,8 +228,14 @@ def test_two_devices_make_the_same_updates(tmp_path):
 def test_xla_makes_the_same_updates(tmp_path, monkeypatch):
     asked = []
     function = tf.function
-    monkeypatch.setattr(tf, 'function', lambda *args, jit_compile=None, **kwargs: (
-        asked.append(jit_compile), function(*args, jit_compile=jit_compile, **kwargs))[1])
+    monkeypatch.setattr(
+        tf,
+        'function',
+        lambda *args, jit_compile=None, **kwargs: (
+            asked.append(jit_compile),
+            function(*args, jit_compile=jit_compile, **kwargs),
+        )[1],
+    )
     plain = tiny.make(tmp_path / 'plain', train_agent_steps=200)
     plain.train()
     assert True not in asked
@@ -244,8 +270,9 @@ def test_a_damaged_replay_memory_is_named(tmp_path):
 
 
 def test_the_replay_memory_of_another_seed_is_refused(tmp_path):
-    runs = {seed: tiny.make(tmp_path / str(seed), seed=seed, train_agent_steps=200)
-            for seed in (3, 4)}
+    runs = {
+        seed: tiny.make(tmp_path / str(seed), seed=seed, train_agent_steps=200) for seed in (3, 4)
+    }
     for run in runs.values():
         run.train()
     one, other = map(weights, runs.values())
@@ -258,20 +285,25 @@ def test_the_replay_memory_of_another_seed_is_refused(tmp_path):
 
 def test_behaviour_follows_epsilon_behind_a_uniform_warm_up(tmp_path):
     """With epsilon 0 behind it, every action is the best one; before, all come alike."""
-    run = tiny.make(tmp_path, epsilon=lambda step: 0.0, replay_start_agent_steps=300,
-                    train_agent_steps=600, replay=functools.partial(
-                        replay.FrameReplay, capacity_frames=2000))
+    run = tiny.make(
+        tmp_path,
+        epsilon=lambda step: 0.0,
+        replay_start_agent_steps=300,
+        train_agent_steps=600,
+        replay=functools.partial(replay.FrameReplay, capacity_frames=2000),
+    )
     training, seen = run._training, []
     learn = training._learn
 
     def watch(work, *batch):
         learn(work, *batch)
         seen.append((training._step, training._exploration.value))
+
     training._learn = watch
     run.train()
     assert {epsilon for step, epsilon in seen if step < 300} == {1.0}
     assert {epsilon for step, epsilon in seen if step > 304} == {0.0}
-    steps = training._replay._ring.steps[:training._replay._ring.count]
+    steps = training._replay._ring.steps[: training._replay._ring.count]
     actions = steps['action'][1:150][~steps['first'][1:150]]
     counts = np.bincount(actions, minlength=3)
     # Chi-square of 2 degrees of freedom, about 300 actions.
@@ -297,22 +329,25 @@ def test_several_workers_are_sent_elsewhere(tmp_path, monkeypatch):
 
 def test_bad_arguments(tmp_path):
     for name, value, wrong in (
-            ('minibatch_size', 0, 'must be a whole number of at least 1'),
-            ('train_agent_steps', 1e3, '= 1000.0 must be a whole number'),
-            ('replay_start_agent_steps', -5, 'must be a whole number of at least 0'),
-            ('evaluate_every_agent_steps', 0, 'must be a whole number of at least 1'),
-            ('num_held_out_states', 0, 'must be a whole number of at least 1'),
-            ('epsilon', 0.1, 'must be a function of the agent step')):
+        ('minibatch_size', 0, 'must be a whole number of at least 1'),
+        ('train_agent_steps', 1e3, '= 1000.0 must be a whole number'),
+        ('replay_start_agent_steps', -5, 'must be a whole number of at least 0'),
+        ('evaluate_every_agent_steps', 0, 'must be a whole number of at least 1'),
+        ('num_held_out_states', 0, 'must be a whole number of at least 1'),
+        ('epsilon', 0.1, 'must be a function of the agent step'),
+    ):
         with pytest.raises(ValueError, match=f'DqnExperiment.{name} .*{wrong}'):
             tiny.make(tmp_path, **{name: value})
     with pytest.raises(ValueError, match='A random player at 0 Hz: it does not divide the 60'):
         tiny.make(tmp_path, random_hertz=(0,))
-    with pytest.raises(ValueError, match='evaluate_every_agent_steps = 300 is not a multiple of '
-                                         'save_every_agent_steps = 200'):
+    with pytest.raises(
+        ValueError,
+        match='evaluate_every_agent_steps = 300 is not a multiple of save_every_agent_steps = 200',
+    ):
         tiny.make(tmp_path, evaluate_every_agent_steps=300)
 
 
-_CLIENT = '''
+_CLIENT = """
 import json, sys
 import numpy as np, tensorflow as tf
 sys.path.insert(0, sys.argv[3])
@@ -336,7 +371,7 @@ def act(step):
     return raw['action'].numpy()
 
 json.dump(evaluation.play(env, act, episodes=4).scores, open(sys.argv[2], 'w'))
-'''
+"""
 
 
 def test_an_exported_policy_plays_as_the_agent_does(tmp_path):
@@ -344,8 +379,10 @@ def test_an_exported_policy_plays_as_the_agent_does(tmp_path):
     run.train()
     path = run.export()
     subprocess.run(
-        [sys.executable, '-c', _CLIENT, path, str(tmp_path / 'scores.json'), ROOT], check=True,
-        env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3'})
+        [sys.executable, '-c', _CLIENT, path, str(tmp_path / 'scores.json'), ROOT],
+        check=True,
+        env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3'},
+    )
     scores = json.loads((tmp_path / 'scores.json').read_text())
     from research.dqn import evaluation
 

@@ -14,8 +14,10 @@ from research.dqn import video
 def read(path):
     """Frames, uint8 [T, H, W, 3], and how long each is shown, in milliseconds."""
     with Image.open(path) as film:
-        pairs = [(np.asarray(image.convert('RGB')), image.info['duration'])
-                 for image in ImageSequence.Iterator(film)]
+        pairs = [
+            (np.asarray(image.convert('RGB')), image.info['duration'])
+            for image in ImageSequence.Iterator(film)
+        ]
         assert film.info['loop'] == 0
     frames, durations = zip(*pairs)
     return np.stack(frames), list(durations)
@@ -24,17 +26,18 @@ def read(path):
 def pictures(number, colors=128, seed=0):
     """Frames in which a block of random colours jumps about before a background of others."""
     random = np.random.default_rng(seed)
-    palette = random.permutation(256 ** 3)[:colors]
+    palette = random.permutation(256**3)[:colors]
     palette = np.stack([palette >> 16, palette >> 8 & 255, palette & 255], -1).astype(np.uint8)
     frames = np.repeat(palette[random.integers(colors, size=(1, 20, 30))], number, axis=0)
     for frame in frames:
         top, left = random.integers(15), random.integers(25)
-        frame[top:top + 5, left:left + 5] = palette[random.integers(colors, size=(5, 5))]
+        frame[top : top + 5, left : left + 5] = palette[random.integers(colors, size=(5, 5))]
     return frames
 
 
 def atari(game, number):
     import ale_py
+
     ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
     emulator = ale_py.ALEInterface()
     emulator.setInt('random_seed', 1)
@@ -75,8 +78,9 @@ def test_a_frame_that_repeats_the_one_before_prolongs_it(tmp_path):
     path = str(tmp_path / 'a.gif')
     video.write_gif(frames, path, 10)
     read_frames, durations = read(path)
-    np.testing.assert_array_equal(np.repeat(read_frames, np.array(durations) // 100, axis=0),
-                                  frames)
+    np.testing.assert_array_equal(
+        np.repeat(read_frames, np.array(durations) // 100, axis=0), frames
+    )
 
 
 def test_more_colours_than_a_gif_has_become_near_ones(tmp_path):
@@ -84,7 +88,8 @@ def test_more_colours_than_a_gif_has_become_near_ones(tmp_path):
     # 16 clouds of colours.
     centers = np.stack(np.meshgrid([40, 200], [40, 200], [40, 90, 150, 210]), -1).reshape(-1, 3)
     frames = centers[random.integers(16, size=(3, 40, 40))] + random.integers(
-        -9, 10, size=(3, 40, 40, 3))
+        -9, 10, size=(3, 40, 40, 3)
+    )
     frames = frames.astype(np.uint8)
     path = str(tmp_path / 'a.gif')
     video.write_gif(frames, path, 10)
@@ -98,8 +103,9 @@ def test_frames_of_the_atari_are_exact_and_small(tmp_path):
     path = tmp_path / 'a.gif'
     video.write_gif(frames, str(path), 15)
     read_frames, durations = read(path)
-    changes = np.flatnonzero(np.concatenate(
-        [[True], (frames[1:] != frames[:-1]).any(axis=(1, 2, 3))]))
+    changes = np.flatnonzero(
+        np.concatenate([[True], (frames[1:] != frames[:-1]).any(axis=(1, 2, 3))])
+    )
     np.testing.assert_array_equal(read_frames, frames[changes])
     assert sum(durations) == pytest.approx(200 / 15 * 1000, abs=10)
     # 900 such frames are to stay below 2 MB.
@@ -121,6 +127,7 @@ def test_what_cannot_be_written_leaves_the_old_film(tmp_path, monkeypatch):
 
     def fail(*_):
         raise OSError('disk full')
+
     monkeypatch.setattr(video.os, 'replace', fail)
     with pytest.raises(OSError, match='disk full'):
         video.write_gif(pictures(3), str(path), 10)
@@ -130,6 +137,7 @@ def test_what_cannot_be_written_leaves_the_old_film(tmp_path, monkeypatch):
 
 def test_remote_paths_go_through_tensorflow(monkeypatch):
     import tensorflow as tf
+
     monkeypatch.setattr(video.os, 'replace', None)
     video.write_gif(pictures(2), 'ram://a.gif', 10)
     with tf.io.gfile.GFile('ram://a.gif', 'rb') as file:
@@ -137,12 +145,16 @@ def test_remote_paths_go_through_tensorflow(monkeypatch):
     assert not tf.io.gfile.exists('ram://a.gif.partial')
 
 
-@pytest.mark.parametrize('frames, what', [
-    (np.zeros((0, 4, 4, 3), np.uint8), r'uint8 \[0, 4, 4, 3\]'),
-    (np.zeros((2, 4, 4), np.uint8), r'uint8 \[2, 4, 4\]'),
-    (np.zeros((2, 4, 4, 4), np.uint8), r'uint8 \[2, 4, 4, 4\]'),
-    (np.zeros((2, 4, 4, 3), np.float32), r'float32 \[2, 4, 4, 3\]'),
-    ([], r'float64 \[0\]')])
+@pytest.mark.parametrize(
+    'frames, what',
+    [
+        (np.zeros((0, 4, 4, 3), np.uint8), r'uint8 \[0, 4, 4, 3\]'),
+        (np.zeros((2, 4, 4), np.uint8), r'uint8 \[2, 4, 4\]'),
+        (np.zeros((2, 4, 4, 4), np.uint8), r'uint8 \[2, 4, 4, 4\]'),
+        (np.zeros((2, 4, 4, 3), np.float32), r'float32 \[2, 4, 4, 3\]'),
+        ([], r'float64 \[0\]'),
+    ],
+)
 def test_what_is_no_film(tmp_path, frames, what):
     path = str(tmp_path / 'a.gif')
     with pytest.raises(ValueError, match=f'^{path}: .* not {what}[.]$'):
@@ -166,7 +178,7 @@ def test_html_holds_the_film(tmp_path):
     path = tmp_path / 'a.gif'
     video.write_gif(pictures(3), str(path), 10)
     text = video.html(str(path), 'Pong, "a" <game>', '21 & 0')
-    data, = re.findall(r'src="data:image/gif;base64,([^"]+)"', text)
+    (data,) = re.findall(r'src="data:image/gif;base64,([^"]+)"', text)
     assert base64.b64decode(data) == path.read_bytes()
     assert 'alt="Pong, &quot;a&quot; &lt;game&gt;"' in text
     assert '<figcaption>21 &amp; 0</figcaption>' in text

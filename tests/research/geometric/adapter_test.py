@@ -38,7 +38,7 @@ def test_on_a_graph_tensor():
     np.testing.assert_array_equal(out.edge_sets['edges']['edge_attr'], ATTR)
     without = adapter.OperatorUpdate(conv)(GRAPH).node_sets['nodes'][tfgnn.HIDDEN_STATE]
     np.testing.assert_array_equal(without, conv(checks.features(), checks.EDGES))
-    assert np.abs(without - expected).max() > .01
+    assert np.abs(without - expected).max() > 0.01
 
 
 def test_what_the_graph_has_not():
@@ -62,26 +62,32 @@ def test_two_in_a_row():
 def test_in_a_graph_update():
     conv = gcn_conv.GCNConv(4)
     layer = tfgnn.keras.layers.GraphUpdate(
-        node_sets={'nodes': adapter.OperatorUpdate(conv, edge_attr='edge_attr')})
+        node_sets={'nodes': adapter.OperatorUpdate(conv, edge_attr='edge_attr')}
+    )
     out = layer(GRAPH).node_sets['nodes'][tfgnn.HIDDEN_STATE]
     np.testing.assert_array_equal(out, conv(checks.features(), checks.EDGES, ATTR))
 
 
 def test_in_a_node_set_update():
     conv, dense = gcn_conv.GCNConv(4), tf.keras.layers.Dense(2)
-    layer = tfgnn.keras.layers.GraphUpdate(node_sets={'nodes': tfgnn.keras.layers.NodeSetUpdate(
-        {'edges': adapter.OperatorUpdate(conv)},
-        tfgnn.keras.layers.NextStateFromConcat(dense))})
+    layer = tfgnn.keras.layers.GraphUpdate(
+        node_sets={
+            'nodes': tfgnn.keras.layers.NodeSetUpdate(
+                {'edges': adapter.OperatorUpdate(conv)},
+                tfgnn.keras.layers.NextStateFromConcat(dense),
+            )
+        }
+    )
     out = layer(GRAPH).node_sets['nodes'][tfgnn.HIDDEN_STATE]
     x = checks.features()
-    np.testing.assert_allclose(
-        out, dense(tf.concat([x, conv(x, checks.EDGES)], axis=1)), rtol=1e-6)
+    np.testing.assert_allclose(out, dense(tf.concat([x, conv(x, checks.EDGES)], axis=1)), rtol=1e-6)
 
 
 def test_in_the_functional_api_on_padded_batches():
     conv = gcn_conv.GCNConv(4)
-    padded, mask = tfgnn.pad_to_total_sizes(GRAPH, tfgnn.SizeConstraints(
-        2, {'nodes': 9}, {'edges': 20}))
+    padded, mask = tfgnn.pad_to_total_sizes(
+        GRAPH, tfgnn.SizeConstraints(2, {'nodes': 9}, {'edges': 20})
+    )
     inputs = tf.keras.layers.Input(type_spec=padded.spec)
     outputs = adapter.OperatorUpdate(conv)(inputs)
     model = tf.keras.Model(inputs, outputs)
@@ -92,12 +98,20 @@ def test_in_the_functional_api_on_padded_batches():
 
 def two_node_sets():
     random = np.random.default_rng(0)
-    node_sets = {name: tfgnn.NodeSet.from_fields(sizes=[count], features={
-        tfgnn.HIDDEN_STATE: tf.constant(random.normal(size=(count, 3)), tf.float32),
-        'pos': tf.constant(random.normal(size=(count, 1)), tf.float32)})
-        for name, count in (('papers', 4), ('authors', 2))}
-    edges = tfgnn.EdgeSet.from_fields(sizes=[3], adjacency=tfgnn.Adjacency.from_indices(
-        ('papers', [0, 3, 2]), ('authors', [1, 1, 0])))
+    node_sets = {
+        name: tfgnn.NodeSet.from_fields(
+            sizes=[count],
+            features={
+                tfgnn.HIDDEN_STATE: tf.constant(random.normal(size=(count, 3)), tf.float32),
+                'pos': tf.constant(random.normal(size=(count, 1)), tf.float32),
+            },
+        )
+        for name, count in (('papers', 4), ('authors', 2))
+    }
+    edges = tfgnn.EdgeSet.from_fields(
+        sizes=[3],
+        adjacency=tfgnn.Adjacency.from_indices(('papers', [0, 3, 2]), ('authors', [1, 1, 0])),
+    )
     return tfgnn.GraphTensor.from_pieces(node_sets=node_sets, edge_sets={'written': edges})
 
 
@@ -122,23 +136,26 @@ def test_node_inputs():
     x, pos = (graph.node_sets['papers'][name].numpy() for name in (tfgnn.HIDDEN_STATE, 'pos'))
     to = graph.node_sets['authors']['pos'].numpy()
     expected = [x[2] + pos[2] - to[0], x[0] + pos[0] + x[3] + pos[3] - 2 * to[1]]
-    np.testing.assert_allclose(
-        out.node_sets['authors'][tfgnn.HIDDEN_STATE], expected, rtol=1e-5)
+    np.testing.assert_allclose(out.node_sets['authors'][tfgnn.HIDDEN_STATE], expected, rtol=1e-5)
     one = graph_tensor.to_graph_tensor(
-        Graph(np.array([[0], [1]]), np.ones([2, 1]), pos=np.array([[2.], [5.]])))
+        Graph(np.array([[0], [1]]), np.ones([2, 1]), pos=np.array([[2.0], [5.0]]))
+    )
     out = adapter.OperatorUpdate(Offsets(), node_inputs={'pos': 'pos'})(one)
-    np.testing.assert_array_equal(out.node_sets['nodes'][tfgnn.HIDDEN_STATE], [[0.], [-2.]])
+    np.testing.assert_array_equal(out.node_sets['nodes'][tfgnn.HIDDEN_STATE], [[0.0], [-2.0]])
 
 
 def test_from_config():
     update = adapter.OperatorUpdate(
-        gcn_conv.GCNConv(4, use_bias=False), edge_attr='edge_attr', name='update')
+        gcn_conv.GCNConv(4, use_bias=False), edge_attr='edge_attr', name='update'
+    )
     again = adapter.OperatorUpdate.from_config(update.get_config())
     assert again.get_config() == update.get_config()
     update(GRAPH), again(GRAPH)
     again.set_weights(update.get_weights())
-    np.testing.assert_array_equal(again(GRAPH).node_sets['nodes'][tfgnn.HIDDEN_STATE],
-                                  update(GRAPH).node_sets['nodes'][tfgnn.HIDDEN_STATE])
+    np.testing.assert_array_equal(
+        again(GRAPH).node_sets['nodes'][tfgnn.HIDDEN_STATE],
+        update(GRAPH).node_sets['nodes'][tfgnn.HIDDEN_STATE],
+    )
 
 
 if __name__ == '__main__':

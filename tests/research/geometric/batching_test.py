@@ -22,10 +22,16 @@ def with_everything():
     random = np.random.default_rng(0)
     graphs = []
     for nodes, edges in ((3, 4), (1, 0), (2, 3)):
-        graphs.append(Graph(
-            random.integers(0, nodes, (2, edges)), random.normal(size=(nodes, 2)),
-            random.normal(size=(edges, 5)), y=random.normal(size=2),
-            pos=random.normal(size=(nodes, 3)), name=f'graph {nodes}'))
+        graphs.append(
+            Graph(
+                random.integers(0, nodes, (2, edges)),
+                random.normal(size=(nodes, 2)),
+                random.normal(size=(edges, 5)),
+                y=random.normal(size=2),
+                pos=random.normal(size=(nodes, 3)),
+                name=f'graph {nodes}',
+            )
+        )
     return graphs
 
 
@@ -78,18 +84,26 @@ def test_agrees_with_tensorflow_gnn():
     dataset = tf.data.Dataset.from_generator(
         lambda: (graph_tensor.to_graph_tensor(sorted_edges(GRAPHS[i])) for i in some),
         output_signature=graph_tensor.to_graph_tensor(GRAPHS[0]).spec.relax(
-            num_nodes=True, num_edges=True))
+            num_nodes=True, num_edges=True
+        ),
+    )
     sizes = batching.constraints(4, nodes=50, edges=90)
     merged = next(iter(dataset.batch(4))).merge_batch_to_components()
     expected, mask = tfgnn.pad_to_total_sizes(merged, sizes)
     batches = batching.evaluation_batches(
-        batching.Concatenated(DATASET), some, 4, padding=lambda *_: sizes)
+        batching.Concatenated(DATASET), some, 4, padding=lambda *_: sizes
+    )
     actual, y, weight = next(iter(batches))
     assert mask.numpy().tolist() == [True] * 4 + [False]
     np.testing.assert_array_equal(y, expected.context['y'][:4])
-    np.testing.assert_array_equal(weight, [1.] * 4)
-    flat = lambda g: [g.context.sizes, g.node_sets['nodes'].sizes, g.edge_sets['edges'].sizes,
-                      *graph_tensor.arrays(g)[:2], graph_tensor.arrays(g).batch]
+    np.testing.assert_array_equal(weight, [1.0] * 4)
+    flat = lambda g: [
+        g.context.sizes,
+        g.node_sets['nodes'].sizes,
+        g.edge_sets['edges'].sizes,
+        *graph_tensor.arrays(g)[:2],
+        graph_tensor.arrays(g).batch,
+    ]
     for one, other in zip(flat(actual), flat(expected), strict=True):
         np.testing.assert_array_equal(one, other)
     # Padding is one graph, and no edge joins it to a real one.
@@ -112,8 +126,11 @@ def test_largest_sizes_fit_and_no_smaller_ones():
     sizes = batching.largest(counts, concatenated.edge_counts, 6)
     most = int(np.sort(counts)[-6:].sum())
     assert sizes.total_num_components == 7 and sizes.total_num_nodes == {'nodes': most + 1}
-    choices = [chosen for chosen in itertools.combinations(np.flatnonzero(counts >= 8), 6)
-               if counts[list(chosen)].sum() == most]
+    choices = [
+        chosen
+        for chosen in itertools.combinations(np.flatnonzero(counts >= 8), 6)
+        if counts[list(chosen)].sum() == most
+    ]
     assert len(choices) == 4
 
     def batch(chosen, nodes):
@@ -145,9 +162,15 @@ def ids(batch):
 
 def numbered(count=23):
     names = tuple(map(str, range(count)))
-    return batching.Concatenated(GraphDataset([
-        graph.replace(y=np.int32(i), class_names=names)
-        for i, graph in enumerate(GRAPHS[:count])], names))
+    return batching.Concatenated(
+        GraphDataset(
+            [
+                graph.replace(y=np.int32(i), class_names=names)
+                for i, graph in enumerate(GRAPHS[:count])
+            ],
+            names,
+        )
+    )
 
 
 def taken(count, *arguments, **others):
@@ -162,7 +185,7 @@ def test_every_epoch_is_a_permutation(batch_size):
     steps = batching.steps_per_epoch(11, batch_size)
     assert steps == {5: 3, 6: 2, 11: 1, 30: 1}[batch_size]
     seen = taken(3 * steps, members, batch_size, seed=4)
-    epochs = [sum(seen[e * steps:(e + 1) * steps], []) for e in range(3)]
+    epochs = [sum(seen[e * steps : (e + 1) * steps], []) for e in range(3)]
     for epoch in epochs:
         assert sorted(epoch) == [-1] * (steps * batch_size - 11) + members
         assert epoch[11:] == [-1] * (steps * batch_size - 11)  # The last batch has the rest.
@@ -174,7 +197,7 @@ def test_every_epoch_is_a_permutation(batch_size):
 def test_starts_at_any_step():
     seen = taken(14, range(23), 6, seed=3)
     for start in (1, 3, 4, 9):
-        assert taken(4, range(23), 6, seed=3, start_step=start) == seen[start:start + 4]
+        assert taken(4, range(23), 6, seed=3, start_step=start) == seen[start : start + 4]
 
 
 @pytest.mark.parametrize('pipelines', [1, 2])
@@ -186,7 +209,7 @@ def test_replicas_get_slices_of_the_global_batch(pipelines):
         parts = taken(7 * count, range(23), 8, seed=2, input_context=context)
         for number, part in enumerate(parts):
             step, replica = number // count, number % count + pipeline * count
-            assert part == whole[step][2 * replica:2 * replica + 2]
+            assert part == whole[step][2 * replica : 2 * replica + 2]
 
 
 def test_batches_are_of_the_indices():
@@ -210,8 +233,9 @@ def test_evaluation_is_in_order_and_padded_at_the_end():
 def test_shapes_are_static_with_padding():
     padded = batching.train_batches(numbered(), range(23), 6)
     graph, y, weight = padded.element_spec
-    assert all(spec.shape.is_fully_defined() for spec in tf.nest.flatten(
-        graph, expand_composites=True))
+    assert all(
+        spec.shape.is_fully_defined() for spec in tf.nest.flatten(graph, expand_composites=True)
+    )
     assert y.shape == weight.shape == [6]
     graph = batching.train_batches(numbered(), range(23), 6, padding=None).element_spec[0]
     assert graph.node_sets_spec['nodes'].total_size is None

@@ -11,8 +11,7 @@ import tensorflow as tf
 
 # Node 5 is isolated, 2 has a self loop, the edge from 0 to 1 is there twice, and the edge from 3
 # to 0 one way alone.
-EDGES = np.array([[0, 0, 1, 1, 2, 2, 3, 4, 3, 4],
-                  [1, 1, 0, 2, 1, 2, 4, 3, 0, 2]], np.int32)
+EDGES = np.array([[0, 0, 1, 1, 2, 2, 3, 4, 3, 4], [1, 1, 0, 2, 1, 2, 4, 3, 0, 2]], np.int32)
 NODES = 6
 
 
@@ -23,17 +22,21 @@ def features(nodes=NODES, channels=3, seed=0):
 
 def normal_attr(channels=None, seed=7):
     """A function of the number of edges that gives edge features: normal, [E] or [E, channels]."""
+
     def attr(edges):
         shape = (edges,) if channels is None else (edges, channels)
         return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
     return attr
 
 
 def uniform_attr(channels=None, seed=7):
     """As `normal_attr`, uniform on (0.1, 0.9)."""
+
     def attr(edges):
         shape = (edges,) if channels is None else (edges, channels)
-        return np.random.default_rng(seed).uniform(.1, .9, shape).astype(np.float32)
+        return np.random.default_rng(seed).uniform(0.1, 0.9, shape).astype(np.float32)
+
     return attr
 
 
@@ -47,7 +50,7 @@ def name_of(variable):
     return variable.name.split(':')[0].split('/', 1)[-1]
 
 
-def randomize(layer, seed=3, scale=.5):
+def randomize(layer, seed=3, scale=0.5):
     """Gives every weight, biases too, normal values."""
     random = np.random.default_rng(seed)
     for variable in layer.weights:
@@ -61,8 +64,9 @@ def values(layer):
     return named
 
 
-def check_operator(make, reference, attr=None, channels=3, rtol=1e-4, atol=1e-5, gradients=True,
-                   randomized=True):
+def check_operator(
+    make, reference, attr=None, channels=3, rtol=1e-4, atol=1e-5, gradients=True, randomized=True
+):
     """Forward, gradients, equivariance, special graphs, padding, batching and XLA.
 
     Args:
@@ -113,8 +117,11 @@ def _check_equivariance(layer, x, edge_attr, out, rtol, atol):
     order = random.permutation(NODES)  # New node n is old node order[n].
     place = np.argsort(order)
     edges = random.permutation(EDGES.shape[1])
-    permuted = layer(x[order], place[EDGES][:, edges].astype(np.int32),
-                     None if edge_attr is None else edge_attr[edges]).numpy()
+    permuted = layer(
+        x[order],
+        place[EDGES][:, edges].astype(np.int32),
+        None if edge_attr is None else edge_attr[edges],
+    ).numpy()
     np.testing.assert_allclose(permuted, out[order], rtol, atol, err_msg='permuted')
 
 
@@ -125,8 +132,9 @@ def _check_padding(layer, x, attr, rtol, atol):
     count = EDGES.shape[1]
     whole = attr(count + 5) if attr else None
     alone = layer(x, EDGES, whole[:count] if attr else None).numpy()
-    both = layer(np.concatenate([x, padding]), np.concatenate([EDGES, pad_edges], axis=1),
-                 whole).numpy()
+    both = layer(
+        np.concatenate([x, padding]), np.concatenate([EDGES, pad_edges], axis=1), whole
+    ).numpy()
     np.testing.assert_allclose(both[:NODES], alone, rtol, atol, err_msg='padded')
 
 
@@ -171,7 +179,8 @@ def _check_gradients(layer, reference, weights, x, edge_attr):
     for variable, gradient in zip(layer.trainable_weights, actual[1:], strict=True):
         name = name_of(variable)
         expected = numerical_gradient(
-            lambda value: loss({**weights, name: value}, x), weights[name])
+            lambda value: loss({**weights, name: value}, x), weights[name]
+        )
         np.testing.assert_allclose(gradient, expected, 2e-3, 2e-4, err_msg=f'gradient of {name}')
 
 

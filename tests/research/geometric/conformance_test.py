@@ -27,22 +27,42 @@ def make(run_dir, strategy=None, model_overrides=None, network='gin0', **overrid
 
     def model(seed):
         return graph_classifier.GraphClassifier(
-            graph_networks.NETWORKS[network](), num_features=3, num_classes=2, hidden=8, seed=seed,
-            **(model_overrides or {}))
+            graph_networks.NETWORKS[network](),
+            num_features=3,
+            num_classes=2,
+            hidden=8,
+            seed=seed,
+            **(model_overrides or {}),
+        )
 
-    return keras_experiment.KerasExperiment(run_dir, strategy=strategy, **{
-        'seed': 3, 'train_steps': 7, 'save_every_steps': 4, 'steps_per_execution': 2,
-        'monitor_split': 'validation', 'monitor': 'validation_loss',
-        'signatures': graph_export.signatures, 'model': model,
-        # A step of Adam is the rate times the gradient's sign at first; an epsilon that is not
-        # tiny keeps gradients of nearly zero from being blown up.
-        'optimizer': lambda: optimizers.FusedAdam(
-            schedules.StepDecay(.01, every_steps=3), epsilon=1e-3),
-        # Three batches an epoch, the last with 2 graphs: one of two replicas has none of them.
-        'data': functools.partial(
-            graph_data.GraphData, source=lambda data_dir: tiny_graphs.dataset(36), num_folds=4,
-            batch_size=8, padding=batching.largest),
-        **overrides})
+    return keras_experiment.KerasExperiment(
+        run_dir,
+        strategy=strategy,
+        **{
+            'seed': 3,
+            'train_steps': 7,
+            'save_every_steps': 4,
+            'steps_per_execution': 2,
+            'monitor_split': 'validation',
+            'monitor': 'validation_loss',
+            'signatures': graph_export.signatures,
+            'model': model,
+            # A step of Adam is the rate times the gradient's sign at first; an epsilon that is not
+            # tiny keeps gradients of nearly zero from being blown up.
+            'optimizer': lambda: optimizers.FusedAdam(
+                schedules.StepDecay(0.01, every_steps=3), epsilon=1e-3
+            ),
+            # Three batches an epoch, the last with 2 graphs: one of two replicas has none of them.
+            'data': functools.partial(
+                graph_data.GraphData,
+                source=lambda data_dir: tiny_graphs.dataset(36),
+                num_folds=4,
+                batch_size=8,
+                padding=batching.largest,
+            ),
+            **overrides,
+        },
+    )
 
 
 def test_resume(tmp_path):
@@ -70,7 +90,7 @@ def test_every_train_step_compiles_with_xla(name):
     for jit_compile in (False, True):
         tf.keras.utils.set_random_seed(1)
         model = graph_classifier.GraphClassifier(graph_networks.NETWORKS[name](), 3, 2, hidden=8)
-        model.compile(tf.keras.optimizers.SGD(.1))
+        model.compile(tf.keras.optimizers.SGD(0.1))
         tf.function(model.train_step, autograph=False, jit_compile=jit_compile)(data)
         weights.append(model.weights_of_network())
     start = weights[0][0]
@@ -83,35 +103,44 @@ def test_every_train_step_compiles_with_xla(name):
 
 def test_export_answers_as_the_model_does(tmp_path):
     experiment = make(
-        str(tmp_path / 'run'), train_steps=120, save_every_steps=120, steps_per_execution=40,
-        model_overrides={'dropout': 0.}, optimizer=lambda: optimizers.FusedAdam(.01))
+        str(tmp_path / 'run'),
+        train_steps=120,
+        save_every_steps=120,
+        steps_per_execution=40,
+        model_overrides={'dropout': 0.0},
+        optimizer=lambda: optimizers.FusedAdam(0.01),
+    )
     experiment.train()
     path = experiment.export()
     graphs = experiment.data.dataset.graphs
     with experiment.reported_model() as trained:
         expected = np.concatenate(
-            [trained(graph_tensor.to_graph_tensor(graph)) for graph in graphs])
+            [trained(graph_tensor.to_graph_tensor(graph)) for graph in graphs]
+        )
     labels = experiment.data.graphs.labels
-    assert (expected.argmax(1) == labels).mean() > .8  # Not a model that answers at random.
+    assert (expected.argmax(1) == labels).mean() > 0.8  # Not a model that answers at random.
     starts = np.cumsum([0, *experiment.data.graphs.node_counts])
     together = {
         'x': np.concatenate([graph.x for graph in graphs]),
-        'edge_index': np.concatenate([graph.edge_index + start for graph, start in zip(
-            graphs, starts)], axis=1).astype(np.int32),
-        'batch': np.repeat(np.arange(len(graphs)), np.diff(starts)).astype(np.int32)}
+        'edge_index': np.concatenate(
+            [graph.edge_index + start for graph, start in zip(graphs, starts)], axis=1
+        ).astype(np.int32),
+        'batch': np.repeat(np.arange(len(graphs)), np.diff(starts)).astype(np.int32),
+    }
     one = {'x': graphs[0].x, 'edge_index': graphs[0].edge_index}
-    answers = conformance.check_export(path, {
-        'serving_default': one, 'predict': one, 'predict_batch': together}, tmp_path)
+    answers = conformance.check_export(
+        path, {'serving_default': one, 'predict': one, 'predict_batch': together}, tmp_path
+    )
     for name in ('serving_default', 'predict'):
         np.testing.assert_allclose(answers[name]['logits'], expected[:1], rtol=1e-3, atol=1e-4)
-    np.testing.assert_allclose(
-        answers['predict_batch']['logits'], expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(answers['predict_batch']['logits'], expected, rtol=1e-3, atol=1e-4)
     np.testing.assert_array_equal(answers['predict_batch']['labels'], expected.argmax(1))
     for signature, arrays in (('predict', one), ('predict_batch', together)):
         lite = conformance.tflite(path, signature, arrays)
         np.testing.assert_allclose(lite['logits'], answers[signature]['logits'], atol=2e-5)
     assert [name.decode() for name in answers['predict_batch']['names']] == [
-        experiment.data.class_names[label] for label in expected.argmax(1)]
+        experiment.data.class_names[label] for label in expected.argmax(1)
+    ]
 
 
 if __name__ == '__main__':

@@ -31,8 +31,7 @@ OPERATORS = {
     'ARMA': (lambda: geometric.ARMAConv(4, num_stacks=2, num_layers=2), (checks.EDGES, ATTR), True),
     'APPNP': (lambda: geometric.APPNP(K=3), (checks.EDGES, ATTR), True),
     'SAGE': (lambda: geometric.SAGEConv(4), (checks.EDGES, ATTR), True),
-    'SAGE, 1.0': (
-        lambda: geometric.SAGEConv(4, root_weight=False), (checks.EDGES, ATTR), True),
+    'SAGE, 1.0': (lambda: geometric.SAGEConv(4, root_weight=False), (checks.EDGES, ATTR), True),
     'SAGE, max': (lambda: geometric.SAGEConv(4, 'max', False), (checks.EDGES,), True),
     'GIN': (lambda: geometric.GINConv(dense(4), train_eps=True), (checks.EDGES, ATTR), True),
     'GAT': (lambda: geometric.GATConv(4, heads=2), (checks.EDGES,), True),
@@ -78,7 +77,11 @@ def test_every_policy_gives_the_same(name, policy):
     exact, gradients = answer(make, *arguments)
     assert exact.dtype == tf.float64
     size = np.abs(exact).max()
-    for of, unit in (('float64', 2.**-20), ('mixed_float16', 2.**-10), ('mixed_bfloat16', 2.**-7)):
+    for of, unit in (
+        ('float64', 2.0**-20),
+        ('mixed_float16', 2.0**-10),
+        ('mixed_bfloat16', 2.0**-7),
+    ):
         policy(of)
         for way in ways:
             out, own = answer(make, *way)
@@ -110,7 +113,7 @@ def test_sums_over_many_neighbours(of, policy):
 
 
 def test_a_mean_of_more_than_float16_holds():
-    values = tf.fill([2000, 1], tf.constant(60_000., tf.float16))
+    values = tf.fill([2000, 1], tf.constant(60_000.0, tf.float16))
     mean = segments.segment_mean(values, tf.zeros([2000], tf.int32), 1)
     assert mean.dtype == tf.float16 and float(mean[0, 0]) == 60_000
 

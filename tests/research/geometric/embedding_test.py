@@ -8,8 +8,11 @@ from research.geometric import embedding
 
 def test_classes_that_lie_apart_stay_apart(monkeypatch):
     drawn = {}
-    monkeypatch.setattr(embedding, '_scatter', lambda points, labels, *rest: drawn.update(
-        points=points, labels=labels) or '')
+    monkeypatch.setattr(
+        embedding,
+        '_scatter',
+        lambda points, labels, *rest: drawn.update(points=points, labels=labels) or '',
+    )
     random = np.random.default_rng(0)
     labels = np.repeat([0, 1, -1], 30)
     points = random.normal(size=(90, 5)) + 20 * labels[:, None]
@@ -25,7 +28,8 @@ def test_classes_that_lie_apart_stay_apart(monkeypatch):
 def test_many_points_are_thinned_out_and_all_classes_named():
     random = np.random.default_rng(0)
     section = embedding.section(
-        'E', random.normal(size=(300, 4)), np.arange(300) % 3, ('a', 'b', 'c'), 'graph', most=50)
+        'E', random.normal(size=(300, 4)), np.arange(300) % 3, ('a', 'b', 'c'), 'graph', most=50
+    )
     assert '50 of 300' in section.html and '<img alt="E: 50 points of 3 classes"' in section.html
 
 

@@ -26,28 +26,45 @@ EPOCHS, HALVE = 6, 2
 
 def adam():
     """An epsilon that is not tiny keeps gradients of nearly zero from being blown up."""
-    return optimizers.FusedAdam(.01, epsilon=1e-3)
+    return optimizers.FusedAdam(0.01, epsilon=1e-3)
 
 
 def model(name='gin0', **arguments):
-    return graph_classifier.GraphClassifier(
-        graph_networks.NETWORKS[name](), hidden=8, **arguments)
+    return graph_classifier.GraphClassifier(graph_networks.NETWORKS[name](), hidden=8, **arguments)
 
 
 def make(run_dir, seed=3, data=None, **overrides):
-    return fold_experiment.FoldExperiment(str(run_dir), seed, None, **{
-        'model': model, 'optimizer': adam,
-        'data': functools.partial(graph_data.GraphData, **{
-            'source': lambda data_dir: tiny_graphs.dataset(36), 'num_folds': 3, 'batch_size': 8,
-            **(data or {})}),
-        'epochs': EPOCHS, 'halve_every_epochs': HALVE, 'signatures': graph_export.signatures,
-        'reporter': graph_report.GraphReport(), **overrides})
+    return fold_experiment.FoldExperiment(
+        str(run_dir),
+        seed,
+        None,
+        **{
+            'model': model,
+            'optimizer': adam,
+            'data': functools.partial(
+                graph_data.GraphData,
+                **{
+                    'source': lambda data_dir: tiny_graphs.dataset(36),
+                    'num_folds': 3,
+                    'batch_size': 8,
+                    **(data or {}),
+                },
+            ),
+            'epochs': EPOCHS,
+            'halve_every_epochs': HALVE,
+            'signatures': graph_export.signatures,
+            'reporter': graph_report.GraphReport(),
+            **overrides,
+        },
+    )
 
 
 def rows_of(run_dir):
     with open(os.path.join(run_dir, 'trials.jsonl')) as f:
-        return [{name: value for name, value in json.loads(line).items()
-                 if name != 'train_seconds'} for line in f][1:]
+        return [
+            {name: value for name, value in json.loads(line).items() if name != 'train_seconds'}
+            for line in f
+        ][1:]
 
 
 @pytest.fixture(scope='module')
@@ -60,8 +77,13 @@ def trained(tmp_path_factory):
 def by_hand(index, seed=3):
     """Fold `index`, trained step by step and measured graph by graph: losses, and accuracies."""
     data = graph_data.GraphData(
-        seed + index, None, source=lambda data_dir: tiny_graphs.dataset(36), num_folds=3,
-        batch_size=8, fold=index)
+        seed + index,
+        None,
+        source=lambda data_dir: tiny_graphs.dataset(36),
+        num_folds=3,
+        batch_size=8,
+        fold=index,
+    )
     tf.keras.utils.set_random_seed(seed + index)
     network = model(seed=seed + index, num_features=3, num_classes=2)
     network.compile(adam())
@@ -80,7 +102,7 @@ def by_hand(index, seed=3):
     found = []
     step = tf.function(lambda batches: network.train_step(next(batches)), autograph=False)
     for epoch in range(EPOCHS):
-        network.optimizer.learning_rate.assign(.01 * .5 ** (epoch // HALVE))
+        network.optimizer.learning_rate.assign(0.01 * 0.5 ** (epoch // HALVE))
         for _ in range(data.steps_per_epoch):
             step(batches)
         found.append([*measured(data.fold.validation), *measured(data.fold.test)])
@@ -101,8 +123,7 @@ def test_a_fold_is_what_plain_training_gives(trained, index):
     if index == 0:
         history = conformance.read_history(trained.run_dir)
         assert [line['step'] for line in history] == [2, 4, 6, 8, 10, 12]
-        np.testing.assert_allclose(
-            [line['validation_loss'] for line in history], losses, rtol=1e-3)
+        np.testing.assert_allclose([line['validation_loss'] for line in history], losses, rtol=1e-3)
         assert history[-1]['loss'] < history[0]['loss']
 
 
@@ -167,10 +188,10 @@ def test_export_and_report_are_of_the_first_fold(trained, tmp_path):
     graph = trained.data.dataset.graphs[0]
     with trained.reported_model() as reported:
         expected = reported(trained.data.graphs.batch(tf.constant([0], tf.int64))).numpy()
-    answers = conformance.check_export(path, {
-        'serving_default': {'x': graph.x, 'edge_index': graph.edge_index}}, tmp_path)
-    np.testing.assert_allclose(
-        answers['serving_default']['logits'], expected, rtol=1e-4, atol=1e-5)
+    answers = conformance.check_export(
+        path, {'serving_default': {'x': graph.x, 'edge_index': graph.edge_index}}, tmp_path
+    )
+    np.testing.assert_allclose(answers['serving_default']['logits'], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_infinite_loss_stops(tmp_path):

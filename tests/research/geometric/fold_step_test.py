@@ -45,11 +45,11 @@ def forward(weights, graphs):
     x, mean, read = joined(graphs)
     layers, states = [], [x]
     for layer in range(LAYERS):
-        kernel, root, bias = weights[3 * layer:3 * layer + 3]
+        kernel, root, bias = weights[3 * layer : 3 * layer + 3]
         states.append(np.maximum(mean @ states[-1] @ kernel + states[-1] @ root + bias, 0))
         layers.append(read @ states[-1])
     joint = np.concatenate(layers, axis=1)
-    kernel, bias, out_kernel, out_bias = weights[3 * LAYERS:]
+    kernel, bias, out_kernel, out_bias = weights[3 * LAYERS :]
     hidden = np.maximum(joint @ kernel + bias, 0)
     return hidden @ out_kernel + out_bias, (states, mean, read, joint, hidden)
 
@@ -67,13 +67,13 @@ def gradients(weights, graphs, labels):
     upstream = exponentials / exponentials.sum(1, keepdims=True)
     upstream[np.arange(len(labels)), labels] -= 1
     upstream /= len(labels)
-    kernel, _, out_kernel, _ = weights[3 * LAYERS:]
+    kernel, _, out_kernel, _ = weights[3 * LAYERS :]
     inside = (upstream @ out_kernel.T) * (hidden > 0)
     head = [joint.T @ inside, inside.sum(0), hidden.T @ upstream, upstream.sum(0)]
     of_read = np.split(inside @ kernel.T, LAYERS, axis=1)
     found, of_state = [], 0
     for layer in reversed(range(LAYERS)):
-        kernel, root, _ = weights[3 * layer:3 * layer + 3]
+        kernel, root, _ = weights[3 * layer : 3 * layer + 3]
         of_sum = (of_state + read.T @ of_read[layer]) * (states[layer + 1] > 0)
         before = states[layer]
         found = [(mean @ before).T @ of_sum, before.T @ of_sum, of_sum.sum(0)] + found
@@ -85,15 +85,15 @@ class Adam:
     """Kingma & Ba 2015, Algorithm 1, with epsilon beside the root before its correction."""
 
     def __init__(self):
-        self.step, self.first, self.second = 0, 0., 0.
+        self.step, self.first, self.second = 0, 0.0, 0.0
 
     def update(self, weights, gradient, rate):
         """The next weights, as one vector."""
         self.step += 1
-        self.first = .9 * self.first + .1 * gradient
-        self.second = .999 * self.second + .001 * gradient**2
-        rate *= (1 - .999**self.step) ** .5 / (1 - .9**self.step)
-        return weights - rate * self.first / (self.second**.5 + 1e-8)
+        self.first = 0.9 * self.first + 0.1 * gradient
+        self.second = 0.999 * self.second + 0.001 * gradient**2
+        rate *= (1 - 0.999**self.step) ** 0.5 / (1 - 0.9**self.step)
+        return weights - rate * self.first / (self.second**0.5 + 1e-8)
 
 
 def test_gradients_of_the_reference():
@@ -101,8 +101,18 @@ def test_gradients_of_the_reference():
     graphs = powerful_gnns.read(real.powerful_gnns('MUTAG')).graphs[:6]
     labels = np.array([int(graph.y) for graph in graphs])
     random = np.random.default_rng(0)
-    shapes = [(7, WIDTH), (7, WIDTH), (WIDTH,), (WIDTH, WIDTH), (WIDTH, WIDTH), (WIDTH,),
-              (2 * WIDTH, 5), (5,), (5, 2), (2,)]
+    shapes = [
+        (7, WIDTH),
+        (7, WIDTH),
+        (WIDTH,),
+        (WIDTH, WIDTH),
+        (WIDTH, WIDTH),
+        (WIDTH,),
+        (2 * WIDTH, 5),
+        (5,),
+        (5, 2),
+        (2,),
+    ]
     weights = [random.normal(size=shape) for shape in shapes]
     exact = gradients(weights, graphs, labels)
     for weight, gradient in zip(weights, exact, strict=True):
@@ -118,19 +128,29 @@ def test_gradients_of_the_reference():
 def test_a_fold(tmp_path, monkeypatch):
     dataset = powerful_gnns.read(real.powerful_gnns('MUTAG'))
     experiment = fold_experiment.FoldExperiment(
-        str(tmp_path), SEED, None, None,
+        str(tmp_path),
+        SEED,
+        None,
+        None,
         model=lambda seed, **sizes: graph_classifier.GraphClassifier(
             conv_network.ConvNetwork(sage_conv.SAGEConv, WIDTH, LAYERS, sparse_edges=True),
-            hidden=8, dropout=0., seed=seed, **sizes),
-        optimizer=lambda: optimizers.FusedAdam(.01),
-        data=functools.partial(graph_data.GraphData, source=lambda data_dir: dataset,
-                               batch_size=BATCH),
-        epochs=EPOCHS, halve_every_epochs=1, num_trials=1)
+            hidden=8,
+            dropout=0.0,
+            seed=seed,
+            **sizes,
+        ),
+        optimizer=lambda: optimizers.FusedAdam(0.01),
+        data=functools.partial(
+            graph_data.GraphData, source=lambda data_dir: dataset, batch_size=BATCH
+        ),
+        epochs=EPOCHS,
+        halve_every_epochs=1,
+        num_trials=1,
+    )
     rows = []
     monkeypatch.setattr(experiment, 'show', lambda **values: None)
     monkeypatch.setattr(experiment, 'save_model', lambda index, found: rows.extend(found))
-    start = [weight.numpy().astype(np.float64)
-             for weight in experiment.model.weights_of_network()]
+    start = [weight.numpy().astype(np.float64) for weight in experiment.model.weights_of_network()]
     result = experiment.run_trial(0)
 
     # Ten stratified folds of seed 12345: tested on the first, validated on the one before it.
@@ -143,12 +163,16 @@ def test_a_fold(tmp_path, monkeypatch):
 
     def measured(weights, members):
         logits = forward(weights, [graphs[i] for i in members])[0]
-        return (losses(logits, labels[members]).mean(),
-                100 * np.mean(logits.argmax(1) == labels[members]))
+        return (
+            losses(logits, labels[members]).mean(),
+            100 * np.mean(logits.argmax(1) == labels[members]),
+        )
 
     ends = np.cumsum([weight.size for weight in start])[:-1]
-    shaped = lambda vector: [part.reshape(weight.shape) for part, weight in zip(
-        np.split(vector, ends), start, strict=True)]
+    shaped = lambda vector: [
+        part.reshape(weight.shape)
+        for part, weight in zip(np.split(vector, ends), start, strict=True)
+    ]
     flat = lambda parts: np.concatenate([part.ravel() for part in parts])
     vector, adam, validated = flat(start), Adam(), []
     for epoch in range(EPOCHS):
@@ -156,18 +180,22 @@ def test_a_fold(tmp_path, monkeypatch):
             members = next(batches).numpy()
             members = members[members >= 0]
             gradient = gradients(shaped(vector), [graphs[i] for i in members], labels[members])
-            vector = adam.update(vector, flat(gradient), .01 * .5**epoch)
+            vector = adam.update(vector, flat(gradient), 0.01 * 0.5**epoch)
         validated.append((*measured(shaped(vector), tests[-1]), vector))
     assert [row['step'] for row in rows] == [steps * (epoch + 1) for epoch in range(EPOCHS)]
-    np.testing.assert_allclose([row['validation_loss'] for row in rows],
-                               [loss for loss, *_ in validated], rtol=1e-4)
+    np.testing.assert_allclose(
+        [row['validation_loss'] for row in rows], [loss for loss, *_ in validated], rtol=1e-4
+    )
     best = int(np.argmin([loss for loss, *_ in validated]))
     assert result['best_epoch'] == best + 1
     chosen = validated[best][2]
     np.testing.assert_allclose(
-        flat([weight.numpy() for weight in experiment.model.weights_of_network()]), chosen,
-        rtol=0, atol=2e-5)
-    assert np.abs(chosen - flat(start)).max() > .01
+        flat([weight.numpy() for weight in experiment.model.weights_of_network()]),
+        chosen,
+        rtol=0,
+        atol=2e-5,
+    )
+    assert np.abs(chosen - flat(start)).max() > 0.01
     loss, accuracy = measured(shaped(chosen), tests[0])
     assert result['test_loss'] == pytest.approx(loss, rel=1e-4)
     assert result['test_accuracy_percent'] == pytest.approx(accuracy)

@@ -12,7 +12,8 @@ def test_parts_of_all_graphs_with_equal_shares_of_the_classes():
     found = folds.stratified_folds(LABELS)
     assert len(found) == 10
     np.testing.assert_array_equal(
-        np.sort(np.concatenate([fold.test for fold in found])), np.arange(100))
+        np.sort(np.concatenate([fold.test for fold in found])), np.arange(100)
+    )
     for number, fold in enumerate(found):
         every = np.concatenate(fold)
         np.testing.assert_array_equal(np.sort(every), np.arange(100))
@@ -26,8 +27,10 @@ def test_drawn_with_the_seed_of_the_published_runs():
     """The parts are scikit-learn's, shuffled with seed 12345."""
     from sklearn.model_selection import StratifiedKFold
 
-    expected = [test for _, test in StratifiedKFold(
-        10, shuffle=True, random_state=12345).split(LABELS, LABELS)]
+    expected = [
+        test
+        for _, test in StratifiedKFold(10, shuffle=True, random_state=12345).split(LABELS, LABELS)
+    ]
     for fold, test in zip(folds.stratified_folds(LABELS), expected, strict=True):
         np.testing.assert_array_equal(fold.test, test)
     other = folds.stratified_folds(LABELS, seed=1)

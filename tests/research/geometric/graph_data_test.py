@@ -14,9 +14,17 @@ from tests.research.geometric import tiny_graphs
 
 
 def make(count=24, **arguments):
-    return graph_data.GraphData(3, None, **{
-        'source': lambda data_dir: tiny_graphs.dataset(count), 'num_folds': 4, 'batch_size': 5,
-        'fold': 1, **arguments})
+    return graph_data.GraphData(
+        3,
+        None,
+        **{
+            'source': lambda data_dir: tiny_graphs.dataset(count),
+            'num_folds': 4,
+            'batch_size': 5,
+            'fold': 1,
+            **arguments,
+        },
+    )
 
 
 def labels_of(batches):
@@ -32,7 +40,8 @@ def test_parts_of_a_fold():
         members = data.members(split)
         np.testing.assert_array_equal(members, getattr(data.folds[1], split))
         np.testing.assert_array_equal(
-            labels_of(data.evaluation(split)), data.graphs.labels[members])
+            labels_of(data.evaluation(split)), data.graphs.labels[members]
+        )
     with pytest.raises(ValueError, match="split 'valid' is none of train, validation, test"):
         data.evaluation('valid')
 
@@ -43,9 +52,11 @@ def test_training_batches_are_of_the_seed_and_the_step():
     again = list(data.train(start_step=4).take(2))
     for one, other in zip(batches[4:], again, strict=True):
         np.testing.assert_array_equal(
-            graph_tensor.arrays(one[0]).x, graph_tensor.arrays(other[0]).x)
+            graph_tensor.arrays(one[0]).x, graph_tensor.arrays(other[0]).x
+        )
     np.testing.assert_array_equal(
-        np.bincount(labels_of(batches[:3])), np.bincount(data.graphs.labels[data.fold.train]))
+        np.bincount(labels_of(batches[:3])), np.bincount(data.graphs.labels[data.fold.train])
+    )
     calibration = list(data.calibration())
     assert len(calibration) == 3
     nodes = sum(int(graph.node_sets['nodes'].sizes[:5].numpy().sum()) for graph in calibration)
@@ -53,8 +64,9 @@ def test_training_batches_are_of_the_seed_and_the_step():
 
 
 def test_degrees_where_there_are_no_features():
-    bare = GraphDataset([graph.replace(x=None) for graph in tiny_graphs.dataset(24).graphs],
-                        ('ring', 'star'))
+    bare = GraphDataset(
+        [graph.replace(x=None) for graph in tiny_graphs.dataset(24).graphs], ('ring', 'star')
+    )
     data = make(source=lambda data_dir: bare)
     assert data.num_features == 9  # A star of nine nodes has a node of degree 8.
     assert scipy.sparse.issparse(data.dataset.graphs[0].x)
@@ -88,7 +100,7 @@ def test_bad_input():
     with pytest.raises(ValueError, match='batch_size = 0 must be at least 1'):
         make(batch_size=0)
     graphs = tiny_graphs.dataset(8).graphs
-    for y in (None, np.array([.5])):
+    for y in (None, np.array([0.5])):
         unlabelled = GraphDataset([graph.replace(y=y) for graph in graphs], (), 'B')
         with pytest.raises(ValueError, match='B: graphs are classified by one label each, but'):
             make(source=lambda data_dir: unlabelled)

@@ -37,9 +37,10 @@ def batch_of(graphs):
     return {
         'x': np.concatenate([graph.x for graph in graphs]),
         'edge_index': np.concatenate(
-            [graph.edge_index + start for graph, start in zip(graphs, starts)],
-            axis=1).astype(np.int32),
-        'batch': np.repeat(np.arange(len(graphs)), np.diff(starts)).astype(np.int32)}
+            [graph.edge_index + start for graph, start in zip(graphs, starts)], axis=1
+        ).astype(np.int32),
+        'batch': np.repeat(np.arange(len(graphs)), np.diff(starts)).astype(np.int32),
+    }
 
 
 def tensors(arrays):
@@ -53,7 +54,8 @@ def test_one_graph_and_several(name, tmp_path):
     expected = np.concatenate([model(graph_tensor.to_graph_tensor(graph)) for graph in GRAPHS])
     for graph, logits in zip(GRAPHS, expected, strict=True):
         answer = signatures['predict'](
-            x=tf.constant(graph.x), edge_index=tf.constant(graph.edge_index))
+            x=tf.constant(graph.x), edge_index=tf.constant(graph.edge_index)
+        )
         np.testing.assert_allclose(answer['logits'], [logits], rtol=1e-4, atol=1e-5)
     answer = signatures['predict_batch'](**tensors(batch_of(GRAPHS)))
     # A matching of Graclus depends on where a node is in the batch.
@@ -61,11 +63,13 @@ def test_one_graph_and_several(name, tmp_path):
         np.testing.assert_allclose(answer['logits'], expected, rtol=1e-4, atol=1e-5)
     odds = np.exp(answer['logits'])
     np.testing.assert_allclose(
-        answer['probabilities'], odds / odds.sum(1, keepdims=True), rtol=1e-5)
+        answer['probabilities'], odds / odds.sum(1, keepdims=True), rtol=1e-5
+    )
     labels = odds.argmax(1)
     np.testing.assert_array_equal(answer['labels'], labels)
     assert [name.decode() for name in answer['names'].numpy()] == [
-        Data.class_names[label] for label in labels]
+        Data.class_names[label] for label in labels
+    ]
 
 
 def test_edge_weights_and_sparse_edges(tmp_path):
@@ -73,11 +77,13 @@ def test_edge_weights_and_sparse_edges(tmp_path):
     model = model_of(network(), num_edge_features=0)
     signatures = exported(model, tmp_path)
     graph = GRAPHS[1]
-    weights = np.random.default_rng(0).uniform(.5, 2, graph.num_edges).astype(np.float32)
+    weights = np.random.default_rng(0).uniform(0.5, 2, graph.num_edges).astype(np.float32)
     weighted = graph_tensor.to_graph_tensor(graph.replace(edge_attr=weights))
     one = {'x': graph.x, 'edge_index': graph.edge_index, 'edge_attr': weights}
-    for name, more in (('predict', {}), ('predict_batch', {
-            'batch': np.zeros(graph.num_nodes, np.int32)})):
+    for name, more in (
+        ('predict', {}),
+        ('predict_batch', {'batch': np.zeros(graph.num_nodes, np.int32)}),
+    ):
         answer = signatures[name](**tensors({**one, **more}))
         np.testing.assert_allclose(answer['logits'], model(weighted), rtol=1e-4, atol=1e-5)
 

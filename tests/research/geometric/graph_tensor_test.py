@@ -10,12 +10,21 @@ from research.geometric import graph_tensor
 from research.geometric.graph import Graph
 
 FULL = Graph(
-    np.array([[0, 1, 2, 2], [1, 0, 0, 2]]), np.arange(6.).reshape(3, 2), np.array([1., 2., 3., 4.]),
-    y=np.array([0, 1, -1]), pos=np.ones([3, 2]), splits={'train': [0, 2], 'test': [1]},
-    class_names=('a', 'b'), name='full')
-LABELLED = Graph(np.array([[0], [1]]), np.ones([2, 2]), np.array([5.]), y=np.int32(1),
-                 class_names=('a', 'b'))
-TARGETS = Graph(np.zeros([2, 0], np.int32), np.ones([1, 2]), np.zeros([0, 3]), y=np.array([.5, 2.]))
+    np.array([[0, 1, 2, 2], [1, 0, 0, 2]]),
+    np.arange(6.0).reshape(3, 2),
+    np.array([1.0, 2.0, 3.0, 4.0]),
+    y=np.array([0, 1, -1]),
+    pos=np.ones([3, 2]),
+    splits={'train': [0, 2], 'test': [1]},
+    class_names=('a', 'b'),
+    name='full',
+)
+LABELLED = Graph(
+    np.array([[0], [1]]), np.ones([2, 2]), np.array([5.0]), y=np.int32(1), class_names=('a', 'b')
+)
+TARGETS = Graph(
+    np.zeros([2, 0], np.int32), np.ones([1, 2]), np.zeros([0, 3]), y=np.array([0.5, 2.0])
+)
 TYPES = Graph(np.array([[0, 1], [1, 0]]), edge_attr=np.array([3, 0]), num_nodes=2)
 
 
@@ -37,7 +46,7 @@ def same(one, other, but=('name',)):
 def test_there_and_back(graph):
     tensor = graph_tensor.to_graph_tensor(graph)
     assert isinstance(tensor, tfgnn.GraphTensor) and tensor.rank == 0
-    back, = graph_tensor.from_graph_tensor(tensor, graph.class_names, name='again')
+    (back,) = graph_tensor.from_graph_tensor(tensor, graph.class_names, name='again')
     same(back, graph)
     assert back.name == 'again'
 
@@ -45,7 +54,7 @@ def test_there_and_back(graph):
 def test_types_of_edges_are_a_feature_of_the_edges():
     tensor = graph_tensor.to_graph_tensor(TYPES)
     # A node set without features does not know how many nodes it has but by its sizes.
-    back, = graph_tensor.from_graph_tensor(tensor)
+    (back,) = graph_tensor.from_graph_tensor(tensor)
     same(back, TYPES)
     assert tensor.edge_sets['edges']['edge_attr'].dtype == tf.int32
     arrays = graph_tensor.arrays(tensor)
@@ -53,24 +62,32 @@ def test_types_of_edges_are_a_feature_of_the_edges():
 
 
 def test_sparse_features_become_dense():
-    dense = np.array([[0, 2.], [1, 0]], np.float32)
+    dense = np.array([[0, 2.0], [1, 0]], np.float32)
     tensor = graph_tensor.to_graph_tensor(
-        Graph(np.zeros([2, 0], np.int32), scipy.sparse.csr_matrix(dense)))
+        Graph(np.zeros([2, 0], np.int32), scipy.sparse.csr_matrix(dense))
+    )
     np.testing.assert_array_equal(tensor.node_sets['nodes'][tfgnn.HIDDEN_STATE], dense)
 
 
 def batch_of(graphs):
     spec = tf.nest.map_structure(
-        lambda *specs: specs[0], *(graph_tensor.to_graph_tensor(g).spec for g in graphs))
+        lambda *specs: specs[0], *(graph_tensor.to_graph_tensor(g).spec for g in graphs)
+    )
     dataset = tf.data.Dataset.from_generator(
         lambda: map(graph_tensor.to_graph_tensor, graphs),
-        output_signature=spec.relax(num_nodes=True, num_edges=True))
+        output_signature=spec.relax(num_nodes=True, num_edges=True),
+    )
     return next(iter(dataset.batch(len(graphs))))
 
 
 def test_arrays_of_a_batch_by_hand():
-    lonely = Graph(np.zeros([2, 0], np.int32), np.full([1, 2], 7.), np.zeros([0]), y=np.int32(0),
-                   class_names=('a', 'b'))
+    lonely = Graph(
+        np.zeros([2, 0], np.int32),
+        np.full([1, 2], 7.0),
+        np.zeros([0]),
+        y=np.int32(0),
+        class_names=('a', 'b'),
+    )
     three = Graph(FULL.edge_index, FULL.x, FULL.edge_attr, y=np.int32(1), class_names=('a', 'b'))
     batch = batch_of([LABELLED, lonely, three])
     merged = batch.merge_batch_to_components()
@@ -78,11 +95,14 @@ def test_arrays_of_a_batch_by_hand():
     np.testing.assert_array_equal(arrays.x, np.concatenate([LABELLED.x, lonely.x, three.x]))
     np.testing.assert_array_equal(arrays.edge_index, [[0, 3, 4, 5, 5], [1, 4, 3, 3, 5]])
     assert arrays.edge_index.dtype == tf.int32
-    np.testing.assert_array_equal(arrays.edge_attr, [5., 1., 2., 3., 4.])
+    np.testing.assert_array_equal(arrays.edge_attr, [5.0, 1.0, 2.0, 3.0, 4.0])
     np.testing.assert_array_equal(arrays.batch, [0, 0, 1, 2, 2, 2])
     assert arrays.batch.dtype == tf.int32 and arrays.num_graphs == 3
-    for one, other in zip(graph_tensor.from_graph_tensor(merged, ('a', 'b'), 'g'),
-                          [LABELLED, lonely, three], strict=True):
+    for one, other in zip(
+        graph_tensor.from_graph_tensor(merged, ('a', 'b'), 'g'),
+        [LABELLED, lonely, three],
+        strict=True,
+    ):
         same(one, other)
     assert graph_tensor.from_graph_tensor(merged, ('a', 'b'), 'g')[1].name == 'g 1'
     with pytest.raises(ValueError, match=r'shape \(3,\); merge its batch first'):
@@ -92,8 +112,7 @@ def test_arrays_of_a_batch_by_hand():
 @pytest.mark.parametrize('jit_compile', [False, True])
 def test_assignment_skips_empty_graphs(jit_compile):
     sizes = [0, 2, 0, 0, 3, 0]
-    function = tf.function(
-        lambda sizes: graph_tensor.assignment(sizes, 5), jit_compile=jit_compile)
+    function = tf.function(lambda sizes: graph_tensor.assignment(sizes, 5), jit_compile=jit_compile)
     np.testing.assert_array_equal(function(tf.constant(sizes)), np.repeat(range(6), sizes))
     assert function.get_concrete_function(tf.TensorSpec([6], tf.int32)).output_shapes == [5]
 
@@ -107,8 +126,15 @@ def test_shapes_that_are_known_stay_known():
         @tf.function(input_signature=[spec])
         def function(tensor):
             arrays = graph_tensor.arrays(tensor)
-            found.append([arrays.x.shape, arrays.edge_index.shape, arrays.edge_attr.shape,
-                          arrays.batch.shape, arrays.num_graphs])
+            found.append(
+                [
+                    arrays.x.shape,
+                    arrays.edge_index.shape,
+                    arrays.edge_attr.shape,
+                    arrays.batch.shape,
+                    arrays.num_graphs,
+                ]
+            )
             return arrays.batch, arrays.num_graphs
 
         batch, num_graphs = function(tensor)
@@ -118,7 +144,8 @@ def test_shapes_that_are_known_stay_known():
 
     assert shapes(tensor.spec) == [[3, 2], [2, 4], [4], [3], 1]
     x, edge_index, edge_attr, batch, num_graphs = shapes(
-        tensor.spec.relax(num_nodes=True, num_edges=True, num_components=True))
+        tensor.spec.relax(num_nodes=True, num_edges=True, num_components=True)
+    )
     assert x.as_list() == [None, 2] and edge_index.as_list() == [2, None]
     assert edge_attr.as_list() == batch.as_list() == [None] and tf.is_tensor(num_graphs)
 

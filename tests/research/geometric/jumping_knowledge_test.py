@@ -18,8 +18,11 @@ def lstm(weights, name, sequence):
     hidden = cell = np.zeros(weights[f'{name}/recurrent_kernel'].shape[0])
     outputs = []
     for x in sequence:
-        gates = (x @ weights[f'{name}/kernel'] + hidden @ weights[f'{name}/recurrent_kernel']
-                 + weights[f'{name}/bias'])
+        gates = (
+            x @ weights[f'{name}/kernel']
+            + hidden @ weights[f'{name}/recurrent_kernel']
+            + weights[f'{name}/bias']
+        )
         let_in, forget, candidate, let_out = np.split(gates, 4)
         cell = sigmoid(forget) * cell + sigmoid(let_in) * np.tanh(candidate)
         hidden = sigmoid(let_out) * np.tanh(cell)
@@ -34,8 +37,12 @@ def attended(weights, xs):
         sequence = [x[node] for x in xs]
         ahead = lstm(weights, 'forward', sequence)
         back = lstm(weights, 'backward', sequence[::-1])[::-1]
-        scores = np.array([float(np.concatenate(pair) @ weights['kernel'])
-                           for pair in zip(ahead, back, strict=True)])
+        scores = np.array(
+            [
+                float(np.concatenate(pair) @ weights['kernel'])
+                for pair in zip(ahead, back, strict=True)
+            ]
+        )
         share = np.exp(scores) / np.exp(scores).sum()
         rows.append(sum(s * x for s, x in zip(share, sequence, strict=True)))
     return np.stack(rows)
@@ -72,8 +79,11 @@ def test_formula(mode):
     expected = [*checks.numerical_gradient(lambda xs: loss(weights, xs), wide)]
     for variable in layer.trainable_weights:
         name = checks.name_of(variable)
-        expected.append(checks.numerical_gradient(
-            lambda value: loss({**weights, name: value}, wide), weights[name]))
+        expected.append(
+            checks.numerical_gradient(
+                lambda value: loss({**weights, name: value}, wide), weights[name]
+            )
+        )
     compiled = tf.function(gradients, jit_compile=True)(*tensors)
     for one, other, xla in zip(actual, expected, compiled, strict=True):
         np.testing.assert_allclose(one, other, 1e-3, 1e-5)
@@ -81,7 +91,8 @@ def test_formula(mode):
 
     order = [3, 1, 4, 0, 2]
     np.testing.assert_allclose(
-        layer([x[order] for x in xs]), out.numpy()[order], 1e-5, 1e-6, err_msg='permuted')
+        layer([x[order] for x in xs]), out.numpy()[order], 1e-5, 1e-6, err_msg='permuted'
+    )
 
 
 def test_units():

@@ -23,16 +23,21 @@ def reference(reduce):
     def formula(weights, x, edge_index, edge_attr):
         out = 3 * x
         for i in range(len(x)):
-            messages = [(2 * x[j] - x[i]) * edge_attr[edge]
-                        for edge, (j, target) in enumerate(edge_index.T) if target == i]
+            messages = [
+                (2 * x[j] - x[i]) * edge_attr[edge]
+                for edge, (j, target) in enumerate(edge_index.T)
+                if target == i
+            ]
             if messages:
                 out[i] += reduce(np.array(messages), axis=0)
         return out
+
     return formula
 
 
-@pytest.mark.parametrize('aggregation,reduce', [
-    ('sum', np.sum), ('mean', np.mean), ('max', np.max)])
+@pytest.mark.parametrize(
+    'aggregation,reduce', [('sum', np.sum), ('mean', np.mean), ('max', np.max)]
+)
 def test_equation_1(aggregation, reduce):
     checks.check_operator(lambda: Operator(aggregation), reference(reduce), checks.normal_attr())
 
@@ -42,7 +47,8 @@ def test_aggregation_by_a_function():
         return -tf.math.unsorted_segment_max(-values, segment_ids, num_segments)
 
     out = message_passing.MessagePassing(smallest)(
-        np.array([[3.], [1.], [2.]], np.float32), np.array([[0, 1, 2], [0, 0, 0]]))
+        np.array([[3.0], [1.0], [2.0]], np.float32), np.array([[0, 1, 2], [0, 0, 0]])
+    )
     assert float(out[0, 0]) == 1
 
 
@@ -57,9 +63,13 @@ def test_defaults_sum_the_sources_by_weight():
     layer = message_passing.MessagePassing()
     np.testing.assert_allclose(
         layer(x, checks.EDGES, weights),
-        checks.dense(checks.EDGES, checks.NODES, weights) @ x, rtol=1e-5, atol=1e-6)
+        checks.dense(checks.EDGES, checks.NODES, weights) @ x,
+        rtol=1e-5,
+        atol=1e-6,
+    )
     np.testing.assert_allclose(
-        layer(x, checks.EDGES), checks.dense(checks.EDGES, checks.NODES) @ x, rtol=1e-5, atol=1e-6)
+        layer(x, checks.EDGES), checks.dense(checks.EDGES, checks.NODES) @ x, rtol=1e-5, atol=1e-6
+    )
 
 
 def test_a_sparse_matrix_is_gathered_where_there_is_no_faster_route():
@@ -67,7 +77,8 @@ def test_a_sparse_matrix_is_gathered_where_there_is_no_faster_route():
     matrix = sparse.adjacency(checks.EDGES, checks.NODES, weights)
     x = checks.features()
     np.testing.assert_allclose(
-        Operator('max')(x, matrix), Operator('max')(x, checks.EDGES, weights), rtol=1e-5)
+        Operator('max')(x, matrix), Operator('max')(x, checks.EDGES, weights), rtol=1e-5
+    )
     with pytest.raises(ValueError, match='edge_attr comes with a sparse adjacency matrix'):
         Operator('max')(x, matrix, weights)
 
@@ -90,8 +101,10 @@ def test_bipartite():
     sources, targets = checks.features(4), checks.features(2, seed=1)
     edges = np.array([[3, 0, 3], [0, 0, 1]])
     out = Operator('sum')((sources, targets), edges, np.ones(3, np.float32))
-    expected = 3 * targets + [2 * sources[3] + 2 * sources[0] - 2 * targets[0],
-                              2 * sources[3] - targets[1]]
+    expected = 3 * targets + [
+        2 * sources[3] + 2 * sources[0] - 2 * targets[0],
+        2 * sources[3] - targets[1],
+    ]
     np.testing.assert_allclose(out, expected, rtol=1e-5)
 
 
@@ -101,24 +114,34 @@ def test_arguments_of_its_own_need_a_config_of_its_own():
             super().__init__('sum')
 
     with pytest.raises(NotImplementedError, match='Scaled has arguments of its own'):
-        Scaled(2.).get_config()
+        Scaled(2.0).get_config()
     assert message_passing.MessagePassing('max', name='a').get_config() == {
-        'aggregation': 'max', 'name': 'a'}
+        'aggregation': 'max',
+        'name': 'a',
+    }
 
 
 def test_graphs_of_any_size():
     layer = Operator('mean')
 
-    @tf.function(input_signature=[tf.TensorSpec([None, 3]), tf.TensorSpec([2, None], tf.int32),
-                                  tf.TensorSpec([None])])
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, 3]),
+            tf.TensorSpec([2, None], tf.int32),
+            tf.TensorSpec([None]),
+        ]
+    )
     def run(*arrays):
         return layer(*arrays)
 
     for nodes, edges in ((6, checks.EDGES), (9, checks.EDGES[:, :3]), (1, checks.EDGES[:, :0])):
         x, attr = checks.features(nodes), np.ones(edges.shape[1], np.float32)
         np.testing.assert_allclose(
-            run(x, edges, attr), reference(np.mean)({}, x.astype(np.float64), edges, attr),
-            rtol=1e-4, atol=1e-5)
+            run(x, edges, attr),
+            reference(np.mean)({}, x.astype(np.float64), edges, attr),
+            rtol=1e-4,
+            atol=1e-5,
+        )
 
 
 if __name__ == '__main__':

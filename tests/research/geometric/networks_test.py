@@ -16,9 +16,14 @@ class Doubled(Dense):
         return 2 * super().call(x)
 
 
-@pytest.mark.parametrize('network', [
-    Dense(4, 'relu'), tf.keras.Sequential([Dense(5, use_bias=False), Dense(4, 'tanh')]),
-    tf.keras.Sequential([Dense(5), tf.keras.layers.LayerNormalization(), Dense(4)])])
+@pytest.mark.parametrize(
+    'network',
+    [
+        Dense(4, 'relu'),
+        tf.keras.Sequential([Dense(5, use_bias=False), Dense(4, 'tanh')]),
+        tf.keras.Sequential([Dense(5), tf.keras.layers.LayerNormalization(), Dense(4)]),
+    ],
+)
 def test_split_first(network):
     x = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
     networks.build(network, 3)
@@ -27,8 +32,9 @@ def test_split_first(network):
     np.testing.assert_allclose(rest(affine), network(x), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize('network', [
-    Dense(4), tf.keras.Sequential([Dense(5, 'tanh'), Dense(4, use_bias=False)])])
+@pytest.mark.parametrize(
+    'network', [Dense(4), tf.keras.Sequential([Dense(5, 'tanh'), Dense(4, use_bias=False)])]
+)
 def test_split_last(network):
     x = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
     networks.build(network, 3)
@@ -41,8 +47,12 @@ def test_networks_that_are_not_known_by_their_layers():
     class Own(tf.keras.Sequential):
         pass
 
-    for network in (Doubled(4), Own([Dense(4)]), tf.keras.Sequential([Doubled(4)]),
-                    tf.keras.Sequential()):
+    for network in (
+        Doubled(4),
+        Own([Dense(4)]),
+        tf.keras.Sequential([Doubled(4)]),
+        tf.keras.Sequential(),
+    ):
         assert networks.split_first(network) is None
         assert networks.split_last(network) is None
     assert networks.split_last(Dense(4, 'relu')) is None

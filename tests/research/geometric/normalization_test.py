@@ -27,7 +27,8 @@ def dense(weights, self_loops):
 def test_all_three_give_the_normalized_matrix(self_loops, weights):
     expected = dense(weights, self_loops)
     scale, kept, loops = normalization.symmetric_coefficients(
-        checks.EDGES, weights, checks.NODES, self_loops)
+        checks.EDGES, weights, checks.NODES, self_loops
+    )
     by_parts = checks.dense(checks.EDGES, checks.NODES, kept.numpy()) + np.diag(loops)
     scale = scale.numpy()
     np.testing.assert_allclose(scale[:, None] * by_parts * scale, expected, atol=1e-6)
@@ -37,14 +38,17 @@ def test_all_three_give_the_normalized_matrix(self_loops, weights):
 
     kind = 'gcn' if self_loops else 'symmetric'
     edges, values = normalization.with_coefficients(
-        kind, tf.constant(checks.EDGES), weights, checks.NODES)
+        kind, tf.constant(checks.EDGES), weights, checks.NODES
+    )
     np.testing.assert_allclose(
-        checks.dense(edges.numpy(), checks.NODES, values.numpy()), expected, atol=1e-6)
+        checks.dense(edges.numpy(), checks.NODES, values.numpy()), expected, atol=1e-6
+    )
 
 
 def test_self_loops():
     edges, weights = normalization.with_coefficients(
-        'self_loops', tf.constant(checks.EDGES), None, checks.NODES)
+        'self_loops', tf.constant(checks.EDGES), None, checks.NODES
+    )
     expected = checks.dense(checks.EDGES, checks.NODES)
     np.fill_diagonal(expected, 1)
     np.testing.assert_array_equal(checks.dense(edges.numpy(), checks.NODES), expected)
@@ -60,8 +64,9 @@ def test_as_they_are_and_unknown():
 
 def test_rows_to_one():
     np.testing.assert_allclose(
-        normalization.rows_to_one(tf.constant([[1., 3.], [0., 0.], [2., 0.]])),
-        [[.25, .75], [0, 0], [1, 0]])
+        normalization.rows_to_one(tf.constant([[1.0, 3.0], [0.0, 0.0], [2.0, 0.0]])),
+        [[0.25, 0.75], [0, 0], [1, 0]],
+    )
 
 
 if __name__ == '__main__':

@@ -16,8 +16,11 @@ TRAIN = PER_CLASS * len(point_shapes.NAMES)
 def make(seed=3, **settings):
     """Data of 12 training and 16 test clouds of 40 points, of which 16 are drawn."""
     return point_data.PointData(
-        seed, None, source=lambda data_dir: point_shapes.dataset(PER_CLASS, POOL),
-        **{'num_points': DRAWN, 'batch_size': 4, 'evaluation_batch': 6, **settings})
+        seed,
+        None,
+        source=lambda data_dir: point_shapes.dataset(PER_CLASS, POOL),
+        **{'num_points': DRAWN, 'batch_size': 4, 'evaluation_batch': 6, **settings},
+    )
 
 
 def take(dataset, count):
@@ -56,8 +59,9 @@ def test_an_epoch_has_every_training_object_once_with_points_of_its_own(raw):
     assert all(set(one[row]) != set(other[row]) for row in one)  # Drawn anew.
     assert [row for row, _ in epochs[0]] != [row for row, _ in epochs[1]]
     # Every point has the same chance: of 24 clouds of 16 of 40 points each is in 9.6 on average.
-    counts = np.bincount(np.concatenate([which for epoch in epochs for _, which in epoch]),
-                         minlength=POOL)
+    counts = np.bincount(
+        np.concatenate([which for epoch in epochs for _, which in epoch]), minlength=POOL
+    )
     assert counts.min() >= 2 and counts.max() <= 18
 
 
@@ -76,7 +80,8 @@ def test_two_replicas_have_the_halves_of_the_batch():
     for step in range(2):
         for part in range(2):
             np.testing.assert_array_equal(
-                np.concatenate([both[0][step][part], both[1][step][part]]), whole[step][part])
+                np.concatenate([both[0][step][part], both[1][step][part]]), whole[step][part]
+            )
 
 
 def test_evaluation_is_in_order_with_the_first_points(raw):
@@ -103,36 +108,52 @@ def test_calibration_has_every_training_object_once(raw):
 
 
 def test_normalized_by_hand():
-    points = tf.constant([[[0., 0, 1], [4, 0, 1], [2, 3, 1]], [[5., 5, 5]] * 3])
+    points = tf.constant([[[0.0, 0, 1], [4, 0, 1], [2, 3, 1]], [[5.0, 5, 5]] * 3])
     # Mean (2, 1, 1); the greatest coordinate is then 2.
-    np.testing.assert_allclose(point_data.normalized(points), [
-        [[-1, -.5, 0], [1, -.5, 0], [0, 1, 0]], [[0, 0, 0]] * 3])
+    np.testing.assert_allclose(
+        point_data.normalized(points), [[[-1, -0.5, 0], [1, -0.5, 0], [0, 1, 0]], [[0, 0, 0]] * 3]
+    )
     clouds, _ = next(iter(make().train()))
     np.testing.assert_allclose(tf.reduce_mean(clouds, axis=1), np.zeros((4, 3)), atol=1e-6)
     np.testing.assert_allclose(tf.reduce_max(tf.abs(clouds), axis=[1, 2]), np.ones(4), rtol=1e-6)
 
 
 def dataset(sizes=(5, 5), dimensions=3, labels=(0, 0), splits=('train',)):
-    graphs = [graph_lib.Graph(
-        np.zeros((2, 0), np.int32), pos=np.random.default_rng(0).normal(size=(size, dimensions)),
-        y=label, class_names=('one',), name=f'cloud {place}')
-        for place, (size, label) in enumerate(zip(sizes, labels))]
-    return graph_dataset.GraphDataset(
-        graphs, ('one',), 'clouds', {name: [0] for name in splits})
+    graphs = [
+        graph_lib.Graph(
+            np.zeros((2, 0), np.int32),
+            pos=np.random.default_rng(0).normal(size=(size, dimensions)),
+            y=label,
+            class_names=('one',),
+            name=f'cloud {place}',
+        )
+        for place, (size, label) in enumerate(zip(sizes, labels))
+    ]
+    return graph_dataset.GraphDataset(graphs, ('one',), 'clouds', {name: [0] for name in splits})
 
 
-@pytest.mark.parametrize('settings, source, told', [
-    ({}, dict(sizes=(5, 6)), 'cloud 1: it has 6 points, but clouds of num_points = 4'),
-    ({'num_points': 9}, {}, 'cloud 0: it has 5 points, but clouds of num_points = 9'),
-    ({}, dict(dimensions=2), 'cloud 0: the graph has no positions in space'),
-    ({}, dict(labels=(None, None)), 'cloud 0: clouds are classified by one label each'),
-    ({}, dict(splits=('test',)), "clouds: there is no split 'train' to train on; there is test"),
-    ({'num_points': 0}, {}, 'num_points = 0'), ({'batch_size': 0}, {}, 'batch_size = 0'),
-    ({'evaluation_batch': -1}, {}, 'evaluation_batch = -1')])
+@pytest.mark.parametrize(
+    'settings, source, told',
+    [
+        ({}, dict(sizes=(5, 6)), 'cloud 1: it has 6 points, but clouds of num_points = 4'),
+        ({'num_points': 9}, {}, 'cloud 0: it has 5 points, but clouds of num_points = 9'),
+        ({}, dict(dimensions=2), 'cloud 0: the graph has no positions in space'),
+        ({}, dict(labels=(None, None)), 'cloud 0: clouds are classified by one label each'),
+        (
+            {},
+            dict(splits=('test',)),
+            "clouds: there is no split 'train' to train on; there is test",
+        ),
+        ({'num_points': 0}, {}, 'num_points = 0'),
+        ({'batch_size': 0}, {}, 'batch_size = 0'),
+        ({'evaluation_batch': -1}, {}, 'evaluation_batch = -1'),
+    ],
+)
 def test_data_that_cannot_be(settings, source, told):
     with pytest.raises(ValueError, match=told):
-        point_data.PointData(0, None, source=lambda data_dir: dataset(**source),
-                             **{'num_points': 4, **settings})
+        point_data.PointData(
+            0, None, source=lambda data_dir: dataset(**source), **{'num_points': 4, **settings}
+        )
 
 
 def test_a_split_that_is_not_there():
@@ -151,11 +172,20 @@ def test_sources_need_a_folder(source, tmp_path):
 def test_voxels_of_a_folder(tmp_path):
     grids = np.zeros((3, 4, 4, 4), np.int32)
     grids[0, 1, 1, 1] = grids[1, 2, 1, 1] = grids[2, 1:, 1, 1] = 1
-    np.savez(tmp_path / 'modelnet10_vox30.npz', X_train=grids[:2], y_train=[0, 3],
-             X_test=grids[1:], y_test=[3, 9])
+    np.savez(
+        tmp_path / 'modelnet10_vox30.npz',
+        X_train=grids[:2],
+        y_train=[0, 3],
+        X_test=grids[1:],
+        y_test=[3, 9],
+    )
     data = point_data.PointData(
-        0, str(tmp_path), source=lambda folder: point_data.modelnet10_voxels(folder, 50),
-        num_points=20, batch_size=2)
+        0,
+        str(tmp_path),
+        source=lambda folder: point_data.modelnet10_voxels(folder, 50),
+        num_points=20,
+        batch_size=2,
+    )
     assert data.points.shape == (4, 50, 3) and data.labels.tolist() == [0, 3, 3, 9]
     # Test grid 0 is training grid 1.
     distinct = next(iter(data.evaluation('test', batch_size=2)))[3]

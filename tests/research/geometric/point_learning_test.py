@@ -17,12 +17,15 @@ BALLS = dict(counts=(24, 8), radii=(0.6, 1.2), max_neighbors=12, head=(32,))
 NETWORKS = {
     'MPNN': lambda: point_networks.MPNN(4, channels=(16, 32), hidden=12, **BALLS),
     'PointNetPlusPlus': lambda: point_networks.PointNetPlusPlus(
-        4, channels=((16, 16), (32, 32)), **BALLS),
+        4, channels=((16, 16), (32, 32)), **BALLS
+    ),
     'EdgeCNN': lambda: point_networks.EdgeCNN(
-        4, channels=((16, 16), (32, 32)), k=8, counts=(24, 8), head=(32,)),
+        4, channels=((16, 16), (32, 32)), k=8, counts=(24, 8), head=(32,)
+    ),
     'SplineCNN': lambda: point_networks.SplineCNN(4, channels=(16, 32), kernel_size=3, **BALLS),
     'PointCNN': lambda: point_networks.PointCNN(
-        4, channels=(16, 32), kernel_sizes=(6, 6), dilations=(1, 1), counts=(24, 8), head=(32,)),
+        4, channels=(16, 32), kernel_sizes=(6, 6), dilations=(1, 1), counts=(24, 8), head=(32,)
+    ),
 }
 
 
@@ -30,8 +33,12 @@ NETWORKS = {
 def shapes(split):
     """All clouds of a split, and their labels."""
     data = point_data.PointData(
-        0, None, source=lambda data_dir: point_shapes.dataset(40, 64, test_per_class=20),
-        num_points=64, evaluation_batch=80)
+        0,
+        None,
+        source=lambda data_dir: point_shapes.dataset(40, 64, test_per_class=20),
+        num_points=64,
+        evaluation_batch=80,
+    )
     parts = zip(*(batch[:2] for batch in data.evaluation(split)), strict=True)
     return [tf.concat(part, axis=0) for part in parts]
 
@@ -55,7 +62,7 @@ def test_shapes(name):
         step((tf.gather(clouds, rows), tf.gather(labels, rows)))
     clouds, labels = shapes('test')
     right = np.mean(model(clouds).numpy().argmax(1) == labels)
-    assert right > .6
+    assert right > 0.6
 
 
 if __name__ == '__main__':

@@ -15,18 +15,20 @@ def cloud(label, num_points, random):
     if label == 0:
         points = sphere
     elif label == 1:  # Two small ones.
-        points = .3 * sphere
+        points = 0.3 * sphere
         points[:, 0] += random.choice([-1, 1], num_points)
     elif label == 2:
         angle = random.uniform(0, 2 * np.pi, num_points)
-        points = np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=1) + .05 * normal
+        points = np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=1) + 0.05 * normal
     else:  # Two crossed sticks.
-        points = .05 * normal
+        points = 0.05 * normal
         points[np.arange(num_points), random.integers(0, 2, num_points)] += random.uniform(
-            -1, 1, num_points)
+            -1, 1, num_points
+        )
     turn = random.uniform(0, 2 * np.pi)
-    turned = points @ np.array([[np.cos(turn), np.sin(turn), 0], [-np.sin(turn), np.cos(turn), 0],
-                                [0, 0, 1]])
+    turned = points @ np.array(
+        [[np.cos(turn), np.sin(turn), 0], [-np.sin(turn), np.cos(turn), 0], [0, 0, 1]]
+    )
     return (random.uniform(1, 3) * turned + random.normal(size=3)).astype(np.float32)
 
 
@@ -43,7 +45,13 @@ def dataset(per_class=8, num_points=64, seed=0, test_per_class=4):
             splits[split].append(len(graphs))
             if place > per_class:
                 splits['test_distinct'].append(len(graphs))
-            graphs.append(graph_lib.Graph(
-                np.zeros((2, 0), np.int32), pos=cloud(label, num_points, random), y=label,
-                class_names=NAMES, name=f'{NAMES[label]} {place}'))
+            graphs.append(
+                graph_lib.Graph(
+                    np.zeros((2, 0), np.int32),
+                    pos=cloud(label, num_points, random),
+                    y=label,
+                    class_names=NAMES,
+                    name=f'{NAMES[label]} {place}',
+                )
+            )
     return graph_dataset.GraphDataset(graphs, NAMES, 'shapes', splits)

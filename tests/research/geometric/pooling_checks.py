@@ -19,7 +19,8 @@ GRAPHS = len(SIZES)
 BATCH = np.repeat(np.arange(GRAPHS), SIZES).astype(np.int32)
 NODES = len(BATCH)
 EDGES = np.concatenate(
-    [checks.EDGES, np.array([[0, 1, 1, 2, 3, 2, 0], [1, 0, 2, 1, 3, 3, 2]]) + 7], axis=1)
+    [checks.EDGES, np.array([[0, 1, 1, 2, 3, 2, 0], [1, 0, 2, 1, 3, 3, 2]]) + 7], axis=1
+)
 EDGES = EDGES.astype(np.int32)
 
 
@@ -73,12 +74,14 @@ def assert_same(actual, expected, rtol=1e-5, atol=1e-6):
         keys = [] if graph.edge_attr is None else np.atleast_2d(np.round(graph.edge_attr.T, 3))
         orders.append(np.lexsort([*keys, *graph.edge_index]))
     np.testing.assert_array_equal(
-        actual.edge_index[:, orders[0]], expected.edge_index[:, orders[1]])
+        actual.edge_index[:, orders[0]], expected.edge_index[:, orders[1]]
+    )
     if expected.edge_attr is None:
         assert actual.edge_attr is None
     else:
         np.testing.assert_allclose(
-            actual.edge_attr[orders[0]], expected.edge_attr[orders[1]], rtol, atol)
+            actual.edge_attr[orders[0]], expected.edge_attr[orders[1]], rtol, atol
+        )
     if expected.pos is not None:
         np.testing.assert_allclose(actual.pos, expected.pos, rtol, atol)
 
@@ -97,7 +100,8 @@ def follow(pooled, graphs=GRAPHS):
     x = _Plus('max')(x, pooled.edge_index)
     x = gcn_conv.GCNConv(1).smooth(x, pooled.edge_index, None)
     return tf.concat(
-        [readout.Readout(word)(x, pooled.batch, graphs) for word in ('sum', 'mean', 'max')], -1)
+        [readout.Readout(word)(x, pooled.batch, graphs) for word in ('sum', 'mean', 'max')], -1
+    )
 
 
 def follow_compact(graph, graphs=GRAPHS):
@@ -159,14 +163,16 @@ def check_readout(make, reference, channels=3, equal=True, rtol=1e-4, atol=1e-5)
 
     order = np.random.default_rng(5).permutation(NODES)
     np.testing.assert_allclose(
-        layer(x[order], BATCH[order], GRAPHS), out, rtol, atol, err_msg='permuted')
+        layer(x[order], BATCH[order], GRAPHS), out, rtol, atol, err_msg='permuted'
+    )
 
     # Nodes of no graph between the others, and a further graph as padding is one.
     more = 10 * checks.features(5, channels, seed=11)
     mixed = np.concatenate([more[:2], x, more[2:]])
     ids = np.concatenate([[-1, -1], BATCH, [-1, GRAPHS, GRAPHS]]).astype(np.int32)
     np.testing.assert_allclose(
-        layer(mixed, ids, GRAPHS + 1)[:GRAPHS], out, rtol, atol, err_msg='padded')
+        layer(mixed, ids, GRAPHS + 1)[:GRAPHS], out, rtol, atol, err_msg='padded'
+    )
 
     def gradients(x, batch, graphs):
         with tf.GradientTape() as tape:
@@ -179,12 +185,17 @@ def check_readout(make, reference, channels=3, equal=True, rtol=1e-4, atol=1e-5)
     loss = lambda weights, x: np.sum(whole(weights, x) * checks.weighted(out))
     wide = x.astype(np.float64)
     np.testing.assert_allclose(
-        actual[0], checks.numerical_gradient(lambda x: loss(weights, x), wide), 2e-3, 2e-4,
-        err_msg='gradient of x')
+        actual[0],
+        checks.numerical_gradient(lambda x: loss(weights, x), wide),
+        2e-3,
+        2e-4,
+        err_msg='gradient of x',
+    )
     for variable, gradient in zip(layer.trainable_weights, actual[1:], strict=True):
         name = checks.name_of(variable)
         numerical = checks.numerical_gradient(
-            lambda value: loss({**weights, name: value}, wide), weights[name])
+            lambda value: loss({**weights, name: value}, wide), weights[name]
+        )
         np.testing.assert_allclose(gradient, numerical, 2e-3, 2e-4, err_msg=f'gradient of {name}')
 
     plain = gradients(tf.constant(mixed), ids, GRAPHS + 1)
@@ -195,7 +206,9 @@ def check_readout(make, reference, channels=3, equal=True, rtol=1e-4, atol=1e-5)
     nowhere = np.flatnonzero(ids < 0)
     np.testing.assert_array_equal(plain[0].numpy()[nowhere], 0 * mixed[nowhere])
 
-    free = tf.function(lambda x, batch: layer(x, batch, GRAPHS), input_signature=[
-        tf.TensorSpec([None, channels]), tf.TensorSpec([None], tf.int32)])
+    free = tf.function(
+        lambda x, batch: layer(x, batch, GRAPHS),
+        input_signature=[tf.TensorSpec([None, channels]), tf.TensorSpec([None], tf.int32)],
+    )
     np.testing.assert_allclose(free(x, BATCH), out, rtol, atol, err_msg='unknown sizes')
     return layer

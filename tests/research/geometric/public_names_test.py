@@ -8,9 +8,24 @@ import tensorflow as tf
 from research import geometric
 
 # The names the field knows them by.
-OPERATORS = ('GCNConv', 'SGConv', 'ChebConv', 'ARMAConv', 'SAGEConv', 'GATConv', 'AGNNConv',
-             'GINConv', 'APPNP', 'RGCNConv', 'PointNetConv', 'XConv', 'NNConv', 'GMMConv',
-             'SplineConv', 'EdgeConv')
+OPERATORS = (
+    'GCNConv',
+    'SGConv',
+    'ChebConv',
+    'ARMAConv',
+    'SAGEConv',
+    'GATConv',
+    'AGNNConv',
+    'GINConv',
+    'APPNP',
+    'RGCNConv',
+    'PointNetConv',
+    'XConv',
+    'NNConv',
+    'GMMConv',
+    'SplineConv',
+    'EdgeConv',
+)
 
 
 @pytest.mark.parametrize('name', OPERATORS)

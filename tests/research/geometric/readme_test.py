@@ -29,7 +29,7 @@ def test_an_operator():
     tf.keras.utils.set_random_seed(1)
     theta = tf.keras.initializers.GlorotUniform()([4, 16]).numpy()
     with_loops = np.eye(4) + np.eye(4, k=1) + np.eye(4, k=-1)
-    scale = np.diag(np.array([2., 3, 3, 2])**-.5)
+    scale = np.diag(np.array([2.0, 3, 3, 2]) ** -0.5)
     np.testing.assert_allclose(h, scale @ with_loops @ scale @ theta, rtol=1e-5, atol=1e-6)
 
 
@@ -38,7 +38,7 @@ def test_a_network_on_the_karate_club(tmp_path, monkeypatch, capsys):
     names = run(blocks()[1], {})
     assert int(names['model'].global_step) == 100
     accuracy = float(re.search(r"'accuracy': ([\d.]+)}", capsys.readouterr().out).group(1))
-    assert accuracy > .6  # Four classes, the largest of which has 40 % of the nodes.
+    assert accuracy > 0.6  # Four classes, the largest of which has 40 % of the nodes.
 
 
 def test_a_network_on_graphs(capsys):
@@ -46,7 +46,7 @@ def test_a_network_on_graphs(capsys):
     run(blocks()[2].replace("'MUTAG.zip'", repr(str(real.powerful_gnns('MUTAG')))), names)
     labels = names['graphs'].labels[names['members'][150:]]
     assert names['logits'].shape == (38, 2)
-    assert (names['logits'].argmax(1) == labels).mean() > .6
+    assert (names['logits'].argmax(1) == labels).mean() > 0.6
 
 
 if __name__ == '__main__':

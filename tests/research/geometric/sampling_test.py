@@ -17,13 +17,20 @@ KEY = tf.constant([3, 4], tf.int64)
 def random_graph(nodes=60, sparse=False):
     """A directed graph of many degrees, without duplicate edges; node 0 has no neighbour."""
     draw = np.random.default_rng(0)
-    pairs = {(int(i), int(j)) for i, j in draw.integers(1, nodes, (500, 2))
-             if draw.random() < i / nodes}
+    pairs = {
+        (int(i), int(j)) for i, j in draw.integers(1, nodes, (500, 2)) if draw.random() < i / nodes
+    }
     x = draw.normal(size=(nodes, 4)).astype(np.float32)
     edges = np.array(sorted(pairs)).T
-    return Graph(edges, scipy.sparse.csr_matrix(x * (x > 0)) if sparse else x,
-                 draw.uniform(size=edges.shape[1]), y=draw.integers(0, 3, nodes),
-                 pos=draw.normal(size=(nodes, 2)), class_names=('a', 'b', 'c'), name='random')
+    return Graph(
+        edges,
+        scipy.sparse.csr_matrix(x * (x > 0)) if sparse else x,
+        draw.uniform(size=edges.shape[1]),
+        y=draw.integers(0, 3, nodes),
+        pos=draw.normal(size=(nodes, 2)),
+        class_names=('a', 'b', 'c'),
+        name='random',
+    )
 
 
 GRAPH = random_graph()
@@ -52,7 +59,8 @@ def test_a_subgraph_holds_what_the_graph_has(sparse):
     numbers = ids(graph)
     assert len(set(numbers.tolist())) == len(numbers) and numbers[:4].tolist() == [7, 0, 55, 31]
     np.testing.assert_array_equal(
-        graph.node_sets['nodes'][tfgnn.HIDDEN_STATE], dense(whole.x)[numbers])
+        graph.node_sets['nodes'][tfgnn.HIDDEN_STATE], dense(whole.x)[numbers]
+    )
     np.testing.assert_array_equal(graph.node_sets['nodes']['pos'], whole.pos[numbers])
     attr = {tuple(edge): value for edge, value in zip(whole.edge_index.T, whole.edge_attr)}
     sampled = list(map(tuple, edges_of(graph).T))
@@ -85,7 +93,8 @@ def test_no_more_neighbours_than_asked():
     one = sampling.NeighbourSampler(GRAPH, (4,)).sample(SEEDS, KEY)
     got = np.bincount(edges_of(one)[1], minlength=60)
     np.testing.assert_array_equal(
-        got, np.where(np.isin(np.arange(60), SEEDS), np.minimum(degrees, 4), 0))
+        got, np.where(np.isin(np.arange(60), SEEDS), np.minimum(degrees, 4), 0)
+    )
     two = sampling.NeighbourSampler(GRAPH, (4, 2)).sample(SEEDS, KEY)
     got = np.bincount(edges_of(two)[1], minlength=60)
     neighbours = np.unique(edges_of(one)[0])
@@ -99,11 +108,14 @@ def test_no_more_neighbours_than_asked():
 
 def test_every_neighbour_is_as_likely():
     degree = 20
-    star = Graph(np.stack([np.arange(1, degree + 1), np.zeros(degree, int)]),
-                 np.zeros([degree + 1, 1]))
+    star = Graph(
+        np.stack([np.arange(1, degree + 1), np.zeros(degree, int)]), np.zeros([degree + 1, 1])
+    )
     sampler = sampling.NeighbourSampler(star, (5,))
-    draw = tf.function(lambda key: sampler.sample(tf.constant([0], tf.int64), key).node_sets[
-        'nodes']['#id'], autograph=False)
+    draw = tf.function(
+        lambda key: sampler.sample(tf.constant([0], tf.int64), key).node_sets['nodes']['#id'],
+        autograph=False,
+    )
     counts = np.zeros(degree + 1)
     for seed in range(400):
         numbers = draw(tf.constant([seed, 1], tf.int64)).numpy()
@@ -122,20 +134,29 @@ def test_with_all_neighbours_two_layers_give_what_the_whole_graph_gives():
     for fan_outs in ((1000, 1000), (1000, 1)):
         graph = sampling.NeighbourSampler(GRAPH, fan_outs).sample(SEEDS, KEY)
         some = graph_tensor.arrays(graph)
-        nodes = graph.replace_features(node_sets={'nodes': {
-            tfgnn.HIDDEN_STATE: network(some.x, some.edge_index)}})
-        arrays.append(tfgnn.structured_readout(
-            nodes, 'seed', feature_name=tfgnn.HIDDEN_STATE).numpy())
+        nodes = graph.replace_features(
+            node_sets={'nodes': {tfgnn.HIDDEN_STATE: network(some.x, some.edge_index)}}
+        )
+        arrays.append(
+            tfgnn.structured_readout(nodes, 'seed', feature_name=tfgnn.HIDDEN_STATE).numpy()
+        )
         assert len(ids(graph)) < 60
     np.testing.assert_allclose(arrays[0], expected, rtol=1e-4, atol=1e-5)
-    assert np.abs(arrays[1] - expected).max() > .01
+    assert np.abs(arrays[1] - expected).max() > 0.01
 
 
 def batches(start_step=0, padded=False, batch_size=4, **arguments):
     sampler = sampling.NeighbourSampler(GRAPH, (3, 2))
     return sampling.neighbour_batches(
-        sampler, [3, 5, 8, 13, 21, 34], GRAPH.y, batch_size, seed=1, start_step=start_step,
-        padded=padded, **arguments)
+        sampler,
+        [3, 5, 8, 13, 21, 34],
+        GRAPH.y,
+        batch_size,
+        seed=1,
+        start_step=start_step,
+        padded=padded,
+        **arguments,
+    )
 
 
 def seeds_of(graph):
@@ -150,9 +171,14 @@ def test_batches():
         np.testing.assert_array_equal(ids(one[0]), ids(other[0]))
     assert not np.array_equal(edges_of(seen[0][0]), edges_of(seen[2][0]))
     for epoch in range(3):
-        both = seen[2 * epoch:2 * epoch + 2]
-        real = sum(([seed for seed, weight in zip(seeds_of(graph), weights) if weight]
-                    for graph, _, weights in both), [])
+        both = seen[2 * epoch : 2 * epoch + 2]
+        real = sum(
+            (
+                [seed for seed, weight in zip(seeds_of(graph), weights) if weight]
+                for graph, _, weights in both
+            ),
+            [],
+        )
         assert sorted(real) == [3, 5, 8, 13, 21, 34]
         for graph, y, _ in both:
             np.testing.assert_array_equal(y, GRAPH.y[seeds_of(graph)])
@@ -164,14 +190,15 @@ def test_padded_batches_are_the_same_ones():
     assert sizes.total_num_nodes == {'nodes': 4 + 12 + 24 + 1, '_readout': 4}
     assert sizes.total_num_edges == {'edges': 36, '_readout/seed': 4}
     graph, *_ = batches(padded=True).element_spec
-    assert all(spec.shape.is_fully_defined()
-               for spec in tf.nest.flatten(graph, expand_composites=True))
+    assert all(
+        spec.shape.is_fully_defined() for spec in tf.nest.flatten(graph, expand_composites=True)
+    )
     for (plain, *_), (padded, *_) in zip(batches().take(3), batches(padded=True).take(3)):
         count, edges = len(ids(plain)), plain.edge_sets['edges'].total_size
         np.testing.assert_array_equal(ids(padded)[:count], ids(plain))
         np.testing.assert_array_equal(
-            graph_tensor.arrays(padded).edge_index[:, :edges],
-            graph_tensor.arrays(plain).edge_index)
+            graph_tensor.arrays(padded).edge_index[:, :edges], graph_tensor.arrays(plain).edge_index
+        )
         assert graph_tensor.arrays(padded).edge_index[:, edges:].numpy().min() >= count
         assert seeds_of(padded) == seeds_of(plain)
 

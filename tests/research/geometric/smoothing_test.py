@@ -18,7 +18,7 @@ def matrix(self_loops, weights):
     if self_loops:
         entries += np.diag([float(node not in looped) for node in range(checks.NODES)])
     degree = entries.sum(1)
-    scale = np.array([d ** -.5 if d else 0. for d in degree])
+    scale = np.array([d**-0.5 if d else 0.0 for d in degree])
     return scale[:, None] * entries * scale
 
 
@@ -30,12 +30,18 @@ def test_both_routes_multiply_by_the_matrix(self_loops, weights):
     adjacency = sparse.adjacency(checks.EDGES, checks.NODES, weights)
     for edges, attr in ((checks.EDGES, weights), (adjacency, None)):
         np.testing.assert_allclose(
-            layer.smooth(tf.constant(x), edges, attr), matrix(self_loops, weights) @ x,
-            rtol=1e-5, atol=1e-6)
+            layer.smooth(tf.constant(x), edges, attr),
+            matrix(self_loops, weights) @ x,
+            rtol=1e-5,
+            atol=1e-6,
+        )
         twice = layer.smoother(edges, attr, checks.NODES)
         np.testing.assert_allclose(
             twice(twice(tf.constant(x))),
-            np.linalg.matrix_power(matrix(self_loops, weights), 2) @ x, rtol=1e-5, atol=1e-6)
+            np.linalg.matrix_power(matrix(self_loops, weights), 2) @ x,
+            rtol=1e-5,
+            atol=1e-6,
+        )
 
 
 @pytest.mark.parametrize('weights', [None, WEIGHTS])
@@ -44,10 +50,12 @@ def test_given_coefficients_are_taken_as_they_are(weights):
     layer = smoothing.NormalizedPropagation(normalize=False)
     expected = checks.dense(checks.EDGES, checks.NODES, weights) @ x
     np.testing.assert_allclose(
-        layer.smooth(tf.constant(x), checks.EDGES, weights), expected, rtol=1e-5, atol=1e-6)
+        layer.smooth(tf.constant(x), checks.EDGES, weights), expected, rtol=1e-5, atol=1e-6
+    )
     adjacency = sparse.adjacency(checks.EDGES, checks.NODES, weights)
     np.testing.assert_allclose(
-        layer.smooth(tf.constant(x), adjacency), expected, rtol=1e-5, atol=1e-6)
+        layer.smooth(tf.constant(x), adjacency), expected, rtol=1e-5, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize('normalize', [True, False])

@@ -38,24 +38,39 @@ def test_from_scipy_and_products_of_either_kind():
         np.testing.assert_array_equal(tf.sparse.to_dense(sparse.from_scipy(kind(dense))), dense)
     b = checks.features(3, 2)
     np.testing.assert_allclose(
-        sparse.matmul(sparse.from_scipy(scipy.sparse.csr_matrix(dense)), b), dense @ b, rtol=1e-6)
+        sparse.matmul(sparse.from_scipy(scipy.sparse.csr_matrix(dense)), b), dense @ b, rtol=1e-6
+    )
     np.testing.assert_allclose(sparse.matmul(tf.constant(dense), b), dense @ b, rtol=1e-6)
 
 
 def test_ends_of_edges_however_they_are_given():
     rows = [[2, 0, 1], [0, 1, 1]]
-    given = (np.array(rows), tf.constant(rows), rows, (np.array(rows[0]), np.array(rows[1])),
-             sparse.adjacency(rows, 2, num_sources=3))
+    given = (
+        np.array(rows),
+        tf.constant(rows),
+        rows,
+        (np.array(rows[0]), np.array(rows[1])),
+        sparse.adjacency(rows, 2, num_sources=3),
+    )
     for edge_index in given:
         source, target = sparse.ends(edge_index)
         np.testing.assert_array_equal(source, rows[0])
         np.testing.assert_array_equal(target, rows[1])
 
 
-@pytest.mark.parametrize('operator', [
-    geometric.GCNConv(2), geometric.GATConv(2), geometric.SAGEConv(2), geometric.AGNNConv(),
-    geometric.EdgeConv(tf.keras.layers.Dense(2)), geometric.ChebConv(2, K=2), geometric.APPNP(),
-    geometric.MessagePassing()])
+@pytest.mark.parametrize(
+    'operator',
+    [
+        geometric.GCNConv(2),
+        geometric.GATConv(2),
+        geometric.SAGEConv(2),
+        geometric.AGNNConv(),
+        geometric.EdgeConv(tf.keras.layers.Dense(2)),
+        geometric.ChebConv(2, K=2),
+        geometric.APPNP(),
+        geometric.MessagePassing(),
+    ],
+)
 def test_edges_the_wrong_way_round_are_refused(operator):
     edges = np.array([[0, 1], [1, 2], [2, 0]])
     with pytest.raises(ValueError, match=r'edge_index has shape \(3, 2\), not \[2, edges\]'):
@@ -63,17 +78,21 @@ def test_edges_the_wrong_way_round_are_refused(operator):
 
 
 def test_weights_of_any_type_and_one_column():
-    expected = [1., 2.]
-    for values in (np.array([1., 2.]), [1, 2], np.array([[1.], [2.]], np.float32)):
+    expected = [1.0, 2.0]
+    for values in (np.array([1.0, 2.0]), [1, 2], np.array([[1.0], [2.0]], np.float32)):
         weights = sparse.weights(values, 2)
         assert weights.dtype == tf.float32
         np.testing.assert_array_equal(weights, expected)
     for layer in (geometric.GCNConv(2), geometric.MessagePassing()):
         x, edges = checks.features(3), np.array([[0, 1], [1, 2]])
         np.testing.assert_array_equal(
-            layer(x, edges, np.array([[1.], [2.]])), layer(x, edges, tf.constant(expected)))
-        with pytest.raises(ValueError, match=r'edge_attr has shape \(2, 3\); this operator takes '
-                                             'one weight for each of the 2 edges'):
+            layer(x, edges, np.array([[1.0], [2.0]])), layer(x, edges, tf.constant(expected))
+        )
+        with pytest.raises(
+            ValueError,
+            match=r'edge_attr has shape \(2, 3\); this operator takes '
+            'one weight for each of the 2 edges',
+        ):
             layer(x, edges, np.ones((2, 3)))
         with pytest.raises(ValueError, match=r'edge_attr has shape \(1,\)'):
             layer(x, edges, np.ones(1))

@@ -14,8 +14,12 @@ def ring_or_star(label, nodes, random, channels=3):
         one = np.stack([np.arange(nodes), (np.arange(nodes) + 1) % nodes]).astype(np.int32)
     types = random.integers(0, channels, nodes)
     return Graph(
-        np.concatenate([one, one[::-1]], axis=1), np.eye(channels)[types], y=np.int32(label),
-        class_names=('ring', 'star'), name=f'{nodes} nodes')
+        np.concatenate([one, one[::-1]], axis=1),
+        np.eye(channels)[types],
+        y=np.int32(label),
+        class_names=('ring', 'star'),
+        name=f'{nodes} nodes',
+    )
 
 
 def dataset(count=40, seed=0, fewest=4, most=9, channels=3):
@@ -24,4 +28,6 @@ def dataset(count=40, seed=0, fewest=4, most=9, channels=3):
     sizes = random.integers(fewest, most + 1, count)
     return GraphDataset(
         [ring_or_star(i % 2, int(size), random, channels) for i, size in enumerate(sizes)],
-        ('ring', 'star'), 'rings and stars')
+        ('ring', 'star'),
+        'rings and stars',
+    )

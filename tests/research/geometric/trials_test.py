@@ -49,22 +49,29 @@ class Toy(trials.Trials):
         if index == self.fails_at:
             raise RuntimeError('killed')
         self.ran.append(index)
-        self.model.weight.assign(index + 5.)
-        self.save_model(index, [{'step': step, 'validation_loss': 1. / step} for step in (1, 2)])
-        return {'test_accuracy_percent': 10. * index + 1, 'confusion_matrix': [[index, 1], [0, 2]],
-                'note': 'kept'}
+        self.model.weight.assign(index + 5.0)
+        self.save_model(index, [{'step': step, 'validation_loss': 1.0 / step} for step in (1, 2)])
+        return {
+            'test_accuracy_percent': 10.0 * index + 1,
+            'confusion_matrix': [[index, 1], [0, 2]],
+            'note': 'kept',
+        }
 
 
 def test_averages_and_sums(tmp_path):
-    run = Toy(str(tmp_path), seed=4, reference={'cell': 'Table 2', 'test_accuracy_percent': 12.})
+    run = Toy(str(tmp_path), seed=4, reference={'cell': 'Table 2', 'test_accuracy_percent': 12.0})
     run.train()
     result = run.evaluate()
     assert result['num_seeds'] == 3 and result['seeds'] == [4, 5, 6]
     assert result['test_accuracy_percent'] == {
-        'mean': 11., 'std': 10., 'median': 11., 'values': [1., 11., 21.]}
+        'mean': 11.0,
+        'std': 10.0,
+        'median': 11.0,
+        'values': [1.0, 11.0, 21.0],
+    }
     assert result['confusion_matrix'] == [[3, 3], [0, 6]]
     assert result['class_names'] == ['no', 'yes']
-    assert result['reference'] == {'cell': 'Table 2', 'test_accuracy_percent': 12.}
+    assert result['reference'] == {'cell': 'Table 2', 'test_accuracy_percent': 12.0}
     assert 'note' not in result and 'trial' not in result
     with open(tmp_path / 'result.json') as f:
         assert json.load(f) == result
@@ -79,7 +86,7 @@ def test_goes_on_with_the_first_missing_trial(tmp_path):
     resumed = Toy(str(tmp_path))
     resumed.train()
     assert killed.ran == [0, 1] and resumed.ran == [2]
-    assert resumed.evaluate()['test_accuracy_percent']['values'] == [1., 11., 21.]
+    assert resumed.evaluate()['test_accuracy_percent']['values'] == [1.0, 11.0, 21.0]
     again = Toy(str(tmp_path))
     again.train()
     assert again.ran == []
@@ -100,8 +107,10 @@ def test_a_signal_ends_it_at_once_and_says_where_it_goes_on(tmp_path, capsys, nu
             asked.train()
         assert signal.getsignal(number) is before
     assert end.value.code == 128 + number and asked.ran == [0, 1]
-    assert (f'Stopped by {number.name} after 2 of 3 trials; the same command goes on from '
-            f'{tmp_path}/trials.jsonl.') in capsys.readouterr().err
+    assert (
+        f'Stopped by {number.name} after 2 of 3 trials; the same command goes on from '
+        f'{tmp_path}/trials.jsonl.'
+    ) in capsys.readouterr().err
     resumed = Toy(str(tmp_path))
     resumed.train()
     assert resumed.ran == [2]
@@ -119,14 +128,15 @@ def test_one_trial_is_not_averaged(tmp_path):
     run = Toy(str(tmp_path), num_trials=1)
     run.train()
     result = run.evaluate()
-    assert result['test_accuracy_percent'] == 1. and result['seed'] == 0
+    assert result['test_accuracy_percent'] == 1.0 and result['seed'] == 0
     assert result['confusion_matrix'] == [[0, 1], [0, 2]]
     assert 'Curves of the first trial' not in open(run.report()).read()
 
 
-@pytest.mark.parametrize('change, message', [
-    ({'seed': 1}, 'seed is 0 there and 1 here'),
-    ({'steps': 7}, 'steps is 3 there and 7 here')])
+@pytest.mark.parametrize(
+    'change, message',
+    [({'seed': 1}, 'seed is 0 there and 1 here'), ({'steps': 7}, 'steps is 3 there and 7 here')],
+)
 def test_trials_of_other_settings_are_refused(tmp_path, change, message):
     Toy(str(tmp_path)).train()
     for method in ('train', 'evaluate'):
@@ -134,14 +144,25 @@ def test_trials_of_other_settings_are_refused(tmp_path, change, message):
             getattr(Toy(str(tmp_path), **change), method)()
 
 
-@pytest.mark.parametrize('text, message', [
-    ('{"trial": 0}\n', 'line 1, does not hold the settings'),
-    ('', 'line 1, does not hold the settings'),
-    ('{"settings": {"seed": 0, "steps": 3, "shape": [1, 2]}}\n{"trial": 0, "x"\n',
-     'line 2, is not valid JSON'),
-    ('{"settings": {"seed": 0, "steps": 3, "shape": [1, 2]}}\n[3]\n', 'line 2, is no JSON object'),
-    ('{"settings": {"seed": 0, "steps": 3, "shape": [1, 2]}}\n{"trial": "a"}\n',
-     'line 2, has no integer "trial"')])
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('{"trial": 0}\n', 'line 1, does not hold the settings'),
+        ('', 'line 1, does not hold the settings'),
+        (
+            '{"settings": {"seed": 0, "steps": 3, "shape": [1, 2]}}\n{"trial": 0, "x"\n',
+            'line 2, is not valid JSON',
+        ),
+        (
+            '{"settings": {"seed": 0, "steps": 3, "shape": [1, 2]}}\n[3]\n',
+            'line 2, is no JSON object',
+        ),
+        (
+            '{"settings": {"seed": 0, "steps": 3, "shape": [1, 2]}}\n{"trial": "a"}\n',
+            'line 2, has no integer "trial"',
+        ),
+    ],
+)
 def test_damaged_file(tmp_path, text, message):
     (tmp_path / 'trials.jsonl').write_text(text)
     with pytest.raises(ValueError, match='trials.jsonl, ' + message):
@@ -152,7 +173,7 @@ def test_no_trials():
     with pytest.raises(ValueError, match='num_trials = 0 must be at least 1'):
         Toy('nowhere', num_trials=0)
     with pytest.raises(ValueError, match='num_trials = 3 is too large for seed 4294967294: the '):
-        Toy('nowhere', 2 ** 32 - 2, num_trials=3)
+        Toy('nowhere', 2**32 - 2, num_trials=3)
 
 
 def test_first_model_is_exported_and_reported(tmp_path):
@@ -167,13 +188,14 @@ def test_first_model_is_exported_and_reported(tmp_path):
     run = Toy(str(tmp_path), reporter=reporter)
     run.train()
     run.evaluate()
-    assert float(run.model.weight) == 7.  # The last trial's.
+    assert float(run.model.weight) == 7.0  # The last trial's.
     text = open(run.report()).read()
-    assert seen == [(5., ('no', 'yes'), (1, 2))]
+    assert seen == [(5.0, ('no', 'yes'), (1, 2))]
     assert 'Curves of the first trial' in text and 'Confusion matrix' in text
     loaded = tf.saved_model.load(Toy(str(tmp_path)).export())
     np.testing.assert_allclose(
-        loaded.signatures['predict'](x=tf.constant([1., 2.]))['y'], [5., 10.])
+        loaded.signatures['predict'](x=tf.constant([1.0, 2.0]))['y'], [5.0, 10.0]
+    )
 
 
 def test_damaged_checkpoint(tmp_path):

@@ -18,14 +18,42 @@ from tests.research.ladder import parameter_counts
 # rounds up.
 SHAPES = {
     'conv_fc': [  # 28 - 25 = 3
-        (28, 28, 1), (3, 3, 1000), (3, 3, 500), (3, 3, 250), (3, 3, 250), (3, 3, 250), (3, 3, 10),
-        (10,)],
+        (28, 28, 1),
+        (3, 3, 1000),
+        (3, 3, 500),
+        (3, 3, 250),
+        (3, 3, 250),
+        (3, 3, 250),
+        (3, 3, 10),
+        (10,),
+    ],
     'conv_small': [  # 28 + 4, / 2, - 2, + 2, / 2, - 2, 1x1, mean, dense
-        (28, 28, 1), (32, 32, 32), (16, 16, 32), (14, 14, 64), (16, 16, 64), (8, 8, 64),
-        (6, 6, 128), (6, 6, 10), (10,), (10,)],
+        (28, 28, 1),
+        (32, 32, 32),
+        (16, 16, 32),
+        (14, 14, 64),
+        (16, 16, 64),
+        (8, 8, 64),
+        (6, 6, 128),
+        (6, 6, 10),
+        (10,),
+        (10,),
+    ],
     'conv_large': [  # 32 - 2, + 2, + 2, / 2, - 2, + 2, - 2, 15 / 2 = 8, - 2, 1x1, 1x1, mean
-        (32, 32, 3), (30, 30, 96), (32, 32, 96), (34, 34, 96), (17, 17, 96), (15, 15, 192),
-        (17, 17, 192), (15, 15, 192), (8, 8, 192), (6, 6, 192), (6, 6, 192), (6, 6, 10), (10,)],
+        (32, 32, 3),
+        (30, 30, 96),
+        (32, 32, 96),
+        (34, 34, 96),
+        (17, 17, 96),
+        (15, 15, 192),
+        (17, 17, 192),
+        (15, 15, 192),
+        (8, 8, 192),
+        (6, 6, 192),
+        (6, 6, 192),
+        (6, 6, 10),
+        (10,),
+    ],
 }
 COUNTS = {
     'conv_fc': parameter_counts.CONV_FC,
@@ -36,8 +64,12 @@ COUNTS = {
 
 def network(name, costs, denoiser=denoisers.MiniatureMLP):
     return ladder.LadderNetwork(
-        encoder=getattr(architectures, name)(), input_shape=SHAPES[name][0],
-        denoising_costs=costs, denoiser=denoiser, top_scale=name != 'conv_large')
+        encoder=getattr(architectures, name)(),
+        input_shape=SHAPES[name][0],
+        denoising_costs=costs,
+        denoiser=denoiser,
+        top_scale=name != 'conv_large',
+    )
 
 
 def num_parameters(model):
@@ -60,8 +92,11 @@ def test_shapes_up_and_down(name):
 @pytest.mark.parametrize('decoder', ['none', 'gamma', 'full'])
 def test_parameter_counts(name, decoder):
     depth = len(SHAPES[name]) - 1
-    costs = {'none': [0.0] * (depth + 1), 'gamma': [0.0] * depth + [1.0],
-             'full': [1000.0, 10.0] + [0.1] * (depth - 1)}[decoder]
+    costs = {
+        'none': [0.0] * (depth + 1),
+        'gamma': [0.0] * depth + [1.0],
+        'full': [1000.0, 10.0] + [0.1] * (depth - 1),
+    }[decoder]
     denoiser, g = denoisers.MiniatureMLP, 'g'
     if decoder == 'gamma':
         denoiser, g = denoisers.Gaussian, 'g5'
@@ -86,7 +121,8 @@ def test_fully_connected_parameter_counts():
 
 def test_leaky_relu_has_slope_one_tenth():
     assert architectures.leaky_relu(tf.constant([-2.0, 3.0])).numpy().tolist() == pytest.approx(
-        [-0.2, 3.0])
+        [-0.2, 3.0]
+    )
     activations = {rung.activation for rung in architectures.conv_large()}
     assert activations == {architectures.leaky_relu, tf.identity}
     assert {rung.activation for rung in architectures.conv_small()} == {tf.nn.relu, tf.identity}
@@ -104,12 +140,30 @@ def pool(kind, activation='linear'):
 TRANSCRIBED = {
     'conv_fc': [conv('valid')] * 6 + [pool('globalmean', 'softmax')],
     'conv_small': [
-        conv('full'), pool('maxpool'), conv('valid'), conv('full'), pool('maxpool'),
-        conv('valid'), conv('valid'), pool('globalmean'), numpy_maps.Layer('dense', 'softmax')],
+        conv('full'),
+        pool('maxpool'),
+        conv('valid'),
+        conv('full'),
+        pool('maxpool'),
+        conv('valid'),
+        conv('valid'),
+        pool('globalmean'),
+        numpy_maps.Layer('dense', 'softmax'),
+    ],
     'conv_large': [
-        conv('valid', .1), conv('full', .1), conv('full', .1), pool('maxpool'),
-        conv('valid', .1), conv('full', .1), conv('valid', .1), pool('maxpool'),
-        conv('valid', .1), conv('valid', .1), conv('valid', .1), pool('globalmean', 'softmax')],
+        conv('valid', 0.1),
+        conv('full', 0.1),
+        conv('full', 0.1),
+        pool('maxpool'),
+        conv('valid', 0.1),
+        conv('full', 0.1),
+        conv('valid', 0.1),
+        pool('maxpool'),
+        conv('valid', 0.1),
+        conv('valid', 0.1),
+        conv('valid', 0.1),
+        pool('globalmean', 'softmax'),
+    ],
 }
 
 
@@ -123,11 +177,13 @@ def test_every_layer_against_numpy(name):
             if parameter is not None:
                 parameter.assign_add(0.3 * rng.normal(size=parameter.shape))
     value = lambda rung, name: (
-        None if getattr(rung, name, None) is None else getattr(rung, name).numpy())
+        None if getattr(rung, name, None) is None else getattr(rung, name).numpy()
+    )
     parameters = {
         'W': [None] + [value(rung, 'w') for rung in model.rungs],
         'beta': [None] + [value(rung, 'beta') for rung in model.rungs],
-        'gamma': value(model.rungs[-1], 'gamma')}
+        'gamma': value(model.rungs[-1], 'gamma'),
+    }
     x = rng.uniform(size=(3, *SHAPES[name][0])).astype(np.float32)
     expected = numpy_reference.encode([None, *TRANSCRIBED[name]], parameters, x)
     (path,) = model.encode([tf.constant(x)], [None])

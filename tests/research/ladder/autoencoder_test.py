@@ -58,23 +58,31 @@ def parameters(model, get):
 
 
 def noise_of(model, key, batch):
-    return [random.normal(random.fold_in(key, l), (batch, width), 0.3 if l == 0 else 0.2).numpy()
-            for l, width in enumerate(WIDTHS)]
+    return [
+        random.normal(random.fold_in(key, l), (batch, width), 0.3 if l == 0 else 0.2).numpy()
+        for l, width in enumerate(WIDTHS)
+    ]
 
 
 @pytest.mark.parametrize('attach_to', [1, 2, 3])
 def test_costs_and_every_gradient(attach_to):
     model = autoencoder.Autoencoder(
-        seed=1, units=WIDTHS[1:], input_shape=WIDTHS[:1], attach_to=attach_to,
-        reconstruction_weight=7.0, noise_std=0.3, hidden_noise_std=0.2)
+        seed=1,
+        units=WIDTHS[1:],
+        input_shape=WIDTHS[:1],
+        attach_to=attach_to,
+        reconstruction_weight=7.0,
+        noise_std=0.3,
+        hidden_noise_std=0.2,
+    )
     rng = np.random.default_rng(attach_to)
     for variable in model.trainable_variables:
         variable.assign_add(0.3 * rng.normal(size=variable.shape))
     values = parameters(model, lambda v: v.numpy().astype(np.float64))
     assert [w.shape for w in values['D']] == [
-        (WIDTHS[l], WIDTHS[l - 1]) for l in range(attach_to, 0, -1)]
-    x_labelled, x_unlabelled = (
-        rng.uniform(size=(n, WIDTHS[0])).astype(np.float32) for n in (5, 6))
+        (WIDTHS[l], WIDTHS[l - 1]) for l in range(attach_to, 0, -1)
+    ]
+    x_labelled, x_unlabelled = (rng.uniform(size=(n, WIDTHS[0])).astype(np.float32) for n in (5, 6))
     y = rng.integers(0, 3, 5).astype(np.int32)
     key = random.make_key(7)
     noise = [noise_of(model, random.fold_in(key, stream), n) for stream, n in ((0, 5), (1, 6))]
@@ -87,7 +95,8 @@ def test_costs_and_every_gradient(attach_to):
     names = ('classification_cost', 'reconstruction_cost', 'loss')
     np.testing.assert_allclose([costs[name] for name in names], run(values), rtol=1e-5)
     np.testing.assert_allclose(
-        clean.statistics[1][0], (x_unlabelled @ values['W'][0]).mean(0), atol=1e-5)
+        clean.statistics[1][0], (x_unlabelled @ values['W'][0]).mean(0), atol=1e-5
+    )
     by_variable = {v.ref(): g.numpy() for v, g in zip(model.trainable_variables, gradients)}
     seen = []
     measured = parameters(model, lambda v: seen.append(v.ref()) or by_variable[v.ref()])
@@ -97,9 +106,15 @@ def test_costs_and_every_gradient(attach_to):
         np.testing.assert_allclose(m, n, rtol=1e-3, atol=2e-4 * max(1.0, np.abs(n).max()))
 
 
-@pytest.mark.parametrize('attach_to, weights', [
-    # Down from layer k: the products of neighbouring widths 784, 1000, 500, 250, ...
-    (1, 784_000), (2, 784_000 + 500_000), (5, 784_000 + 500_000 + 125_000 + 62_500 + 62_500)])
+@pytest.mark.parametrize(
+    'attach_to, weights',
+    [
+        # Down from layer k: the products of neighbouring widths 784, 1000, 500, 250, ...
+        (1, 784_000),
+        (2, 784_000 + 500_000),
+        (5, 784_000 + 500_000 + 125_000 + 62_500 + 62_500),
+    ],
+)
 def test_number_of_parameters(attach_to, weights):
     model = autoencoder.Autoencoder(attach_to=attach_to)
     biases = sum((784, 1000, 500, 250, 250)[:attach_to])
@@ -120,7 +135,8 @@ def test_trains_classifies_and_denoises():
     y = rng.integers(0, 4, 400)
     x = np.clip(prototypes[y] + 0.1 * rng.normal(size=(400, 5, 4, 1)), 0, 1).astype(np.float32)
     model = autoencoder.Autoencoder(
-        units=(30, 20, 4), input_shape=(5, 4, 1), attach_to=2, reconstruction_weight=10.0)
+        units=(30, 20, 4), input_shape=(5, 4, 1), attach_to=2, reconstruction_weight=10.0
+    )
     model.compile(optimizers.FusedAdam(0.01), jit_compile=True)
     before = model.denoise(x[:100])
     batches = data.two_stream(x[:40], y[:40], x, labelled_batch=20, unlabelled_batch=50)
@@ -128,8 +144,8 @@ def test_trains_classifies_and_denoises():
     assert set(logs) == {'loss', 'classification_cost', 'reconstruction_cost'}
     model.calibrate(tf.data.Dataset.from_tensor_slices(x).batch(100))
     tested = model.evaluate(
-        tf.data.Dataset.from_tensors((x, y, np.ones(400, np.float32))), verbose=0,
-        return_dict=True)
+        tf.data.Dataset.from_tensors((x, y, np.ones(400, np.float32))), verbose=0, return_dict=True
+    )
     # Seeds 0 to 2, with one thread and with two, give 0 % each; chance is 75 %.
     assert tested['error_percent'] <= 15
     assert np.sum(tested['confusion_matrix']) == 400
@@ -139,7 +155,7 @@ def test_trains_classifies_and_denoises():
     after = model.denoise(x[:100])
     error = lambda images, name: float(tf.reduce_mean((images[name] - images['clean']) ** 2))
     assert after['denoised'].shape == (100, 5, 4, 1)
-    assert error(after, 'corrupted') == pytest.approx(0.3 ** 2, rel=0.1)
+    assert error(after, 'corrupted') == pytest.approx(0.3**2, rel=0.1)
     # 0.0043 to 0.0046 after, 0.23 to 0.25 before; the corrupted images have 0.09.
     assert error(after, 'denoised') < 0.03 < 0.1 < error(before, 'denoised')
 

@@ -23,28 +23,44 @@ from research.ladder import export
 from research.ladder import model
 from tests import conformance
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(
-    os.path.abspath(__file__)))))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 
 def make(run_dir, strategy=None, model_overrides=None, **overrides):
     """Seven steps of a small Ladder network on the digits, two steps a call, a checkpoint at 4."""
     arguments = dict(
-        seed=3, train_steps=7, save_every_steps=4, steps_per_execution=2, calibrate=True,
+        seed=3,
+        train_steps=7,
+        save_every_steps=4,
+        steps_per_execution=2,
+        calibrate=True,
         monitor_split='test',
         signatures=export.signatures,
-        model=functools.partial(model.LadderNetwork, **{
-            'encoder': (20, 15, 10), 'input_shape': (64,),
-            'denoising_costs': (100.0, 1.0, 0.1, 0.1), **(model_overrides or {})}),
+        model=functools.partial(
+            model.LadderNetwork,
+            **{
+                'encoder': (20, 15, 10),
+                'input_shape': (64,),
+                'denoising_costs': (100.0, 1.0, 0.1, 0.1),
+                **(model_overrides or {}),
+            },
+        ),
         # A step of Adam is the rate times the gradient's sign at first; an epsilon that is not
         # tiny keeps gradients of nearly zero from being blown up.
         optimizer=lambda: optimizers.FusedAdam(
-            schedules.ConstantThenLinear(0.002, 5, 7), epsilon=1e-3),
+            schedules.ConstantThenLinear(0.002, 5, 7), epsilon=1e-3
+        ),
         data=functools.partial(
-            data.SemiSupervisedData, source=digits.load, num_labels=50, labelled_batch=20,
-            unlabelled_batch=40))
+            data.SemiSupervisedData,
+            source=digits.load,
+            num_labels=50,
+            labelled_batch=20,
+            unlabelled_batch=40,
+        ),
+    )
     return keras_experiment.KerasExperiment(
-        run_dir, strategy=strategy, **{**arguments, **overrides})
+        run_dir, strategy=strategy, **{**arguments, **overrides}
+    )
 
 
 def test_resume(tmp_path):
@@ -77,8 +93,12 @@ def test_bad_checkpoint(tmp_path):
 def test_export_answers_as_the_model_does(tmp_path):
     run_dir = str(tmp_path / 'run')
     experiment = make(
-        run_dir, train_steps=100, save_every_steps=100, steps_per_execution=50,
-        optimizer=lambda: optimizers.FusedAdam(0.01))
+        run_dir,
+        train_steps=100,
+        save_every_steps=100,
+        steps_per_execution=50,
+        optimizer=lambda: optimizers.FusedAdam(0.01),
+    )
     experiment.train()
     path = experiment.export()
     with experiment.reported_model() as trained:
@@ -89,16 +109,27 @@ def test_export_answers_as_the_model_does(tmp_path):
     assert (expected.argmax(1) == labels).mean() > 0.4
     pixels = experiment.data.arrays.test_images
     # A PNG has values up to 255, the digits up to 16; 16 * 15 = 240 is the closest whole factor.
-    pngs = np.array([
-        tf.io.encode_png(tf.cast(tf.round(image / 16 * 255), tf.uint8)).numpy()
-        for image in pixels[:20].astype(np.float32)])
-    answers = conformance.check_export(path, {
-        'serving_default': {'x': x}, 'predict': {'x': x[:3]}, 'pixels': {'images': pixels},
-        'image_bytes': {'files': pngs}}, tmp_path)
+    pngs = np.array(
+        [
+            tf.io.encode_png(tf.cast(tf.round(image / 16 * 255), tf.uint8)).numpy()
+            for image in pixels[:20].astype(np.float32)
+        ]
+    )
+    answers = conformance.check_export(
+        path,
+        {
+            'serving_default': {'x': x},
+            'predict': {'x': x[:3]},
+            'pixels': {'images': pixels},
+            'image_bytes': {'files': pngs},
+        },
+        tmp_path,
+    )
     np.testing.assert_allclose(answers['serving_default']['probabilities'], expected, atol=1e-5)
     np.testing.assert_array_equal(answers['serving_default']['labels'], expected.argmax(1))
     assert [name.decode() for name in answers['serving_default']['names']] == [
-        experiment.data.class_names[label] for label in expected.argmax(1)]
+        experiment.data.class_names[label] for label in expected.argmax(1)
+    ]
     np.testing.assert_allclose(answers['predict']['probabilities'], expected[:3], atol=1e-5)
     np.testing.assert_allclose(answers['pixels']['probabilities'], expected, atol=1e-5)
     np.testing.assert_allclose(answers['image_bytes']['probabilities'], expected[:20], atol=1e-4)
@@ -115,8 +146,10 @@ def check_other_shapes_are_refused(path):
     """Images of four times or three times the pixels are no four, and no three, examples."""
     signatures = tf.saved_model.load(path).signatures
     for signature, name, shape in (
-            ('pixels', 'images', (1, 16, 16, 1)), ('pixels', 'images', (3, 8, 8, 3)),
-            ('predict', 'x', (2, 128))):
+        ('pixels', 'images', (1, 16, 16, 1)),
+        ('pixels', 'images', (3, 8, 8, 3)),
+        ('predict', 'x', (2, 128)),
+    ):
         value = tf.zeros(shape, tf.uint8 if signature == 'pixels' else tf.float32)
         with pytest.raises(tf.errors.InvalidArgumentError, match=r'hape of tensor .*is not compat'):
             signatures[signature](**{name: value})
@@ -130,8 +163,10 @@ def test_bfloat16_changes_the_products_and_little_else(tmp_path):
         with tf.GradientTape() as tape:
             terms, _ = experiment.model.costs(x, y, unlabelled, random.make_key(0))
         gradients = tape.gradient(terms['loss'], experiment.model.trainable_variables)
-        assert all(g.dtype == v.dtype == tf.float32
-                   for g, v in zip(gradients, experiment.model.trainable_variables))
+        assert all(
+            g.dtype == v.dtype == tf.float32
+            for g, v in zip(gradients, experiment.model.trainable_variables)
+        )
         costs.append(float(terms['loss']))
     assert costs[0] != costs[1]
     assert costs[0] == pytest.approx(costs[1], rel=0.02)
@@ -144,18 +179,33 @@ def test_bfloat16_changes_the_products_and_little_else(tmp_path):
 
 
 TINY = [
-    'KerasExperiment.train_steps=300', 'KerasExperiment.save_every_steps=10',
-    'KerasExperiment.steps_per_execution=5', 'KerasExperiment.monitor_split=None',
-    'baseline/KerasExperiment.train_steps=1', 'KerasExperiment.baseline=None',
-    'LadderNetwork.encoder=(40, 10)', 'LadderNetwork.denoising_costs=(100.0, 1.0, 0.1)',
+    'KerasExperiment.train_steps=300',
+    'KerasExperiment.save_every_steps=10',
+    'KerasExperiment.steps_per_execution=5',
+    'KerasExperiment.monitor_split=None',
+    'baseline/KerasExperiment.train_steps=1',
+    'KerasExperiment.baseline=None',
+    'LadderNetwork.encoder=(40, 10)',
+    'LadderNetwork.denoising_costs=(100.0, 1.0, 0.1)',
 ]
 
 
 def launch(run_dir):
     return subprocess.Popen(
-        [sys.executable, '-m', 'official.launch', '--mode=train', f'--model_dir={run_dir}',
-         '--gin_file=gin_configs/ladder/digits_100.gin', *(f'--gin_param={p}' for p in TINY)],
-        cwd=ROOT, env={**os.environ, 'PYTHONPATH': ROOT}, stderr=subprocess.PIPE, text=True)
+        [
+            sys.executable,
+            '-m',
+            'official.launch',
+            '--mode=train',
+            f'--model_dir={run_dir}',
+            '--gin_file=gin_configs/ladder/digits_100.gin',
+            *(f'--gin_param={p}' for p in TINY),
+        ],
+        cwd=ROOT,
+        env={**os.environ, 'PYTHONPATH': ROOT},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def checkpoints_in(run_dir):
@@ -183,8 +233,10 @@ def test_killed_at_random_moments_the_run_ends_with_the_same_bits(tmp_path):
     assert kills, process.stderr.read()
     process = launch(killed)
     assert process.wait() == 0, process.stderr.read()
-    one, other = (tf.train.load_checkpoint(os.path.join(
-        run_dir, 'checkpoints', '00000300', 'weights')) for run_dir in (whole, killed))
+    one, other = (
+        tf.train.load_checkpoint(os.path.join(run_dir, 'checkpoints', '00000300', 'weights'))
+        for run_dir in (whole, killed)
+    )
     names = one.get_variable_to_shape_map()
     assert len(names) > 20
     for name in names:
@@ -192,7 +244,7 @@ def test_killed_at_random_moments_the_run_ends_with_the_same_bits(tmp_path):
             assert np.array_equal(one.get_tensor(name), other.get_tensor(name)), name
 
 
-_WORKER = '''
+_WORKER = """
 import sys
 from official.core import distribution
 strategy = distribution.make_strategy('multi_worker')
@@ -200,7 +252,7 @@ from tests.research.ladder import conformance_test
 experiment = conformance_test.make(sys.argv[1], strategy=strategy)
 experiment.train()
 experiment.evaluate()
-'''
+"""
 
 
 def test_two_workers_make_the_update_of_one_device(tmp_path):
@@ -210,11 +262,21 @@ def test_two_workers_make_the_update_of_one_device(tmp_path):
     run_dir = str(tmp_path / 'two')
     workers = [
         subprocess.Popen(
-            [sys.executable, '-c', _WORKER, run_dir], cwd=ROOT, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, 'PYTHONPATH': ROOT, 'TF_CPP_MIN_LOG_LEVEL': '3',
-                 'TF_CONFIG': json.dumps({'cluster': {'worker': addresses},
-                                          'task': {'type': 'worker', 'index': index}})})
-        for index in range(2)]
+            [sys.executable, '-c', _WORKER, run_dir],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={
+                **os.environ,
+                'PYTHONPATH': ROOT,
+                'TF_CPP_MIN_LOG_LEVEL': '3',
+                'TF_CONFIG': json.dumps(
+                    {'cluster': {'worker': addresses}, 'task': {'type': 'worker', 'index': index}}
+                ),
+            },
+        )
+        for index in range(2)
+    ]
     errors = [worker.communicate(timeout=240)[1] for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], errors
     one = make(str(tmp_path / 'one'), model_overrides={'noise_shards': 2})

@@ -20,16 +20,20 @@ def overlapping_max_pool(x):
     out = np.zeros((n, height // 2, width // 2, channels))
     for i in range(height // 2):
         for j in range(width // 2):
-            out[:, i, j] = x[:, 2 * i:2 * i + 3, 2 * j:2 * j + 3].max((1, 2))
+            out[:, i, j] = x[:, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3].max((1, 2))
     return out
 
 
 def tiny(**kwargs):
     encoder = (
-        layers.ConvRung(3, 3, padding=1), conv_pool_cnn_c.OverlappingMaxPoolRung(),
-        layers.ConvRung(3, 1), layers.MeanPoolRung(scaled=False))
+        layers.ConvRung(3, 3, padding=1),
+        conv_pool_cnn_c.OverlappingMaxPoolRung(),
+        layers.ConvRung(3, 1),
+        layers.MeanPoolRung(scaled=False),
+    )
     model = conv_pool_cnn_c.ConvPoolCNN(
-        seed=1, encoder=encoder, input_shape=(4, 6, 2), **{'weight_decay': 0.1, **kwargs})
+        seed=1, encoder=encoder, input_shape=(4, 6, 2), **{'weight_decay': 0.1, **kwargs}
+    )
     rng = np.random.default_rng(0)
     for variable in model.trainable_variables:
         variable.assign_add(0.3 * rng.normal(size=variable.shape))
@@ -38,6 +42,7 @@ def tiny(**kwargs):
 
 def transcription(model, x, y, key):
     """Classification cost of `tiny`, with the dropout masks the model draws from `key`."""
+
     def dropped(z, layer, rate):
         if key is None:
             return z
@@ -84,32 +89,48 @@ def test_costs_and_prediction(batch_norm):
 def test_conv_pool_cnn_c():
     model = conv_pool_cnn_c.ConvPoolCNN()
     assert model.layer_shapes == [
-        (32, 32, 3), *[(32, 32, 96)] * 3, (16, 16, 96), *[(16, 16, 192)] * 3, (8, 8, 192),
-        (6, 6, 192), (6, 6, 192), (6, 6, 10), (10,)]
+        (32, 32, 3),
+        *[(32, 32, 96)] * 3,
+        (16, 16, 96),
+        *[(16, 16, 192)] * 3,
+        (8, 8, 192),
+        (6, 6, 192),
+        (6, 6, 192),
+        (6, 6, 10),
+        (10,),
+    ]
     parameters = sum(v.shape.num_elements() for v in model.trainable_variables)
     # The weights and biases of Conv-Large; "about 1.4 million" (Springenberg et al., Table 4).
     assert parameters == 1_368_480 + 3 * 96 + 5 * 192 + 10 + 10 == 1_369_748
     # Before the mean a conv layer begins with the variance 2 / fan-in.
     assert np.var(model.rungs[1].w) == pytest.approx(2 / (9 * 96), rel=0.02)
     assert np.var(conv_pool_cnn_c.ConvPoolCNN(batch_norm=True).rungs[1].w) == pytest.approx(
-        1 / (9 * 96), rel=0.02)
+        1 / (9 * 96), rel=0.02
+    )
     again = conv_pool_cnn_c.ConvPoolCNN.from_config(model.get_config())
     assert [v.shape for v in again.variables] == [v.shape for v in model.variables]
 
 
-@pytest.mark.parametrize('encoder, shape, top_scale, counted', [
-    (architectures.conv_small(), (28, 28, 1), True, parameter_counts.CONV_SMALL),
-    (architectures.conv_large(), (32, 32, 3), False, parameter_counts.CONV_LARGE)])
+@pytest.mark.parametrize(
+    'encoder, shape, top_scale, counted',
+    [
+        (architectures.conv_small(), (28, 28, 1), True, parameter_counts.CONV_SMALL),
+        (architectures.conv_large(), (32, 32, 3), False, parameter_counts.CONV_LARGE),
+    ],
+)
 def test_references_with_all_labels(encoder, shape, top_scale, counted):
     model = conv_pool_cnn_c.ConvPoolCNN(
-        encoder=encoder, input_shape=shape, batch_norm=True, top_scale=top_scale)
+        encoder=encoder, input_shape=shape, batch_norm=True, top_scale=top_scale
+    )
     expected = parameter_counts.parameter_counts(counted, None, 'none', top_scale)
     assert sum(v.shape.num_elements() for v in model.trainable_variables) == expected['total']
     # Dropout of the input and after both pooling layers, nowhere else.
     z = [tf.ones([64, *layer]) for layer in model.layer_shapes]
     key = random.make_key(0)
-    dropped = [float(tf.reduce_mean(tf.cast(model.corrupt(z[l], key, l) == 0, tf.float32)))
-               for l in range(len(z))]
+    dropped = [
+        float(tf.reduce_mean(tf.cast(model.corrupt(z[l], key, l) == 0, tf.float32)))
+        for l in range(len(z))
+    ]
     pools = [l for l, rung in enumerate(model.rungs, 1) if isinstance(rung, layers.MaxPoolRung)]
     assert len(pools) == 2
     for l, share in enumerate(dropped):

@@ -20,14 +20,28 @@ def _source(data_dir=None, train=60, test=23, classes=3):
     pixels[:, 1, 1, 0] = 100
     labels = (np.arange(train + test) % classes).astype(np.int32)
     return images.ImageArrays(
-        pixels[:train], labels[:train], pixels[train:], labels[train:],
-        tuple('abc'[:classes]), max_value=200)
+        pixels[:train],
+        labels[:train],
+        pixels[train:],
+        labels[train:],
+        tuple('abc'[:classes]),
+        max_value=200,
+    )
 
 
 def _data(seed=0, **options):
-    return data.SemiSupervisedData(seed, None, **{
-        'source': _source, 'num_labels': 6, 'labelled_batch': 4, 'unlabelled_batch': 8,
-        'evaluation_batch': 10, **options})
+    return data.SemiSupervisedData(
+        seed,
+        None,
+        **{
+            'source': _source,
+            'num_labels': 6,
+            'labelled_batch': 4,
+            'unlabelled_batch': 8,
+            'evaluation_batch': 10,
+            **options,
+        },
+    )
 
 
 def _index(x):
@@ -39,8 +53,10 @@ def _index(x):
 
 def _take(dataset, count):
     """x_labelled, x_unlabelled, y of so many steps, concatenated."""
-    parts = [(labelled, unlabelled, y) for (labelled, unlabelled), y in
-             dataset.take(count).as_numpy_iterator()]
+    parts = [
+        (labelled, unlabelled, y)
+        for (labelled, unlabelled), y in dataset.take(count).as_numpy_iterator()
+    ]
     return tuple(np.concatenate(part) for part in zip(*parts))
 
 
@@ -49,15 +65,17 @@ def _take(dataset, count):
 
 def _two_stream(**options):
     x = np.linspace(0, 1, 30, dtype=np.float32).reshape(30, 1)
-    return data.two_stream(x[:5], np.arange(5), x, **{
-        'labelled_batch': 4, 'unlabelled_batch': 6, **options})
+    return data.two_stream(
+        x[:5], np.arange(5), x, **{'labelled_batch': 4, 'unlabelled_batch': 6, **options}
+    )
 
 
 def test_two_streams_of_different_lengths():
     dataset = _two_stream()
     assert dataset.element_spec == (
         (tf.TensorSpec([4, 1], tf.float32), tf.TensorSpec([6, 1], tf.float32)),
-        tf.TensorSpec([4], tf.int32))
+        tf.TensorSpec([4], tf.int32),
+    )
     labelled, unlabelled, y = _take(dataset, 20)
     np.testing.assert_array_equal(np.rint(labelled[:, 0] * 29), y)  # a label stays with its image
     everything = np.linspace(0, 1, 30, dtype=np.float32).tolist()
@@ -89,11 +107,16 @@ def test_seeds_differ():
 @pytest.mark.parametrize('pipelines', [1, 2])
 def test_slices_of_the_replicas_make_up_the_batch(pipelines):
     whole = _take(_two_stream(), 10)
-    parts = [_take(_two_stream(input_context=tf.distribute.InputContext(pipelines, i, 2)),
-                   20 // pipelines) for i in range(pipelines)]
+    parts = [
+        _take(
+            _two_stream(input_context=tf.distribute.InputContext(pipelines, i, 2)), 20 // pipelines
+        )
+        for i in range(pipelines)
+    ]
     for position, size in enumerate((4, 6, 4)):
         slices = np.concatenate(
-            [part[position].reshape(10, size // pipelines, -1) for part in parts], axis=1)
+            [part[position].reshape(10, size // pipelines, -1) for part in parts], axis=1
+        )
         np.testing.assert_array_equal(slices.reshape(whole[position].shape), whole[position])
 
 
@@ -102,7 +125,8 @@ def test_bytes_need_their_maximum_and_are_divided_exactly():
     with pytest.raises(ValueError, match=r'x_labelled is uint8: give float pixels in \[0, 1\], or'):
         data.two_stream(x, np.zeros(25, int), x)
     labelled, unlabelled, _ = _take(
-        data.two_stream(x, np.zeros(25, int), x, 25, 25, max_value=255), 1)
+        data.two_stream(x, np.zeros(25, int), x, 25, 25, max_value=255), 1
+    )
     expected = (x.astype(np.float32) / np.float32(255)).tolist()
     assert sorted(labelled.tolist()) == sorted(unlabelled.tolist()) == expected
 
@@ -113,21 +137,29 @@ def test_images_keep_their_shape():
     assert labelled == unlabelled == tf.TensorSpec([100, 5, 4, 2], tf.float32)
 
 
-@pytest.mark.parametrize('changes, message', [
-    ({'x_unlabelled': np.zeros([4, 3])}, 'x_labelled are (2,) each, x_unlabelled (3,).'),
-    ({'y': [0, 1, 2]}, 'y has 3 labels for the 2 of x_labelled.'),
-    ({'y': [0, -1]}, 'y holds -1 at position 1: classes count from 0.'),
-    ({'y': np.eye(2)}, 'y is float64 of shape (2, 2), not whole numbers of shape [n].'),
-    ({'y': [0.0, 1.0]}, 'y is float64 of shape (2,), not whole numbers of shape [n].'),
-    ({'x_labelled': np.zeros([0, 2])}, 'x_labelled has shape (0, 2), not [n, ...]'),
-    ({'x_unlabelled': np.zeros(4)}, 'x_unlabelled has shape (4,), not [n, ...]'),
-    ({'x_unlabelled': np.full([4, 2], 16.0)}, 'x_unlabelled has values from 16 to 16: give pixels'),
-    ({'x_unlabelled': np.full([4, 2], np.nan)}, 'x_unlabelled holds NaN or infinite values.'),
-    ({'x_labelled': np.full([2, 2], 'a')}, 'x_labelled is <U1, not numbers.'),
-    ({'max_value': 0}, 'max_value 0 must be positive.'),
-    ({'input_context': tf.distribute.InputContext(1, 0, 3)},
-     'batch size 100 cannot be divided evenly among 3 replicas.'),
-])
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        ({'x_unlabelled': np.zeros([4, 3])}, 'x_labelled are (2,) each, x_unlabelled (3,).'),
+        ({'y': [0, 1, 2]}, 'y has 3 labels for the 2 of x_labelled.'),
+        ({'y': [0, -1]}, 'y holds -1 at position 1: classes count from 0.'),
+        ({'y': np.eye(2)}, 'y is float64 of shape (2, 2), not whole numbers of shape [n].'),
+        ({'y': [0.0, 1.0]}, 'y is float64 of shape (2,), not whole numbers of shape [n].'),
+        ({'x_labelled': np.zeros([0, 2])}, 'x_labelled has shape (0, 2), not [n, ...]'),
+        ({'x_unlabelled': np.zeros(4)}, 'x_unlabelled has shape (4,), not [n, ...]'),
+        (
+            {'x_unlabelled': np.full([4, 2], 16.0)},
+            'x_unlabelled has values from 16 to 16: give pixels',
+        ),
+        ({'x_unlabelled': np.full([4, 2], np.nan)}, 'x_unlabelled holds NaN or infinite values.'),
+        ({'x_labelled': np.full([2, 2], 'a')}, 'x_labelled is <U1, not numbers.'),
+        ({'max_value': 0}, 'max_value 0 must be positive.'),
+        (
+            {'input_context': tf.distribute.InputContext(1, 0, 3)},
+            'batch size 100 cannot be divided evenly among 3 replicas.',
+        ),
+    ],
+)
 def test_arrays_that_do_not_fit(changes, message):
     arguments = {'x_labelled': np.zeros([2, 2]), 'y': [0, 1], 'x_unlabelled': np.zeros([4, 2])}
     with pytest.raises(ValueError, match='^' + re.escape(message)):
@@ -155,13 +187,15 @@ def test_balanced_labels():
 
 def test_labels_that_cannot_be_balanced():
     labels = np.array([0] * 5 + [1] * 3)
-    with pytest.raises(ValueError, match='^num_labels 8 asks for 4 examples of class 1, which has '
-                                         '3.$'):
+    with pytest.raises(
+        ValueError, match='^num_labels 8 asks for 4 examples of class 1, which has 3.$'
+    ):
         data.class_balanced_labels(labels, 8, 2, seed=0)
     with pytest.raises(ValueError, match='^num_labels 5 is not a positive multiple of the 2 class'):
         data.class_balanced_labels(labels, 5, 2, seed=0)
-    with pytest.raises(ValueError, match='^num_labels 63 asks for 21 examples of class 0, which '
-                                         'has 20.$'):
+    with pytest.raises(
+        ValueError, match='^num_labels 63 asks for 21 examples of class 0, which has 20.$'
+    ):
         _data(num_labels=63)
     with pytest.raises(ValueError, match='^validation_size 10 is not a positive multiple'):
         _data(validation_size=10)
@@ -205,8 +239,11 @@ def test_all_labels():
 
 
 def test_the_seed_decides_labels_and_validation():
-    first, again, other = _data(1, validation_size=15), _data(1, validation_size=15), _data(
-        2, validation_size=15)
+    first, again, other = (
+        _data(1, validation_size=15),
+        _data(1, validation_size=15),
+        _data(2, validation_size=15),
+    )
     for field in ('labelled_indices', 'validation_indices'):
         assert getattr(first, field).tolist() == getattr(again, field).tolist()
         assert getattr(first, field).tolist() != getattr(other, field).tolist()
@@ -223,8 +260,10 @@ def test_validation_is_set_apart():
     np.testing.assert_array_equal(_index(labelled) % 3, y)
     for epoch in _index(unlabelled).reshape(8, 45):
         assert set(epoch) == set(experiment_data.train_indices.tolist())
-    x, y, weight = (np.concatenate(part) for part in
-                    zip(*experiment_data.evaluation('validation').as_numpy_iterator()))
+    x, y, weight = (
+        np.concatenate(part)
+        for part in zip(*experiment_data.evaluation('validation').as_numpy_iterator())
+    )
     assert _index(x)[weight == 1].tolist() == experiment_data.validation_indices.tolist()
     np.testing.assert_array_equal(_index(x) % 3, y)
     train = experiment_data.evaluation('train').as_numpy_iterator()
@@ -273,7 +312,8 @@ def test_whole_splits_are_what_the_pipelines_give():
     np.testing.assert_array_equal(x, batches[0][0])
     np.testing.assert_array_equal(y, batches[0][1])
     np.testing.assert_array_equal(
-        experiment_data.input_tensor(experiment_data.arrays.test_images), x)
+        experiment_data.input_tensor(experiment_data.arrays.test_images), x
+    )
 
 
 def test_preprocessing_is_fitted_to_the_training_images_alone():
@@ -285,8 +325,7 @@ def test_preprocessing_is_fitted_to_the_training_images_alone():
     np.testing.assert_allclose(x, test, atol=1e-5)
     (first, *_) = experiment_data.evaluation('test').as_numpy_iterator()
     np.testing.assert_allclose(first[0], test[:10], atol=1e-5)
-    np.testing.assert_allclose(
-        experiment_data.input_tensor(arrays.test_images), test, atol=1e-4)
+    np.testing.assert_allclose(experiment_data.input_tensor(arrays.test_images), test, atol=1e-4)
     x, _ = experiment_data.inputs('train')
     np.testing.assert_allclose(x, expected(arrays.train_images[rows]), atol=1e-5)
     batch = _take(experiment_data.train(), 1)[1]
@@ -300,7 +339,10 @@ def test_bad_input():
     with pytest.raises(ValueError, match='^split validation is empty: validation_size is 0.$'):
         _data().evaluation('validation')
     for name in ('labelled_batch', 'unlabelled_batch', 'evaluation_batch'):
-        with pytest.raises(ValueError, match=f'^SemiSupervisedData.{name} = 0 must be a whole number of at least 1.$'):
+        with pytest.raises(
+            ValueError,
+            match=f'^SemiSupervisedData.{name} = 0 must be a whole number of at least 1.$',
+        ):
             _data(**{name: 0})
     with pytest.raises(ValueError, match='^batch size 8 cannot be divided evenly among 3 replicas'):
         _data(labelled_batch=6).train(input_context=tf.distribute.InputContext(1, 0, 3))

@@ -14,9 +14,14 @@ from tests import conformance
 # Ladder with 100 labels; Eq. (1): the denoising function.
 PAPER = {
     model.LadderNetwork: {
-        'encoder': (1000, 500, 250, 250, 250, 10), 'input_shape': (784,),
-        'denoising_costs': (1000., 10., .1, .1, .1, .1, .1), 'noise_std': .3,
-        'hidden_noise_std': .3, 'denoiser': denoisers.MiniatureMLP, 'top_scale': True},
+        'encoder': (1000, 500, 250, 250, 250, 10),
+        'input_shape': (784,),
+        'denoising_costs': (1000.0, 10.0, 0.1, 0.1, 0.1, 0.1, 0.1),
+        'noise_std': 0.3,
+        'hidden_noise_std': 0.3,
+        'denoiser': denoisers.MiniatureMLP,
+        'top_scale': True,
+    },
     data.SemiSupervisedData: {'labelled_batch': 100, 'unlabelled_batch': 100},
 }
 
@@ -28,8 +33,10 @@ def test_defaults(owner):
 
 def test_the_autoencoder_is_of_the_ladders_sizes():
     """Appendix B, "Results": a decoder attached to the MLP of the other experiments."""
-    conformance.assert_defaults(autoencoder.Autoencoder, {
-        'units': PAPER[model.LadderNetwork]['encoder'], 'input_shape': (784,)})
+    conformance.assert_defaults(
+        autoencoder.Autoencoder,
+        {'units': PAPER[model.LadderNetwork]['encoder'], 'input_shape': (784,)},
+    )
 
 
 if __name__ == '__main__':

@@ -30,11 +30,15 @@ def test_starting_values(name):
     expected = reference.denoiser_start(transcription, 3)
     assert set(expected) == set(names)
     for key, parameters in names.items():
-        found = (getattr(denoiser, parameters) if isinstance(parameters, str)
-                 else [getattr(denoiser, parameter) for parameter in parameters])
+        found = (
+            getattr(denoiser, parameters)
+            if isinstance(parameters, str)
+            else [getattr(denoiser, parameter) for parameter in parameters]
+        )
         np.testing.assert_array_equal(found, expected[key], err_msg=f'{name}, {key}')
     assert len(denoiser.trainable_variables) == sum(
-        1 if isinstance(parameters, str) else len(parameters) for parameters in names.values())
+        1 if isinstance(parameters, str) else len(parameters) for parameters in names.values()
+    )
 
     z, u = np.random.default_rng(0).normal(size=(2, 5, 3)).astype(np.float32)
     np.testing.assert_allclose(denoiser(z, u), AT_THE_START[name](z, u), atol=1e-6)

@@ -63,7 +63,7 @@ def test_global_mean_and_its_reverse():
     layer = Layer('globalmean', 'linear')
     # The means, 3 and 4, by width x sqrt(3).
     pooled = maps.encode_map(layer, None, x)
-    np.testing.assert_allclose(pooled, [[6 * 3 ** .5, 8 * 3 ** .5]], rtol=1e-14)
+    np.testing.assert_allclose(pooled, [[6 * 3**0.5, 8 * 3**0.5]], rtol=1e-14)
     back = maps.decode_map(layer, None, np.array([[3.0, 4.0]]), x.shape)
     np.testing.assert_array_equal(back, np.full((1, 2, 2, 2), [3.0, 4.0]))
 

@@ -113,12 +113,15 @@ def training_steps(
         clean = result.clean if any(lambdas) else reference.encode(layers, params, batch[0])
         averages = [(0.0, 1.0)] + [
             tuple(momentum * old + (1 - momentum) * new for old, new in zip(pair, news))
-            for pair, *news in list(zip(averages, clean.mean, clean.variance))[1:]]
+            for pair, *news in list(zip(averages, clean.mean, clean.variance))[1:]
+        ]
         gradients.append(reference.numerical_gradients(lambda p: cost(p).total, params))
         # Adam from the start: its moments are made of all gradients so far.
         params = _map(
-            lambda theta, *g: adam(theta, g, rates[:len(g)], epsilon_hat=True)[-1],
-            start, *gradients)
+            lambda theta, *g: adam(theta, g, rates[: len(g)], epsilon_hat=True)[-1],
+            start,
+            *gradients,
+        )
         means, variances = map(list, zip(*averages))
         steps.append(Step(params, means, variances, result))
     return steps

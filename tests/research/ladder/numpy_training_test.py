@@ -45,12 +45,23 @@ def test_adam_epsilon_forms():
 def test_training_steps_by_hand():
     """One layer of two classes without noise or denoising: what is left is logistic regression."""
     x = np.array([[1.0, 0.0], [0.0, 2.0]])
-    params = {'W': [None, np.eye(2)], 'V': [None, None], 'beta': [None, np.zeros(2)],
-              'gamma': np.ones(2), 'g': [None, None]}
+    params = {
+        'W': [None, np.eye(2)],
+        'V': [None, None],
+        'beta': [None, np.zeros(2)],
+        'gamma': np.ones(2),
+        'g': [None, None],
+    }
     batch, zero = (x, np.array([0, 1]), x), [0.0, 0.0]
     first, second = training.training_steps(
-        params, [batch] * 2, [(zero, zero)] * 2, (0, 0), (0.1, 0.05), reference.g,
-        numpy_maps.fully_connected(1))
+        params,
+        [batch] * 2,
+        [(zero, zero)] * 2,
+        (0, 0),
+        (0.1, 0.05),
+        reference.g,
+        numpy_maps.fully_connected(1),
+    )
     # z = +-1, so P = 1 / (1 + e^-2) for either; the gradient of gamma is (P - 1)(1 - 0) each.
     assert first.result.total == pytest.approx(np.log(1 + np.exp(-2)), rel=1e-9)
     np.testing.assert_allclose(first.params['gamma'], 1.1, atol=1e-6)

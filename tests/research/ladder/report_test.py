@@ -39,7 +39,8 @@ def test_one_picture_of_each_class_as_the_model_has_it():
     assert noise.std() == pytest.approx(0.3, rel=0.1)
     # g starts as z + sigmoid(z): half a unit or more above the corrupted image.
     np.testing.assert_allclose(
-        found['denoised'], found['corrupted'] + 1 / (1 + np.exp(-found['corrupted'])), atol=1e-5)
+        found['denoised'], found['corrupted'] + 1 / (1 + np.exp(-found['corrupted'])), atol=1e-5
+    )
 
 
 def test_denoised_values_are_the_denoisers_for_each_unit():
@@ -47,8 +48,9 @@ def test_denoised_values_are_the_denoisers_for_each_unit():
     denoiser.a_zu.assign([0.0, 1.0, -2.0])
     z, us = np.array([-1.0, 0.5], np.float32), [0.0, 2.0]
     values = report.denoised_values(denoiser, z, us)
-    expected = np.array([[[x + factor * x * u for factor in (0.0, 1.0, -2.0)] for x in z]
-                         for u in us])
+    expected = np.array(
+        [[[x + factor * x * u for factor in (0.0, 1.0, -2.0)] for x in z] for u in us]
+    )
     np.testing.assert_allclose(values, expected, rtol=1e-6)
 
 
@@ -59,8 +61,11 @@ def test_estimates_are_drawn_on_the_scale_that_the_cost_compares():
     network.rungs[0].variance.assign(variance)
     z, z_hat = rng.normal(size=(2, 7, 20)).astype(np.float32)
     drawn = report.normalized_as_clean(z_hat, network.rungs[0])
-    clean = encoder.Path([None, tf.constant(z)], [
-        None, (tf.constant(mean, tf.float32), tf.constant(variance, tf.float32))], None)
+    clean = encoder.Path(
+        [None, tf.constant(z)],
+        [None, (tf.constant(mean, tf.float32), tf.constant(variance, tf.float32))],
+        None,
+    )
     cost = network.denoising_cost(1, clean, tf.constant(z_hat))
     assert float(cost) == pytest.approx(np.mean((z - drawn) ** 2), rel=1e-5)
     np.testing.assert_allclose(drawn * np.sqrt(variance) + mean, z_hat, atol=1e-5)
@@ -68,7 +73,8 @@ def test_estimates_are_drawn_on_the_scale_that_the_cost_compares():
 
 def test_layers_without_a_cost_are_named_and_not_drawn():
     sections = report.LadderReport(units_per_layer=2)(
-        model=ladder((100.0, 0.0, 1.0)), data=digits_data(), key=random.make_key(0))
+        model=ladder((100.0, 0.0, 1.0)), data=digits_data(), key=random.make_key(0)
+    )
     text = sections[-1].html
     assert 'Not drawn: layer 1,' in text
     assert 'Layer 0, input' in text and 'Layer 1' not in text and 'Layer 2, output' in text
@@ -83,7 +89,7 @@ def test_a_model_without_a_decoder_adds_nothing():
 def test_the_units_that_bend_most():
     z, us = np.linspace(-2, 2, 9), [-1.0, 1.0]
     flat = np.stack([1 + 2 * z - u for u in us])
-    curves = np.stack([flat, flat + 0.1 * z ** 2, flat, flat + z ** 3], axis=-1)
+    curves = np.stack([flat, flat + 0.1 * z**2, flat, flat + z**3], axis=-1)
     assert list(report.units_that_bend_most(z, us, curves, 2)) == [1, 3]
 
 
@@ -97,8 +103,7 @@ def test_the_optimal_function_of_figure_1_is_the_posterior_mean():
 
 
 def test_sections_show_images_and_every_layers_functions():
-    sections = report.LadderReport()(
-        model=ladder(), data=digits_data(), key=random.make_key(0))
+    sections = report.LadderReport()(model=ladder(), data=digits_data(), key=random.make_key(0))
     text = ' '.join(section.title + section.html for section in sections)
     pngs = re.findall(r'data:image/png;base64,([^"]+)', text)
     assert len(pngs) == 30
@@ -112,7 +117,8 @@ def test_sections_show_images_and_every_layers_functions():
 
 def test_a_model_that_does_not_denoise_its_input_has_no_pictures_of_it():
     sections = report.LadderReport()(
-        model=ladder((0.0, 0.0, 1.0)), data=digits_data(), key=random.make_key(0))
+        model=ladder((0.0, 0.0, 1.0)), data=digits_data(), key=random.make_key(0)
+    )
     text = ' '.join(section.html for section in sections)
     assert 'image/png' not in text and re.search(r'[Ll]ayer 2\b', text)
 

@@ -27,8 +27,17 @@ def folder(tmp_path_factory):
     """Of all that an image may be: grey, turned, with alpha, 16-bit, without items, truncated."""
     folder = tmp_path_factory.mktemp('raw')
     train = folder / 'train'
-    skirt = tiny.item(9, [0.1, 5, 20, 25.7], '01221222', style=3, scale=1, occlusion=3, zoom_in=2,
-                      viewpoint=3, segmentation=[[1, 2, 3, 4, 5.5, 1], [0, 0, 9, 0, 9, 9, 0, 9]])
+    skirt = tiny.item(
+        9,
+        [0.1, 5, 20, 25.7],
+        '01221222',
+        style=3,
+        scale=1,
+        occlusion=3,
+        zoom_in=2,
+        viewpoint=3,
+        segmentation=[[1, 2, 3, 4, 5.5, 1], [0, 0, 9, 0, 9, 9, 0, 9]],
+    )
     outwear = tiny.item(4, [0, 0, 40, 30], segmentation=[[], [0, 0, 9, 0, 9, 9]])
     tiny.write(train, 3, [skirt, outwear], 'user', pair_id=8)
     tiny.write(train, 5, [], 'shop', pair_id=8)
@@ -42,8 +51,11 @@ def folder(tmp_path_factory):
     tiny.write_image(train, 33, Image.fromarray(np.full([30, 40], 40000, np.uint16)), '.png')
     tiny.truncate(tiny.write_image(train, 34, wide))
     for number in range(30, 35):
-        tiny.write_annotation(train, number, {
-            'source': 'user', 'pair_id': number, 'item1': tiny.item(8, [1, 2, 20, 30])})
+        tiny.write_annotation(
+            train,
+            number,
+            {'source': 'user', 'pair_id': number, 'item1': tiny.item(8, [1, 2, 20, 30])},
+        )
     tiny.write_image(train, 40, wide)
     tiny.write_annotation(train, 41, {'source': 'user', 'pair_id': 41})
     tiny.write(folder / 'validation', 1, [tiny.item(1, [0, 0, 40, 30])], 'shop')
@@ -69,7 +81,8 @@ def _equal(table, expected):
             assert len(one) == len(other)
             for polygons, others in zip(one, other):
                 assert [polygon.tolist() for polygon in polygons] == [
-                    polygon.tolist() for polygon in others]
+                    polygon.tolist() for polygon in others
+                ]
         elif isinstance(other, np.ndarray):
             assert one.dtype == other.dtype, field.name
             np.testing.assert_array_equal(one, other, field.name)
@@ -86,10 +99,19 @@ def test_tables_are_those_of_the_folders(folder, data_dir, tmp_path):
     _equal(table, expected.subset(range(7)))
     assert table.paths[0] == os.path.join('train', 'image', '000003.jpg')
     counts = expected.problems.counts | {problems_lib.DAMAGED: 1}
-    assert table.problems.counts == counts == {
-        problems_lib.NO_IMAGE: 1, problems_lib.NO_ANNOTATION: 1, problems_lib.DAMAGED: 1,
-        problems_lib.TURNED: 1, problems_lib.CONVERTED: 3, problems_lib.NO_ITEM: 1,
-        problems_lib.CLIPPED: 1}
+    assert (
+        table.problems.counts
+        == counts
+        == {
+            problems_lib.NO_IMAGE: 1,
+            problems_lib.NO_ANNOTATION: 1,
+            problems_lib.DAMAGED: 1,
+            problems_lib.TURNED: 1,
+            problems_lib.CONVERTED: 3,
+            problems_lib.NO_ITEM: 1,
+            problems_lib.CLIPPED: 1,
+        }
+    )
     assert table.problems.files(problems_lib.DAMAGED)[0].endswith('train/image/000034.jpg')
     _equal(prepared.table_of(builder, 'validation'), deepfashion2.load(folder / 'validation'))
 
@@ -99,8 +121,10 @@ def test_a_split_of_images_alone(data_dir):
     assert (table.image_ids.tolist(), table.sources.tolist(), table.num_items) == ([7], [0], 0)
 
 
-@pytest.mark.parametrize('consumer_images, expected', [
-    (None, detection_table.UNKNOWN), (7, detection_table.USER), (6, detection_table.SHOP)])
+@pytest.mark.parametrize(
+    'consumer_images, expected',
+    [(None, detection_table.UNKNOWN), (7, detection_table.USER), (6, detection_table.SHOP)],
+)
 def test_a_source_validates_on_the_test_split(data_dir, folder, consumer_images, expected):
     source = sources.TfdsSource(data_dir, 'test', consumer_images)
     assert source.table('validation').sources.tolist() == [expected]
@@ -118,7 +142,7 @@ def test_images_are_read_by_index_byte_for_byte(folder, data_dir):
     rows = [6, 0, 3, 0]
     batches = tf.data.Dataset.from_tensors(np.array(rows, np.int64)).map(reader)
     assert batches.element_spec == tf.TensorSpec([4], tf.string)
-    encoded, = batches.as_numpy_iterator()
+    (encoded,) = batches.as_numpy_iterator()
     for row, content in zip(rows, encoded):
         assert content == (folder / table.paths[row]).read_bytes()
 
@@ -138,11 +162,14 @@ def test_examples_as_tfds_gives_them(folder, data_dir):
         box = np.array(raw['bounding_box'], np.float32)
         np.testing.assert_array_equal(items['bounding_box'][number], box)
         count = len(raw['landmarks']) // 3
-        np.testing.assert_array_equal(items['landmarks'][number].reshape(-1)[:3 * count],
-                                      np.array(raw['landmarks'], np.float32))
+        np.testing.assert_array_equal(
+            items['landmarks'][number].reshape(-1)[: 3 * count],
+            np.array(raw['landmarks'], np.float32),
+        )
         assert not items['landmarks'][number][count:].any()
-        assert [np.reshape(polygon, -1).tolist()
-                for polygon in items['segmentation'][number]] == raw['segmentation']
+        assert [
+            np.reshape(polygon, -1).tolist() for polygon in items['segmentation'][number]
+        ] == raw['segmentation']
     assert source[1]['items']['category'] == [] and source[1]['source'] == 1
 
 
@@ -189,12 +216,20 @@ def test_the_command(folder, tmp_path, capsys):
     with pytest.raises(SystemExit):
         prepare.main(['--manual_dir=nowhere'])
     assert capsys.readouterr().err == (
-        'nowhere: none of the folders train, validation, test is there.\n')
+        'nowhere: none of the folders train, validation, test is there.\n'
+    )
 
 
-@pytest.mark.parametrize('change, message', [
-    ({'item1': tiny.item(9, [50, 2, 60, 20])}, r'000001.json: item 1: box .* is outside the image'),
-    ({'item1': tiny.item(9, [1, 2, 30, 20], scale=0)}, r'000001.json, item1: scale 0 is not')])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (
+            {'item1': tiny.item(9, [50, 2, 60, 20])},
+            r'000001.json: item 1: box .* is outside the image',
+        ),
+        ({'item1': tiny.item(9, [1, 2, 30, 20], scale=0)}, r'000001.json, item1: scale 0 is not'),
+    ],
+)
 def test_annotations_are_checked_first(tmp_path, change, message):
     train, fields = tmp_path / 'raw' / 'train', {'source': 'user', 'pair_id': 1}
     tiny.write_image(train, 1, tiny.noise((40, 30)))
@@ -220,7 +255,8 @@ def test_data_in_another_format(folder, tmp_path):
 
     tiny.write(tmp_path / 'raw' / 'train', 1, [])
     builder.Deepfashion2(data_dir=str(tmp_path)).download_and_prepare(
-        download_config=tfds.download.DownloadConfig(manual_dir=str(tmp_path / 'raw')))
+        download_config=tfds.download.DownloadConfig(manual_dir=str(tmp_path / 'raw'))
+    )
     with pytest.raises(FileNotFoundError, match='prepared as tfrecord, .* needs array_record'):
         prepared.open_builder(str(tmp_path))
 

@@ -10,18 +10,53 @@ import pytest
 from research.match_rcnn import categories
 
 _SAMPLE_1 = [  # The whole outline of a genuine short sleeve top, as landmarks from 1 (two were cut).
-    6, 5, 4, 3, 2, 9, 10, 11, 12, 13, 14, 15, 16, 18, 19, 20, 21, 22, 23, 24, 25]
+    6,
+    5,
+    4,
+    3,
+    2,
+    9,
+    10,
+    11,
+    12,
+    13,
+    14,
+    15,
+    16,
+    18,
+    19,
+    20,
+    21,
+    22,
+    23,
+    24,
+    25,
+]
 
 
 def _published_pairs(category_id):
     """Mirror pairs, from 1, as the specification writes them."""
     n = categories.CATEGORIES[category_id - 1].landmarks
     if category_id == 3:
-        return [(2, 6), (3, 5), (4, 26), *((k, 32 - k) for k in range(7, 16)), (16, 29), (27, 30),
-                (28, 31)]
+        return [
+            (2, 6),
+            (3, 5),
+            (4, 26),
+            *((k, 32 - k) for k in range(7, 16)),
+            (16, 29),
+            (27, 30),
+            (28, 31),
+        ]
     if category_id == 4:
-        return [(2, 6), (3, 5), (4, 34), *((k, 40 - k) for k in range(7, 20)), (20, 37), (35, 38),
-                (36, 39)]
+        return [
+            (2, 6),
+            (3, 5),
+            (4, 34),
+            *((k, 40 - k) for k in range(7, 20)),
+            (20, 37),
+            (35, 38),
+            (36, 39),
+        ]
     if category_id == 7:
         return [(1, 3), (4, 10), (5, 9), (6, 8)]
     if category_id == 8:
@@ -33,16 +68,27 @@ def _published_pairs(category_id):
 
 def test_names_counts_and_offsets():
     assert categories.NAMES == (
-        'short sleeve top', 'long sleeve top', 'short sleeve outwear', 'long sleeve outwear',
-        'vest', 'sling', 'shorts', 'trousers', 'skirt', 'short sleeve dress', 'long sleeve dress',
-        'vest dress', 'sling dress')
+        'short sleeve top',
+        'long sleeve top',
+        'short sleeve outwear',
+        'long sleeve outwear',
+        'vest',
+        'sling',
+        'shorts',
+        'trousers',
+        'skirt',
+        'short sleeve dress',
+        'long sleeve dress',
+        'vest dress',
+        'sling dress',
+    )
     assert categories.LANDMARK_COUNTS == (25, 33, 31, 39, 15, 15, 10, 14, 8, 29, 37, 19, 19)
     assert categories.OFFSETS == (0, 25, 58, 89, 128, 143, 158, 168, 182, 190, 219, 256, 275)
     assert sum(categories.LANDMARK_COUNTS) == categories.NUM_LANDMARKS == 294
     assert categories.MAX_LANDMARKS == 39
     for category, name, count, offset in zip(
-            categories.CATEGORIES, categories.NAMES, categories.LANDMARK_COUNTS,
-            categories.OFFSETS):
+        categories.CATEGORIES, categories.NAMES, categories.LANDMARK_COUNTS, categories.OFFSETS
+    ):
         assert (category.name, category.landmarks, category.offset) == (name, count, offset)
 
 
@@ -81,9 +127,10 @@ def test_sigmas_are_symmetric_but_those_of_category_11():
     sigmas = categories.sigmas()
     odd = []
     for category_id, category in enumerate(categories.CATEGORIES, 1):
-        mine = sigmas[category.offset:category.offset + category.landmarks]
-        odd += [(category_id, j) for j in range(category.landmarks)
-                if mine[j] != mine[category.flip[j]]]
+        mine = sigmas[category.offset : category.offset + category.landmarks]
+        odd += [
+            (category_id, j) for j in range(category.landmarks) if mine[j] != mine[category.flip[j]]
+        ]
     assert odd == [(11, 14), (11, 28)]
 
 
@@ -98,7 +145,8 @@ def test_contours_are_those_of_the_data_set():
     assert _from_1(categories.CATEGORIES[7].contour) == [
         [3, 2, 1, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14],
         [2, 1, 4, 5, 6, 7, 8, 9],
-        [3, 2, 9, 10, 11, 12, 13, 14]]
+        [3, 2, 9, 10, 11, 12, 13, 14],
+    ]
 
 
 def test_contours_of_outwear_are_two_halves():
@@ -118,6 +166,7 @@ def test_contours_and_skeletons_are_their_own_mirror_images(category_id):
 
     def sides(loop):
         return frozenset(frozenset(pair) for pair in zip(loop, loop[1:] + loop[:1]))
+
     loops = {sides(loop) for loop in category.contour}
     assert {sides(tuple(category.flip[j] for j in loop)) for loop in category.contour} == loops
     # All landmarks but the back of the neck are on a contour.

@@ -11,9 +11,14 @@ from research.match_rcnn import subsets
 
 
 def _retrieval(value):
-    return {'overall': {f'top{k}': value for k in (1, 5, 10, 15, 20)},
-            'levels': {column: value for column in subsets.COLUMNS}, 'queries': 9,
-            'level_queries': 7, 'level_shop_items': 6, 'missed': 0}
+    return {
+        'overall': {f'top{k}': value for k in (1, 5, 10, 15, 20)},
+        'levels': {column: value for column in subsets.COLUMNS},
+        'queries': 9,
+        'level_queries': 7,
+        'level_shop_items': 6,
+        'missed': 0,
+    }
 
 
 def _run(folder, features, value, raw=True):
@@ -30,9 +35,17 @@ def test_rows_are_in_the_papers_order_with_raw_pixels_last(tmp_path):
     runs = [_run(tmp_path / 'a', 'pose+class', 0.75), _run(tmp_path / 'b', 'class', 0.5)]
     rows = comparison.table_5(runs).rows
     assert [row[0] for row in rows] == [
-        'class, ground truth box', 'paper', 'class, detected box', 'paper',
-        'pose+class, ground truth box', 'paper', 'pose+class, detected box', 'paper',
-        'raw pixels, ground truth box', 'raw pixels, detected box']
+        'class, ground truth box',
+        'paper',
+        'class, detected box',
+        'paper',
+        'pose+class, ground truth box',
+        'paper',
+        'pose+class, detected box',
+        'paper',
+        'raw pixels, ground truth box',
+        'raw pixels, detected box',
+    ]
     assert set(rows[0][1:]) == {0.5} and set(rows[6][1:]) == {0.375}
     assert set(rows[8][1:]) == {0.25}
     assert rows[1][1:] == tuple(published.RETRIEVAL['class']['truth'].values())

@@ -43,13 +43,20 @@ def test_export_answers_as_the_model_does(tmp_path):
         batch = next(iter(data.evaluation('validation')))
         found = trained.detect(batch['images'], batch['sizes'])
         probability = trained.similarity(
-            found['embeddings'][:, 0], found['embeddings'][:, 1]).numpy()
+            found['embeddings'][:, 0], found['embeddings'][:, 1]
+        ).numpy()
     found = {name: value.numpy() for name, value in found.items()}
     assert np.all(found['scores'] > 0)
     pixels = np.random.default_rng(0).integers(0, 255, (1, 50, 70, 3)).astype(np.uint8)
-    answers = conformance.check_export(path, {
-        'serving_default': {'files': np.array(files)}, 'pixels': {'images': pixels},
-        'similarity': {'v1': found['embeddings'][:, 0], 'v2': found['embeddings'][:, 1]}}, tmp_path)
+    answers = conformance.check_export(
+        path,
+        {
+            'serving_default': {'files': np.array(files)},
+            'pixels': {'images': pixels},
+            'similarity': {'v1': found['embeddings'][:, 0], 'v2': found['embeddings'][:, 1]},
+        },
+        tmp_path,
+    )
     answer = answers['serving_default']
     np.testing.assert_array_equal(answer['sizes'], table.sizes[:3])
     np.testing.assert_array_equal(answer['classes'], found['classes'][:3])
@@ -57,11 +64,12 @@ def test_export_answers_as_the_model_does(tmp_path):
         np.testing.assert_allclose(answer[name], found[name][:3], atol=1e-4, err_msg=name)
     # Boxes and landmarks are in pixels of the file.
     scale = (table.sizes[:3] / batch['sizes'].numpy()[:3])[:, np.newaxis, ::-1]
+    np.testing.assert_allclose(answer['boxes'], found['boxes'][:3] * np.tile(scale, 2), atol=1e-2)
     np.testing.assert_allclose(
-        answer['boxes'], found['boxes'][:3] * np.tile(scale, 2), atol=1e-2)
-    np.testing.assert_allclose(
-        answer['landmarks'][..., :2], found['landmarks'][:3, ..., :2] * scale[:, np.newaxis],
-        atol=1e-2)
+        answer['landmarks'][..., :2],
+        found['landmarks'][:3, ..., :2] * scale[:, np.newaxis],
+        atol=1e-2,
+    )
     names = [data.class_names[class_ - 1].encode() for class_ in answer['classes'][0]]
     assert answer['names'][0].tolist() == names
     np.testing.assert_allclose(answers['similarity']['probability'], probability, atol=1e-5)
@@ -69,14 +77,15 @@ def test_export_answers_as_the_model_does(tmp_path):
     converter = tf.lite.TFLiteConverter.from_saved_model(path, signature_keys=['similarity'])
     lite = tf.lite.Interpreter(model_content=converter.convert())
     answer = lite.get_signature_runner('similarity')(
-        v1=found['embeddings'][:, 0], v2=found['embeddings'][:, 1])
+        v1=found['embeddings'][:, 0], v2=found['embeddings'][:, 1]
+    )
     np.testing.assert_allclose(answer['probability'], probability, atol=1e-6)
     assert answers['pixels']['boxes'].max() <= 70 and answers['pixels']['sizes'].tolist() == [
-        [50, 70]]
+        [50, 70]
+    ]
 
 
-@pytest.mark.parametrize('field, value', [
-    ('match_features', ('mask',)), ('landmark_stream', None)])
+@pytest.mark.parametrize('field, value', [('match_features', ('mask',)), ('landmark_stream', None)])
 def test_weights_of_another_architecture_are_refused(tmp_path, field, value):
     run_dir = str(tmp_path / 'run')
     without_scores(run_dir, train_steps=1, save_every_steps=1).train()
@@ -94,14 +103,18 @@ def test_bfloat16_changes_little(tmp_path):
     for bfloat16 in (False, True):
         experiment = without_scores(str(tmp_path), bfloat16=bfloat16)
         batch = next(iter(experiment.data.evaluation('validation')))
-        found.append(experiment.model.describe(
-            batch['images'], batch['sizes'], batch['boxes'], batch['classes']))
+        found.append(
+            experiment.model.describe(
+                batch['images'], batch['sizes'], batch['boxes'], batch['classes']
+            )
+        )
         assert all(v.dtype == tf.float32 for v in experiment.model.trainable_variables)
     for name in ('masks', 'embeddings'):
         assert np.any(found[0][name] != found[1][name])
         plain = found[0][name].numpy()
         np.testing.assert_allclose(
-            found[1][name], plain, rtol=0, atol=0.05 * np.abs(plain).max(), err_msg=name)
+            found[1][name], plain, rtol=0, atol=0.05 * np.abs(plain).max(), err_msg=name
+        )
     experiment.train()
 
 

@@ -21,10 +21,26 @@ from tests.research.match_rcnn import genuine
 #   7   2 -- 3 -- 4   13     y = 6
 #   8                 12     y = 12
 #   9 ------ 10 ----- 11     y = 16
-VEST = np.array([
-    [10, 4, 1], [6, 2, 2], [6, 6, 2], [10, 6, 2], [14, 6, 2], [14, 2, 2], [3, 2, 2], [3, 6, 2],
-    [3, 12, 1], [3, 16, 2], [10, 16, 2], [17, 16, 2], [17, 12, 2], [17, 6, 2], [17, 2, 2]],
-    np.float32)
+VEST = np.array(
+    [
+        [10, 4, 1],
+        [6, 2, 2],
+        [6, 6, 2],
+        [10, 6, 2],
+        [14, 6, 2],
+        [14, 2, 2],
+        [3, 2, 2],
+        [3, 6, 2],
+        [3, 12, 1],
+        [3, 16, 2],
+        [10, 16, 2],
+        [17, 16, 2],
+        [17, 12, 2],
+        [17, 6, 2],
+        [17, 2, 2],
+    ],
+    np.float32,
+)
 
 
 def _area(polygon):
@@ -36,7 +52,7 @@ def _area(polygon):
 
 
 def test_the_mask_of_a_vest_is_its_polygon():
-    polygon, = contours.contours(VEST, 5)
+    (polygon,) = contours.contours(VEST, 5)
     assert _area(polygon) == 14 * 14 - 8 * 4
     expected = np.zeros([20, 24], np.uint8)
     expected[2:16, 3:17] = 1
@@ -51,7 +67,7 @@ def test_landmarks_that_are_not_labelled_are_left_out():
     # Without the bottom of the notch on the left it becomes a triangle.
     landmarks = VEST.copy()
     landmarks[2] = 0
-    polygon, = contours.contours(landmarks, 5)
+    (polygon,) = contours.contours(landmarks, 5)
     assert [0, 0] not in polygon.tolist() and len(polygon) == 13
     assert _area(polygon) == 14 * 14 - 4 * 4 - 8
     landmarks[:] = VEST
@@ -93,9 +109,12 @@ def _place_around(landmarks, contour, x1, x2):
     for side in range(4):
         for k in range(starts[side], starts[side + 1]):
             share = (k - starts[side]) / (starts[side + 1] - starts[side])
-            (from_x, from_y), (to_x, to_y) = corners[side:side + 2]
+            (from_x, from_y), (to_x, to_y) = corners[side : side + 2]
             landmarks[contour[k]] = (
-                from_x + share * (to_x - from_x), from_y + share * (to_y - from_y), 2)
+                from_x + share * (to_x - from_x),
+                from_y + share * (to_y - from_y),
+                2,
+            )
 
 
 def test_outwear_is_both_of_its_fronts():
@@ -111,14 +130,19 @@ def test_outwear_is_both_of_its_fronts():
     assert [_area(half) for half in halves] == pytest.approx([40, 60])
 
 
-@pytest.mark.parametrize('number, least', [(0, .85), (1, .65)])
+@pytest.mark.parametrize('number, least', [(0, 0.85), (1, 0.65)])
 def test_the_first_stage_of_a_genuine_item(number, least):
     """Of a top, and of trousers that the edge of the image and the top hide the half of: there
     people drew what no landmark tells."""
     item = annotations.parse(json.dumps(genuine.ANNOTATION), '000001.json').items[number]
     mask = contours.first_stage_mask(item.landmarks, item.category, 624, 468)
-    refined = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(
-        [polygon.reshape(-1).tolist() for polygon in item.segmentation], 624, 468)))
+    refined = coco_mask.decode(
+        coco_mask.merge(
+            coco_mask.frPyObjects(
+                [polygon.reshape(-1).tolist() for polygon in item.segmentation], 624, 468
+            )
+        )
+    )
     assert (mask & refined).sum() / (mask | refined).sum() > least
 
 
@@ -127,14 +151,22 @@ def test_a_landmark_far_away_does_no_harm():
     far[10, 1] = 1e30  # The middle of the hem.
     mask = contours.first_stage_mask(far, 5, 20, 20)
     # Down to the image's edge in the middle, as before at the sides.
-    assert mask[16:, 9:11].all() and not mask[:, :2].any() and mask.sum() > (
-        contours.first_stage_mask(VEST, 5, 20, 20).sum())
+    assert (
+        mask[16:, 9:11].all()
+        and not mask[:, :2].any()
+        and mask.sum() > (contours.first_stage_mask(VEST, 5, 20, 20).sum())
+    )
 
 
-@pytest.mark.parametrize('landmarks, category, message', [
-    (VEST, 14, 'Unknown category 14; there is 1 to 13.'),
-    (VEST, 0, 'Unknown category 0;'), (VEST[:14], 5, r'shape \[14, 3\]; category 5 has 15 times'),
-    (VEST[:, :2], 5, r'shape \[15, 2\]; category 5 has 15 times x, y, v.')])
+@pytest.mark.parametrize(
+    'landmarks, category, message',
+    [
+        (VEST, 14, 'Unknown category 14; there is 1 to 13.'),
+        (VEST, 0, 'Unknown category 0;'),
+        (VEST[:14], 5, r'shape \[14, 3\]; category 5 has 15 times'),
+        (VEST[:, :2], 5, r'shape \[15, 2\]; category 5 has 15 times x, y, v.'),
+    ],
+)
 def test_bad_input(landmarks, category, message):
     for function in contours.contours, contours.skeleton:
         with pytest.raises(ValueError, match=message):

@@ -27,14 +27,19 @@ def test_rows_of_a_batch_are_pairs_of_consumer_and_shop():
     for pair in range(2):
         users, shops = (
             {(int(p), int(s)) for p, s in zip(batch['pair_ids'][row], batch['styles'][row]) if s}
-            for row in (2 * pair, 2 * pair + 1))
+            for row in (2 * pair, 2 * pair + 1)
+        )
         assert users & shops
 
 
 def test_every_image_is_evaluated_once():
     made = tiny.make_data()
-    seen = [int(index) for batch in made.evaluation('validation')
-            for index, weight in zip(batch['index'], batch['weights']) if weight]
+    seen = [
+        int(index)
+        for batch in made.evaluation('validation')
+        for index, weight in zip(batch['index'], batch['weights'])
+        if weight
+    ]
     assert seen == list(range(made.table('validation').num_images))
 
 
@@ -59,8 +64,15 @@ def test_problems_of_files_are_counted(tmp_path):
     os.remove(train / 'annos' / names[1].replace('.jpg', '.json'))
     os.remove(train / 'image' / names[2])
     made = data.MatchData(
-        0, str(tmp_path / 'set'), source=sources.FolderSource, batch_size=4, pairs=False,
-        canvas=tiny.SIZE, min_size=48, max_size=64)
+        0,
+        str(tmp_path / 'set'),
+        source=sources.FolderSource,
+        batch_size=4,
+        pairs=False,
+        canvas=tiny.SIZE,
+        min_size=48,
+        max_size=64,
+    )
     list(made.train().take(12))
     problems = {kind: found['count'] for kind, found in made.problems('train').items()}
     assert problems['annotation without its image (skipped)'] == 1
@@ -70,9 +82,13 @@ def test_problems_of_files_are_counted(tmp_path):
     assert [os.path.basename(file) for file in files] == [names[0]]
 
 
-@pytest.mark.parametrize('source, message', [
-    (sources.FolderSource, 'holds train/image and train/annos'),
-    (sources.CocoSource, 'holds annotations/instances_train2017.json')])
+@pytest.mark.parametrize(
+    'source, message',
+    [
+        (sources.FolderSource, 'holds train/image and train/annos'),
+        (sources.CocoSource, 'holds annotations/instances_train2017.json'),
+    ],
+)
 def test_a_source_without_a_folder(source, message):
     with pytest.raises(FileNotFoundError, match=message):
         source(None)
@@ -90,8 +106,7 @@ def test_a_malformed_annotation_is_named(tmp_path):
         source.table('train')
     skipping = sources.FolderSource(str(tmp_path / 'set'), skip_malformed=True)
     assert 3 not in skipping.table('train').image_ids
-    assert skipping.table('train').problems.counts[
-        problems_lib.BAD_LANDMARKS] == 1
+    assert skipping.table('train').problems.counts[problems_lib.BAD_LANDMARKS] == 1
 
 
 def test_a_split_without_annotations(tmp_path):
@@ -100,9 +115,15 @@ def test_a_split_without_annotations(tmp_path):
         written.write_image(tmp_path / 'test', number, Image.new('RGB', (40, 30)))
     written.write(tmp_path / 'train', 1, [written.item(9, [0, 0, 20, 20])])
     made = data.MatchData(
-        0, str(tmp_path), source=lambda folder: sources.FolderSource(
-            folder, validation='test', consumer_images=2), batch_size=1, canvas=(40, 60),
-        min_size=30, max_size=60, evaluation_batch=2)
+        0,
+        str(tmp_path),
+        source=lambda folder: sources.FolderSource(folder, validation='test', consumer_images=2),
+        batch_size=1,
+        canvas=(40, 60),
+        min_size=30,
+        max_size=60,
+        evaluation_batch=2,
+    )
     table = made.table('validation')
     assert table.sources.tolist() == [1, 1, 2] and table.num_items == 0
     batches = list(made.evaluation('validation'))
@@ -117,21 +138,38 @@ def test_a_split_without_annotations(tmp_path):
 
 def test_a_file_of_deepfashion2s_converter(tmp_path):
     """The classes, 294 landmarks and pairs of the folder it was made of."""
-    images = [(1, 'user', [written.item(9, [0, 5, 20, 25], '01221222', style=2),
-                           written.item(4, [2, 0, 38, 30])]),
-              (2, 'shop', [written.item(9, [3, 5, 20, 25], style=2)])]
+    images = [
+        (
+            1,
+            'user',
+            [written.item(9, [0, 5, 20, 25], '01221222', style=2), written.item(4, [2, 0, 38, 30])],
+        ),
+        (2, 'shop', [written.item(9, [3, 5, 20, 25], style=2)]),
+    ]
     for image, source, items in images:
         written.write(tmp_path / 'train', image, items, source)
-    (tmp_path / 'coco.json').write_text(json.dumps(
-        written.converted([(image, None, items) for image, _, items in images])))
-    table = sources.CocoSource(str(tmp_path), 'coco.json', 'train/image', None,
-                               consumer_images=1).table('train')
+    (tmp_path / 'coco.json').write_text(
+        json.dumps(written.converted([(image, None, items) for image, _, items in images]))
+    )
+    table = sources.CocoSource(
+        str(tmp_path), 'coco.json', 'train/image', None, consumer_images=1
+    ).table('train')
     folder = deepfashion2.load(tmp_path / 'train')
     assert sum(table.landmark_counts) == 294 and table.num_landmarks == 39
     for field in ('class_names', 'landmark_counts', 'category_ids'):
         assert getattr(table, field) == getattr(folder, field), field
-    for field in ('landmarks', 'landmark_flip', 'boxes', 'classes', 'mini_masks', 'pair_ids',
-                  'styles', 'areas', 'sources', 'image_ids'):
+    for field in (
+        'landmarks',
+        'landmark_flip',
+        'boxes',
+        'classes',
+        'mini_masks',
+        'pair_ids',
+        'styles',
+        'areas',
+        'sources',
+        'image_ids',
+    ):
         np.testing.assert_array_equal(getattr(table, field), getattr(folder, field), field)
     assert table.pairs().tolist() == [[0, 1]]
     # What a file of its kind has wrong may be left out.
@@ -150,18 +188,39 @@ def test_coco_source(tmp_path):
     os.makedirs(tmp_path / 'images')
     with open(tmp_path / 'images' / '7.png', 'wb') as file:
         file.write(tf.io.encode_png(np.zeros([20, 30, 3], np.uint8)).numpy())
-    (tmp_path / 'some.json').write_text(json.dumps({
-        'images': [{'id': 7, 'file_name': '7.png', 'width': 30, 'height': 20}],
-        'categories': [{'id': 4, 'name': 'cat'}],
-        'annotations': [{'id': 1, 'image_id': 7, 'category_id': 4, 'bbox': [5, 5, 10, 10],
-                         'area': 100, 'iscrowd': 0,
-                         'segmentation': [[5, 5, 15, 5, 15, 15, 5, 15]]}]}))
+    (tmp_path / 'some.json').write_text(
+        json.dumps(
+            {
+                'images': [{'id': 7, 'file_name': '7.png', 'width': 30, 'height': 20}],
+                'categories': [{'id': 4, 'name': 'cat'}],
+                'annotations': [
+                    {
+                        'id': 1,
+                        'image_id': 7,
+                        'category_id': 4,
+                        'bbox': [5, 5, 10, 10],
+                        'area': 100,
+                        'iscrowd': 0,
+                        'segmentation': [[5, 5, 15, 5, 15, 15, 5, 15]],
+                    }
+                ],
+            }
+        )
+    )
     source = sources.CocoSource(str(tmp_path), 'some.json', 'images', None, 'images')
     table = source.table('train')
     assert table is source.table('validation') and table.class_names == ('cat',)
     np.testing.assert_array_equal(table.boxes, [[5, 5, 15, 15]])
-    made = data.MatchData(0, str(tmp_path), source=lambda folder: source, batch_size=1,
-                          canvas=(40, 60), min_size=40, max_size=60, flip=False)
+    made = data.MatchData(
+        0,
+        str(tmp_path),
+        source=lambda folder: source,
+        batch_size=1,
+        canvas=(40, 60),
+        min_size=40,
+        max_size=60,
+        flip=False,
+    )
     batch = next(iter(made.train()))
     np.testing.assert_allclose(batch['boxes'][0, 0], [10, 10, 30, 30])
     assert np.all(batch['masks'][0, 0] == 1)
@@ -173,12 +232,26 @@ def test_coco_source_takes_the_first_images(tmp_path, capsys):
     for number in (3, 1, 2):
         with open(tmp_path / 'images' / f'{number}.png', 'wb') as file:
             file.write(tf.io.encode_png(np.zeros([20, 30, 3], np.uint8)).numpy())
-    (tmp_path / 'some.json').write_text(json.dumps({
-        'images': [{'id': number, 'file_name': f'{number}.png', 'width': 30, 'height': 20}
-                   for number in (3, 1, 2)],
-        'categories': [{'id': 4, 'name': 'cat'}],
-        'annotations': [{'id': number, 'image_id': number, 'category_id': 4,
-                         'bbox': [number, 5, 10, 10]} for number in (2, 3)]}))
+    (tmp_path / 'some.json').write_text(
+        json.dumps(
+            {
+                'images': [
+                    {'id': number, 'file_name': f'{number}.png', 'width': 30, 'height': 20}
+                    for number in (3, 1, 2)
+                ],
+                'categories': [{'id': 4, 'name': 'cat'}],
+                'annotations': [
+                    {
+                        'id': number,
+                        'image_id': number,
+                        'category_id': 4,
+                        'bbox': [number, 5, 10, 10],
+                    }
+                    for number in (2, 3)
+                ],
+            }
+        )
+    )
     source = sources.CocoSource(str(tmp_path), 'some.json', 'images', None, 'images', num_images=2)
     table = source.table('validation')
     assert table is source.table('train') and table.image_ids.tolist() == [3, 1]

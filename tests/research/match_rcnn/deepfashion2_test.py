@@ -18,9 +18,26 @@ from tests.research.match_rcnn import tiny_deepfashion2 as tiny
 def folder(tmp_path):
     """Three images: two of one pair, the first with two items; numbers that leave gaps."""
     tiny.write(tmp_path, 12, [tiny.item(9, [0, 5, 20, 25], style=3)], 'shop', pair_id=8)
-    tiny.write(tmp_path, 3, [tiny.item(8, [2, 3, 12, 29], '10012220000122', style=3, scale=1,
-                                       occlusion=2, zoom_in=3, viewpoint=1),
-                             tiny.item(1, [4.5, 0, 40, 30])], 'user', pair_id=8, size=(41, 31))
+    tiny.write(
+        tmp_path,
+        3,
+        [
+            tiny.item(
+                8,
+                [2, 3, 12, 29],
+                '10012220000122',
+                style=3,
+                scale=1,
+                occlusion=2,
+                zoom_in=3,
+                viewpoint=1,
+            ),
+            tiny.item(1, [4.5, 0, 40, 30]),
+        ],
+        'user',
+        pair_id=8,
+        size=(41, 31),
+    )
     tiny.write(tmp_path, 100, [], 'shop', pair_id=9)
     return tmp_path
 
@@ -29,21 +46,27 @@ def test_the_table(folder):
     table = deepfashion2.load(folder)
     assert table.image_ids.tolist() == [3, 12, 100]
     assert [path[-16:] for path in table.paths] == [
-        'image/000003.jpg', 'image/000012.jpg', 'image/000100.jpg']
+        'image/000003.jpg',
+        'image/000012.jpg',
+        'image/000100.jpg',
+    ]
     assert table.sizes.tolist() == [[31, 41], [30, 40], [30, 40]]  # height, width
     assert table.sources.tolist() == [1, 2, 2]
     assert table.first.tolist() == [0, 2, 3, 3]
     assert table.boxes.tolist() == [[2, 3, 12, 29], [4.5, 0, 40, 30], [0, 5, 20, 25]]
     assert table.classes.tolist() == [8, 1, 9]
     assert table.pair_ids.tolist() == [8, 8, 8] and table.styles.tolist() == [3, 0, 3]
-    for column, codes in (('scales', [1, 2, 2]), ('occlusions', [2, 1, 1]),
-                          ('zoom_ins', [3, 1, 1]), ('viewpoints', [1, 2, 2])):
+    for column, codes in (
+        ('scales', [1, 2, 2]),
+        ('occlusions', [2, 1, 1]),
+        ('zoom_ins', [3, 1, 1]),
+        ('viewpoints', [1, 2, 2]),
+    ):
         assert getattr(table, column).tolist() == codes
     assert table.areas.tolist() == [260, 1065, 400]  # of the boxes
     assert table.item_ids.tolist() == [1, 2, 3]
     assert not table.crowd.any()
-    assert [polygon.tolist() for polygon in table.segmentations[2]] == [
-        [[0, 5], [20, 5], [0, 25]]]
+    assert [polygon.tolist() for polygon in table.segmentations[2]] == [[[0, 5], [20, 5], [0, 25]]]
     assert table.pairs().tolist() == [[0, 1]]
     assert table.problems.counts == {problems_lib.NO_ITEM: 1}
     assert table.problems.files(problems_lib.NO_ITEM)[0].endswith('annos/000100.json')
@@ -75,7 +98,8 @@ def test_files_without_the_other(folder):
     assert table.problems.counts == counts
     assert table.problems.files(problems_lib.NO_IMAGE) == [str(folder / 'annos' / '000012.json')]
     assert table.problems.files(problems_lib.NO_ANNOTATION) == [
-        str(folder / 'image' / '000100.jpg')]
+        str(folder / 'image' / '000100.jpg')
+    ]
 
 
 def test_images_of_other_kinds(tmp_path):
@@ -96,7 +120,10 @@ def test_images_of_other_kinds(tmp_path):
     assert table.image_ids.tolist() == [1, 2, 3, 4, 5]
     assert table.sizes.tolist() == [[40, 30], *[[30, 40]] * 4]
     assert table.problems is problems and problems.counts == {
-        problems_lib.TURNED: 1, problems_lib.CONVERTED: 3, problems_lib.DAMAGED: 1}
+        problems_lib.TURNED: 1,
+        problems_lib.CONVERTED: 3,
+        problems_lib.DAMAGED: 1,
+    }
     assert problems.files(problems_lib.DAMAGED) == [str(tmp_path / 'image' / '000006.jpg')]
 
 
@@ -110,11 +137,18 @@ def test_boxes_at_the_border(tmp_path):
         deepfashion2.load(tmp_path)
 
 
-@pytest.mark.parametrize('text, message, kind', [
-    ('{', 'annos/000005.json: not valid JSON ', problems_lib.BAD_ENTRY),
-    ('{"pair_id": 1}', 'source is missing.$', problems_lib.BAD_FIELD),
-    ({'source': 'user', 'pair_id': 1, 'item1': tiny.item(9, [45, 0, 50, 9])}, 'outside the image',
-     problems_lib.BAD_BOX)])
+@pytest.mark.parametrize(
+    'text, message, kind',
+    [
+        ('{', 'annos/000005.json: not valid JSON ', problems_lib.BAD_ENTRY),
+        ('{"pair_id": 1}', 'source is missing.$', problems_lib.BAD_FIELD),
+        (
+            {'source': 'user', 'pair_id': 1, 'item1': tiny.item(9, [45, 0, 50, 9])},
+            'outside the image',
+            problems_lib.BAD_BOX,
+        ),
+    ],
+)
 def test_malformed_annotations(folder, text, message, kind):
     tiny.write(folder, 5, [])
     path = tiny.write_annotation(folder, 5, text)
@@ -136,9 +170,13 @@ def test_all_malformed_files_are_named_at_once(folder):
     (folder / 'annos' / '000007.json').symlink_to('nowhere')
     with pytest.raises(ValueError) as error:
         deepfashion2.load(folder)
-    for text in (': 4 values cannot be right; skip_malformed = True', '000005.json: source 1 is',
-                 '000005.json: pair_id -1', '000006.json: cannot be read (Is a directory)',
-                 '000007.json: a link to a file that is not there'):
+    for text in (
+        ': 4 values cannot be right; skip_malformed = True',
+        '000005.json: source 1 is',
+        '000005.json: pair_id -1',
+        '000006.json: cannot be read (Is a directory)',
+        '000007.json: a link to a file that is not there',
+    ):
         assert text in str(error.value), text
     table = deepfashion2.load(folder, skip_malformed=True)
     assert table.image_ids.tolist() == [3, 12, 100]
@@ -153,8 +191,7 @@ def test_a_split_without_annotations(folder):
     table = deepfashion2.load(folder)
     assert (table.image_ids.tolist(), table.num_items) == ([3, 12, 100], 0)
     assert table.sources.tolist() == [0, 0, 0]
-    assert table.problems.counts == {
-        deepfashion2.NO_ANNOTATIONS: 3, problems_lib.NO_ITEM: 3}
+    assert table.problems.counts == {deepfashion2.NO_ANNOTATIONS: 3, problems_lib.NO_ITEM: 3}
     # The first images are consumers', by their number.
     assert deepfashion2.load(folder, consumer_images=12).sources.tolist() == [1, 1, 2]
     with pytest.raises(ValueError, match='consumer_images = 0 must be'):

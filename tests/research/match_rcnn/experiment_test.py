@@ -42,7 +42,8 @@ class _Oracle:
         for batch in data.evaluation('validation'):
             for row, image in enumerate(batch['images']):
                 self.batches[image.numpy().tobytes()] = {
-                    name: value[row] for name, value in batch.items()}
+                    name: value[row] for name, value in batch.items()
+                }
         self.wrong_class = wrong_class
 
     def examine(self, images, sizes, boxes, classes):
@@ -55,11 +56,17 @@ class _Oracle:
         embeddings = tf.cast(tf.stack([batch['pair_ids'], batch['styles']], -1), tf.float32)
         cells = batch['masks'].shape[-1]
         small = tf.nn.avg_pool2d(
-            tf.reshape(tf.cast(batch['masks'], tf.float32), [-1, cells, cells, 1]), 4, 4, 'VALID')
-        return {'boxes': boxes, 'classes': classes, 'scores': 0.9 * real,
-                'landmarks': batch['landmarks'],
-                'masks': tf.reshape(small, [*classes.shape, 28, 28]),
-                'embeddings': embeddings, 'truth_embeddings': embeddings}
+            tf.reshape(tf.cast(batch['masks'], tf.float32), [-1, cells, cells, 1]), 4, 4, 'VALID'
+        )
+        return {
+            'boxes': boxes,
+            'classes': classes,
+            'scores': 0.9 * real,
+            'landmarks': batch['landmarks'],
+            'masks': tf.reshape(small, [*classes.shape, 28, 28]),
+            'embeddings': embeddings,
+            'truth_embeddings': embeddings,
+        }
 
 
 @pytest.fixture(name='eager')
@@ -70,15 +77,15 @@ def make_eager():
 
 
 def _measured(model, data):
-    return measurement.MatchEvaluation()(
-        model, data, tf.distribute.get_strategy(), 'validation')
+    return measurement.MatchEvaluation()(model, data, tf.distribute.get_strategy(), 'validation')
 
 
 def _top1_by_pixels(data):
     """The share of consumers' items whose nearest shop item, by the pixels, is their garment."""
     table = data.table('validation')
     found = inference.detections(
-        _Oracle(data), data, tf.distribute.get_strategy(), 'validation', raw_pixels=True)
+        _Oracle(data), data, tf.distribute.get_strategy(), 'validation', raw_pixels=True
+    )
     pixels = np.concatenate([image['truth_pixels'] for image in found]).astype(np.float64)
     identity = np.stack([table.pair_ids, table.styles], 1)
     sources = table.sources[table.images_of_items()]
@@ -94,8 +101,13 @@ def test_who_knows_the_answers_has_full_marks(eager):
     """Coordinates go to the canvas and back, masks too, for odd sizes of image."""
     data = tiny.make_data()
     result = _measured(_Oracle(data), data)
-    for name in ('box_ap', 'landmarks_ap', 'landmarks_visible_ap', 'retrieval_detected_top1',
-                 'retrieval_truth_top20'):
+    for name in (
+        'box_ap',
+        'landmarks_ap',
+        'landmarks_visible_ap',
+        'retrieval_detected_top1',
+        'retrieval_truth_top20',
+    ):
         assert result[name] == pytest.approx(1), name
     # Masks of 28 x 28 cells are not exact at the edges.
     assert result['mask_ap50'] == pytest.approx(1) and result['mask_ap'] > 0.8
@@ -115,8 +127,11 @@ class _FindsOne(_Oracle):
 
     def examine(self, images, sizes, boxes, classes):
         found = super().examine(images, sizes, boxes, classes)
-        return found | {'boxes': tf.ones_like(boxes) * [2., 2, 20, 30],
-                        'classes': tf.ones_like(classes), 'scores': tf.fill(classes.shape, .9)}
+        return found | {
+            'boxes': tf.ones_like(boxes) * [2.0, 2, 20, 30],
+            'classes': tf.ones_like(classes),
+            'scores': tf.fill(classes.shape, 0.9),
+        }
 
 
 def test_of_images_without_labels_nothing_is_measured_and_all_is_found(eager, tmp_path):
@@ -124,8 +139,9 @@ def test_of_images_without_labels_nothing_is_measured_and_all_is_found(eager, tm
     tiny.source()
     shutil.copytree(os.path.join(tiny.folder(), 'train'), tmp_path / 'train')
     shutil.copytree(os.path.join(tiny.folder(), 'validation', 'image'), tmp_path / 'test' / 'image')
-    data = tiny.make_data(source=lambda _: sources.FolderSource(
-        str(tmp_path), validation='test', consumer_images=5))
+    data = tiny.make_data(
+        source=lambda _: sources.FolderSource(str(tmp_path), validation='test', consumer_images=5)
+    )
     model = _FindsOne(data)
     assert _measured(model, data).keys() == {'tables', 'landmark_sigmas'}
     found = inference.detections(model, data, tf.distribute.get_strategy(), 'validation')
@@ -150,6 +166,7 @@ def test_retrieval_by_raw_pixels_goes_by_the_pixels(eager, monkeypatch, knows):
         codes = tf.stack([tf.stack([one['pair_ids'], one['styles']], -1) for one in of_images])
         np.testing.assert_array_equal(boxes, tf.stack([one['boxes'] for one in of_images]))
         return tf.cast(codes, tf.float32) * float(knows)
+
     monkeypatch.setattr(inference, '_crops', crops)
     result = _measured(oracle, data)
     expected = 1
@@ -157,11 +174,14 @@ def test_retrieval_by_raw_pixels_goes_by_the_pixels(eager, monkeypatch, knows):
         table = data.table('validation')
         identities = np.stack([table.pair_ids, table.styles], 1).tolist()
         sources = table.sources[table.images_of_items()]
-        first, = identities[int(np.argmax(sources == 2))],
-        queries = [identity for identity, source in zip(identities, sources)
-                   if source == 1 and identity[1] > 0]
+        (first,) = (identities[int(np.argmax(sources == 2))],)
+        queries = [
+            identity
+            for identity, source in zip(identities, sources)
+            if source == 1 and identity[1] > 0
+        ]
         expected = queries.count(first) / len(queries)
-        assert 0 < expected < .5
+        assert 0 < expected < 0.5
     for boxes in 'truth', 'detected':
         assert result[f'pixels_{boxes}_top1'] == pytest.approx(expected)
 
@@ -171,7 +191,8 @@ def test_uncertain_boxes_of_shops_can_be_left_out_of_the_gallery(eager):
     tops = []
     for least in 0.89, 0.91:  # The oracle's score is 0.9.
         result = measurement.MatchEvaluation(min_gallery_score=least)(
-            _Oracle(data), data, tf.distribute.get_strategy(), 'validation')
+            _Oracle(data), data, tf.distribute.get_strategy(), 'validation'
+        )
         assert result['retrieval_truth_top1'] == 1
         tops.append(result['retrieval_detected_top1'])
     assert tops == [1, 0]
@@ -187,36 +208,50 @@ def test_some_rows():
 def test_sigmas_fit_the_landmarks():
     table = tiny.make_data().table('validation')
     sigmas, whose = measurement.sigmas_of(table)
-    assert (len(sigmas), whose, sigmas[0]) == (294, "DeepFashion2's", .012)
+    assert (len(sigmas), whose, sigmas[0]) == (294, "DeepFashion2's", 0.012)
 
     def of(*counts, given=None):
         return measurement.sigmas_of(dataclasses.replace(table, landmark_counts=counts), given)
+
     sigmas, whose = of(17)
-    assert (len(sigmas), whose, sigmas[0]) == (
-        17, "COCO's of people", pytest.approx(.026))
+    assert (len(sigmas), whose, sigmas[0]) == (17, "COCO's of people", pytest.approx(0.026))
     # Of landmarks of which nothing is known each has a stated one.
     sigmas, whose = of(4, 0)
-    assert (sigmas.tolist(), whose) == ([.05] * 4, '0.05 for each landmark, as none are given')
-    assert of(4, given=.1)[0].tolist() == [.1] * 4 and of(2, 1, given=(1, 2, 3))[1] == 'as given'
+    assert (sigmas.tolist(), whose) == ([0.05] * 4, '0.05 for each landmark, as none are given')
+    assert of(4, given=0.1)[0].tolist() == [0.1] * 4 and of(2, 1, given=(1, 2, 3))[1] == 'as given'
     assert of(2, 1, given=(1, 2, 3))[0].tolist() == [1, 2, 3]
     assert of(0, 0) == (None, 'no landmarks')
     with pytest.raises(ValueError, match='MatchEvaluation.sigmas has 2 numbers; .* has 4 landmark'):
         of(4, given=(1, 2))
     with pytest.raises(ValueError, match=r'MatchEvaluation.sigmas = \(0.1, 0\) must be above 0'):
-        measurement.MatchEvaluation(sigmas=(.1, 0))
+        measurement.MatchEvaluation(sigmas=(0.1, 0))
 
 
 def test_landmarks_of_another_set_are_measured(eager, tmp_path):
     """4 landmarks of one class, of COCO's format: by which sigmas is in the result."""
     Image.new('RGB', (48, 64), (200, 30, 30)).save(tmp_path / 'a.png')
     points = [10, 20, 2, 30, 20, 2, 10, 50, 1, 30, 50, 2]
-    (tmp_path / 'four.json').write_text(json.dumps({
-        'images': [{'id': 1, 'file_name': 'a.png', 'height': 64, 'width': 48}],
-        'categories': [{'id': 3, 'name': 'sign', 'keypoints': list('abcd')}],
-        'annotations': [{'id': 1, 'image_id': 1, 'category_id': 3, 'bbox': [8, 16, 26, 40],
-                         'keypoints': points, 'segmentation': [[8, 16, 34, 16, 34, 56, 8, 56]]}]}))
-    data = tiny.make_data(pairs=False, source=lambda _: sources.CocoSource(
-        str(tmp_path), 'four.json', '.', None))
+    (tmp_path / 'four.json').write_text(
+        json.dumps(
+            {
+                'images': [{'id': 1, 'file_name': 'a.png', 'height': 64, 'width': 48}],
+                'categories': [{'id': 3, 'name': 'sign', 'keypoints': list('abcd')}],
+                'annotations': [
+                    {
+                        'id': 1,
+                        'image_id': 1,
+                        'category_id': 3,
+                        'bbox': [8, 16, 26, 40],
+                        'keypoints': points,
+                        'segmentation': [[8, 16, 34, 16, 34, 56, 8, 56]],
+                    }
+                ],
+            }
+        )
+    )
+    data = tiny.make_data(
+        pairs=False, source=lambda _: sources.CocoSource(str(tmp_path), 'four.json', '.', None)
+    )
     oracle = _Oracle(data)
     oracle.matching_network = None
     result = _measured(oracle, data)
@@ -227,11 +262,13 @@ def test_landmarks_of_another_set_are_measured(eager, tmp_path):
 def test_crops_are_what_is_in_the_boxes():
     image = np.zeros([1, 32, 32, 3], np.uint8)
     image[0, 8:24, 4:20] = [255, 0, 51]
-    crops = inference._crops(tf.constant(image), tf.constant([[[4., 8, 20, 24], [20, 0, 32, 8]]]))
+    crops = inference._crops(tf.constant(image), tf.constant([[[4.0, 8, 20, 24], [20, 0, 32, 8]]]))
     assert crops.shape == (1, 2, 768)
     np.testing.assert_allclose(
-        tf.reshape(crops[0, 0], [16, 16, 3])[2:-2, 2:-2], np.full([12, 12, 3], [1, 0, 0.2]),
-        atol=1e-5)
+        tf.reshape(crops[0, 0], [16, 16, 3])[2:-2, 2:-2],
+        np.full([12, 12, 3], [1, 0, 0.2]),
+        atol=1e-5,
+    )
     assert not np.any(tf.reshape(crops[0, 1], [16, 16, 3])[2:-2, 2:-2])
 
 
@@ -240,9 +277,15 @@ def test_a_run_from_training_to_the_report(tmp_path):
     experiment = tiny.make(run_dir)
     experiment.train()
     result = experiment.evaluate()
-    assert {'validation_box_ap', 'validation_landmarks_visible_ap50', 'validation_mask_ap75',
-            'validation_retrieval_detected_top5', 'validation_pixels_truth_top20',
-            'tables', 'problems'} <= result.keys()
+    assert {
+        'validation_box_ap',
+        'validation_landmarks_visible_ap50',
+        'validation_mask_ap75',
+        'validation_retrieval_detected_top5',
+        'validation_pixels_truth_top20',
+        'tables',
+        'problems',
+    } <= result.keys()
     with open(os.path.join(run_dir, 'history.jsonl'), encoding='utf-8') as file:
         rows = [json.loads(line) for line in file]
     assert all('validation_box_ap50' in row for row in rows)
@@ -254,19 +297,29 @@ def test_a_run_from_training_to_the_report(tmp_path):
     # Every detection in a consumer's image is searched for, whatever the ground truth says of it.
     users = set(table.image_ids[table.sources == 1].tolist())
     assert retrieved.image_ids.tolist() == [
-        row['image_id'] for row in boxes if row['image_id'] in users]
+        row['image_id'] for row in boxes if row['image_id'] in users
+    ]
     # What the files say is what was measured.
     scored = score.score(folder, table)
     for kind in 'box', 'mask', 'landmarks', 'landmarks_visible':
         assert scored[kind]['overall']['AP50'] == pytest.approx(
-            result['tables'][kind]['overall']['AP50'], abs=1e-6)
+            result['tables'][kind]['overall']['AP50'], abs=1e-6
+        )
     assert scored['retrieval_detected']['overall'] == pytest.approx(
-        result['tables']['retrieval_detected']['overall'])
+        result['tables']['retrieval_detected']['overall']
+    )
     assert result['landmark_sigmas'] == "DeepFashion2's"
     with open(experiment.report(), encoding='utf-8') as file:
         page = file.read()
-    for text in ('Table 2', 'Table 3', 'Table 4', 'Table 5', 'Figure 6 (a)', 'raw pixels',
-                 'pose+class'):
+    for text in (
+        'Table 2',
+        'Table 3',
+        'Table 4',
+        'Table 5',
+        'Figure 6 (a)',
+        'raw pixels',
+        'pose+class',
+    ):
         assert text in page, text
     # What the data had to have mended is reported, too.
     path = os.path.join(run_dir, 'result.json')
@@ -275,8 +328,9 @@ def test_a_run_from_training_to_the_report(tmp_path):
     result['problems'] = {'train': {'damaged image': {'count': 7, 'files': ['broken_17.jpg']}}}
     with open(path, 'w', encoding='utf-8') as file:
         json.dump(result, file)
-    mended = ''.join(section.html for section in experiment.own_sections()
-                     if 'mended' in section.title)
+    mended = ''.join(
+        section.html for section in experiment.own_sections() if 'mended' in section.title
+    )
     for text in ('train', 'damaged image', '7', 'broken_17.jpg'):
         assert text in mended, text
 
@@ -287,8 +341,10 @@ def test_the_pictures_of_a_report(eager):
     made = report.MatchReport(images=2, queries=3, failures=2, matches=4, looked_at=99)
     sections = made(_Oracle(data), data, None)
     assert [section.title for section in sections] == [
-        'Boxes, landmarks and masks (Figure 6 (a), (b))', 'From landmarks to masks (Section 2.1)',
-        'Queries and what was retrieved (Figure 6 (c))']
+        'Boxes, landmarks and masks (Figure 6 (a), (b))',
+        'From landmarks to masks (Section 2.1)',
+        'Queries and what was retrieved (Figure 6 (c))',
+    ]
     assert [section.html.count('<img') for section in sections] == [4, 8, 3]
     sections = made(_Oracle(data, wrong_class=True), data, None)
     assert [section.title for section in sections][2:] == ['Failures of detection (Figure 5 (a))']
@@ -300,8 +356,13 @@ def test_of_a_large_set_the_shops_of_the_queries_are_looked_at(eager, monkeypatc
     data = tiny.make_data()
     hits = []
     retrieved = pictures.retrieved
-    monkeypatch.setattr(pictures, 'retrieved', lambda query, box, matches: hits.append(
-        [hit for *_, hit in matches]) or retrieved(query, box, matches))
+    monkeypatch.setattr(
+        pictures,
+        'retrieved',
+        lambda query, box, matches: (
+            hits.append([hit for *_, hit in matches]) or retrieved(query, box, matches)
+        ),
+    )
     made = report.MatchReport(images=1, queries=2, failures=1, matches=2, looked_at=1)
     sections = made(_Oracle(data), data, None)
     assert [section.title[:7] for section in sections] == ['Boxes, ', 'From la', 'Queries']
@@ -312,17 +373,30 @@ def test_of_a_large_set_the_shops_of_the_queries_are_looked_at(eager, monkeypatc
 def test_pictures_show_what_was_missed(tmp_path):
     table = tiny.make_data().table('validation')
     items = table.items_of(0)
-    found = {'row': 0, 'boxes': table.boxes[items][1:], 'classes': table.classes[items][1:],
-             'scores': np.full(len(items) - 1, 0.9)}
+    found = {
+        'row': 0,
+        'boxes': table.boxes[items][1:],
+        'classes': table.classes[items][1:],
+        'scores': np.full(len(items) - 1, 0.9),
+    }
     assert pictures.misses(table, found).tolist() == [items[0]]
-    found_all = {'row': 0, 'boxes': table.boxes[items], 'classes': table.classes[items],
-                 'scores': np.full(len(items), 0.9)}
+    found_all = {
+        'row': 0,
+        'boxes': table.boxes[items],
+        'classes': table.classes[items],
+        'scores': np.full(len(items), 0.9),
+    }
     assert not len(pictures.misses(table, found_all))
     unsure = found_all | {'scores': np.full(len(items), 0.4)}
     assert len(pictures.misses(table, unsure)) == len(items)
     red = np.all(np.abs(pictures.failure(table, found).astype(int) - [200, 30, 30]) < 10, -1)
-    assert red.sum() > np.all(np.abs(pictures.failure(table, found_all).astype(int)
-                                     - [200, 30, 30]) < 10, -1).sum() + 50
+    assert (
+        red.sum()
+        > np.all(
+            np.abs(pictures.failure(table, found_all).astype(int) - [200, 30, 30]) < 10, -1
+        ).sum()
+        + 50
+    )
 
 
 def test_the_worst_mask_and_its_picture():
@@ -333,11 +407,16 @@ def test_the_worst_mask_and_its_picture():
     masks = [pictures.mask_of(table, item, image.shape[:2]) for item in items]
     rows = np.flatnonzero(masks[0].any(1))
     half = masks[0].copy()
-    half[rows[len(rows) // 2]:] = False
+    half[rows[len(rows) // 2] :] = False
     masks[0] = half
-    found = {'row': 0, 'image_id': 1, 'boxes': table.boxes[items], 'classes': table.classes[items],
-             'scores': np.full(len(items), 0.9),
-             'masks': [rle.encode(np.asfortranarray(mask, np.uint8)) for mask in masks]}
+    found = {
+        'row': 0,
+        'image_id': 1,
+        'boxes': table.boxes[items],
+        'classes': table.classes[items],
+        'scores': np.full(len(items), 0.9),
+        'masks': [rle.encode(np.asfortranarray(mask, np.uint8)) for mask in masks],
+    }
     overlap, item, index = pictures.worst_mask(table, found)
     whole = pictures.mask_of(table, items[0], image.shape[:2])
     assert (item, index) == (items[0], 0) and abs(overlap - half.sum() / whole.sum()) < 1e-9
@@ -355,25 +434,30 @@ def test_stages_from_landmarks_to_masks():
     """What is tinted is the first-stage mask; contours lie on its edge, skeletons on landmarks."""
     table = tiny.make_data().table('validation')
     row = int(np.argmax([len(table.items_of(row)) == 1 for row in range(table.num_images)]))
-    item, = table.items_of(row)
+    (item,) = table.items_of(row)
     image = pictures.read(table, row)
     plain = drawing.Canvas(image).pixels
     scale = plain.shape[0] // image.shape[0]
     changed = [np.any(picture != plain, -1) for picture in pictures.stages(table, row, image)]
     first, annotated = (
-        mask.astype(bool).repeat(scale, 0).repeat(scale, 1) for mask in (
-            contours.first_stage_mask(table.landmarks[item], int(table.classes[item]),
-                                      *image.shape[:2]),
-            pictures.mask_of(table, item, image.shape[:2])))
+        mask.astype(bool).repeat(scale, 0).repeat(scale, 1)
+        for mask in (
+            contours.first_stage_mask(
+                table.landmarks[item], int(table.classes[item]), *image.shape[:2]
+            ),
+            pictures.mask_of(table, item, image.shape[:2]),
+        )
+    )
     for drawn, mask in ((changed[2], first), (changed[3], annotated)):
         assert drawn[mask].mean() > 0.97 and drawn[~mask].mean() < 0.03
     edge = cv2.dilate(first.astype(np.uint8), np.ones([9, 9])) - cv2.erode(
-        first.astype(np.uint8), np.ones([9, 9]))
+        first.astype(np.uint8), np.ones([9, 9])
+    )
     assert changed[1].any() and edge[changed[1]].mean() > 0.9
     for x, y, seen in table.landmarks[item]:
         if seen and 1 < x < image.shape[1] - 1 and 1 < y < image.shape[0] - 1:
             x, y = int(scale * x), int(scale * y)
-            assert changed[0][y - 3:y + 4, x - 3:x + 4].any()
+            assert changed[0][y - 3 : y + 4, x - 3 : x + 4].any()
 
 
 def test_masks_of_a_table_are_those_of_its_polygons():
@@ -388,8 +472,11 @@ def test_masks_of_a_table_are_those_of_its_polygons():
 
 def test_a_retrieval_picture_has_frames_of_the_right_colour():
     grey = np.full([260, 200, 3], 128, np.uint8)
-    strip = pictures.retrieved(grey, (20, 20, 180, 240), [
-        (grey, (20, 20, 180, 240), True), (grey, (20, 20, 180, 240), False)])
+    strip = pictures.retrieved(
+        grey,
+        (20, 20, 180, 240),
+        [(grey, (20, 20, 180, 240), True), (grey, (20, 20, 180, 240), False)],
+    )
     assert strip.shape == (260, 3 * 206 - 6, 3)
 
     def has(part, color):
@@ -399,8 +486,10 @@ def test_a_retrieval_picture_has_frames_of_the_right_colour():
     assert has(strip[:, 412:], (200, 30, 30)) and not has(strip[:, :200], (200, 30, 30))
 
 
-@pytest.mark.parametrize('arguments, message', [
-    ({'images': 0}, 'MatchReport.images = 0'), ({'looked_at': -1}, 'MatchReport.looked_at = -1')])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [({'images': 0}, 'MatchReport.images = 0'), ({'looked_at': -1}, 'MatchReport.looked_at = -1')],
+)
 def test_a_report_of_nothing_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         report.MatchReport(**arguments)

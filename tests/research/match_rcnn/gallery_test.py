@@ -18,23 +18,34 @@ class _Model(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, 'files')])
     def detect(self, files):
-        image = tf.cast(tf.io.decode_image(files[0], channels=3, expand_animations=False),
-                        tf.float32) / 255
+        image = (
+            tf.cast(tf.io.decode_image(files[0], channels=3, expand_animations=False), tf.float32)
+            / 255
+        )
         mean = tf.reduce_mean(image, [0, 1])
         # A second detection is padding.
-        return {'boxes': tf.constant([[[0., 0, 8, 8], [0, 0, 0, 0]]]),
-                'classes': tf.constant([[2, 0]]), 'names': tf.constant([['vest', '']]),
-                'scores': tf.stack([tf.stack([tf.maximum(tf.reduce_mean(mean), 0.01), 0.0])]),
-                'embeddings': tf.stack([tf.stack([mean, tf.zeros(3)])])}
+        return {
+            'boxes': tf.constant([[[0.0, 0, 8, 8], [0, 0, 0, 0]]]),
+            'classes': tf.constant([[2, 0]]),
+            'names': tf.constant([['vest', '']]),
+            'scores': tf.stack([tf.stack([tf.maximum(tf.reduce_mean(mean), 0.01), 0.0])]),
+            'embeddings': tf.stack([tf.stack([mean, tf.zeros(3)])]),
+        }
 
-    @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, name)
-                                  for name in ('v1', 'v2')])
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, 3], tf.float32, name) for name in ('v1', 'v2')]
+    )
     def similarity(self, v1, v2):
         return {'probability': tf.exp(-tf.reduce_sum(tf.square(v1 - v2), -1))}
 
 
-COLORS = {'red': (250, 30, 30), 'dark_red': (200, 20, 20), 'green': (20, 250, 20),
-          'blue': (30, 30, 250), 'black': (2, 2, 2)}
+COLORS = {
+    'red': (250, 30, 30),
+    'dark_red': (200, 20, 20),
+    'green': (20, 250, 20),
+    'blue': (30, 30, 250),
+    'black': (2, 2, 2),
+}
 
 
 def _write(path, color):
@@ -46,17 +57,25 @@ def _write(path, color):
 @pytest.fixture(name='setting')
 def make_setting(tmp_path):
     model = _Model()
-    tf.saved_model.save(model, str(tmp_path / 'model'), signatures={
-        'detect': model.detect, 'similarity': model.similarity})
+    tf.saved_model.save(
+        model,
+        str(tmp_path / 'model'),
+        signatures={'detect': model.detect, 'similarity': model.similarity},
+    )
     os.makedirs(tmp_path / 'shop' / 'more')
     for name, color in COLORS.items():
         where = tmp_path / 'shop' / ('more' if name == 'red' else '')
         _write(where / f'{name}.png', color)
     _write(tmp_path / 'query.png', (255, 0, 0))
     return functools.partial(
-        gallery.GallerySearch, str(tmp_path / 'run'), data_dir=str(tmp_path / 'shop'),
-        saved_model=str(tmp_path / 'model'), query=str(tmp_path / 'query.png'), query_matches=3,
-        query_least_score=0.05)
+        gallery.GallerySearch,
+        str(tmp_path / 'run'),
+        data_dir=str(tmp_path / 'shop'),
+        saved_model=str(tmp_path / 'model'),
+        query=str(tmp_path / 'query.png'),
+        query_matches=3,
+        query_least_score=0.05,
+    )
 
 
 def test_the_nearest_come_first(setting, tmp_path, capsys):
@@ -66,8 +85,10 @@ def test_the_nearest_come_first(setting, tmp_path, capsys):
     _write(tmp_path / 'shop' / '.thumbnails' / 'red.png', (255, 0, 0))
     search = setting()
     search.train()
-    assert ('left out, as hidden or none of .jpg, .jpeg, .png, .bmp: 2 x, more/._red.png, '
-            'more/moving.gif\n') in capsys.readouterr().err
+    assert (
+        'left out, as hidden or none of .jpg, .jpeg, .png, .bmp: 2 x, more/._red.png, '
+        'more/moving.gif\n'
+    ) in capsys.readouterr().err
     result = search.evaluate()
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].endswith('query.png, vest; probability of a match:')
@@ -77,7 +98,8 @@ def test_the_nearest_come_first(setting, tmp_path, capsys):
     assert files[:2] == ['more/red.png', 'dark_red.png'] and len(files) == 3
     difference = np.array(COLORS['red']) / 255 - [1, 0, 0]
     assert result['matches'][0]['similarity'] == pytest.approx(
-        np.exp(-np.square(difference).sum()), rel=1e-4)
+        np.exp(-np.square(difference).sum()), rel=1e-4
+    )
     assert result['items'] == 5 and 'black.png' not in files  # Its score is too low.
     assert os.path.getsize(tmp_path / 'run' / 'matches.png') > 500
     with open(search.report(), encoding='utf-8') as page:
@@ -126,13 +148,16 @@ def test_damaged_images_are_skipped_and_named(setting, tmp_path, capsys):
     assert search.evaluate()['damaged'] == ['broken.jpg']
 
 
-@pytest.mark.parametrize('arguments, message', [
-    ({'data_dir': None}, '--data_dir is needed'),
-    ({'data_dir': 'nowhere'}, '--data_dir=nowhere is not a folder'),
-    ({'saved_model': 'nowhere'}, 'GallerySearch.saved_model = nowhere'),
-    ({'query': 'nowhere.jpg'}, 'GallerySearch.query = nowhere.jpg: there is no such file'),
-    ({'query_least_score': 2}, 'GallerySearch.query_least_score = 2'),
-])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        ({'data_dir': None}, '--data_dir is needed'),
+        ({'data_dir': 'nowhere'}, '--data_dir=nowhere is not a folder'),
+        ({'saved_model': 'nowhere'}, 'GallerySearch.saved_model = nowhere'),
+        ({'query': 'nowhere.jpg'}, 'GallerySearch.query = nowhere.jpg: there is no such file'),
+        ({'query_least_score': 2}, 'GallerySearch.query_least_score = 2'),
+    ],
+)
 def test_what_is_missing_is_named(setting, arguments, message):
     with pytest.raises((FileNotFoundError, ValueError), match=message):
         setting(**arguments)
@@ -153,8 +178,9 @@ def test_a_query_without_the_class_or_no_image_is_refused(setting, tmp_path):
 
 def test_with_an_exported_match_rcnn(tmp_path):
     """The index has what the model itself says of the images."""
-    experiment = tiny.make(str(tmp_path / 'run'), evaluator=None, monitor_split=None,
-                           train_steps=1, save_every_steps=1)
+    experiment = tiny.make(
+        str(tmp_path / 'run'), evaluator=None, monitor_split=None, train_steps=1, save_every_steps=1
+    )
     experiment.train()
     path = experiment.export()
     table = experiment.data.table('validation')
@@ -162,16 +188,23 @@ def test_with_an_exported_match_rcnn(tmp_path):
         os.makedirs(tmp_path / 'shop', exist_ok=True)
         shutil.copy(table.paths[row], tmp_path / 'shop' / f'{row}.jpg')
     search = gallery.GallerySearch(
-        str(tmp_path / 'search'), data_dir=str(tmp_path / 'shop'), saved_model=path,
-        query=table.paths[1], query_matches=2, query_least_score=0.0)
+        str(tmp_path / 'search'),
+        data_dir=str(tmp_path / 'shop'),
+        saved_model=path,
+        query=table.paths[1],
+        query_matches=2,
+        query_least_score=0.0,
+    )
     search.train()
     result = search.evaluate()
     index = np.load(tmp_path / 'search' / 'index.npz')
     with experiment.reported_model() as model:
         batch = next(iter(experiment.data.evaluation('validation')))
         found = model.detect(batch['images'][:3], batch['sizes'][:3])
-        kernel, bias = (weight.numpy().astype(np.float64)
-                        for weight in model.matching_network.similarity.weights)
+        kernel, bias = (
+            weight.numpy().astype(np.float64)
+            for weight in model.matching_network.similarity.weights
+        )
     # Softmax of a dense layer of the squared difference; its second output is a match.
     vectors = found['embeddings'].numpy().astype(np.float64)
     logits = np.square(vectors[1, 0] - vectors) @ kernel + bias
@@ -181,10 +214,12 @@ def test_with_an_exported_match_rcnn(tmp_path):
     expected = np.argsort(-best)[:2]
     assert [match['file'] for match in result['matches']] == [f'{row}.jpg' for row in expected]
     np.testing.assert_allclose(
-        [match['similarity'] for match in result['matches']], best[expected], rtol=1e-3)
+        [match['similarity'] for match in result['matches']], best[expected], rtol=1e-3
+    )
     assert 0.01 < best[expected].min() and best[expected][1] < best[expected][0]
     np.testing.assert_allclose(
-        index['embeddings'], np.concatenate(found['embeddings'].numpy()), atol=1e-3)
+        index['embeddings'], np.concatenate(found['embeddings'].numpy()), atol=1e-3
+    )
 
 
 if __name__ == '__main__':

@@ -19,20 +19,41 @@ from official.core import runner
 FILE = os.path.join(gin_source.ROOT, 'gin_configs/match_rcnn/garments.gin')
 # Images of 128 x 96 pixels, 120 identities, networks of fewer channels and layers.
 SMALLER = (
-    'MatchExperiment.train_steps=300', 'MatchExperiment.save_every_steps=300',
-    'MatchExperiment.monitor_split=None', 'MatchEvaluation.raw_pixels=False',
-    'WarmupThenSteps.learning_rate=0.003', 'WarmupThenSteps.warmup_steps=20',
-    'WarmupThenSteps.decay_steps=(225, 275)', 'MatchData.batch_size=16',
+    'MatchExperiment.train_steps=300',
+    'MatchExperiment.save_every_steps=300',
+    'MatchExperiment.monitor_split=None',
+    'MatchEvaluation.raw_pixels=False',
+    'WarmupThenSteps.learning_rate=0.003',
+    'WarmupThenSteps.warmup_steps=20',
+    'WarmupThenSteps.decay_steps=(225, 275)',
+    'MatchData.batch_size=16',
     'MatchRCNN.loss_weights=(1.0, 1.0, 1.0, 3.0, 5.0, 1.0)',
-    "GarmentSource.num_identities={'train': 120, 'validation': 20}", 'GarmentSource.users=2',
-    'GarmentSource.shops=2', 'GarmentSource.size=(128, 96)', 'MatchData.canvas=(128, 96)',
-    'MatchData.min_size=96', 'MatchData.max_size=128', 'MatchRCNN.canonical_size=64',
-    'RPN.anchor_sizes=(12, 24, 40, 64, 96)', 'RPN.train_candidates=100', 'RPN.train_proposals=60',
-    'RPN.candidates=100', 'RPN.proposals=50',
-    'ResNet.blocks=(1, 1, 1, 1)', 'ResNet.width=24', 'FPN.filters=32', 'BoxStream.units=64',
-    'MaskStream.width=24', 'MaskStream.convs=2', 'MaskStream.size=7', 'LandmarkStream.width=32',
-    'LandmarkStream.convs=3', 'LandmarkStream.size=7', 'MatchingNetwork.widths=(32, 32, 32, 64)',
-    'MatchingNetwork.units=64')
+    "GarmentSource.num_identities={'train': 120, 'validation': 20}",
+    'GarmentSource.users=2',
+    'GarmentSource.shops=2',
+    'GarmentSource.size=(128, 96)',
+    'MatchData.canvas=(128, 96)',
+    'MatchData.min_size=96',
+    'MatchData.max_size=128',
+    'MatchRCNN.canonical_size=64',
+    'RPN.anchor_sizes=(12, 24, 40, 64, 96)',
+    'RPN.train_candidates=100',
+    'RPN.train_proposals=60',
+    'RPN.candidates=100',
+    'RPN.proposals=50',
+    'ResNet.blocks=(1, 1, 1, 1)',
+    'ResNet.width=24',
+    'FPN.filters=32',
+    'BoxStream.units=64',
+    'MaskStream.width=24',
+    'MaskStream.convs=2',
+    'MaskStream.size=7',
+    'LandmarkStream.width=32',
+    'LandmarkStream.convs=3',
+    'LandmarkStream.size=7',
+    'MatchingNetwork.widths=(32, 32, 32, 64)',
+    'MatchingNetwork.units=64',
+)
 # Between chance and the lowest of these runs. Masks of other items gain 0, those of another class
 # lose what the class gains; of boxes an untrained network has .004.
 #   seed, threads        mask_gain  class_gain  landmark_share  ranking  box_ap50
@@ -42,8 +63,13 @@ SMALLER = (
 #   0, two                     .065        .046            .575     .691      .063
 #   1, one                     .066        .058            .594     .688      .097
 #   1, two, no AVX-512         .064        .039            .579     .678      .073
-FLOORS = {'mask_gain': 0.03, 'class_gain': 0.02, 'landmark_share': 0.3, 'ranking': 0.58,
-          'box_ap50': 0.03}
+FLOORS = {
+    'mask_gain': 0.03,
+    'class_gain': 0.02,
+    'landmark_share': 0.3,
+    'ranking': 0.58,
+    'box_ap50': 0.03,
+}
 
 
 def _of_truth(model, data):
@@ -56,6 +82,7 @@ def _of_truth(model, data):
       ranking: probability that a shop's item of the same garment is nearer to a consumer's than
         one of another; 0.5 is chance.
     """
+
     @tf.function
     def describe(batch):
         given = batch['images'], batch['sizes'], batch['boxes']
@@ -68,9 +95,13 @@ def _of_truth(model, data):
         real = (batch['classes'].numpy() > 0) & (batch['weights'].numpy()[:, np.newaxis] > 0)
         found = {f'found_{name}': values for name, values in describe(batch).items()}
         names = 'boxes', 'landmarks', 'masks', 'pair_ids', 'styles'
-        rows.append({name: values.numpy()[real] for name, values in
-                     (found | {name: batch[name] for name in names}).items()} | {
-            'sources': table.sources[batch['index'].numpy()[np.nonzero(real)[0]]]})
+        rows.append(
+            {
+                name: values.numpy()[real]
+                for name, values in (found | {name: batch[name] for name in names}).items()
+            }
+            | {'sources': table.sources[batch['index'].numpy()[np.nonzero(real)[0]]]}
+        )
     items = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
     size = items['found_masks'].shape[1]
@@ -84,7 +115,8 @@ def _of_truth(model, data):
     own = overlap(items['found_masks'])
     sides = items['boxes'][:, 2:] - items['boxes'][:, :2]
     distances = np.linalg.norm(
-        items['landmarks'][..., :2] - items['found_landmarks'][..., :2], axis=-1)
+        items['landmarks'][..., :2] - items['found_landmarks'][..., :2], axis=-1
+    )
     distances /= np.sqrt(sides.prod(1))[:, np.newaxis]
     visible = items['landmarks'][..., 2] == 2
 
@@ -93,13 +125,18 @@ def _of_truth(model, data):
     ranks = []
     for item in np.flatnonzero((items['sources'] == 1) & (items['styles'] > 0)):
         scores = (vectors[item] - vectors[shop]) ** 2 @ weights
-        same = ((items['pair_ids'] == items['pair_ids'][item])
-                & (items['styles'] == items['styles'][item]))[shop]
+        same = (
+            (items['pair_ids'] == items['pair_ids'][item])
+            & (items['styles'] == items['styles'][item])
+        )[shop]
         if same.any():
             ranks.append((scores[same][:, np.newaxis] > scores[~same]).mean())
-    return {'mask_gain': own - overlap(np.roll(items['found_masks'], 1, 0)),
-            'class_gain': own - overlap(items['found_other_masks']),
-            'landmark_share': (distances[visible] < 0.1).mean(), 'ranking': np.mean(ranks)}
+    return {
+        'mask_gain': own - overlap(np.roll(items['found_masks'], 1, 0)),
+        'class_gain': own - overlap(items['found_other_masks']),
+        'landmark_share': (distances[visible] < 0.1).mean(),
+        'ranking': np.mean(ranks),
+    }
 
 
 def test_unseen_garments_are_found(tmp_path):
@@ -107,8 +144,11 @@ def test_unseen_garments_are_found(tmp_path):
     try:
         run = gin.get_configurable(runner.Run)()
         experiment = run.experiment(
-            run_dir=str(tmp_path / 'run'), seed=0, data_dir=str(tmp_path / 'garments'),
-            strategy=None)
+            run_dir=str(tmp_path / 'run'),
+            seed=0,
+            data_dir=str(tmp_path / 'garments'),
+            strategy=None,
+        )
         untrained = _of_truth(experiment.model, experiment.data)
         experiment.train()
         trained = _of_truth(experiment.model, experiment.data)

@@ -22,7 +22,10 @@ def test_scale():
     assert levels.scale([80, -10, 140, 30], [30, 100]) == 2
     # Each box in its own image.
     assert levels.scale([[0, 0, 10, 10]] * 3, [[10, 20], [20, 20], [100, 100]]).tolist() == [
-        3, 2, 1]
+        3,
+        2,
+        1,
+    ]
 
 
 def _landmarks(modes, at=(5, 5)):
@@ -49,8 +52,10 @@ def test_zoom_in(outside, level):
     assert levels.zoom_in(_landmarks(modes + [0] * 29), 10, [20, 10]) == level
 
 
-@pytest.mark.parametrize('at, level', [
-    ((5, 5), 1), ((10, 20), 1), ((10.5, 5), 3), ((5, 20.5), 3), ((-1, 5), 3), ((5, -1), 3)])
+@pytest.mark.parametrize(
+    'at, level',
+    [((5, 5), 1), ((10, 20), 1), ((10.5, 5), 3), ((5, 20.5), 3), ((-1, 5), 3), ((5, -1), 3)],
+)
 def test_labelled_landmarks_outside_the_image(at, level):
     assert levels.zoom_in(_landmarks([2] * 8, at), 8, [20, 10]) == level
 
@@ -75,8 +80,9 @@ def test_codes_of_two_more_genuine_items():
     top = [0] * 9 + [2] + [0] * 4 + [0, 2, 1] + [0] * 8
     skirt = [1, 2, 1, 2, 2, 2, 2, 2]
     assert [levels.occlusion(_landmarks(modes), len(modes)) for modes in (top, skirt)] == [1, 2]
-    assert [levels.zoom_in(_landmarks(modes), len(modes), (900, 900))
-            for modes in (top, skirt)] == [3, 1]
+    assert [
+        levels.zoom_in(_landmarks(modes), len(modes), (900, 900)) for modes in (top, skirt)
+    ] == [3, 1]
 
 
 if __name__ == '__main__':

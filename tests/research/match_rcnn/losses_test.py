@@ -25,7 +25,8 @@ def test_classification():
     logits, classes, weights = _normal(4, 3), [0, 2, 1, 1], [1, 1, 0, 1]
     expected = -sum(_log_softmax(logits[row])[classes[row]] for row in (0, 1, 3)) / 3
     value = losses.classification(
-        tf.constant(logits), tf.constant(classes), tf.constant(weights, tf.float32))
+        tf.constant(logits), tf.constant(classes), tf.constant(weights, tf.float32)
+    )
     np.testing.assert_allclose(value, expected, rtol=1e-5)
 
 
@@ -37,8 +38,12 @@ def test_boxes_are_of_the_positive_rois_class_and_divided_by_all():
         for own, target in zip(deltas[row, classes[row] - 1], targets[row]):
             x = abs(float(own) - float(target))
             total += x * x / 2 if x < 1 else x - 0.5
-    value = losses.boxes(tf.constant(deltas), tf.constant(targets), tf.constant(classes),
-                         tf.constant(weights, tf.float32))
+    value = losses.boxes(
+        tf.constant(deltas),
+        tf.constant(targets),
+        tf.constant(classes),
+        tf.constant(weights, tf.float32),
+    )
     np.testing.assert_allclose(value, total / 3, rtol=1e-5)
 
 
@@ -48,8 +53,9 @@ def test_landmarks():
     total = 0.0
     for n, k in ((0, 0), (1, 0), (1, 1)):
         total -= _log_softmax(logits[n, :, :, k].reshape(9))[cells[n][k]]
-    value = losses.landmarks(tf.constant(logits), tf.constant(cells),
-                             tf.constant(weights, tf.float32))
+    value = losses.landmarks(
+        tf.constant(logits), tf.constant(cells), tf.constant(weights, tf.float32)
+    )
     np.testing.assert_allclose(value, total / 3, rtol=1e-5)
 
 

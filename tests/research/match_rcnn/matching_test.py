@@ -51,7 +51,8 @@ def test_vectors_and_probability():
     # The probability is the logistic function of the weighted distance and a constant.
     distance = squares @ network.distance_weights.numpy() + bias[1] - bias[0]
     np.testing.assert_allclose(
-        tf.nn.softmax(logits)[..., 1], 1 / (1 + np.exp(-distance)), rtol=1e-3, atol=1e-5)
+        tf.nn.softmax(logits)[..., 1], 1 / (1 + np.exp(-distance)), rtol=1e-3, atol=1e-5
+    )
 
 
 def test_without_padding_only_what_is_whole_counts():

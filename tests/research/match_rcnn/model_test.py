@@ -42,11 +42,19 @@ def test_parameters_of_each_stage():
     fpn = sum(depth * 256 + 256 for depth in (256, 512, 1024, 2048)) + 4 * (9 * 256 * 256 + 256)
     assert network.pyramid.count_params() == fpn
     assert network.rpn.count_params() == 9 * 256 * 256 + 256 + 256 * 3 + 3 + 256 * 12 + 12
-    streams = (network.box_stream, network.landmark_stream, network.mask_stream,
-               network.matching_network)
+    streams = (
+        network.box_stream,
+        network.landmark_stream,
+        network.mask_stream,
+        network.matching_network,
+    )
     # Their formulas are tests of theirs; these are the numbers in the model card.
     assert [stream.count_params() for stream in streams] == [
-        13_963_330, 24_302_374, 2_626_061, 5_574_146]
+        13_963_330,
+        24_302_374,
+        2_626_061,
+        5_574_146,
+    ]
     total = sum(stream.count_params() for stream in streams) + convs + 2 * norms + fpn
     total += network.rpn.count_params()
     variables = [v for v in network.variables if v.dtype == tf.float32]
@@ -59,6 +67,7 @@ class _Proposed(Exception):
 
 def test_proposals_are_as_many_as_asked_for(monkeypatch):
     """In training and outside it: for the losses of an evaluation and for detections."""
+
     def counted(self, boxes, *_):
         raise _Proposed(boxes.shape[1])
 
@@ -66,9 +75,10 @@ def test_proposals_are_as_many_as_asked_for(monkeypatch):
         monkeypatch.setattr(part, '__call__', counted)
     network = tiny.make_model()
     for expected, function, arguments in (
-            (tiny.TRAIN_PROPOSALS, network.loss_terms, (_batch(), random.make_key(0), True)),
-            (tiny.PROPOSALS, network.loss_terms, (_batch(), random.make_key(0), False)),
-            (tiny.PROPOSALS, network.detect, (_batch()['images'], _batch()['sizes']))):
+        (tiny.TRAIN_PROPOSALS, network.loss_terms, (_batch(), random.make_key(0), True)),
+        (tiny.PROPOSALS, network.loss_terms, (_batch(), random.make_key(0), False)),
+        (tiny.PROPOSALS, network.detect, (_batch()['images'], _batch()['sizes'])),
+    ):
         with pytest.raises(_Proposed) as found:
             function(*arguments)
         assert found.value.args == (expected,)
@@ -80,12 +90,25 @@ def test_occluded_landmarks_are_learnt_when_asked():
     landmarks = batch['landmarks'].numpy().copy()
     landmarks[:, :, 1::2, 2] = np.minimum(landmarks[:, :, 1::2, 2], 1)
     batch['landmarks'] = tf.constant(landmarks)
-    values = [float(tiny.make_model(occluded_landmarks=occluded).loss_terms(
-        batch, random.make_key(0))['pose_loss']) for occluded in (False, True)]
-    hidden = batch | {'landmarks': tf.constant(np.where(
-        landmarks[..., 2:] == 1, 0, landmarks).astype(np.float32))}
-    same = [float(tiny.make_model(occluded_landmarks=occluded).loss_terms(
-        hidden, random.make_key(0))['pose_loss']) for occluded in (False, True)]
+    values = [
+        float(
+            tiny.make_model(occluded_landmarks=occluded).loss_terms(batch, random.make_key(0))[
+                'pose_loss'
+            ]
+        )
+        for occluded in (False, True)
+    ]
+    hidden = batch | {
+        'landmarks': tf.constant(np.where(landmarks[..., 2:] == 1, 0, landmarks).astype(np.float32))
+    }
+    same = [
+        float(
+            tiny.make_model(occluded_landmarks=occluded).loss_terms(hidden, random.make_key(0))[
+                'pose_loss'
+            ]
+        )
+        for occluded in (False, True)
+    ]
     assert values[0] != values[1]
     np.testing.assert_allclose(same, values[0], rtol=1e-5)
 
@@ -97,8 +120,14 @@ def test_the_order_of_features_is_the_papers():
 def test_terms_of_parts_that_are_left_out_are_missing():
     network = tiny.make_model(landmark_stream=None, matching_network=None)
     terms = network.loss_terms(_batch(), random.make_key(0))
-    assert set(terms) == {'loss', 'cls_loss', 'box_loss', 'mask_loss', 'rpn_cls_loss',
-                          'rpn_box_loss'}
+    assert set(terms) == {
+        'loss',
+        'cls_loss',
+        'box_loss',
+        'mask_loss',
+        'rpn_cls_loss',
+        'rpn_box_loss',
+    }
     found = network(_batch())
     assert set(found) == {'boxes', 'classes', 'scores', 'masks'}
 
@@ -122,9 +151,12 @@ def test_fit_with_batches_of_any_size():
     network.compile(optimizers.MomentumSGD(1e-30))  # Weights stay.
     whole = _batch()
     half = {name: values[:2] for name, values in whole.items()}
-    losses_seen = [network.evaluate(
-        tf.data.Dataset.from_tensors(batch), return_dict=True, verbose=0)['pair_loss']
-        for batch in (whole, half)]
+    losses_seen = [
+        network.evaluate(tf.data.Dataset.from_tensors(batch), return_dict=True, verbose=0)[
+            'pair_loss'
+        ]
+        for batch in (whole, half)
+    ]
     examples = tf.data.Dataset.from_tensor_slices(whole)
     for number, expected in ((4, losses_seen[0]), (2, losses_seen[1])):
         batches = examples.batch(number).take(1)
@@ -154,26 +186,35 @@ def test_products_in_bfloat16_give_the_losses_of_float32():
         if name.endswith('_loss'):
             # Its 8 bits of a number are 0.4 %; proposals, and so RoIs, differ by them too.
             np.testing.assert_allclose(
-                terms['mixed_bfloat16'][name], value, rtol=0.02, err_msg=name)
+                terms['mixed_bfloat16'][name], value, rtol=0.02, err_msg=name
+            )
     assert terms['mixed_bfloat16']['loss'] != terms['float32']['loss']  # It was computed so.
     for name, values in found['float32'].items():
         assert found['mixed_bfloat16'][name].dtype == values.dtype
 
 
-@pytest.mark.parametrize('arguments, message', [
-    ({'landmark_stream': None}, r"match_features = \('pose', 'class'\): 'pose' is a stream that is "
-                                'left out'),
-    ({'match_features': ('colour',)}, "'colour' is none of pose, mask, class"),
-    ({'match_features': 'colour'}, "'colour' is none of pose, mask, class"),
-    ({'match_features': ()}, 'match_features is empty'),
-    ({'landmark_counts': (3, 4)}, 'landmark_counts has 2 numbers for num_classes = 13'),
-    ({'backbone_weights': 'nowhere.h5'}, 'nowhere.h5'),
-    ({'backbone': functools.partial(resnet.ResNet, blocks=(1, 1), width=4, frozen=False)},
-     r'MatchRCNN.backbone has strides \(4, 8\)'),
-    ({'loss_weights': (1.0, 1.0)}, r'loss_weights = \(1.0, 1.0\): there are 6, cls, box, pose'),
-    ({'loss_weights': (1, 1, -1, 1, 1, 1)}, 'loss_weights.pose = -1 is outside'),
-    ({'box_beta': 0}, 'box_beta = 0 is outside'),
-])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (
+            {'landmark_stream': None},
+            r"match_features = \('pose', 'class'\): 'pose' is a stream that is "
+            'left out',
+        ),
+        ({'match_features': ('colour',)}, "'colour' is none of pose, mask, class"),
+        ({'match_features': 'colour'}, "'colour' is none of pose, mask, class"),
+        ({'match_features': ()}, 'match_features is empty'),
+        ({'landmark_counts': (3, 4)}, 'landmark_counts has 2 numbers for num_classes = 13'),
+        ({'backbone_weights': 'nowhere.h5'}, 'nowhere.h5'),
+        (
+            {'backbone': functools.partial(resnet.ResNet, blocks=(1, 1), width=4, frozen=False)},
+            r'MatchRCNN.backbone has strides \(4, 8\)',
+        ),
+        ({'loss_weights': (1.0, 1.0)}, r'loss_weights = \(1.0, 1.0\): there are 6, cls, box, pose'),
+        ({'loss_weights': (1, 1, -1, 1, 1, 1)}, 'loss_weights.pose = -1 is outside'),
+        ({'box_beta': 0}, 'box_beta = 0 is outside'),
+    ],
+)
 def test_arguments_that_cannot_be_right(arguments, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         tiny.make_model(**arguments)

@@ -40,8 +40,11 @@ def conv(x, kernel, bias=0.0, stride=1):
     x = np.pad(np.asarray(x, np.float64), ((0, 0), (size // 2,) * 2, (size // 2,) * 2, (0, 0)))
     height, width = ((n - size) // stride + 1 for n in x.shape[1:3])
     return bias + sum(
-        x[:, i:i + stride * height:stride, j:j + stride * width:stride][:, :height, :width]
-        @ kernel[i, j] for i in range(size) for j in range(size))
+        x[:, i : i + stride * height : stride, j : j + stride * width : stride][:, :height, :width]
+        @ kernel[i, j]
+        for i in range(size)
+        for j in range(size)
+    )
 
 
 def deconv(x, kernel, bias, begin):
@@ -52,8 +55,8 @@ def deconv(x, kernel, bias, begin):
     for i in range(size):
         for j in range(size):
             top, left = size + i - begin, size + j - begin
-            out[:, top:top + 2 * height:2, left:left + 2 * width:2] += x @ kernel[i, j].T
-    return out[:, size:size + 2 * height, size:size + 2 * width] + bias
+            out[:, top : top + 2 * height : 2, left : left + 2 * width : 2] += x @ kernel[i, j].T
+    return out[:, size : size + 2 * height, size : size + 2 * width] + bias
 
 
 def iou(a, b):
@@ -98,8 +101,10 @@ def selection(boxes, valid, logits, deltas, size, most, least, threshold):
     found.sort(key=lambda one: -one[0])
     kept = []
     for one in found:
-        if all(one[1] != other[1] or iou(one[2][np.newaxis], other[2][np.newaxis]) <= threshold
-               for other in kept):
+        if all(
+            one[1] != other[1] or iou(one[2][np.newaxis], other[2][np.newaxis]) <= threshold
+            for other in kept
+        ):
             kept.append(one)
     return kept[:most]
 
@@ -107,7 +112,7 @@ def selection(boxes, valid, logits, deltas, size, most, least, threshold):
 def smooth_l1(x, beta):
     """Girshick 2015, Eq. 3, which has beta = 1."""
     x = np.abs(x)
-    return np.where(x < beta, x ** 2 / (2 * beta), x - beta / 2)
+    return np.where(x < beta, x**2 / (2 * beta), x - beta / 2)
 
 
 def log_softmax(x, axis=-1):
@@ -127,7 +132,7 @@ def anchors_of(rpn, canvas):
             for column in range(-(-canvas[1] // stride)):
                 x, y = (column + 0.5) * stride, (row + 0.5) * stride
                 for ratio in rpn.aspect_ratios:
-                    w, h = size / ratio ** 0.5 / 2, size * ratio ** 0.5 / 2
+                    w, h = size / ratio**0.5 / 2, size * ratio**0.5 / 2
                     found.append([x - w, y - h, x + w, y + h])
     return np.array(found)
 
@@ -161,7 +166,8 @@ class Reference:
         other = Reference.__new__(Reference)
         other.model = self.model
         other.values = self.values | {
-            key: self.values[key] + length * value for key, value in direction.items()}
+            key: self.values[key] + length * value for key, value in direction.items()
+        }
         return other
 
     def _of(self, variable):
@@ -191,7 +197,7 @@ class Reference:
         backbone, pyramid = self.model.backbone, self.model.pyramid
         x = images[..., ::-1].astype(np.float64) - MEAN_BGR
         for image, (height, width) in zip(x, sizes):
-            image[int(height):], image[:, int(width):] = 0, 0
+            image[int(height) :], image[:, int(width) :] = 0, 0
 
         def conv_norm(x, layer):
             y = conv(x, self._of(layer.kernel), 0.0, layer.strides)
@@ -200,8 +206,14 @@ class Reference:
         x = np.maximum(conv_norm(x, backbone.stem), 0)
         x = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
         height, width = ((n - 3) // 2 + 1 for n in x.shape[1:3])
-        x = np.max([x[:, i:i + 2 * height:2, j:j + 2 * width:2][:, :height, :width]
-                    for i in range(3) for j in range(3)], 0)
+        x = np.max(
+            [
+                x[:, i : i + 2 * height : 2, j : j + 2 * width : 2][:, :height, :width]
+                for i in range(3)
+                for j in range(3)
+            ],
+            0,
+        )
         maps = []
         for stage in backbone.stages:
             for block in stage:
@@ -210,11 +222,10 @@ class Reference:
                 x = np.maximum(conv_norm(np.maximum(conv_norm(x, first), 0), second) + shortcut, 0)
             maps.append(x)
         outputs, above = [], None
-        for x, lateral, output in reversed(list(zip(
-                maps, pyramid.lateral, pyramid.output_convs))):
+        for x, lateral, output in reversed(list(zip(maps, pyramid.lateral, pyramid.output_convs))):
             x = self._conv(x, lateral)
             if above is not None:
-                x = x + above.repeat(2, 1).repeat(2, 2)[:, :x.shape[1], :x.shape[2]]
+                x = x + above.repeat(2, 1).repeat(2, 2)[:, : x.shape[1], : x.shape[2]]
             above = x
             outputs.insert(0, self._conv(x, output))
         return [*outputs, outputs[-1][:, ::2, ::2]]
@@ -223,8 +234,7 @@ class Reference:
         """RoIAlign (He et al. 2017, Sec. 3) from the level of Lin et al. 2017, Eq. 1."""
         x1, y1, x2, y2 = box
         area = max((x2 - x1) * (y2 - y1), 1e-12)
-        level = int(np.clip(
-            np.floor(4 + np.log2(area ** 0.5 / self.model.canonical_size)), 2, 5)) - 2
+        level = int(np.clip(np.floor(4 + np.log2(area**0.5 / self.model.canonical_size)), 2, 5)) - 2
         pixels, stride = levels[level][image], ROI_STRIDES[level]
         down = _bilinear(y1, y2, stride, pixels.shape[0], size, self.model.samples)
         across = _bilinear(x1, x2, stride, pixels.shape[1], size, self.model.samples)
@@ -261,21 +271,35 @@ class Reference:
                 x = self._conv(x, layer, relu=True)
             found[name] = x
         stream = self.model.landmark_stream
-        x = np.maximum(deconv(found['pose'], self._of(stream.deconv.kernel),
-                              self._of(stream.deconv.bias), begin=1), 0)
+        x = np.maximum(
+            deconv(
+                found['pose'], self._of(stream.deconv.kernel), self._of(stream.deconv.bias), begin=1
+            ),
+            0,
+        )
         heat = deconv(
-            x, self._of(stream.predictor.kernel), self._of(stream.predictor.bias), begin=1)
+            x, self._of(stream.predictor.kernel), self._of(stream.predictor.bias), begin=1
+        )
         stream = self.model.mask_stream
-        x = np.maximum(deconv(found['mask'], self._of(stream.deconv.kernel),
-                              self._of(stream.deconv.bias), begin=0), 0)
+        x = np.maximum(
+            deconv(
+                found['mask'], self._of(stream.deconv.kernel), self._of(stream.deconv.bias), begin=0
+            ),
+            0,
+        )
         return found, heat, self._conv(x, stream.predictor)
 
     def vectors(self, features, training):
         """v of the matching network, from the features in the order of the paper's Table 5."""
         network = self.model.matching_network
         x = np.concatenate(
-            [features[name] for name in ('pose', 'mask', 'class')
-             if name in self.model.match_features], -1)
+            [
+                features[name]
+                for name in ('pose', 'mask', 'class')
+                if name in self.model.match_features
+            ],
+            -1,
+        )
         for layer in network.convs:
             x = self._conv(x, layer, relu=True)
         return self._norm(self._dense(x.mean((1, 2)), network.dense), network.norm, training)
@@ -291,13 +315,19 @@ class Reference:
         levels = self.levels(batch['images'], batch['sizes'], training)
         canvas = batch['images'].shape[1:3]
         terms = self._rpn_terms(levels, canvas, batch, draws) | self._roi_terms(
-            levels, batch, draws, training)
+            levels, batch, draws, training
+        )
         weights = self.model.loss_weights
-        return terms | {'loss': (
-            weights.cls * terms['cls_loss'] + weights.box * terms['box_loss']
-            + weights.pose * terms['pose_loss'] + weights.mask * terms['mask_loss']
-            + weights.pair * terms['pair_loss']
-            + weights.rpn * (terms['rpn_cls_loss'] + terms['rpn_box_loss']))}
+        return terms | {
+            'loss': (
+                weights.cls * terms['cls_loss']
+                + weights.box * terms['box_loss']
+                + weights.pose * terms['pose_loss']
+                + weights.mask * terms['mask_loss']
+                + weights.pair * terms['pair_loss']
+                + weights.rpn * (terms['rpn_cls_loss'] + terms['rpn_box_loss'])
+            )
+        }
 
     def _rpn_terms(self, levels, canvas, batch, draws):
         """Ren et al. 2015, Sec. 3.1.2 and Eq. 1; the sum of both is divided by all drawn."""
@@ -316,8 +346,7 @@ class Reference:
                 count += 1
                 entropy += binary_entropy(logits[image, row], positive[row])
                 if positive[row]:
-                    target = box_targets(
-                        truth[[overlaps[row].argmax()]], anchors[[row]])[0]
+                    target = box_targets(truth[[overlaps[row].argmax()]], anchors[[row]])[0]
                     regression += smooth_l1(deltas[image, row] - target, 1 / 9).sum()
                 else:
                     assert overlaps[row].max() < 0.3
@@ -344,9 +373,14 @@ class Reference:
 
         # He et al. 2017, Sec. 3: L_cls and L_box as in Girshick 2015, Eq. 1 and 2.
         every = np.arange(len(rois))
-        logits, deltas = self.box_stream(np.array([
-            self.roi_features(levels, images[row], rois[row], self.model.box_stream.size)
-            for row in every]))
+        logits, deltas = self.box_stream(
+            np.array(
+                [
+                    self.roi_features(levels, images[row], rois[row], self.model.box_stream.size)
+                    for row in every
+                ]
+            )
+        )
         terms = {'cls_loss': -log_softmax(logits)[every, classes].mean()}
         positive = np.flatnonzero(classes)
         targets = BOX_FACTORS * box_targets(of_item('boxes', positive), rois[positive])
@@ -355,13 +389,19 @@ class Reference:
 
         # Only positive RoIs from here on.
         rois, classes = rois[positive], classes[positive]
-        features, heat, masks = self.streams(np.array([
-            self.roi_features(levels, images[row], roi, self.model.mask_stream.size)
-            for row, roi in zip(positive, rois)]))
+        features, heat, masks = self.streams(
+            np.array(
+                [
+                    self.roi_features(levels, images[row], roi, self.model.mask_stream.size)
+                    for row, roi in zip(positive, rois)
+                ]
+            )
+        )
         pose, visible = self._pose(heat, rois, classes, of_item('landmarks', positive))
         terms['pose_loss'] = pose
         terms['mask_loss'] = _mask_loss(
-            masks, rois, classes, of_item('boxes', positive), of_item('masks', positive))
+            masks, rois, classes, of_item('boxes', positive), of_item('masks', positive)
+        )
         overlap = np.array(overlap)[positive]
         styles, pair_ids = of_item('styles', positive), of_item('pair_ids', positive)
         may = (overlap > self.model.pair_sampler.threshold) & (styles > 0)
@@ -369,8 +409,8 @@ class Reference:
             may &= visible
         order = draws.pair_order[tuple(where[positive].T)]
         terms['pair_loss'] = self._pair_loss(
-            features, images[positive], order, may, np.stack([pair_ids, styles], 1),
-            training)
+            features, images[positive], order, may, np.stack([pair_ids, styles], 1), training
+        )
         return terms
 
     def _pose(self, heat, rois, classes, landmarks):
@@ -378,7 +418,7 @@ class Reference:
         size, counts = heat.shape[1], self.model.landmark_counts
         losses, visible = [], np.zeros(len(rois), bool)
         for row, (x1, y1, x2, y2) in enumerate(rois):
-            first = sum(counts[:classes[row] - 1])
+            first = sum(counts[: classes[row] - 1])
             for number in range(counts[classes[row] - 1]):
                 x, y, mode = landmarks[row, number]
                 across, down = (x - x1) / (x2 - x1), (y - y1) / (y2 - y1)
@@ -397,9 +437,10 @@ class Reference:
             number = sampler.shop_rois if image % 2 else sampler.user_rois
             drawn[image % 2] += list(rows[np.argsort(-order[rows])][:number])
         user, shop = drawn[0], drawn[1]
-        vectors = self.vectors({name: x[user + shop] for name, x in features.items()},
-                               training)
-        logits = self.match_logits(vectors[:len(user), np.newaxis], vectors[np.newaxis, len(user):])
+        vectors = self.vectors({name: x[user + shop] for name, x in features.items()}, training)
+        logits = self.match_logits(
+            vectors[: len(user), np.newaxis], vectors[np.newaxis, len(user) :]
+        )
         same = (identities[user][:, np.newaxis] == identities[shop][np.newaxis]).all(-1)
         assert same.any() and not same.all()
         log = log_softmax(logits)
@@ -415,21 +456,33 @@ class Reference:
           [n, units].
         """
         levels = self.levels(images, sizes, training=False)
-        features, heat, masks = self.streams(np.array([
-            self.roi_features(levels, number, box, self.model.mask_stream.size)
-            for number, box in zip(image, np.asarray(boxes, np.float64))]))
+        features, heat, masks = self.streams(
+            np.array(
+                [
+                    self.roi_features(levels, number, box, self.model.mask_stream.size)
+                    for number, box in zip(image, np.asarray(boxes, np.float64))
+                ]
+            )
+        )
         masks = np.array([mask[..., class_ - 1] for mask, class_ in zip(masks, classes)])
         ends = np.cumsum(self.model.landmark_counts)
-        heat = [maps[..., end - self.model.landmark_counts[class_ - 1]:end]
-                for maps, class_, end in zip(heat, classes, ends[np.asarray(classes) - 1])]
+        heat = [
+            maps[..., end - self.model.landmark_counts[class_ - 1] : end]
+            for maps, class_, end in zip(heat, classes, ends[np.asarray(classes) - 1])
+        ]
         return 1 / (1 + np.exp(-masks)), heat, self.vectors(features, training=False)
 
     def scored(self, images, sizes, image, boxes):
         """Of proposals [n, 4] in images [n]: logits and deltas of the box stream."""
         levels = self.levels(images, sizes, training=False)
-        return self.box_stream(np.array([
-            self.roi_features(levels, number, box, self.model.box_stream.size)
-            for number, box in zip(image, np.asarray(boxes, np.float64))]))
+        return self.box_stream(
+            np.array(
+                [
+                    self.roi_features(levels, number, box, self.model.box_stream.size)
+                    for number, box in zip(image, np.asarray(boxes, np.float64))
+                ]
+            )
+        )
 
 
 def _mask_loss(logits, rois, classes, boxes, masks):
@@ -441,7 +494,8 @@ def _mask_loss(logits, rois, classes, boxes, masks):
         targets = np.zeros((size, size))
         for i, j in np.ndindex(size, size):
             x, y = (roi[:2] + (roi[2:] - roi[:2]) * (np.array([j, i]) + 0.5) / size - box[:2]) / (
-                box[2:] - box[:2])
+                box[2:] - box[:2]
+            )
             if 0 <= x < 1 and 0 <= y < 1:
                 targets[i, j] = mask[int(y * cells), int(x * cells)]
         losses.append(binary_entropy(logit[..., class_ - 1], targets).mean())

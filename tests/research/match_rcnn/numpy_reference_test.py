@@ -29,43 +29,65 @@ def _item(box, class_, landmarks=(), mask='left', pair_id=0, style=0, crowd=Fals
     places = np.zeros((max(COUNTS), 3))
     for row, (x, y, mode) in zip(places, landmarks, strict=False):
         # Away from the borders of cells, where the rounding of float32 would decide.
-        row[:] = x1 + (x + .013) * (x2 - x1), y1 + (y + .013) * (y2 - y1), mode
+        row[:] = x1 + (x + 0.013) * (x2 - x1), y1 + (y + 0.013) * (y2 - y1), mode
     cells = np.zeros((CELLS, CELLS), np.uint8)
     half = slice(None, CELLS // 2) if mask in ('left', 'top') else slice(CELLS // 2, None)
     if mask:
         cells[(slice(None), half) if mask in ('left', 'right') else half] = 1
-    return {'boxes': box, 'classes': class_, 'landmarks': places, 'masks': cells,
-            'pair_ids': pair_id, 'styles': style, 'crowd': crowd}
+    return {
+        'boxes': box,
+        'classes': class_,
+        'landmarks': places,
+        'masks': cells,
+        'pair_ids': pair_id,
+        'styles': style,
+        'crowd': crowd,
+    }
 
 
 # Consumer, shop, consumer, shop. What a fault would confuse differs from item to item.
 ITEMS = (
-    (_item((2, 3, 24, 40), 1, [(.2, .3, 2), (.7, .8, 2), (.5, .1, 1)], 'left', 5, 1),
-     _item((25, 5, 46, 50), 2, [(.6, .6, 2), (.1, .9, 2)], 'top', 5, 2),
-     _item((3, 45, 23, 62), 1, crowd=True)),
-    (_item((4, 30, 44, 58), 2, [(.3, .4, 2), (.8, .7, 1)], 'bottom', 5, 2),
-     _item((6, 2, 40, 28), 1, [(.9, .2, 2), (.4, .5, 2), (.2, .9, 2)], '', 5, 1)),
-    (_item((1, 1, 36, 30), 1, [(.5, .5, 2), (.3, .2, 2), (.7, .9, 2)], 'right', 6, 1),
-     _item((5, 33, 38, 60), 3, (), 'top', 6, 1)),
-    (_item((3, 2, 20, 48), 1, [(.6, .3, 2), (.2, .7, 2), (.8, .8, 2)], 'right', 6, 1),
-     _item((22, 1, 43, 30), 2, [(.5, .4, 1), (.3, .8, 1)], 'bottom', 6, 1),
-     _item((23, 31, 42, 49), 1, [(.3, .3, 2), (.6, .7, 2), (.9, .1, 2)], 'left', 0, 0)))
+    (
+        _item((2, 3, 24, 40), 1, [(0.2, 0.3, 2), (0.7, 0.8, 2), (0.5, 0.1, 1)], 'left', 5, 1),
+        _item((25, 5, 46, 50), 2, [(0.6, 0.6, 2), (0.1, 0.9, 2)], 'top', 5, 2),
+        _item((3, 45, 23, 62), 1, crowd=True),
+    ),
+    (
+        _item((4, 30, 44, 58), 2, [(0.3, 0.4, 2), (0.8, 0.7, 1)], 'bottom', 5, 2),
+        _item((6, 2, 40, 28), 1, [(0.9, 0.2, 2), (0.4, 0.5, 2), (0.2, 0.9, 2)], '', 5, 1),
+    ),
+    (
+        _item((1, 1, 36, 30), 1, [(0.5, 0.5, 2), (0.3, 0.2, 2), (0.7, 0.9, 2)], 'right', 6, 1),
+        _item((5, 33, 38, 60), 3, (), 'top', 6, 1),
+    ),
+    (
+        _item((3, 2, 20, 48), 1, [(0.6, 0.3, 2), (0.2, 0.7, 2), (0.8, 0.8, 2)], 'right', 6, 1),
+        _item((22, 1, 43, 30), 2, [(0.5, 0.4, 1), (0.3, 0.8, 1)], 'bottom', 6, 1),
+        _item((23, 31, 42, 49), 1, [(0.3, 0.3, 2), (0.6, 0.7, 2), (0.9, 0.1, 2)], 'left', 0, 0),
+    ),
+)
 SIZES = np.array([[64, 48], [60, 48], [64, 40], [50, 44]], np.float32)
 
 
 @functools.cache
 def _batch():
     rows = [[*items, *[_item((0, 0, 0, 0), 0, mask='')] * (3 - len(items))] for items in ITEMS]
-    batch = {name: np.array([[item[name] for item in row] for row in rows])
-             for name in rows[0][0]}
-    types = {'boxes': np.float32, 'landmarks': np.float32, 'classes': np.int32,
-             'pair_ids': np.int32, 'styles': np.int32}
+    batch = {name: np.array([[item[name] for item in row] for row in rows]) for name in rows[0][0]}
+    types = {
+        'boxes': np.float32,
+        'landmarks': np.float32,
+        'classes': np.int32,
+        'pair_ids': np.int32,
+        'styles': np.int32,
+    }
     batch = {name: values.astype(types.get(name, values.dtype)) for name, values in batch.items()}
     images = np.random.default_rng(0).integers(0, 256, (4, *tiny.SIZE, 3)).astype(np.uint8)
     for image, (height, width) in zip(images, SIZES.astype(int)):
         image[height:], image[:, width:] = 0, 0
-    return {name: tf.constant(values) for name, values in
-            {**batch, 'images': images, 'sizes': SIZES}.items()}
+    return {
+        name: tf.constant(values)
+        for name, values in {**batch, 'images': images, 'sizes': SIZES}.items()
+    }
 
 
 def _proposals():
@@ -74,10 +96,12 @@ def _proposals():
     for image, items in enumerate(ITEMS):
         for number, item in enumerate(items):
             x1, y1, x2, y2 = item['boxes']
-            for row, share in enumerate((.85, .6, .4)):
+            for row, share in enumerate((0.85, 0.6, 0.4)):
                 boxes[image, 3 * number + row] = (
-                    (x1, y1, x2, y1 + share * (y2 - y1)) if (image + number) % 2 else
-                    (x1 + (1 - share) * (x2 - x1), y1, x2, y2))
+                    (x1, y1, x2, y1 + share * (y2 - y1))
+                    if (image + number) % 2
+                    else (x1 + (1 - share) * (x2 - x1), y1, x2, y2)
+                )
     return boxes, boxes[..., 2] > 0
 
 
@@ -94,18 +118,22 @@ def _draw(model, seed=0):
         value = generator.normal(size=variable.shape) * (1.4 / fan_in) ** 0.5
         if rank == 1:
             ones = any(word in variable.name for word in ('gamma', 'variance'))
-            value = generator.uniform(.6, 1.4, variable.shape) if ones else 0.2 * value
+            value = generator.uniform(0.6, 1.4, variable.shape) if ones else 0.2 * value
         variable.assign(value)
 
 
 def _model(decay=0.9):
     model = tiny.make_model(
-        backbone=functools.partial(resnet.ResNet, blocks=(1, 1, 1, 1), width=8, bottleneck=False,
-                                   frozen=False, decay=decay),
-        num_classes=3, landmark_counts=COUNTS, match_features=('class', 'mask', 'pose'),
+        backbone=functools.partial(
+            resnet.ResNet, blocks=(1, 1, 1, 1), width=8, bottleneck=False, frozen=False, decay=decay
+        ),
+        num_classes=3,
+        landmark_counts=COUNTS,
+        match_features=('class', 'mask', 'pose'),
         loss_weights=WEIGHTS,
-        sampler=roi_sampling.RoiSampler(16, positive_fraction=.5),
-        pair_sampler=pair_sampling.PairSampler(3, 2))
+        sampler=roi_sampling.RoiSampler(16, positive_fraction=0.5),
+        pair_sampler=pair_sampling.PairSampler(3, 2),
+    )
     _draw(model)
     return model
 
@@ -132,11 +160,16 @@ def _step(monkeypatch, model, training=True):
     logs = (model.train_step if training else model.test_step)(_batch())
     samples, (rois,), uniforms = (
         [value for kind, value in drawn if kind == name]
-        for name in ('sample', '__call__', 'uniform'))
+        for name in ('sample', '__call__', 'uniform')
+    )
     numbers, kinds = samples[0]
     draws = numpy_reference.Draws(
-        numbers.numpy(), kinds.numpy() != assignment.IGNORED, rois.boxes.numpy(),
-        rois.weights.numpy() > 0, uniforms[-1].numpy())
+        numbers.numpy(),
+        kinds.numpy() != assignment.IGNORED,
+        rois.boxes.numpy(),
+        rois.weights.numpy() > 0,
+        uniforms[-1].numpy(),
+    )
     return draws, {name: float(value) for name, value in logs.items()}
 
 
@@ -146,8 +179,15 @@ def _check_terms(logs, expected):
         np.testing.assert_allclose(logs[name], value, rtol=2e-5, err_msg=name)
 
 
-PARTS = ('backbone', 'pyramid', 'rpn', 'box_stream', 'landmark_stream', 'mask_stream',
-         'matching_network')
+PARTS = (
+    'backbone',
+    'pyramid',
+    'rpn',
+    'box_stream',
+    'landmark_stream',
+    'mask_stream',
+    'matching_network',
+)
 # Kinks of ReLUs and maxima lie closer together where more pixels follow.
 LENGTH = 1e-6
 
@@ -166,13 +206,18 @@ def test_a_training_step(monkeypatch):
         direction = {id(v): generator.normal(size=v.shape) for v in variables}
         forward, backward = (
             reference.moved(direction, sign * LENGTH).terms(_batch(), draws)['loss']
-            for sign in (1, -1))
+            for sign in (1, -1)
+        )
         slope = (forward - backward) / (2 * LENGTH)
         # Norms and biases do not decay.
-        slope += DECAY * sum(np.sum(reference.values[id(v)] * direction[id(v)])
-                             for v in variables if v.shape.rank > 1)
-        moved = sum(np.sum((after[key] - reference.values[key]) * value)
-                    for key, value in direction.items())
+        slope += DECAY * sum(
+            np.sum(reference.values[id(v)] * direction[id(v)])
+            for v in variables
+            if v.shape.rank > 1
+        )
+        moved = sum(
+            np.sum((after[key] - reference.values[key]) * value) for key, value in direction.items()
+        )
         np.testing.assert_allclose(moved, -RATE * slope, rtol=1e-3, err_msg=part)
 
 
@@ -194,8 +239,9 @@ def test_inference(monkeypatch):
         model.loss_terms(batch, random.make_key(0))
     reference = numpy_reference.Reference(model)
     boxes, valid = _proposals()
-    monkeypatch.setattr(model.rpn, 'propose', lambda *_, training: (
-        tf.constant(boxes), tf.constant(valid)))
+    monkeypatch.setattr(
+        model.rpn, 'propose', lambda *_, training: (tf.constant(boxes), tf.constant(valid))
+    )
     images, sizes = batch['images'].numpy(), batch['sizes'].numpy()
     found = model.examine(batch['images'], batch['sizes'], batch['boxes'], batch['classes'])
     found = {name: value.numpy() for name, value in found.items()}
@@ -205,8 +251,15 @@ def test_inference(monkeypatch):
     for image in range(4):
         rows = every == image
         expected = numpy_reference.selection(
-            boxes[image], valid[image], logits[rows], deltas[rows], sizes[image],
-            most=model.selection.max_detections, least=0.0, threshold=0.5)
+            boxes[image],
+            valid[image],
+            logits[rows],
+            deltas[rows],
+            sizes[image],
+            most=model.selection.max_detections,
+            least=0.0,
+            threshold=0.5,
+        )
         scores, classes, places = zip(*expected)
         np.testing.assert_allclose(found['scores'][image], scores, rtol=1e-4)
         np.testing.assert_array_equal(found['classes'][image], classes)
@@ -215,12 +268,15 @@ def test_inference(monkeypatch):
 
     image, classes = np.repeat(np.arange(4), 5), found['classes'].ravel()
     masks, heat, vectors = reference.describe(
-        images, sizes, image, found['boxes'].reshape(-1, 4), classes)
+        images, sizes, image, found['boxes'].reshape(-1, 4), classes
+    )
     np.testing.assert_allclose(found['masks'].reshape(masks.shape), masks, atol=1e-4)
     np.testing.assert_allclose(
-        found['embeddings'].reshape(vectors.shape), vectors, rtol=1e-3, atol=1e-4)
+        found['embeddings'].reshape(vectors.shape), vectors, rtol=1e-3, atol=1e-4
+    )
     for maps, box, places in zip(
-            heat, found['boxes'].reshape(-1, 4), found['landmarks'].reshape(20, -1, 3)):
+        heat, found['boxes'].reshape(-1, 4), found['landmarks'].reshape(20, -1, 3)
+    ):
         size, count = maps.shape[0], maps.shape[-1]
         assert not places[count:].any()
         for number in range(count):
@@ -232,16 +288,29 @@ def test_inference(monkeypatch):
             assert np.all(np.abs(place) <= 0.5 + 1e-3)
 
     image, row = np.nonzero(batch['classes'])
-    truth = reference.describe(images, sizes, image, batch['boxes'].numpy()[image, row],
-                               batch['classes'].numpy()[image, row])[2]
-    np.testing.assert_allclose(
-        found['truth_embeddings'][image, row], truth, rtol=1e-3, atol=1e-4)
+    truth = reference.describe(
+        images,
+        sizes,
+        image,
+        batch['boxes'].numpy()[image, row],
+        batch['classes'].numpy()[image, row],
+    )[2]
+    np.testing.assert_allclose(found['truth_embeddings'][image, row], truth, rtol=1e-3, atol=1e-4)
     # Of the softmax's two outputs the second means a match.
-    match = np.exp(numpy_reference.log_softmax(
-        reference.match_logits(vectors[:, np.newaxis], truth[np.newaxis])))[..., 1]
-    np.testing.assert_allclose(model.similarity(
-        found['embeddings'].reshape(20, 1, -1), found['truth_embeddings'][image, row][np.newaxis]),
-        match, rtol=1e-3, atol=1e-5)
+    match = np.exp(
+        numpy_reference.log_softmax(
+            reference.match_logits(vectors[:, np.newaxis], truth[np.newaxis])
+        )
+    )[..., 1]
+    np.testing.assert_allclose(
+        model.similarity(
+            found['embeddings'].reshape(20, 1, -1),
+            found['truth_embeddings'][image, row][np.newaxis],
+        ),
+        match,
+        rtol=1e-3,
+        atol=1e-5,
+    )
     assert np.abs(match - 0.5).max() > 0.1
 
 

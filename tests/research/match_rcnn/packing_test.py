@@ -21,7 +21,8 @@ def _results(real, values):
 @pytest.mark.parametrize('compiled', [False, True])
 def test_every_real_entry_is_taken_and_put_back(compiled):
     taken, images, back, places = tf.function(_results, jit_compile=compiled)(
-        tf.constant(REAL), tf.constant(VALUES))
+        tf.constant(REAL), tf.constant(VALUES)
+    )
     rows, columns = np.where(REAL)
     np.testing.assert_array_equal(back.numpy()[REAL], VALUES[REAL])
     for row, column in zip(rows, columns):

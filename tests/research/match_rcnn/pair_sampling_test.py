@@ -30,19 +30,28 @@ class _Network:
 def _rois(images, per_image, classes, iou, truth):
     shape = [images, per_image]
     return roi_sampling.Rois(
-        boxes=tf.zeros([*shape, 4]), classes=tf.constant(classes), weights=tf.ones(shape),
-        deltas=tf.zeros([*shape, 4]), truth=tf.constant(truth), iou=tf.constant(iou, tf.float32))
+        boxes=tf.zeros([*shape, 4]),
+        classes=tf.constant(classes),
+        weights=tf.ones(shape),
+        deltas=tf.zeros([*shape, 4]),
+        truth=tf.constant(truth),
+        iou=tf.constant(iou, tf.float32),
+    )
 
 
 def _setting():
     """Two pairs of images with 3 RoIs each; items: one of interest, one without a style."""
     rois = _rois(
-        4, 3,
+        4,
+        3,
         classes=[[1, 1, 2], [1, 0, 2], [1, 1, 1], [1, 1, 0]],
         iou=[[0.9, 0.6, 0.9], [0.8, 0.9, 0.9], [0.71, 0.7, 0.99], [0.8, 0.9, 0.9]],
-        truth=[[0, 0, 1], [0, 0, 1], [0, 0, 0], [0, 0, 0]])
-    batch = {'pair_ids': tf.constant([[5, 5], [5, 5], [6, 6], [6, 6]]),
-             'styles': tf.constant([[1, 0], [1, 0], [2, 0], [2, 0]])}
+        truth=[[0, 0, 1], [0, 0, 1], [0, 0, 0], [0, 0, 0]],
+    )
+    batch = {
+        'pair_ids': tf.constant([[5, 5], [5, 5], [6, 6], [6, 6]]),
+        'styles': tf.constant([[1, 0], [1, 0], [2, 0], [2, 0]]),
+    }
     features = tf.reshape(tf.range(12, dtype=tf.float32) / 4, [12, 1, 1, 1])
     return rois, batch, features
 
@@ -69,7 +78,8 @@ def test_all_that_are_eligible_make_pairs():
     rois, batch, features = _setting()
     network = _Network()
     terms = pair_sampling.PairSampler(user_rois=3, shop_rois=3).loss_terms(
-        network, features, tf.identity, rois, batch, None, random.make_key(0), True)
+        network, features, tf.identity, rois, batch, None, random.make_key(0), True
+    )
     vectors, valid = network.seen
     assert {int(4 * value) for value in vectors[valid, 0]} == _USER | _SHOP
     loss, wrong = _loss(_USER, _SHOP)
@@ -84,11 +94,11 @@ def test_of_several_some_are_drawn():
     for seed in range(8):
         network = _Network()
         terms = pair_sampling.PairSampler(user_rois=3, shop_rois=1).loss_terms(
-            network, features, tf.identity, rois, batch, None, random.make_key(seed), True)
+            network, features, tf.identity, rois, batch, None, random.make_key(seed), True
+        )
         drawn = {int(4 * value) for value in network.seen[0][network.seen[1], 0]}
         assert drawn & _USER == _USER and len(drawn & _SHOP) == 2 and 3 in drawn
-        np.testing.assert_allclose(
-            terms['pair_loss'], _loss(_USER, drawn & _SHOP)[0], rtol=1e-5)
+        np.testing.assert_allclose(terms['pair_loss'], _loss(_USER, drawn & _SHOP)[0], rtol=1e-5)
         seen |= {tuple(sorted(drawn & _SHOP))}
     assert seen == {(3, 9), (3, 10)}
 
@@ -99,15 +109,21 @@ def test_without_visible_landmarks_they_are_not_used():
     visible[2, 2] = visible[3, 0] = False
     network = _Network()
     pair_sampling.PairSampler(user_rois=3, shop_rois=3).loss_terms(
-        network, features, tf.identity, rois, batch, tf.constant(visible), random.make_key(0), True)
+        network, features, tf.identity, rois, batch, tf.constant(visible), random.make_key(0), True
+    )
     assert {int(4 * v) for v in network.seen[0][network.seen[1], 0]} == {0, 6, 3, 10}
 
 
 def test_the_papers_512_pairs():
     sampler = pair_sampling.PairSampler()
     images, per_image = 16, 128
-    rois = _rois(images, per_image, np.ones([images, per_image], np.int32),
-                 np.full([images, per_image], 0.9), np.zeros([images, per_image], np.int32))
+    rois = _rois(
+        images,
+        per_image,
+        np.ones([images, per_image], np.int32),
+        np.full([images, per_image], 0.9),
+        np.zeros([images, per_image], np.int32),
+    )
     identities = np.repeat(np.arange(1, 9, dtype=np.int32), 2)[:, np.newaxis]
     batch = {'pair_ids': tf.constant(identities), 'styles': tf.ones([16, 1], tf.int32)}
     counted = {}
@@ -120,7 +136,8 @@ def test_the_papers_512_pairs():
 
     features = tf.zeros([images * per_image, 1, 1, 2])
     terms = sampler.loss_terms(
-        Network(), features, tf.identity, rois, batch, None, random.make_key(0), True)
+        Network(), features, tf.identity, rois, batch, None, random.make_key(0), True
+    )
     assert counted['pairs'] == 512
     # All logits are 1, so an eighth of the pairs is judged rightly.
     np.testing.assert_allclose(terms['pair_error_percent'], 87.5)

@@ -9,25 +9,29 @@ from research.match_rcnn import subsets
 from research.match_rcnn.annotations import LEVELS
 from tests.research.match_rcnn import paper_tables
 
-TABLES = {'box': published.BOX, 'visible': published.LANDMARKS_VISIBLE,
-          'all': published.LANDMARKS, 'mask': published.MASK}
+TABLES = {
+    'box': published.BOX,
+    'visible': published.LANDMARKS_VISIBLE,
+    'all': published.LANDMARKS,
+    'mask': published.MASK,
+}
 BEST = ('scale: moderate', 'occlusion: slight', 'zoom-in: no', 'viewpoint: frontal')
 
 
 def test_literals():
     """Corners of the tables, and what the text repeats."""
-    assert published.BOX['AP']['overall'] == .667
-    assert published.BOX['AP50']['viewpoint: no wear'] == .713
-    assert published.BOX['AP75']['occlusion: heavy'] == .433
-    assert published.LANDMARKS['AP']['overall'] == .563  # Sec. 4.2.
-    assert published.LANDMARKS_VISIBLE['AP75']['zoom-in: large'] == .390
-    assert published.MASK['AP50']['scale: small'] == .831
-    assert published.MASK['AP']['viewpoint: side or back'] == .617
+    assert published.BOX['AP']['overall'] == 0.667
+    assert published.BOX['AP50']['viewpoint: no wear'] == 0.713
+    assert published.BOX['AP75']['occlusion: heavy'] == 0.433
+    assert published.LANDMARKS['AP']['overall'] == 0.563  # Sec. 4.2.
+    assert published.LANDMARKS_VISIBLE['AP75']['zoom-in: large'] == 0.390
+    assert published.MASK['AP50']['scale: small'] == 0.831
+    assert published.MASK['AP']['viewpoint: side or back'] == 0.617
     best = published.RETRIEVAL['pose+class']['truth']
-    assert best['top20'] == .665 < .7  # Sec. 4.4.
-    assert published.RETRIEVAL['mask']['detected']['zoom-in: large'] == .541
-    assert published.RELEASE['landmarks']['AP75'] == .596
-    assert published.RELEASE_RETRIEVAL['pose']['top20'] == .510
+    assert best['top20'] == 0.665 < 0.7  # Sec. 4.4.
+    assert published.RETRIEVAL['mask']['detected']['zoom-in: large'] == 0.541
+    assert published.RELEASE['landmarks']['AP75'] == 0.596
+    assert published.RELEASE_RETRIEVAL['pose']['top20'] == 0.510
 
 
 def rows():
@@ -42,8 +46,11 @@ def test_what_is_bold_is_the_best_of_each_property(name, row):
     """The columns are in the right places: moderate, slight, no zoom, frontal are all bold."""
     del name
     for group, best in zip(LEVELS, BEST, strict=True):
-        of_group = {column: value for column, value in row.items()
-                    if column.startswith(group.replace('_', '-'))}
+        of_group = {
+            column: value
+            for column, value in row.items()
+            if column.startswith(group.replace('_', '-'))
+        }
         assert len(of_group) == 3 and max(of_group, key=of_group.get) == best
 
 
@@ -68,8 +75,15 @@ def test_overall_retrieval_is_of_more_queries_than_the_levels():
 
 
 def test_every_number_of_the_paper_is_here_in_its_order():
-    two, three, four, five = (paper_tables.rows(table) for table in (
-        paper_tables.TABLE_2, paper_tables.TABLE_3, paper_tables.TABLE_4, paper_tables.TABLE_5))
+    two, three, four, five = (
+        paper_tables.rows(table)
+        for table in (
+            paper_tables.TABLE_2,
+            paper_tables.TABLE_3,
+            paper_tables.TABLE_4,
+            paper_tables.TABLE_5,
+        )
+    )
     assert list(two) == list(three) == list(four) == list(published.METRICS)
     for metric in published.METRICS:
         assert two[metric] == list(published.BOX[metric].values())
@@ -77,16 +91,19 @@ def test_every_number_of_the_paper_is_here_in_its_order():
         # Two numbers a cell.
         assert three[metric][::2] == list(published.LANDMARKS_VISIBLE[metric].values())
         assert three[metric][1::2] == list(published.LANDMARKS[metric].values())
-    assert five == {f'{features}, {boxes}': list(row.values())
-                    for features, of_boxes in published.RETRIEVAL.items()
-                    for boxes, row in of_boxes.items()}
+    assert five == {
+        f'{features}, {boxes}': list(row.values())
+        for features, of_boxes in published.RETRIEVAL.items()
+        for boxes, row in of_boxes.items()
+    }
     assert [{len(row) for row in table.values()} for table in (two, five)] == [{13}, {15}]
 
 
 def test_the_release():
     """With detected boxes: below the paper's of the same, which has more training images."""
     assert paper_tables.rows(paper_tables.RELEASE) == {
-        features: list(row.values()) for features, row in published.RELEASE_RETRIEVAL.items()}
+        features: list(row.values()) for features, row in published.RELEASE_RETRIEVAL.items()
+    }
     for features, row in published.RELEASE_RETRIEVAL.items():
         assert list(row) == ['top1', 'top5', 'top10', 'top15', 'top20']
         for k in published.TOP:

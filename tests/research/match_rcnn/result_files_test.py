@@ -25,13 +25,16 @@ def table():
     return hand_made.table(
         (1, USER, [hand_made.item(TOP, LEFT, 1, 1), hand_made.item(SKIRT, RIGHT, 1, 2)]),
         (2, SHOP, [hand_made.item(TOP, LEFT, 1, 1), hand_made.item(SKIRT, RIGHT, 1, 2)]),
-        (3, SHOP, []))
+        (3, SHOP, []),
+    )
 
 
 def detections():
-    made = [hand_made.found(1, (TOP, LEFT, .75, (0, 0)), (SKIRT, RIGHT, .123456789, (5, 5))),
-            hand_made.found(2, (SKIRT, RIGHT, .5, (4, 4)), (TOP, LEFT, .25, (1, 1))),
-            hand_made.found(3, (HAT, (1, 2, 3.25, 4), .5, (9, 9)))]
+    made = [
+        hand_made.found(1, (TOP, LEFT, 0.75, (0, 0)), (SKIRT, RIGHT, 0.123456789, (5, 5))),
+        hand_made.found(2, (SKIRT, RIGHT, 0.5, (4, 4)), (TOP, LEFT, 0.25, (1, 1))),
+        hand_made.found(3, (HAT, (1, 2, 3.25, 4), 0.5, (9, 9))),
+    ]
     rng = np.random.default_rng(0)
     for image in made:
         image['landmarks'] = rng.uniform(0, 90, (len(image['boxes']), 3, 3)).astype(np.float32)
@@ -40,12 +43,17 @@ def detections():
 
 def test_boxes_are_corner_and_size_under_the_files_categories():
     assert result_files.boxes(table(), detections()) == [
-        {'image_id': 1, 'category_id': 4, 'bbox': [0, 0, 40, 80], 'score': .75},
-        {'image_id': 1, 'category_id': 7, 'bbox': [50, 10.5, 40, 69.5],
-         'score': pytest.approx(.123456789, abs=1e-8)},
-        {'image_id': 2, 'category_id': 7, 'bbox': [50, 10.5, 40, 69.5], 'score': .5},
-        {'image_id': 2, 'category_id': 4, 'bbox': [0, 0, 40, 80], 'score': .25},
-        {'image_id': 3, 'category_id': 9, 'bbox': [1, 2, 2.25, 2], 'score': .5}]
+        {'image_id': 1, 'category_id': 4, 'bbox': [0, 0, 40, 80], 'score': 0.75},
+        {
+            'image_id': 1,
+            'category_id': 7,
+            'bbox': [50, 10.5, 40, 69.5],
+            'score': pytest.approx(0.123456789, abs=1e-8),
+        },
+        {'image_id': 2, 'category_id': 7, 'bbox': [50, 10.5, 40, 69.5], 'score': 0.5},
+        {'image_id': 2, 'category_id': 4, 'bbox': [0, 0, 40, 80], 'score': 0.25},
+        {'image_id': 3, 'category_id': 9, 'bbox': [1, 2, 2.25, 2], 'score': 0.5},
+    ]
 
 
 def test_landmarks_lie_where_their_class_has_them():
@@ -54,16 +62,25 @@ def test_landmarks_lie_where_their_class_has_them():
     top, skirt, hat = rows[0]['keypoints'], rows[1]['keypoints'], rows[4]['keypoints']
     own = made[0]['landmarks']
     for number in range(3):
-        assert top[3 * number:3 * number + 3] == [
-            pytest.approx(own[0, number, 0]), pytest.approx(own[0, number, 1]), 1]
+        assert top[3 * number : 3 * number + 3] == [
+            pytest.approx(own[0, number, 0]),
+            pytest.approx(own[0, number, 1]),
+            1,
+        ]
     assert top[9:] == [0] * 6 and skirt[:9] == [0] * 9 and hat == [0] * 15
     assert skirt[12:] == [pytest.approx(own[1, 1, 0]), pytest.approx(own[1, 1, 1]), 1]
     assert {name: rows[1][name] for name in ('image_id', 'category_id')} == {
-        'image_id': 1, 'category_id': 7}
+        'image_id': 1,
+        'category_id': 7,
+    }
     # Of its own class alone; hats have none.
     compact = result_files.landmarks(table(), made, all_landmarks=False)
     assert [row['keypoints'] for row in compact] == [
-        top[:9], skirt[9:], rows[2]['keypoints'][9:], rows[3]['keypoints'][:9]]
+        top[:9],
+        skirt[9:],
+        rows[2]['keypoints'][9:],
+        rows[3]['keypoints'][:9],
+    ]
 
 
 def test_the_294_landmarks_of_deepfashion2():
@@ -72,9 +89,9 @@ def test_the_294_landmarks_of_deepfashion2():
     assert categories.LANDMARK_COUNTS == counts
     builder = hand_made.detection_table.TableBuilder('all', categories.NAMES, counts, mask_size=8)
     builder.add_image('1.jpg', 1, (100, 100), USER, [])
-    image = hand_made.found(1, (9, LEFT, .5))
+    image = hand_made.found(1, (9, LEFT, 0.5))
     image['landmarks'] = np.arange(1, 39 * 3 + 1, dtype=np.float32).reshape(1, 39, 3)
-    row, = result_files.landmarks(builder.build(), [image])
+    (row,) = result_files.landmarks(builder.build(), [image])
     points = np.reshape(row['keypoints'], (-1, 3))
     assert points.shape == (294, 3)
     assert np.flatnonzero(points.any(1)).tolist() == list(range(182, 190))
@@ -103,11 +120,23 @@ def retrieved(k=2):
 def test_retrieval():
     rows = result_files.retrieval(table(), retrieved())
     assert rows == [
-        {'query_image_id': 1, 'query_bbox': [0, 0, 40, 80], 'query_cls': 4, 'query_score': .75,
-         'gallery_image_id': [2, 2], 'gallery_bbox': [[0, 0, 40, 80], [50, 10.5, 90, 80]]},
-        {'query_image_id': 1, 'query_bbox': [50, 10.5, 90, 80], 'query_cls': 7,
-         'query_score': pytest.approx(.123456789, abs=1e-8), 'gallery_image_id': [2, 2],
-         'gallery_bbox': [[50, 10.5, 90, 80], [0, 0, 40, 80]]}]
+        {
+            'query_image_id': 1,
+            'query_bbox': [0, 0, 40, 80],
+            'query_cls': 4,
+            'query_score': 0.75,
+            'gallery_image_id': [2, 2],
+            'gallery_bbox': [[0, 0, 40, 80], [50, 10.5, 90, 80]],
+        },
+        {
+            'query_image_id': 1,
+            'query_bbox': [50, 10.5, 90, 80],
+            'query_cls': 7,
+            'query_score': pytest.approx(0.123456789, abs=1e-8),
+            'gallery_image_id': [2, 2],
+            'gallery_bbox': [[50, 10.5, 90, 80], [0, 0, 40, 80]],
+        },
+    ]
     assert json.loads(json.dumps(rows)) == rows
 
 
@@ -115,14 +144,21 @@ def test_what_is_written_is_read_and_judged_alike(tmp_path):
     folder = tmp_path / 'new' / 'results'
     paths = result_files.write(folder, table(), detections(), retrieved())
     assert [pathlib.Path(path).name for path in paths] == [
-        'bbox_results.json', 'keys_results.json', 'segm_results.json', 'retrieval_results.json']
+        'bbox_results.json',
+        'keys_results.json',
+        'segm_results.json',
+        'retrieval_results.json',
+    ]
     truth = evaluation.ground_truth(table())
     boxes = result_files.read(paths[0], result_files.BOXES)
     assert boxes == result_files.boxes(table(), detections())
     masks = result_files.read(paths[2], result_files.MASKS)
     for kind, rows in ('bbox', boxes), ('segm', masks):
         assert coco_ap.average_precision(truth, rows, kind)['per_class'] == {
-            'top': pytest.approx(1), 'skirt': pytest.approx(1), 'hat': None}
+            'top': pytest.approx(1),
+            'skirt': pytest.approx(1),
+            'hat': None,
+        }
     again = result_files.read_retrieval(paths[3], table())
     judged = retrieval_protocol.judge(table(), again)
     expected = retrieval_protocol.judge(table(), retrieved())
@@ -133,24 +169,41 @@ def test_what_is_written_is_read_and_judged_alike(tmp_path):
 
 
 def test_parts_that_are_missing(tmp_path):
-    few = [{name: values for name, values in image.items() if name not in ('landmarks', 'masks')}
-           for image in detections()]
+    few = [
+        {name: values for name, values in image.items() if name not in ('landmarks', 'masks')}
+        for image in detections()
+    ]
     assert [pathlib.Path(path).name for path in result_files.write(tmp_path, table(), few)] == [
-        'bbox_results.json']
+        'bbox_results.json'
+    ]
     # Nothing found is a file, too; what is read of it is nothing.
     empty = [hand_made.found(1)]
-    result_files.write(tmp_path, table(), empty, retrieval_protocol.retrieve(
-        retrieval_protocol.of_detections(table().subset([0]), empty, USER),
-        retrieval_protocol.of_detections(table(), detections(), SHOP), None, 2))
+    result_files.write(
+        tmp_path,
+        table(),
+        empty,
+        retrieval_protocol.retrieve(
+            retrieval_protocol.of_detections(table().subset([0]), empty, USER),
+            retrieval_protocol.of_detections(table(), detections(), SHOP),
+            None,
+            2,
+        ),
+    )
     assert result_files.read(tmp_path / 'bbox_results.json', result_files.BOXES) == []
     found = result_files.read_retrieval(tmp_path / 'retrieval_results.json', table())
     assert len(found.image_ids) == 0
     assert retrieval_protocol.judge(table(), found).missed == 2
 
 
-@pytest.mark.parametrize('kind, example', [
-    (result_files.BOXES, genuine.BOX_RESULT), (result_files.LANDMARKS, genuine.LANDMARKS_RESULT),
-    (result_files.MASKS, genuine.MASK_RESULT), (result_files.RETRIEVAL, genuine.RETRIEVAL_RESULT)])
+@pytest.mark.parametrize(
+    'kind, example',
+    [
+        (result_files.BOXES, genuine.BOX_RESULT),
+        (result_files.LANDMARKS, genuine.LANDMARKS_RESULT),
+        (result_files.MASKS, genuine.MASK_RESULT),
+        (result_files.RETRIEVAL, genuine.RETRIEVAL_RESULT),
+    ],
+)
 def test_the_benchmarks_own_examples(kind, example, tmp_path):
     """They are read, and what is written has their fields of their types."""
     (tmp_path / 'example.json').write_text(json.dumps([example]), 'utf8')
@@ -163,6 +216,7 @@ def test_the_benchmarks_own_examples(kind, example, tmp_path):
         if isinstance(value, list):
             return [shape(value[0])]
         return type(value)
+
     ours = result_files.read(tmp_path / kind, kind)
     assert shape(ours[0]) == shape(example)
     if kind == result_files.LANDMARKS:
@@ -172,8 +226,11 @@ def test_the_benchmarks_own_examples(kind, example, tmp_path):
 
 def test_a_genuine_row_of_retrieval_is_judged(tmp_path):
     """Its query is the vest of image 1, which it calls a top: no query is found by it."""
-    files = {'query': genuine.QUERIES, 'gallery': genuine.GALLERY,
-             'results': [genuine.RETRIEVAL_RESULT]}
+    files = {
+        'query': genuine.QUERIES,
+        'gallery': genuine.GALLERY,
+        'results': [genuine.RETRIEVAL_RESULT],
+    }
     for name, rows in files.items():
         (tmp_path / f'{name}.json').write_text(json.dumps(rows), 'utf8')
     truth = retrieval_truth.load(str(tmp_path / 'query.json'), str(tmp_path / 'gallery.json'))
@@ -182,7 +239,8 @@ def test_a_genuine_row_of_retrieval_is_judged(tmp_path):
     assert retrieval_protocol.judge(truth, found, all_images=False).missed == 7
     # As a vest it would be right at its second and fourth, with the vests of images 3 and 4.
     (tmp_path / 'results.json').write_text(
-        json.dumps([{**genuine.RETRIEVAL_RESULT, 'query_cls': 5}]), 'utf8')
+        json.dumps([{**genuine.RETRIEVAL_RESULT, 'query_cls': 5}]), 'utf8'
+    )
     found = result_files.read_retrieval(str(tmp_path / 'results.json'), truth)
     judged = retrieval_protocol.judge(truth, found, all_images=False)
     assert judged.rows.tolist() == [-1, 0, *[-1] * 5]
@@ -209,30 +267,46 @@ def test_bad_files_are_named(tmp_path):
         if kind == result_files.RETRIEVAL:
             return result_files.read_retrieval(path, table())
         return result_files.read(path, kind)
+
     with pytest.raises(ValueError, match='file.json is not valid JSON'):
         read('[{')
     with pytest.raises(ValueError, match='file.json holds no list'):
         read('{}')
-    with pytest.raises(ValueError, match='file.json: entry 1 has bbox, image_id instead of bbox, '
-                                         'category_id, image_id, score'):
-        read('[{"image_id": 1, "category_id": 4, "bbox": [0, 0, 1, 1], "score": 1},'
-             ' {"image_id": 1, "bbox": []}]')
-    row = {'query_image_id': 1, 'query_bbox': [0, 0, 1, 1], 'query_cls': 4, 'query_score': .5,
-           'gallery_image_id': [2, 2], 'gallery_bbox': [[0, 0, 1, 1], [0, 0, 1, 1]]}
+    with pytest.raises(
+        ValueError,
+        match='file.json: entry 1 has bbox, image_id instead of bbox, category_id, image_id, score',
+    ):
+        read(
+            '[{"image_id": 1, "category_id": 4, "bbox": [0, 0, 1, 1], "score": 1},'
+            ' {"image_id": 1, "bbox": []}]'
+        )
+    row = {
+        'query_image_id': 1,
+        'query_bbox': [0, 0, 1, 1],
+        'query_cls': 4,
+        'query_score': 0.5,
+        'gallery_image_id': [2, 2],
+        'gallery_bbox': [[0, 0, 1, 1], [0, 0, 1, 1]],
+    }
     with pytest.raises(ValueError, match='entry 0 has the unknown query_cls 5'):
         read(json.dumps([row | {'query_cls': 5}]), result_files.RETRIEVAL)
     for field, value in (
-            ('query_image_id', 'one'), ('query_bbox', [1, 2, 3]), ('query_score', None),
-            ('gallery_image_id', [1.5, 2]), ('gallery_bbox', [[0, 0, 1], [1]]),
-            ('query_bbox', [0, 0, 1, float('nan')])):
+        ('query_image_id', 'one'),
+        ('query_bbox', [1, 2, 3]),
+        ('query_score', None),
+        ('gallery_image_id', [1.5, 2]),
+        ('gallery_bbox', [[0, 0, 1], [1]]),
+        ('query_bbox', [0, 0, 1, float('nan')]),
+    ):
         with pytest.raises(ValueError, match=f'file.json: entry 1 has {field} '):
             read(json.dumps([row, row | {field: value}]), result_files.RETRIEVAL)
     with pytest.raises(ValueError, match='entry 0 has gallery_image_id None'):
         read(json.dumps([row | {'gallery_image_id': None}]), result_files.RETRIEVAL)
     with pytest.raises(ValueError, match='cannot be read'):
         result_files.read(tmp_path, result_files.BOXES)
-    with pytest.raises(ValueError, match='entry 1 has 1 gallery_image_id and 2 gallery_bbox; the '
-                                         'first has 2'):
+    with pytest.raises(
+        ValueError, match='entry 1 has 1 gallery_image_id and 2 gallery_bbox; the first has 2'
+    ):
         read(json.dumps([row, row | {'gallery_image_id': [2]}]), result_files.RETRIEVAL)
 
 

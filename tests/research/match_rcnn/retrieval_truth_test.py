@@ -17,8 +17,10 @@ from tests.research.match_rcnn import genuine
 
 def load(folder, queries=None, gallery=None):
     paths = []
-    for name, rows in (('query.json', queries or genuine.QUERIES),
-                       ('gallery.json', gallery or genuine.GALLERY)):
+    for name, rows in (
+        ('query.json', queries or genuine.QUERIES),
+        ('gallery.json', gallery or genuine.GALLERY),
+    ):
         (folder / name).write_text(json.dumps(rows), 'utf8')
         paths.append(str(folder / name))
     return retrieval_truth.load(*paths)
@@ -41,20 +43,31 @@ def test_the_first_item_of_an_image_is_the_files_first(tmp_path):
     """Which a detection that overlaps nothing stands for: of image 1 it is the dress, of 48 the
     top, which is no query."""
     table = load(tmp_path)
-    nowhere = [600., 0, 610, 10]
+    nowhere = [600.0, 0, 610, 10]
     for image, category, item in ((1, 13, 0), (1, 5, None), (48, 1, None), (48, 10, None)):
         items, _ = retrieval_protocol.queries(table)
         rows = retrieval_protocol.select(
-            table, items, np.array([image]), np.array([nowhere]), np.array([category]),
-            np.array([.5]))
+            table,
+            items,
+            np.array([image]),
+            np.array([nowhere]),
+            np.array([category]),
+            np.array([0.5]),
+        )
         assert [items[k] for k in np.flatnonzero(rows >= 0)] == ([] if item is None else [item])
 
 
-@pytest.mark.parametrize('change, message', [
-    ({'bbox': [1, 2, 3]}, r'bbox \[1, 2, 3\] is not x1, y1, x2, y2'),
-    ({'bbox': [1, 2, 1e9, 3]}, r'bbox .* is not x1'), ({'bbox': [9, 2, 1, 3]}, 'has no area'),
-    ({'style': -1}, "style '-1' is not a whole number"), ({'cls': 14}, 'unknown category 14'),
-    ({'pair_id': None}, "pair_id 'None' is not a whole")])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        ({'bbox': [1, 2, 3]}, r'bbox \[1, 2, 3\] is not x1, y1, x2, y2'),
+        ({'bbox': [1, 2, 1e9, 3]}, r'bbox .* is not x1'),
+        ({'bbox': [9, 2, 1, 3]}, 'has no area'),
+        ({'style': -1}, "style '-1' is not a whole number"),
+        ({'cls': 14}, 'unknown category 14'),
+        ({'pair_id': None}, "pair_id 'None' is not a whole"),
+    ],
+)
 def test_entries_that_cannot_be_right(tmp_path, change, message):
     rows = [genuine.QUERIES[0], {**genuine.QUERIES[1], **change}]
     with pytest.raises(ValueError, match=f'query.json.*{message}'):
@@ -63,8 +76,14 @@ def test_entries_that_cannot_be_right(tmp_path, change, message):
 
 def test_files_that_are_none(tmp_path):
     with pytest.raises(ValueError, match='entry 1 has no cls') as error:
-        load(tmp_path, [genuine.QUERIES[0], {
-            name: value for name, value in genuine.QUERIES[1].items() if name != 'cls'}, 7])
+        load(
+            tmp_path,
+            [
+                genuine.QUERIES[0],
+                {name: value for name, value in genuine.QUERIES[1].items() if name != 'cls'},
+                7,
+            ],
+        )
     assert 'entry 2 has no query_image_id, pair_id, style, bbox, cls' in str(error.value)
     with pytest.raises(ValueError, match='image id 1 is that of'):
         load(tmp_path, gallery=[{**genuine.GALLERY[0], 'gallery_image_id': 1}])

@@ -26,7 +26,7 @@ def _altered(**overrides):
     generator = np.random.default_rng(0)
     for variable in model.variables:
         if variable.dtype == tf.float32:
-            variable.assign(variable + generator.uniform(.05, .1, variable.shape))
+            variable.assign(variable + generator.uniform(0.05, 0.1, variable.shape))
     return model
 
 
@@ -49,8 +49,9 @@ def test_saved_and_loaded_predictions_are_the_same(tmp_path):
     # A configuration has no weights: those are of the seed.
     fresh = tf.keras.models.model_from_json(model.to_json(), {'MatchRCNN': MatchRCNN})
     assert fresh.get_config() == model.get_config()
-    for one, other in zip(fresh.variables, tiny.make_model(
-            seed=5, mask_stream=None).variables, strict=True):
+    for one, other in zip(
+        fresh.variables, tiny.make_model(seed=5, mask_stream=None).variables, strict=True
+    ):
         np.testing.assert_array_equal(one, other)
 
 
@@ -72,10 +73,20 @@ def test_parts_of_ones_own_and_of_gin(tmp_path):
     model = tiny.make_model(box_stream=functools.partial(HalfStream, units=4))
     with pytest.raises(NotImplementedError, match='MatchRCNN.box_stream is a HalfStream without'):
         model.save(tmp_path / 'model.keras')
-    config.load(config.read(
-        os.path.join(gin_source.ROOT, 'gin_configs/match_rcnn/garments.gin'),
-        ('ResNet.width=4', 'FPN.filters=8', 'BoxStream.units=8', 'MaskStream.width=8',
-         'LandmarkStream.width=8', 'MatchingNetwork.widths=(8, 8)', 'RPN.number=77')))
+    config.load(
+        config.read(
+            os.path.join(gin_source.ROOT, 'gin_configs/match_rcnn/garments.gin'),
+            (
+                'ResNet.width=4',
+                'FPN.filters=8',
+                'BoxStream.units=8',
+                'MaskStream.width=8',
+                'LandmarkStream.width=8',
+                'MatchingNetwork.widths=(8, 8)',
+                'RPN.number=77',
+            ),
+        )
+    )
     try:
         made = gin.get_configurable(MatchRCNN)(seed=3)
     finally:

@@ -20,8 +20,10 @@ SKIRT, TROUSERS = [0, 5, 20, 25], [22, 3, 36, 29]
 
 def images():
     """A consumer's skirt and trousers, a shop's skirt of the same pair and style."""
-    return [(1, 'user', [tiny.item(9, SKIRT, '22212222', style=1), tiny.item(8, TROUSERS)]),
-            (2, 'shop', [tiny.item(9, SKIRT, style=1)])]
+    return [
+        (1, 'user', [tiny.item(9, SKIRT, '22212222', style=1), tiny.item(8, TROUSERS)]),
+        (2, 'shop', [tiny.item(9, SKIRT, style=1)]),
+    ]
 
 
 @pytest.fixture(name='folder')
@@ -40,18 +42,25 @@ def write_results(folder, shift=0.0):
     mask = rle.merge(rle.frPyObjects([[x1, y1, x2, y1, x1, y2]], 30, 40))
     mask = {'size': [30, 40], 'counts': mask['counts'].decode()}
     files = {'bbox_results.json': [], 'keys_results.json': [], 'segm_results.json': []}
-    for image, score_ in (1, .9), (2, .8):
+    for image, score_ in (1, 0.9), (2, 0.8):
         head = {'image_id': image, 'category_id': 9, 'score': score_}
         points = [0] * 882
-        points[3 * 182:3 * 190] = tiny.item(9, SKIRT)['landmarks']
+        points[3 * 182 : 3 * 190] = tiny.item(9, SKIRT)['landmarks']
         if image == 1:
             points[3 * 183] += shift
         files['bbox_results.json'].append({**head, 'bbox': [x1, y1, x2 - x1, y2 - y1]})
         files['keys_results.json'].append({**head, 'keypoints': points})
         files['segm_results.json'].append({**head, 'segmentation': mask})
-    files['retrieval_results.json'] = [{
-        'query_image_id': 1, 'query_bbox': SKIRT, 'query_cls': 9, 'query_score': .9,
-        'gallery_image_id': [2, 2], 'gallery_bbox': [TROUSERS, SKIRT]}]
+    files['retrieval_results.json'] = [
+        {
+            'query_image_id': 1,
+            'query_bbox': SKIRT,
+            'query_cls': 9,
+            'query_score': 0.9,
+            'gallery_image_id': [2, 2],
+            'gallery_bbox': [TROUSERS, SKIRT],
+        }
+    ]
     for name, rows in files.items():
         (results / name).write_text(json.dumps(rows), 'utf8')
     return str(results)
@@ -62,18 +71,29 @@ def test_all_four_files(folder, truth):
     """Of two classes one is found: the mean of 1 and 0. Of landmarks, too; the right place is
     second."""
     metrics = score.score(write_results(folder), score.truth(str(folder / truth)))
-    assert list(metrics) == ['box', 'landmarks_visible', 'landmarks', 'landmark_sigmas', 'mask',
-                             'retrieval_detected']
+    assert list(metrics) == [
+        'box',
+        'landmarks_visible',
+        'landmarks',
+        'landmark_sigmas',
+        'mask',
+        'retrieval_detected',
+    ]
     for kind in 'box', 'mask', 'landmarks_visible', 'landmarks':
         per_class = metrics[kind]['overall']['per_class']
         assert per_class['skirt'] == pytest.approx(1) and per_class['trousers'] == 0, kind
-        assert metrics[kind]['overall']['AP'] == pytest.approx(.5)
+        assert metrics[kind]['overall']['AP'] == pytest.approx(0.5)
     assert metrics['landmark_sigmas'] == "DeepFashion2's"
     assert metrics['retrieval_detected']['overall'] == {
-        'top1': 0, 'top5': 1, 'top10': 1, 'top15': 1, 'top20': 1}
+        'top1': 0,
+        'top5': 1,
+        'top10': 1,
+        'top15': 1,
+        'top20': 1,
+    }
     # The folder has levels, the converter's file has none.
     level = metrics['box']['viewpoint: frontal']['AP']
-    assert level == (pytest.approx(.5) if truth == 'validation' else None)
+    assert level == (pytest.approx(0.5) if truth == 'validation' else None)
 
 
 def test_a_landmark_that_is_off(folder):
@@ -81,9 +101,10 @@ def test_a_landmark_that_is_off(folder):
     skirt of image 1 is right at .5 to .85, 8 of 10 thresholds. Where it is wrong precision is 0 up
     to the second, which is found at 1/2."""
     metrics = score.score(write_results(folder, 1000), score.truth(str(folder / 'validation')))
-    expected = (8 + 2 * .5 * 51 / 101) / 10
+    expected = (8 + 2 * 0.5 * 51 / 101) / 10
     assert metrics['landmarks_visible']['overall']['per_class']['skirt'] == pytest.approx(
-        expected, abs=2e-3)
+        expected, abs=2e-3
+    )
     assert metrics['box']['overall']['per_class']['skirt'] == pytest.approx(1)
 
 
@@ -106,14 +127,31 @@ def test_retrieval_files(tmp_path, capsys):
         (tmp_path / name).write_text(json.dumps(rows), 'utf8')
         paths.append(str(tmp_path / name))
     right = genuine.GALLERY[4]['bbox']
-    (tmp_path / 'retrieval_results.json').write_text(json.dumps([{
-        'query_image_id': 34, 'query_bbox': [48, 0, 467, 600], 'query_cls': 1, 'query_score': .5,
-        'gallery_image_id': [5000] * 6 + [36], 'gallery_bbox': [right] * 7}]), 'utf8')
+    (tmp_path / 'retrieval_results.json').write_text(
+        json.dumps(
+            [
+                {
+                    'query_image_id': 34,
+                    'query_bbox': [48, 0, 467, 600],
+                    'query_cls': 1,
+                    'query_score': 0.5,
+                    'gallery_image_id': [5000] * 6 + [36],
+                    'gallery_bbox': [right] * 7,
+                }
+            ]
+        ),
+        'utf8',
+    )
     metrics = score.score(str(tmp_path), retrieval_truth.load(*paths), all_images=False)
     result = metrics['retrieval_detected']
     assert list(metrics) == ['retrieval_detected']
-    assert result['overall'] == {'top1': 0, 'top5': 0, 'top10': pytest.approx(1 / 7),
-                                 'top15': pytest.approx(1 / 7), 'top20': pytest.approx(1 / 7)}
+    assert result['overall'] == {
+        'top1': 0,
+        'top5': 0,
+        'top10': pytest.approx(1 / 7),
+        'top15': pytest.approx(1 / 7),
+        'top20': pytest.approx(1 / 7),
+    }
     assert (result['queries'], result['missed']) == (7, 6)
     score.main([str(tmp_path), '--queries', paths[0], '--gallery', paths[1], '--json'])
     assert json.loads(capsys.readouterr().out) == metrics
@@ -123,14 +161,23 @@ def test_the_command(folder, capsys):
     results = write_results(folder)
     score.main([results, str(folder / 'validation')])
     printed = capsys.readouterr().out
-    for text in ('Clothes detection (Table 2)', 'Landmark estimation (Table 3)',
-                 "Sigmas of OKS: DeepFashion2's.", 'Clothes segmentation (Table 4)',
-                 'Consumer-to-shop retrieval (Table 5)', 'top1 0.000  top5 1.000'):
+    for text in (
+        'Clothes detection (Table 2)',
+        'Landmark estimation (Table 3)',
+        "Sigmas of OKS: DeepFashion2's.",
+        'Clothes segmentation (Table 4)',
+        'Consumer-to-shop retrieval (Table 5)',
+        'top1 0.000  top5 1.000',
+    ):
         assert text in printed, text
     score.main([results, str(folder / 'coco.json'), '--sigma=0.1'])
     assert 'Sigmas of OKS: as given.' in capsys.readouterr().out
-    for arguments in ([results], [results, 'x', '--queries=a', '--gallery=b'],
-                      [results, '--queries=a'], [results, 'x', '--gallery=b']):
+    for arguments in (
+        [results],
+        [results, 'x', '--queries=a', '--gallery=b'],
+        [results, '--queries=a'],
+        [results, 'x', '--gallery=b'],
+    ):
         with pytest.raises(SystemExit):
             score.main(arguments)
         assert 'either the folder or file' in capsys.readouterr().err
@@ -145,10 +192,13 @@ def test_what_is_wrong_is_named(folder, capsys):
         with pytest.raises(SystemExit):
             score.main(list(arguments))
         return capsys.readouterr().err
+
     truth = str(folder / 'validation')
-    for change, message in (({'image_id': 9}, 'detection 1: image_id 9 is not in the ground truth'),
-                            ({'bbox': [1, 2, None, 4]}, 'detection 1: bbox .* not made of'),
-                            ({'score': 'high'}, "detection 1: score 'high' is not a number")):
+    for change, message in (
+        ({'image_id': 9}, 'detection 1: image_id 9 is not in the ground truth'),
+        ({'bbox': [1, 2, None, 4]}, 'detection 1: bbox .* not made of'),
+        ({'score': 'high'}, "detection 1: score 'high' is not a number"),
+    ):
         path.write_text(json.dumps([rows[0], {**rows[1], **change}]), 'utf8')
         with pytest.raises(ValueError, match=f'bbox_results.json: {message}'):
             score.score(results, deepfashion2.load(truth))
@@ -160,7 +210,8 @@ def test_what_is_wrong_is_named(folder, capsys):
     path = folder / 'results' / 'keys_results.json'
     path.write_text(json.dumps([{'image_id': 1, 'category_id': 9, 'score': 1, 'keypoints': [1]}]))
     assert 'keys_results.json: entry 0 has keypoints [1], not 3 times 294 or 8' in error(
-        results, truth)
+        results, truth
+    )
 
 
 if __name__ == '__main__':

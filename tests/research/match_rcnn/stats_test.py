@@ -21,15 +21,31 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp('deepfashion2')
     train = folder / 'train'
     small, moderate, large = [0, 0, 11, 10], [0, 0, 20, 24], [0, 0, 40, 20]
-    tiny.write(train, 1, [tiny.item(9, small, '11222222', style=1, scale=1, occlusion=2),
-                          tiny.item(9, small, style=2, scale=1),
-                          tiny.item(8, moderate, '00000222222222', scale=2, zoom_in=3)],
-               'user', pair_id=5)
+    tiny.write(
+        train,
+        1,
+        [
+            tiny.item(9, small, '11222222', style=1, scale=1, occlusion=2),
+            tiny.item(9, small, style=2, scale=1),
+            tiny.item(8, moderate, '00000222222222', scale=2, zoom_in=3),
+        ],
+        'user',
+        pair_id=5,
+    )
     tiny.write(train, 2, [tiny.item(9, small, style=1, scale=1)], 'user', pair_id=5)
-    tiny.write(train, 3, [tiny.item(9, large, style=1, scale=3, viewpoint=3),
-                          tiny.item(9, large, style=3, scale=2, viewpoint=1)], 'shop', pair_id=5)
-    tiny.write(train, 4, [tiny.item(9, moderate, style=1, occlusion=3, zoom_in=2)], 'shop',
-               pair_id=5)
+    tiny.write(
+        train,
+        3,
+        [
+            tiny.item(9, large, style=1, scale=3, viewpoint=3),
+            tiny.item(9, large, style=3, scale=2, viewpoint=1),
+        ],
+        'shop',
+        pair_id=5,
+    )
+    tiny.write(
+        train, 4, [tiny.item(9, moderate, style=1, occlusion=3, zoom_in=2)], 'shop', pair_id=5
+    )
     # The same style of another pair_id, and an image without an item.
     tiny.write(train, 5, [tiny.item(1, moderate, style=1)], 'shop', pair_id=6)
     tiny.write(train, 6, [], 'shop', pair_id=6)
@@ -52,7 +68,11 @@ def test_counts(folder):
     assert sum(shop['categories'].values()) == 4 and len(shop['categories']) == 13
     assert user['levels']['scale'] == {'unknown': 0, 'small': 3, 'moderate': 1, 'large': 0}
     assert shop['levels']['viewpoint'] == {
-        'unknown': 0, 'no wear': 1, 'frontal': 2, 'side or back': 1}
+        'unknown': 0,
+        'no wear': 1,
+        'frontal': 2,
+        'side or back': 1,
+    }
     assert user['levels']['zoom_in'] == {'unknown': 0, 'no': 3, 'medium': 0, 'large': 1}
     # (5, 1) on both sides, (5, 2) of users alone, (5, 3) and (6, 1) of shops alone.
     assert (found['pair_ids'], found['identities'], found['paired_identities']) == (2, 4, 1)
@@ -60,9 +80,11 @@ def test_counts(folder):
     assert found['pairs'] == 2 * 2 and found['image_pairs'] == 2 * 2
     # Wrong are the scale of the large item that is called moderate, and occlusion and zoom-in of
     # the item of image 4.
-    assert found['agreement'] == {'scale': {'codes': 8, 'agree': 7},
-                                  'occlusion': {'codes': 8, 'agree': 7},
-                                  'zoom_in': {'codes': 8, 'agree': 7}}
+    assert found['agreement'] == {
+        'scale': {'codes': 8, 'agree': 7},
+        'occlusion': {'codes': 8, 'agree': 7},
+        'zoom_in': {'codes': 8, 'agree': 7},
+    }
 
 
 def test_splits_together(folder):
@@ -78,8 +100,8 @@ def test_splits_together(folder):
 
 def _row(printed, name):
     """The cells of the first line that begins with `name`."""
-    line, = [line for line in printed.splitlines() if line.startswith(f'{name}  ')]
-    return line[len(name):].split('  ')
+    (line,) = [line for line in printed.splitlines() if line.startswith(f'{name}  ')]
+    return line[len(name) :].split('  ')
 
 
 def _cells(printed, name):
@@ -131,15 +153,31 @@ def test_all_that_is_malformed_is_named(tmp_path, capsys):
     lines = captured.err.splitlines()
     assert f'{tmp_path}/train: 7 x field that cannot be right (skipped)' in lines
     for number in range(1, 8):
-        assert (f'  {tmp_path}/train/annos/{number:06d}.json, item1: scale {6 + number} is not a '
-                'whole number of 1 to 3.') in lines
+        assert (
+            f'  {tmp_path}/train/annos/{number:06d}.json, item1: scale {6 + number} is not a '
+            'whole number of 1 to 3.'
+        ) in lines
     # And in COCO's format.
-    (tmp_path / 'coco.json').write_text(json.dumps({
-        'images': [{'id': 1, 'file_name': 'a.jpg', 'height': 30, 'width': 40}],
-        'categories': [{'id': 3, 'name': 'car'}, {'id': 4, 'name': 'car'}],
-        'annotations': [{'id': number, 'image_id': 1, 'category_id': 3, 'iscrowd': 0,
-                         'bbox': [number, 0, 10, 10 * (number < 3)], 'area': 1 - 2 * (number > 1)}
-                        for number in range(1, 8)]}), 'utf8')
+    (tmp_path / 'coco.json').write_text(
+        json.dumps(
+            {
+                'images': [{'id': 1, 'file_name': 'a.jpg', 'height': 30, 'width': 40}],
+                'categories': [{'id': 3, 'name': 'car'}, {'id': 4, 'name': 'car'}],
+                'annotations': [
+                    {
+                        'id': number,
+                        'image_id': 1,
+                        'category_id': 3,
+                        'iscrowd': 0,
+                        'bbox': [number, 0, 10, 10 * (number < 3)],
+                        'area': 1 - 2 * (number > 1),
+                    }
+                    for number in range(1, 8)
+                ],
+            }
+        ),
+        'utf8',
+    )
     stats.main([str(tmp_path / 'coco.json'), '--images', str(tmp_path), '--json'])
     captured = capsys.readouterr()
     categories = json.loads(captured.out)['coco.json']['sources']['unknown']['categories']
@@ -152,8 +190,18 @@ def test_coco_format(tmp_path, capsys):
     content = {
         'images': [{'id': 1, 'file_name': 'a.jpg', 'height': 30, 'width': 40}],
         'categories': [{'id': 3, 'name': 'car'}, {'id': 1, 'name': 'person'}],
-        'annotations': [{'id': 1, 'image_id': 1, 'category_id': 3, 'bbox': [0, 0, 10, 10],
-                         'segmentation': [[0, 0, 10, 0, 0, 10]], 'area': 50, 'iscrowd': 0}] }
+        'annotations': [
+            {
+                'id': 1,
+                'image_id': 1,
+                'category_id': 3,
+                'bbox': [0, 0, 10, 10],
+                'segmentation': [[0, 0, 10, 0, 0, 10]],
+                'area': 50,
+                'iscrowd': 0,
+            }
+        ],
+    }
     path = tmp_path / 'instances.json'
     path.write_text(json.dumps(content), 'utf8')
     Image.new('RGB', (40, 30)).save(tmp_path / 'a.jpg')
@@ -173,15 +221,15 @@ def test_figure_3(folder, tmp_path):
     path = tmp_path / 'figure.png'
     stats.plot(counts, str(path))
     pixels = np.asarray(Image.open(path).convert('RGB')).astype(int)
-    left = pixels[:, :pixels.shape[1] // 2]
+    left = pixels[:, : pixels.shape[1] // 2]
     areas = []
     for color in figures.PALETTE[:3]:
-        wanted = [int(color[start:start + 2], 16) for start in (1, 3, 5)]
+        wanted = [int(color[start : start + 2], 16) for start in (1, 3, 5)]
         areas.append((np.abs(left - wanted).max(-1) <= 2).sum())
     # Of four bars of 8: levels 1 are 3 small, 6 slight, 6 not zoomed and 1 not worn, and so on.
     levels = np.array([3 + 6 + 6 + 1, 4 + 1 + 1 + 6, 1 + 1 + 1 + 1]) / 32
     # What is written on the bars hides some of them.
-    np.testing.assert_allclose(np.array(areas) / sum(areas), levels, atol=.04)
+    np.testing.assert_allclose(np.array(areas) / sum(areas), levels, atol=0.04)
 
 
 @pytest.mark.parametrize('plot', ['figure.mp3', 'nowhere/figure.png'])

@@ -43,7 +43,8 @@ def test_box_stream():
     np.testing.assert_allclose(logits, hidden @ kernel + bias, rtol=1e-5, atol=1e-5)
     kernel, bias = _weights(stream.regressor)
     np.testing.assert_allclose(
-        deltas, (hidden @ kernel + bias).reshape(6, 4, 4), rtol=1e-5, atol=1e-5)
+        deltas, (hidden @ kernel + bias).reshape(6, 4, 4), rtol=1e-5, atol=1e-5
+    )
 
 
 def test_mask_stream():
@@ -60,9 +61,11 @@ def test_mask_stream():
     logits = stream(tf.constant(x), tf.constant(classes)).numpy()
     for row, class_ in enumerate(classes):
         np.testing.assert_allclose(
-            logits[row], expected[row, ..., class_ - 1], rtol=1e-4, atol=1e-3)
+            logits[row], expected[row, ..., class_ - 1], rtol=1e-4, atol=1e-3
+        )
     np.testing.assert_allclose(
-        stream.full(stream.features(tf.constant(x))), expected, rtol=1e-4, atol=1e-3)
+        stream.full(stream.features(tf.constant(x))), expected, rtol=1e-4, atol=1e-3
+    )
 
 
 @pytest.mark.parametrize('bilinear', [False, True])
@@ -76,7 +79,8 @@ def test_landmark_stream(bilinear):
         expected = np.maximum(numpy_reference.conv(expected, *_weights(conv)), 0)
     if not bilinear:
         expected = np.maximum(
-            numpy_reference.deconv(expected, *_weights(stream.deconv), begin=1), 0)
+            numpy_reference.deconv(expected, *_weights(stream.deconv), begin=1), 0
+        )
     expected = numpy_reference.deconv(expected, *_weights(stream.predictor), begin=1)
     if bilinear:
         expected = tf.image.resize(expected, [12, 12]).numpy()
@@ -89,7 +93,8 @@ def test_landmark_stream(bilinear):
     assert not maps[1, ..., 2].any() and not maps[2].any()
     np.testing.assert_allclose(maps[3, ..., :2], expected[3, ..., :2], rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(
-        stream.full(stream.features(tf.constant(x))), expected, rtol=1e-4, atol=1e-3)
+        stream.full(stream.features(tf.constant(x))), expected, rtol=1e-4, atol=1e-3
+    )
 
 
 def test_gradients_are_those_of_all_maps():
@@ -103,12 +108,15 @@ def test_gradients_are_those_of_all_maps():
     gradients = tape.gradient(loss, stream.trainable_variables)
     with tf.GradientTape() as tape:
         full = stream.full(stream.features(x))
-        loss = (tf.reduce_sum(tf.gather(full, [0, 2])[..., 2:] * tf.gather(weights, [0, 2]))
-                + tf.reduce_sum(full[1, ..., :2] * weights[1, ..., :2]))
-    for ours, theirs in zip(gradients, tape.gradient(loss, stream.trainable_variables),
-                            strict=True):
+        loss = tf.reduce_sum(
+            tf.gather(full, [0, 2])[..., 2:] * tf.gather(weights, [0, 2])
+        ) + tf.reduce_sum(full[1, ..., :2] * weights[1, ..., :2])
+    for ours, theirs in zip(
+        gradients, tape.gradient(loss, stream.trainable_variables), strict=True
+    ):
         np.testing.assert_allclose(
-            tf.convert_to_tensor(ours), tf.convert_to_tensor(theirs), rtol=1e-3, atol=1e-3)
+            tf.convert_to_tensor(ours), tf.convert_to_tensor(theirs), rtol=1e-3, atol=1e-3
+        )
 
 
 def test_the_papers_streams():
@@ -120,11 +128,11 @@ def test_the_papers_streams():
     deconvs = 16 * 512 * 512 + 512 + 16 * 512 * 294 + 294
     assert landmarks.count_params() == convs + deconvs
     masks = streams.MaskStream(256, 13, _key())
-    assert masks.count_params() == (
-        4 * (9 * 256 * 256 + 256) + 4 * 256 * 256 + 256 + 256 * 13 + 13)
+    assert masks.count_params() == (4 * (9 * 256 * 256 + 256) + 4 * 256 * 256 + 256 + 256 * 13 + 13)
     boxes = streams.BoxStream(256, 13, _key())
     assert boxes.count_params() == (
-        49 * 256 * 1024 + 1024 + 1024 ** 2 + 1024 + 1024 * 14 + 14 + 1024 * 52 + 52)
+        49 * 256 * 1024 + 1024 + 1024**2 + 1024 + 1024 * 14 + 14 + 1024 * 52 + 52
+    )
 
 
 def test_a_stream_without_landmarks_is_refused():

@@ -43,8 +43,9 @@ def test_standing_statistics_on_two_devices(tmp_path):
     two = make(str(tmp_path / 'two'), strategy=conformance.two_devices())
     for experiment in (one, two):
         experiment.model.calibrate(experiment._distributed(experiment.data.calibration))
-    for variable, other in zip(one.model.generator.variables, two.model.generator.variables,
-                               strict=True):
+    for variable, other in zip(
+        one.model.generator.variables, two.model.generator.variables, strict=True
+    ):
         for replica in other.values:
             np.testing.assert_allclose(variable, replica, atol=1e-5, err_msg=variable.name)
 
@@ -60,10 +61,16 @@ def test_export_answers_as_the_model_does(tmp_path):
         logits = trained.discriminator(tf.constant(images), tf.constant(y)).numpy()
     # The averaged weights and not the last ones.
     assert np.any(raw != experiment.model.generator.trainable_variables[1].numpy())
-    answers = conformance.check_export(path, {
-        'serving_default': {'z': z, 'label': y}, 'generate': {'z': z[:2], 'label': y[:2]},
-        'generate_pixels': {'z': z, 'label': y},
-        'discriminate': {'images': images, 'label': y}}, tmp_path)
+    answers = conformance.check_export(
+        path,
+        {
+            'serving_default': {'z': z, 'label': y},
+            'generate': {'z': z[:2], 'label': y[:2]},
+            'generate_pixels': {'z': z, 'label': y},
+            'discriminate': {'images': images, 'label': y},
+        },
+        tmp_path,
+    )
     np.testing.assert_allclose(answers['serving_default']['images'], images, atol=1e-5)
     np.testing.assert_allclose(answers['generate']['images'], images[:2], atol=1e-5)
     assert 0 <= images.min() and images.max() <= 1 and images.std() > 0
@@ -72,12 +79,13 @@ def test_export_answers_as_the_model_does(tmp_path):
     np.testing.assert_allclose(answers['discriminate']['logits'], logits, atol=1e-4)
     loaded = tf.saved_model.load(path).signatures
     for signature, arguments, sentence in (
-            ('generate', {'z': z, 'label': y + 10}, 'label is outside 0 to 9'),
-            ('generate', {'z': z, 'label': y[:1]}, 'z has shape'),
-            ('generate_pixels', {'z': z[:, 1:], 'label': y}, 'z has shape'),
-            ('discriminate', {'images': images[:3], 'label': y[:1]}, 'images has shape'),
-            ('discriminate', {'images': images[:, ::2, ::2], 'label': y}, 'images has shape'),
-            ('discriminate', {'images': images, 'label': y - 10}, 'label is outside 0 to 9')):
+        ('generate', {'z': z, 'label': y + 10}, 'label is outside 0 to 9'),
+        ('generate', {'z': z, 'label': y[:1]}, 'z has shape'),
+        ('generate_pixels', {'z': z[:, 1:], 'label': y}, 'z has shape'),
+        ('discriminate', {'images': images[:3], 'label': y[:1]}, 'images has shape'),
+        ('discriminate', {'images': images[:, ::2, ::2], 'label': y}, 'images has shape'),
+        ('discriminate', {'images': images, 'label': y - 10}, 'label is outside 0 to 9'),
+    ):
         with pytest.raises(tf.errors.InvalidArgumentError, match=sentence):
             loaded[signature](**{key: tf.constant(value) for key, value in arguments.items()})
     lite = conformance.tflite(path, 'discriminate', {'images': images, 'label': y})
@@ -93,13 +101,24 @@ def test_weights_of_another_architecture_are_refused(tmp_path, field, value):
     sizes = {'image_size': 32, 'ch': 2, 'channels': 1, 'num_classes': 10, field: value}
     data = {}
     if field == 'image_size':
-        data = {'data': functools.partial(
-            data_lib.GanData, source=functools.partial(
-                image_sources.ArraySource, load=digits.load, image_size=64, resize=True),
-            batch_size=8, labelling=functools.partial(labelling.partial_labels, percent=20))}
-    other = without_scores(run_dir, model_overrides={
-        'generator': functools.partial(generator.Generator, **sizes),
-        'discriminator': functools.partial(discriminator.Discriminator, **sizes)}, **data)
+        data = {
+            'data': functools.partial(
+                data_lib.GanData,
+                source=functools.partial(
+                    image_sources.ArraySource, load=digits.load, image_size=64, resize=True
+                ),
+                batch_size=8,
+                labelling=functools.partial(labelling.partial_labels, percent=20),
+            )
+        }
+    other = without_scores(
+        run_dir,
+        model_overrides={
+            'generator': functools.partial(generator.Generator, **sizes),
+            'discriminator': functools.partial(discriminator.Discriminator, **sizes),
+        },
+        **data,
+    )
     with pytest.raises(checkpoints.CheckpointError) as error:
         other.train()
     assert run_dir in str(error.value) and str(error.value).count('\n') == 0
@@ -110,8 +129,9 @@ def test_bfloat16_changes_little(tmp_path):
     for bfloat16 in (False, True):
         experiment = make(str(tmp_path), bfloat16=bfloat16)
         z, y = tiny.z_and_labels(20, experiment.model.generator.z_dim)
-        images.append(experiment.model.generator(
-            tf.constant(z), tf.constant(y), training=True).numpy())
+        images.append(
+            experiment.model.generator(tf.constant(z), tf.constant(y), training=True).numpy()
+        )
         assert all(v.dtype == tf.float32 for v in experiment.model.trainable_variables)
     assert np.any(images[0] != images[1])
     np.testing.assert_allclose(images[0], images[1], atol=0.05)

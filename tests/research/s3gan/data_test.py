@@ -34,8 +34,9 @@ ARRAYS = functools.partial(image_sources.ArraySource, load=numbered)
 
 
 def make(seed=1, data_dir=None, **options):
-    return data_lib.GanData(seed, data_dir, **{
-        'source': ARRAYS, 'batch_size': 8, 'evaluation_batch': 8, **options})
+    return data_lib.GanData(
+        seed, data_dir, **{'source': ARRAYS, 'batch_size': 8, 'evaluation_batch': 8, **options}
+    )
 
 
 def take(dataset, number):
@@ -51,31 +52,43 @@ def context(replicas, pipeline=0, pipelines=1):
 def soft_file_fixture(tmp_path):
     probabilities = np.random.RandomState(0).dirichlet([1] * 4, NUMBER).astype(np.float32)
     path = str(tmp_path / 'labels.npz')
-    label_file.write(path, LABELS, hard=probabilities.argmax(1), num_labels=4, source='dice',
-                     probabilities=probabilities)
+    label_file.write(
+        path,
+        LABELS,
+        hard=probabilities.argmax(1),
+        num_labels=4,
+        source='dice',
+        probabilities=probabilities,
+    )
     return path, probabilities
 
 
-@pytest.mark.parametrize('kind', [
-    'true', 'single', 'random', 'few random', 'partial', 'dropped', 'inferred', 'soft'])
+@pytest.mark.parametrize(
+    'kind', ['true', 'single', 'random', 'few random', 'partial', 'dropped', 'inferred', 'soft']
+)
 def test_images_come_with_their_labels(kind, soft_file):
     path, probabilities = soft_file
     made, number = {
-        'true': (labelling.true_labels, 3), 'single': (labelling.single_label, 1),
+        'true': (labelling.true_labels, 3),
+        'single': (labelling.single_label, 1),
         'random': (labelling.random_labels, 3),
         'few random': (functools.partial(labelling.random_labels, num_labels=2), 2),
         'partial': (functools.partial(labelling.partial_labels, percent=20), 3),
-        'dropped': (functools.partial(
-            labelling.partial_labels, percent=20, drop_unlabelled=True), 3),
+        'dropped': (
+            functools.partial(labelling.partial_labels, percent=20, drop_unlabelled=True),
+            3,
+        ),
         'inferred': (functools.partial(label_file.inferred_labels, path=path), 4),
-        'soft': (functools.partial(label_file.inferred_labels, path=path, soft=True), 4)}[kind]
+        'soft': (functools.partial(label_file.inferred_labels, path=path, soft=True), 4),
+    }[kind]
     data = make(labelling=made)
     assert data.num_labels == number and data.class_names == ('a', 'b', 'c')
     dataset = data.train()
     soft = kind == 'soft'
     assert dataset.element_spec == (
         tf.TensorSpec([16, 4, 4, 1], tf.uint8),
-        tf.TensorSpec([16, 4], tf.float32) if soft else tf.TensorSpec([16], tf.int32))
+        tf.TensorSpec([16, 4], tf.float32) if soft else tf.TensorSpec([16], tf.int32),
+    )
     assert dataset.cardinality() == tf.data.INFINITE_CARDINALITY
     pixels, labels = (column.reshape(160, *column.shape[2:]) for column in take(dataset, 10))
     which = pixels[:, 0, 0, 0]
@@ -85,7 +98,7 @@ def test_images_come_with_their_labels(kind, soft_file):
         np.testing.assert_array_equal(labels, expected.labels[[used.index(k) for k in which]])
     # Whole epochs: each image once in each.
     for epoch in range(160 // len(used)):
-        assert sorted(which[epoch * len(used):(epoch + 1) * len(used)]) == used
+        assert sorted(which[epoch * len(used) : (epoch + 1) * len(used)]) == used
     if kind == 'true':
         np.testing.assert_array_equal(labels, LABELS[which])
     if kind in ('partial', 'dropped'):
@@ -107,7 +120,7 @@ def test_a_random_label_is_a_new_one_each_time_an_image_is_read():
     assert np.square(counts - 200).sum() / 200 < 16.3  # 3 degrees of freedom: 99.9 %.
     # From anywhere in the stream, and in any share of a batch, they are the same.
     later = take(data.train(start_step=45), 5)[1].reshape(-1)
-    np.testing.assert_array_equal(later, labels[45 * 16:])
+    np.testing.assert_array_equal(later, labels[45 * 16 :])
     halves = take(data.train(input_context=context(2)), 100)[1].reshape(-1)
     np.testing.assert_array_equal(halves, labels)
     other = make(seed=2, labelling=functools.partial(labelling.random_labels, num_labels=4))
@@ -138,15 +151,18 @@ def test_evaluation_has_every_image_once():
         steps = -(-number // 8)
         assert int(dataset.cardinality()) == steps
         pixels, labels, weights = (
-            column.reshape(8 * steps, *column.shape[2:]) for column in take(dataset, -1))
+            column.reshape(8 * steps, *column.shape[2:]) for column in take(dataset, -1)
+        )
         assert weights.tolist() == [1] * number + [0] * (8 * steps - number)
         assert pixels[:number, 0, 0, 0].tolist() == list(range(first, first + number))
         # The true labels, whatever the GAN is told.
         np.testing.assert_array_equal(labels[:number], LABELS[:number])
         assert (labels[number:] == LABELS[number - 1]).all()
         assert dataset.element_spec == (
-            tf.TensorSpec([8, 4, 4, 1], tf.uint8), tf.TensorSpec([8], tf.int32),
-            tf.TensorSpec([8], tf.float32))
+            tf.TensorSpec([8, 4, 4, 1], tf.uint8),
+            tf.TensorSpec([8], tf.int32),
+            tf.TensorSpec([8], tf.float32),
+        )
     parts = [take(data.evaluation('test', context(4, which, 2)), -1) for which in range(2)]
     assert parts[0][2].shape == parts[1][2].shape == (6, 2)
     # Steps of 8: two replicas of the one pipeline, two of the other.
@@ -156,17 +172,21 @@ def test_evaluation_has_every_image_once():
 
 def test_batches_that_cannot_be_divided_are_refused():
     data = make(batch_size=9, evaluation_batch=7, discriminator_steps=2)
-    for pipeline, size in ((data.train, 9), (data.calibration, 9), (data.evaluation, 7),
-                           (functools.partial(data.samples, 5), 7)):
+    for pipeline, size in (
+        (data.train, 9),
+        (data.calibration, 9),
+        (data.evaluation, 7),
+        (functools.partial(data.samples, 5), 7),
+    ):
         # 18 images could be halved; 9, those of one update, cannot.
         with pytest.raises(ValueError) as error:
             pipeline(input_context=context(2))
-        assert str(error.value) == (
-            f'batch size {size} cannot be divided evenly among 2 replicas.')
+        assert str(error.value) == (f'batch size {size} cannot be divided evenly among 2 replicas.')
 
 
-@pytest.mark.parametrize('name', [
-    'batch_size', 'discriminator_steps', 'evaluation_batch', 'calibration_batches'])
+@pytest.mark.parametrize(
+    'name', ['batch_size', 'discriminator_steps', 'evaluation_batch', 'calibration_batches']
+)
 def test_counts_are_positive(name):
     with pytest.raises(ValueError, match=f'GanData.{name} = 0 must be a whole number'):
         make(**{name: 0})
@@ -178,11 +198,13 @@ def test_label_prior(soft_file):
     assert len(set(counts)) > 1
     np.testing.assert_allclose(make(labelling=partial).label_prior(), [1 / 3] * 3)
     np.testing.assert_allclose(
-        make(labelling=partial, empirical_prior=True).label_prior(), counts / counts.sum())
+        make(labelling=partial, empirical_prior=True).label_prior(), counts / counts.sum()
+    )
     soft = functools.partial(label_file.inferred_labels, path=soft_file[0], soft=True)
     np.testing.assert_allclose(make(labelling=soft).label_prior(), [1 / 4] * 4)
-    np.testing.assert_allclose(make(labelling=soft, empirical_prior=True).label_prior(),
-                               soft_file[1].mean(0), rtol=1e-5)
+    np.testing.assert_allclose(
+        make(labelling=soft, empirical_prior=True).label_prior(), soft_file[1].mean(0), rtol=1e-5
+    )
 
 
 def test_positions_of_generated_images():
@@ -193,8 +215,9 @@ def test_positions_of_generated_images():
     assert np.stack(list(data.samples(10, first=1)))[0, 0] == 12
     for make_positions in data.calibration, functools.partial(data.samples, 10):
         whole = np.concatenate(list(make_positions()))
-        parts = [np.stack(list(make_positions(input_context=context(2, which, 2))))
-                 for which in range(2)]
+        parts = [
+            np.stack(list(make_positions(input_context=context(2, which, 2)))) for which in range(2)
+        ]
         np.testing.assert_array_equal(np.concatenate(parts, 1).reshape(-1), whole)
 
 
@@ -210,8 +233,9 @@ def test_real_images_of_a_label(soft_file):
     assert numbers(make(), 1, 4) == of_one[:4]
     assert numbers(make(), 1, 1000) == of_one
     assert numbers(make(), 1, 0) == []
-    dropped = make(labelling=functools.partial(
-        labelling.partial_labels, percent=20, drop_unlabelled=True))
+    dropped = make(
+        labelling=functools.partial(labelling.partial_labels, percent=20, drop_unlabelled=True)
+    )
     indices = dropped.labelling.indices
     assert numbers(dropped, 2, 9) == indices[LABELS[indices] == 2].tolist()
     soft = make(labelling=functools.partial(label_file.inferred_labels, path=path, soft=True))
@@ -234,14 +258,18 @@ def write_folder(folder, damaged=()):
             pixels[:, :, 2] = np.arange(30)[:, None] * 8
             contents = tf.io.encode_png(pixels).numpy()
             (folder / f'class{label}' / f'{number:03d}.png').write_bytes(
-                contents[:-30] if number in damaged else contents)
+                contents[:-30] if number in damaged else contents
+            )
             number += 1
     return np.repeat([0, 1, 2], [20, 30, 5])
 
 
 def of_folder(folder, **options):
-    return make(data_dir=str(folder), source=functools.partial(
-        image_sources.FolderSource, image_size=6, train='.', test='.'), **options)
+    return make(
+        data_dir=str(folder),
+        source=functools.partial(image_sources.FolderSource, image_size=6, train='.', test='.'),
+        **options,
+    )
 
 
 def test_damaged_files_change_nothing_else(tmp_path):
@@ -283,22 +311,28 @@ def test_without_a_readable_image_a_run_ends_with_a_sentence(tmp_path):
     for pipeline in data.train, data.evaluation:
         with pytest.raises(ValueError) as error:
             tf.distribute.get_strategy().distribute_datasets_from_function(
-                lambda context: pipeline(input_context=context))
+                lambda context: pipeline(input_context=context)
+            )
         assert errors.sentence(error.value) == (
             f'{tmp_path}: of 55 images 55 were tried and none can be read; the first is '
-            f'{tmp_path}/class0/000.png (Invalid PNG data, size 69).')
+            f'{tmp_path}/class0/000.png (Invalid PNG data, size 69).'
+        )
 
 
 def test_two_devices_take_their_shares(tmp_path):
     write_folder(tmp_path, {3, 20})
     data = of_folder(tmp_path)
     strategy = tf.distribute.MirroredStrategy(CPUS)
-    batches = iter(strategy.distribute_datasets_from_function(
-        lambda context: data.train(input_context=context)))
+    batches = iter(
+        strategy.distribute_datasets_from_function(
+            lambda context: data.train(input_context=context)
+        )
+    )
     pixels, labels = take(data.train(), 2)
     for step in range(2):
-        images, given = (tf.concat(strategy.experimental_local_results(part), 0)
-                         for part in next(batches))
+        images, given = (
+            tf.concat(strategy.experimental_local_results(part), 0) for part in next(batches)
+        )
         np.testing.assert_array_equal(images, pixels[step])
         np.testing.assert_array_equal(given, labels[step])
 
@@ -317,12 +351,15 @@ def test_photographs(tmp_path):
     for name, photograph in zip(('china', 'flower'), datasets.load_sample_images().images):
         os.makedirs(tmp_path / 'train' / name)
         for number in range(10):
-            size = [128, int(random.integers(128, 300))][::random.choice([1, -1])]
-            top, left = (int(random.integers(whole - part + 1))
-                         for whole, part in zip(photograph.shape, size))
+            size = [128, int(random.integers(128, 300))][:: random.choice([1, -1])]
+            top, left = (
+                int(random.integers(whole - part + 1))
+                for whole, part in zip(photograph.shape, size)
+            )
             path = str(tmp_path / 'train' / name / f'{number}.jpg')
-            Image.fromarray(photograph[top:top + size[0], left:left + size[1]]).save(
-                path, quality=90, progressive=number % 2 == 0, subsampling=number % 3)
+            Image.fromarray(photograph[top : top + size[0], left : left + size[1]]).save(
+                path, quality=90, progressive=number % 2 == 0, subsampling=number % 3
+            )
             files[path] = np.asarray(Image.open(path)).astype(int)
     source = functools.partial(image_sources.FolderSource, image_size=128, test='train')
     data = make(data_dir=str(tmp_path), batch_size=10, evaluation_batch=5, source=source)
@@ -337,7 +374,7 @@ def test_photographs(tmp_path):
         expected = files[path]
         # The short side is 128: the central square is not resized.
         top, left = ((side - 128) // 2 for side in expected.shape[:2])
-        difference = np.abs(image - expected[top:top + 128, left:left + 128])
+        difference = np.abs(image - expected[top : top + 128, left : left + 128])
         assert difference.mean() < 2 and difference.max() < 20, path
     assert not data.source.skipped['train'].indices
 

@@ -25,14 +25,21 @@ def fixture_experiment(tmp_path_factory):
 def quarters(images):
     """Features of `tiny.Features`, [n, size, size, 1] to [n, 4]."""
     half = images.shape[1] // 2
-    return np.stack([images[:, top:top + half, left:left + half, 0].mean((1, 2))
-                     for top in (0, half) for left in (0, half)], 1)
+    return np.stack(
+        [
+            images[:, top : top + half, left : left + half, 0].mean((1, 2))
+            for top in (0, half)
+            for left in (0, half)
+        ],
+        1,
+    )
 
 
 def test_scores_of_the_final_evaluation(experiment):
     model, data = experiment.model, experiment.data
     scores = tiny.make_evaluation()(
-        model=model, data=data, strategy=STRATEGY, split='test', final=True)
+        model=model, data=data, strategy=STRATEGY, split='test', final=True
+    )
     real = quarters(data.source._images['test'].astype(np.float64) / 255)
     # The model as it is measured: the same samples, by the same statistics.
     kept = [v.numpy() for v in model.generator.non_trainable_variables]
@@ -53,8 +60,10 @@ def test_scores_of_the_final_evaluation(experiment):
     fids = []
     for fake in sets:
         root = linalg.sqrtm(np.cov(real.T) @ np.cov(fake.T)).real
-        fids.append(np.square(real.mean(0) - fake.mean(0)).sum()
-                    + np.trace(np.cov(real.T) + np.cov(fake.T) - 2 * root))
+        fids.append(
+            np.square(real.mean(0) - fake.mean(0)).sum()
+            + np.trace(np.cov(real.T) + np.cov(fake.T) - 2 * root)
+        )
     np.testing.assert_allclose(scores['fid_of_sets'], fids, rtol=1e-3)
     assert scores['fid'] == pytest.approx(np.mean(fids), rel=1e-3)
 
@@ -71,7 +80,8 @@ def test_scores_of_the_final_evaluation(experiment):
     assert scores['diversity'] == pytest.approx(np.mean(within), rel=1e-3)
     assert scores['measured_on'] == (
         '2 sets of 150 samples, of which the mean is told, against 500 real images; Inception '
-        'Score with 1 split; precision and recall of 60 each; features of means of quarters')
+        'Score with 1 split; precision and recall of 60 each; features of means of quarters'
+    )
 
 
 class Brightness(tf.keras.Model):
@@ -122,9 +132,14 @@ class Given(tf.Module):
 
 def evaluate(source, fake, seed=0, **arguments):
     data = data_lib.GanData(seed, source=lambda data_dir: source, evaluation_batch=80)
-    measure = evaluation.GanEvaluation(**{
-        'features': lambda source: Brightness(), 'num_samples': len(fake), 'num_sets': 1,
-        **arguments})
+    measure = evaluation.GanEvaluation(
+        **{
+            'features': lambda source: Brightness(),
+            'num_samples': len(fake),
+            'num_sets': 1,
+            **arguments,
+        }
+    )
     measure.use_data(data, ['test'])
     return measure(model=Given(fake), data=data, strategy=STRATEGY, split='test', final=True)
 
@@ -133,8 +148,12 @@ def test_during_training_one_set_and_at_the_end_all():
     source, measured = Folders(), []
     data = data_lib.GanData(0, source=lambda data_dir: source, evaluation_batch=80)
     measure = evaluation.GanEvaluation(
-        features=lambda source: Brightness(), num_samples=160, num_sets=3, checkpoint_samples=80,
-        neighbour_samples=0)
+        features=lambda source: Brightness(),
+        num_samples=160,
+        num_sets=3,
+        checkpoint_samples=80,
+        neighbour_samples=0,
+    )
     measure.use_data(data, ['test'])
     of_set = measure._of_set
 
@@ -144,8 +163,13 @@ def test_during_training_one_set_and_at_the_end_all():
 
     measure._of_set = counted
     for final in (False, True):
-        measure(model=Given(np.tile(source.pixels, 3)), data=data, strategy=STRATEGY, split='test',
-                final=final)
+        measure(
+            model=Given(np.tile(source.pixels, 3)),
+            data=data,
+            strategy=STRATEGY,
+            split='test',
+            final=final,
+        )
     assert measured == [(0, 80, False), *((index, 160, True) for index in range(3))]
 
 
@@ -175,26 +199,46 @@ def test_precision_is_of_the_generated_and_recall_of_the_real_images():
     assert scores['precision'] > scores['recall'] + 0.2
 
 
-@pytest.mark.parametrize('source, arguments, sentence', [
-    (Folders(number=1, classes=2), {}, 'folders has 2 test images; the scores of GanEvaluation '
-     'need at least 4.'),
-    (Folders(number=1, classes=1), {'neighbour_samples': 0}, 'folders has 1 test images; the '
-     'scores of GanEvaluation need at least 2.'),
-    (Folders(classes=1, spread=0), {}, 'folders: the 60 test images are all equal: there is no '
-     'variety to compare with.'),
-    (Folders(), {'neighbour_samples': 3}, 'GanEvaluation measures precision and recall on 3 images '
-     'of num_samples = 200 and neighbour_samples = 3; they need at least 4.')])
+@pytest.mark.parametrize(
+    'source, arguments, sentence',
+    [
+        (
+            Folders(number=1, classes=2),
+            {},
+            'folders has 2 test images; the scores of GanEvaluation need at least 4.',
+        ),
+        (
+            Folders(number=1, classes=1),
+            {'neighbour_samples': 0},
+            'folders has 1 test images; the scores of GanEvaluation need at least 2.',
+        ),
+        (
+            Folders(classes=1, spread=0),
+            {},
+            'folders: the 60 test images are all equal: there is no variety to compare with.',
+        ),
+        (
+            Folders(),
+            {'neighbour_samples': 3},
+            'GanEvaluation measures precision and recall on 3 images '
+            'of num_samples = 200 and neighbour_samples = 3; they need at least 4.',
+        ),
+    ],
+)
 def test_what_would_end_an_evaluation_is_told_before_the_training(
-        source, arguments, sentence, tmp_path):
+    source, arguments, sentence, tmp_path
+):
     measure = evaluation.GanEvaluation(
-        **{'features': None, 'num_samples': 200, 'neighbour_samples': 100, **arguments})
+        **{'features': None, 'num_samples': 200, 'neighbour_samples': 100, **arguments}
+    )
     data = data_lib.GanData(0, source=lambda data_dir: source)
     with pytest.raises(ValueError) as error:
         measure.use_data(data, ['test'])
     assert str(error.value) == sentence
     with pytest.raises(ValueError) as error:
-        tiny.make(str(tmp_path), evaluator=measure, data=lambda **_: data,
-                  model=lambda seed: Untrained())
+        tiny.make(
+            str(tmp_path), evaluator=measure, data=lambda **_: data, model=lambda seed: Untrained()
+        )
     assert str(error.value) == sentence
 
 
@@ -220,12 +264,14 @@ def test_features_that_say_little_are_told_beside_the_scores():
 
 def test_an_evaluation_leaves_the_model_as_it_was(experiment):
     before = [v.numpy() for v in experiment.model.variables]
-    first = tiny.make_evaluation()(model=experiment.model, data=experiment.data,
-                                   strategy=STRATEGY, split='test', final=False)
+    first = tiny.make_evaluation()(
+        model=experiment.model, data=experiment.data, strategy=STRATEGY, split='test', final=False
+    )
     for variable, value in zip(experiment.model.variables, before, strict=True):
         assert np.array_equal(variable.numpy(), value), variable.name
-    again = tiny.make_evaluation()(model=experiment.model, data=experiment.data,
-                                   strategy=STRATEGY, split='test', final=False)
+    again = tiny.make_evaluation()(
+        model=experiment.model, data=experiment.data, strategy=STRATEGY, split='test', final=False
+    )
     assert first == again and set(first) == {'fid', 'inception_score', 'diversity'}
 
 
@@ -239,6 +285,7 @@ def test_standing_statistics_are_the_means_over_the_batches(experiment):
     def spy(x, *args, **kwargs):
         seen.append(x)
         return call(x, *args, **kwargs)
+
     kept = [(v, v.numpy()) for v in model.generator.non_trainable_variables]
     norm.call = spy
     try:
@@ -252,9 +299,11 @@ def test_standing_statistics_are_the_means_over_the_batches(experiment):
     assert len(seen) == 3
     # One step of power iteration from batch to batch moves the weights a little.
     np.testing.assert_allclose(
-        norm.moving_mean, np.mean([x.numpy().mean((0, 1, 2)) for x in seen], 0), atol=0.05)
+        norm.moving_mean, np.mean([x.numpy().mean((0, 1, 2)) for x in seen], 0), atol=0.05
+    )
     np.testing.assert_allclose(
-        norm.moving_variance, np.mean([x.numpy().var((0, 1, 2)) for x in seen], 0), rtol=0.2)
+        norm.moving_variance, np.mean([x.numpy().var((0, 1, 2)) for x in seen], 0), rtol=0.2
+    )
     for variable, value in kept:
         if not variable.name.split('/')[-1].startswith('moving'):
             assert np.array_equal(variable.numpy(), value), variable.name
@@ -270,7 +319,7 @@ def test_samples_are_functions_of_their_positions(experiment):
     assert z.shape == (8, model.generator.z_dim) and np.abs(z - others).min() > 0
     assert abs(float(tf.reduce_mean(z))) < 0.3 and 0.8 < np.std(z) < 1.2
     assert y.numpy().min() >= 0 and y.numpy().max() <= 9
-    far = model.sample(tf.range(2 ** 33, 2 ** 33 + 8, dtype=tf.int64))[1]
+    far = model.sample(tf.range(2**33, 2**33 + 8, dtype=tf.int64))[1]
     assert np.abs(z - far).min() > 0
 
 
@@ -281,11 +330,18 @@ def row(step, fid, diversity=0.3):
 HEALTHY = [row(1, 300.0), row(2, 50.0), row(3, 40.0), row(4, 45.0)]
 
 
-@pytest.mark.parametrize('rows', [
-    [], HEALTHY, HEALTHY + [row(5, 300.0)], HEALTHY + [row(5, 300.0), row(6, 60.0)],
-    # Blobs at the beginning are not a collapse.
-    [row(1, 500.0, 0.001), row(2, 500.0, 0.002), row(3, 400.0, 0.003)],
-    [{'step': 1, 'loss': 1.0}]])
+@pytest.mark.parametrize(
+    'rows',
+    [
+        [],
+        HEALTHY,
+        HEALTHY + [row(5, 300.0)],
+        HEALTHY + [row(5, 300.0), row(6, 60.0)],
+        # Blobs at the beginning are not a collapse.
+        [row(1, 500.0, 0.001), row(2, 500.0, 0.002), row(3, 400.0, 0.003)],
+        [{'step': 1, 'loss': 1.0}],
+    ],
+)
 def test_no_collapse(rows):
     evaluation.CollapseCheck()(rows)
 
@@ -294,7 +350,8 @@ def test_a_fid_many_times_the_lowest_is_a_collapse():
     with pytest.raises(FloatingPointError) as error:
         evaluation.CollapseCheck()(HEALTHY + [row(5, 210.0), row(6, 220.0)])
     assert str(error.value).startswith(
-        'The generator has collapsed at step 6: FID 220.0; the lowest FID was 40.0 at step 3')
+        'The generator has collapsed at step 6: FID 220.0; the lowest FID was 40.0 at step 3'
+    )
 
 
 def test_samples_all_alike_are_a_collapse():

@@ -21,8 +21,10 @@ class Numbered(image_sources.ImageSource):
     def __init__(self, data_dir=None):
         del data_dir
         rng = np.random.default_rng(0)
-        self._labels = {'train': rng.permutation(np.arange(NUM) % CLASSES).astype(np.int32),
-                        'test': rng.integers(0, CLASSES, TEST, np.int32)}
+        self._labels = {
+            'train': rng.permutation(np.arange(NUM) % CLASSES).astype(np.int32),
+            'test': rng.integers(0, CLASSES, TEST, np.int32),
+        }
         self.places = []
 
     def labels(self, split):
@@ -43,9 +45,17 @@ class Numbered(image_sources.ImageSource):
 
 
 def make(seed=0, **arguments):
-    return feature_data.FeatureData(**{
-        'seed': seed, 'source': Numbered, 'percent': 20, 'unlabelled_batch': 6,
-        'labelled_batch': 4, 'evaluation_batch': 10, **arguments})
+    return feature_data.FeatureData(
+        **{
+            'seed': seed,
+            'source': Numbered,
+            'percent': 20,
+            'unlabelled_batch': 6,
+            'labelled_batch': 4,
+            'evaluation_batch': 10,
+            **arguments,
+        }
+    )
 
 
 def take(data, steps, start=0, context=None):
@@ -69,7 +79,8 @@ def test_one_stream_has_all_images_and_the_other_the_labelled_with_their_labels(
     for one in labelled.reshape(10, 12):
         np.testing.assert_array_equal(np.sort(one), data.labelled_indices)
     np.testing.assert_array_equal(
-        np.bincount(data.source.labels('train')[data.labelled_indices]), [4, 4, 4])
+        np.bincount(data.source.labels('train')[data.labelled_indices]), [4, 4, 4]
+    )
 
 
 @pytest.mark.parametrize('seed', [0, 5])
@@ -90,7 +101,8 @@ def test_a_batch_follows_from_seed_and_step():
 
 def test_replicas_share_a_batch():
     context = tf.distribute.InputContext(
-        num_input_pipelines=1, input_pipeline_id=0, num_replicas_in_sync=2)
+        num_input_pipelines=1, input_pipeline_id=0, num_replicas_in_sync=2
+    )
     halves, whole = take(make(), 6, context=context), take(make(), 3)
     for step, batch in enumerate(whole):
         for part, values in enumerate(batch):
@@ -112,7 +124,8 @@ def test_shapes_are_static_and_there_is_no_end():
     data = make().train()
     assert data.element_spec == (
         (tf.TensorSpec((6, 2, 2, 1), tf.uint8), tf.TensorSpec((4, 2, 2, 1), tf.uint8)),
-        tf.TensorSpec((4,), tf.int32))
+        tf.TensorSpec((4,), tf.int32),
+    )
     assert data.cardinality() == tf.data.INFINITE_CARDINALITY
 
 
@@ -129,16 +142,15 @@ def test_what_is_held_out_is_in_neither_stream():
     assert len(data.validation_indices) == 6
     batches = take(data, 18)
     unlabelled, labelled, _ = (np.concatenate(parts) for parts in zip(*batches))
-    np.testing.assert_array_equal(
-        np.sort(unlabelled.reshape(2, 54)), [data.train_indices] * 2)
+    np.testing.assert_array_equal(np.sort(unlabelled.reshape(2, 54)), [data.train_indices] * 2)
     assert not set(data.validation_indices) & (set(data.train_indices) | set(labelled))
     # What has labels is what has them without a validation set, but for what is held out.
     assert set(data.labelled_indices) == (
-        set(make().labelled_indices) - set(data.validation_indices))
+        set(make().labelled_indices) - set(data.validation_indices)
+    )
     images, labels, weights = next(iter(data.evaluation('validation')))
     np.testing.assert_array_equal(images[:6, 0, 0, 0], data.validation_indices)
-    np.testing.assert_array_equal(
-        labels[:6], data.source.labels('train')[data.validation_indices])
+    np.testing.assert_array_equal(labels[:6], data.source.labels('train')[data.validation_indices])
     np.testing.assert_array_equal(weights, [1] * 6 + [0] * 4)
     drawn = [tuple(make(seed=seed, held_out_percent=10).validation_indices) for seed in range(3)]
     assert len(set(drawn)) == 3
@@ -163,20 +175,26 @@ def test_all_training_images_in_order():
     np.testing.assert_array_equal(images[:, 0, 0, 0], np.arange(NUM))
 
 
-@pytest.mark.parametrize('arguments, told', [
-    ({'percent': 1}, 'percent = 1 of the 20 images of class 0 is none'),
-    ({'percent': 101}, 'FeatureData.percent = 101'),
-    ({'unlabelled_batch': 0}, 'FeatureData.unlabelled_batch = 0'),
-    ({'labelled_batch': 1.5}, 'FeatureData.labelled_batch = 1.5'),
-    ({'held_out_percent': -1}, 'FeatureData.held_out_percent = -1'),
-    ({'held_out_percent': 0.1}, 'held_out_percent = 0.1 of the 60 training images is none')])
+@pytest.mark.parametrize(
+    'arguments, told',
+    [
+        ({'percent': 1}, 'percent = 1 of the 20 images of class 0 is none'),
+        ({'percent': 101}, 'FeatureData.percent = 101'),
+        ({'unlabelled_batch': 0}, 'FeatureData.unlabelled_batch = 0'),
+        ({'labelled_batch': 1.5}, 'FeatureData.labelled_batch = 1.5'),
+        ({'held_out_percent': -1}, 'FeatureData.held_out_percent = -1'),
+        ({'held_out_percent': 0.1}, 'held_out_percent = 0.1 of the 60 training images is none'),
+    ],
+)
 def test_data_that_cannot_be(arguments, told):
     with pytest.raises(ValueError, match=told):
         make(**arguments)
 
 
-@pytest.mark.parametrize('split, told', [
-    ('validation', 'FeatureData.held_out_percent is 0'), ('tset', "split = 'tset' is none of")])
+@pytest.mark.parametrize(
+    'split, told',
+    [('validation', 'FeatureData.held_out_percent is 0'), ('tset', "split = 'tset' is none of")],
+)
 def test_a_split_that_is_not_there(split, told):
     with pytest.raises(ValueError, match=told):
         make().evaluation(split)

@@ -36,7 +36,8 @@ class Pixels(tf.keras.Model):
 
 def make(network=Pixels, num_classes=CLASSES, heads=0, **arguments):
     model = feature_extractor.FeatureExtractor(
-        seed=1, network=network, num_classes=num_classes, **arguments)
+        seed=1, network=network, num_classes=num_classes, **arguments
+    )
     rng = np.random.default_rng(heads)
     for head in filter(None, (model.rotation_head, model.label_head)):
         head.kernel.assign(rng.normal(0, 0.3, head.kernel.shape))
@@ -46,9 +47,13 @@ def make(network=Pixels, num_classes=CLASSES, heads=0, **arguments):
 
 def batch(unlabelled=5, labelled=3, seed=0):
     rng = np.random.default_rng(seed)
-    return ((rng.integers(0, 256, (unlabelled, SIZE, SIZE, 1), np.uint8),
-             rng.integers(0, 256, (labelled, SIZE, SIZE, 1), np.uint8)),
-            rng.integers(0, CLASSES, labelled, np.int32))
+    return (
+        (
+            rng.integers(0, 256, (unlabelled, SIZE, SIZE, 1), np.uint8),
+            rng.integers(0, 256, (labelled, SIZE, SIZE, 1), np.uint8),
+        ),
+        rng.integers(0, CLASSES, labelled, np.int32),
+    )
 
 
 def tensors(data):
@@ -129,8 +134,9 @@ def test_the_loss_of_a_network_with_batch_norm():
     """All images, four ways each, share the statistics."""
     model, data = make(TINY, weight_decay=0.0), batch()
     terms = model.loss_terms(tensors(data))
-    every = np.concatenate([np.rot90(inputs(part), r, (1, 2)) for part in data[0]
-                            for r in range(4)])
+    every = np.concatenate(
+        [np.rot90(inputs(part), r, (1, 2)) for part in data[0] for r in range(4)]
+    )
     reference = TINY(seed=1)
     known = reference(tf.constant(every, tf.float32), training=True).numpy()
 
@@ -148,16 +154,20 @@ def test_a_step_goes_down_the_gradient_of_the_equation():
     model.build_optimizers()
     kernel = model.label_head.kernel.numpy().astype(np.float64)
     (_, labelled), labels = data
-    features = np.concatenate([
-        pixels(np.rot90(inputs(labelled), r, (1, 2))) for r in range(4)])
+    features = np.concatenate([pixels(np.rot90(inputs(labelled), r, (1, 2))) for r in range(4)])
     # By hand: the gradient of the mean cross-entropy of softmax(x W + b) is x^T (p - y) / n.
     error = np.exp(log_p(features, model.label_head)) - np.eye(CLASSES)[np.tile(labels, 4)]
     gradient = 0.5 * features.T @ error / len(features) + 0.01 * kernel
     logs = model.train_step(tensors(data))
     np.testing.assert_allclose(model.label_head.kernel, kernel - 0.3 * gradient, atol=1e-5)
     assert int(model.global_step) == 1
-    assert set(logs) == {'loss', 'rotation_loss', 'rotation_error_percent', 'label_loss',
-                         'error_percent'}
+    assert set(logs) == {
+        'loss',
+        'rotation_loss',
+        'rotation_error_percent',
+        'label_loss',
+        'error_percent',
+    }
 
 
 def test_errors_are_those_of_upright_images_and_padding_does_not_count():
@@ -168,8 +178,7 @@ def test_errors_are_those_of_upright_images_and_padding_does_not_count():
     labels = rng.integers(0, CLASSES, 23, np.int32)
     padded = [np.concatenate([array, array[:1].repeat(1, 0)]) for array in (images, labels)]
     weights = np.float32([1] * 23 + [0])
-    dataset = tf.data.Dataset.from_tensor_slices((*padded, weights)).batch(
-        8, drop_remainder=True)
+    dataset = tf.data.Dataset.from_tensor_slices((*padded, weights)).batch(8, drop_remainder=True)
     logs = model.evaluate(dataset, verbose=0, return_dict=True)
     ranks = (-log_p(pixels(inputs(images)), model.label_head)).argsort(1)
     wrong = 100 * np.mean(ranks[:, 0] != labels)
@@ -177,9 +186,12 @@ def test_errors_are_those_of_upright_images_and_padding_does_not_count():
     assert 0 < wrong_5 < wrong
     assert float(logs['error_percent']) == pytest.approx(wrong, rel=1e-5)
     assert float(logs['top5_error_percent']) == pytest.approx(wrong_5, rel=1e-5)
-    predicted = np.stack([
-        log_p(pixels(np.rot90(inputs(images), r, (1, 2))), model.rotation_head).argmax(1)
-        for r in range(4)])
+    predicted = np.stack(
+        [
+            log_p(pixels(np.rot90(inputs(images), r, (1, 2))), model.rotation_head).argmax(1)
+            for r in range(4)
+        ]
+    )
     wrong_r = 100 * np.mean(predicted != np.arange(4)[:, np.newaxis])
     assert float(logs['rotation_error_percent']) == pytest.approx(wrong_r, rel=1e-5)
     counts = np.zeros((4, 4))
@@ -194,7 +206,10 @@ def test_bytes_and_floats_give_the_same():
     images = batch()[0][0]
     outputs, same = model.predict(images, verbose=0), model(tf.constant(images / 255, tf.float32))
     assert {name: value.shape for name, value in outputs.items()} == {
-        'features': (5, 128), 'rotation_logits': (5, 4), 'label_logits': (5, CLASSES)}
+        'features': (5, 128),
+        'rotation_logits': (5, 4),
+        'label_logits': (5, CLASSES),
+    }
     for name in outputs:
         np.testing.assert_allclose(outputs[name], same[name], atol=1e-5)
 
@@ -204,20 +219,33 @@ def data_like(percent=10.0, classes=CLASSES, size=SIZE):
     return types.SimpleNamespace(source=source, percent=percent, class_names=('x',) * classes)
 
 
-@pytest.mark.parametrize('num_classes, data, told', [
-    (CLASSES, data_like(percent=None), 'num_classes = 7 needs labels, and FeatureData.percent'),
-    (CLASSES, data_like(classes=8), 'num_classes = 7, and a set has 8 classes'),
-    (None, data_like(), 'num_classes = None, and a set has 7'),
-    (CLASSES, data_like(size=9), 'images of 9 pixels, grey; the networks are for image_size = 6')])
+@pytest.mark.parametrize(
+    'num_classes, data, told',
+    [
+        (CLASSES, data_like(percent=None), 'num_classes = 7 needs labels, and FeatureData.percent'),
+        (CLASSES, data_like(classes=8), 'num_classes = 7, and a set has 8 classes'),
+        (None, data_like(), 'num_classes = None, and a set has 7'),
+        (
+            CLASSES,
+            data_like(size=9),
+            'images of 9 pixels, grey; the networks are for image_size = 6',
+        ),
+    ],
+)
 def test_data_that_do_not_fit(num_classes, data, told):
     with pytest.raises(ValueError, match=told):
         make(num_classes=num_classes).use_data(data)
     make().use_data(data_like())
 
 
-@pytest.mark.parametrize('arguments, told', [
-    ({'gamma': -1.0}, 'FeatureExtractor.gamma = -1.0'), ({'num_classes': 1}, 'num_classes = 1'),
-    ({'weight_decay': float('nan')}, 'weight_decay = nan')])
+@pytest.mark.parametrize(
+    'arguments, told',
+    [
+        ({'gamma': -1.0}, 'FeatureExtractor.gamma = -1.0'),
+        ({'num_classes': 1}, 'num_classes = 1'),
+        ({'weight_decay': float('nan')}, 'weight_decay = nan'),
+    ],
+)
 def test_a_model_that_cannot_be(arguments, told):
     with pytest.raises(ValueError, match=told):
         feature_extractor.FeatureExtractor(network=Pixels, **arguments)
@@ -226,19 +254,34 @@ def test_a_model_that_cannot_be(arguments, told):
 def make_experiment(run_dir, strategy=None, model_overrides=None, **overrides):
     """Six steps of a tiny ResNet on the digits, two steps a call, a checkpoint at 4."""
     arguments = dict(
-        seed=3, train_steps=6, save_every_steps=4, steps_per_execution=2,
+        seed=3,
+        train_steps=6,
+        save_every_steps=4,
+        steps_per_execution=2,
         signatures=feature_extractor.signatures,
-        model=functools.partial(feature_extractor.FeatureExtractor, **{
-            'num_classes': 10, 'network': functools.partial(
-                resnet_v2.ResNetV2, 1, 8, 1, (1,)), **(model_overrides or {})}),
+        model=functools.partial(
+            feature_extractor.FeatureExtractor,
+            **{
+                'num_classes': 10,
+                'network': functools.partial(resnet_v2.ResNetV2, 1, 8, 1, (1,)),
+                **(model_overrides or {}),
+            },
+        ),
         optimizer=lambda: tf.keras.optimizers.SGD(
-            schedules.WarmupThenSteps(0.05, 2, (4, 5)), momentum=0.9),
+            schedules.WarmupThenSteps(0.05, 2, (4, 5)), momentum=0.9
+        ),
         data=functools.partial(
-            feature_data.FeatureData, percent=20, unlabelled_batch=12, labelled_batch=4,
+            feature_data.FeatureData,
+            percent=20,
+            unlabelled_batch=12,
+            labelled_batch=4,
             evaluation_batch=100,
-            source=functools.partial(image_sources.ArraySource, load=digits.load)))
+            source=functools.partial(image_sources.ArraySource, load=digits.load),
+        ),
+    )
     return keras_experiment.KerasExperiment(
-        run_dir, strategy=strategy, **{**arguments, **overrides})
+        run_dir, strategy=strategy, **{**arguments, **overrides}
+    )
 
 
 def test_keras_can_build_copy_and_save_it(tmp_path):
@@ -272,8 +315,12 @@ def test_bad_checkpoint(tmp_path):
 
 def test_export_answers_as_the_model_does(tmp_path):
     experiment = make_experiment(
-        str(tmp_path / 'run'), train_steps=20, save_every_steps=20, steps_per_execution=10,
-        optimizer=lambda: tf.keras.optimizers.SGD(0.05, momentum=0.9))
+        str(tmp_path / 'run'),
+        train_steps=20,
+        save_every_steps=20,
+        steps_per_execution=10,
+        optimizer=lambda: tf.keras.optimizers.SGD(0.05, momentum=0.9),
+    )
     experiment.train()
     path = experiment.export()
     images, _, _ = next(iter(experiment.data.evaluation('test')))
@@ -281,11 +328,15 @@ def test_export_answers_as_the_model_does(tmp_path):
         expected = {name: value.numpy() for name, value in model(images).items()}
     images = images.numpy()
     wide = np.pad(images[:3], ((0, 0), (0, 0), (4, 4), (0, 0)), constant_values=99)
-    answers = conformance.check_export(path, {
-        'serving_default': {'images': images.astype(np.float32) / 255},
-        'pixels': {'images': images},
-        'image_bytes': {'files': np.array([tf.io.encode_png(image).numpy() for image in wide])}},
-        tmp_path)
+    answers = conformance.check_export(
+        path,
+        {
+            'serving_default': {'images': images.astype(np.float32) / 255},
+            'pixels': {'images': images},
+            'image_bytes': {'files': np.array([tf.io.encode_png(image).numpy() for image in wide])},
+        },
+        tmp_path,
+    )
     for name, number in (('serving_default', 100), ('pixels', 100), ('image_bytes', 3)):
         answer = answers[name]
         for output in ('features', 'rotation_logits'):

@@ -45,11 +45,17 @@ def grey_images():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, CLASSES, NUM).astype(np.int32)
     pixels = LEVELS[labels][:, np.newaxis, np.newaxis, np.newaxis] + rng.integers(
-        -15, 16, (NUM, SIZE, SIZE, 1))
+        -15, 16, (NUM, SIZE, SIZE, 1)
+    )
     pixels = pixels.astype(np.uint8)
     return images_lib.ImageArrays(
-        train_images=pixels, train_labels=labels, test_images=pixels[:5], test_labels=labels[:5],
-        class_names=tuple('abc'), name='grey')
+        train_images=pixels,
+        train_labels=labels,
+        test_images=pixels[:5],
+        test_labels=labels[:5],
+        class_names=tuple('abc'),
+        name='grey',
+    )
 
 
 class Trained:
@@ -60,16 +66,18 @@ class Trained:
         self.strategy = strategy or tf.distribute.get_strategy()
         source = functools.partial(image_sources.ArraySource, load=lambda data_dir: grey_images())
         self.data = feature_data.FeatureData(
-            seed, source=source, percent=None if num_classes is None else 30, evaluation_batch=12)
+            seed, source=source, percent=None if num_classes is None else 30, evaluation_batch=12
+        )
         with self.strategy.scope():
             self.model = feature_extractor.FeatureExtractor(
-                seed=seed, network=Brightness, num_classes=num_classes)
+                seed=seed, network=Brightness, num_classes=num_classes
+            )
         if num_classes is not None:
             # Logits of the mean m: -4 (m - level)^2 without the m^2 that all have.
             levels = LEVELS / 255 * 2 - 1
             kernel = np.stack([8 * levels, 0 * levels])
             self.model.label_head.kernel.assign(kernel if right else kernel[:, [0, 0, 2]])
-            self.model.label_head.bias.assign(-4 * levels ** 2)
+            self.model.label_head.bias.assign(-4 * levels**2)
 
     def evaluate(self):
         return {'step': 0}
@@ -85,20 +93,25 @@ class Trained:
 
 def run(tmp_path, clusters=(), strategy=None, seed=0, **arguments):
     experiment = inference.FeatureExperiment(
-        str(tmp_path), seed, None, strategy, experiment=functools.partial(Trained, **arguments),
-        clusters=clusters)
+        str(tmp_path),
+        seed,
+        None,
+        strategy,
+        experiment=functools.partial(Trained, **arguments),
+        clusters=clusters,
+    )
     return experiment, experiment.evaluate()
 
 
 def read(tmp_path, name, soft=False):
     return label_file.inferred_labels(
-        grey_images().train_labels, CLASSES, 0, str(tmp_path / name), soft)
+        grey_images().train_labels, CLASSES, 0, str(tmp_path / name), soft
+    )
 
 
 @pytest.mark.parametrize('devices', [1, 2])
 def test_labels_and_probabilities_by_hand(tmp_path, devices):
-    experiment, result = run(
-        tmp_path, strategy=conformance.two_devices() if devices == 2 else None)
+    experiment, result = run(tmp_path, strategy=conformance.two_devices() if devices == 2 else None)
     arrays = grey_images()
     mean = arrays.train_images.astype(np.float64).mean((1, 2, 3)) / 255 * 2 - 1
     logits = -4 * (mean[:, np.newaxis] - (LEVELS / 255 * 2 - 1)) ** 2
@@ -109,8 +122,7 @@ def test_labels_and_probabilities_by_hand(tmp_path, devices):
     np.testing.assert_array_equal(hard.labels, arrays.train_labels)
     np.testing.assert_array_equal(hard.indices, np.arange(NUM))
     assert hard.num_labels == soft.num_labels == CLASSES
-    assert result == {
-        'step': 0, 'inferred_error_percent': 0.0, 'unlabelled_error_percent': 0.0}
+    assert result == {'step': 0, 'inferred_error_percent': 0.0, 'unlabelled_error_percent': 0.0}
     assert experiment.experiment.result == result
     assert sorted(os.listdir(tmp_path)) == ['labels.npz']
 
@@ -119,6 +131,7 @@ def test_no_room_for_the_features_is_one_sentence_and_leaves_nothing(tmp_path, m
     def full(descriptor, start, size):
         assert (start, size) == (0, 4 * NUM * Brightness.num_features)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     monkeypatch.setattr(os, 'posix_fallocate', full)
     with pytest.raises(OSError, match='the file of features needs .* of disk are free; make room'):
         run(tmp_path, clusters=(2,))
@@ -148,7 +161,7 @@ def test_clusters_begin_with_three_starts(monkeypatch):
         return original(number, **arguments)
 
     monkeypatch.setattr(cluster, 'MiniBatchKMeans', recorded)
-    found = inference.cluster(np.array([[0.], [.1], [5.], [5.1]], np.float32), 2, seed=8)
+    found = inference.cluster(np.array([[0.0], [0.1], [5.0], [5.1]], np.float32), 2, seed=8)
     assert asked == {'number': 2, 'random_state': 8, 'n_init': 3}
     assert found[0] == found[1] != found[2] == found[3]
 
@@ -201,8 +214,13 @@ def test_a_file_of_another_data_set_is_refused(tmp_path, monkeypatch):
         label_file.inferred_labels(truth, CLASSES, 0, 'runs/s3gan/mnist_features_10/labels.npz')
 
 
-@pytest.mark.parametrize('clusters, told', [
-    ((10, 1), r'FeatureExperiment.clusters\[1\] = 1'), ((41,), 'more than the 40 training images')])
+@pytest.mark.parametrize(
+    'clusters, told',
+    [
+        ((10, 1), r'FeatureExperiment.clusters\[1\] = 1'),
+        ((41,), 'more than the 40 training images'),
+    ],
+)
 def test_numbers_of_clusters_that_cannot_be(tmp_path, clusters, told):
     with pytest.raises(ValueError, match=told):
         run(tmp_path, clusters=clusters)
@@ -210,17 +228,31 @@ def test_numbers_of_clusters_that_cannot_be(tmp_path, clusters, told):
 
 def digits_experiment(run_dir, seed, data_dir, strategy, percent, steps):
     return keras_experiment.KerasExperiment(
-        run_dir, seed, data_dir, strategy, train_steps=steps, save_every_steps=steps,
+        run_dir,
+        seed,
+        data_dir,
+        strategy,
+        train_steps=steps,
+        save_every_steps=steps,
         steps_per_execution=10,
         model=functools.partial(
-            feature_extractor.FeatureExtractor, num_classes=None if percent is None else 10,
-            network=functools.partial(resnet_v2.ResNetV2, 1, 8, 1, (1, 1), True)),
-        optimizer=lambda: tf.keras.optimizers.SGD(schedules.WarmupThenSteps(
-            0.3, steps // 10, (7 * steps // 10, 9 * steps // 10)), momentum=0.9),
+            feature_extractor.FeatureExtractor,
+            num_classes=None if percent is None else 10,
+            network=functools.partial(resnet_v2.ResNetV2, 1, 8, 1, (1, 1), True),
+        ),
+        optimizer=lambda: tf.keras.optimizers.SGD(
+            schedules.WarmupThenSteps(0.3, steps // 10, (7 * steps // 10, 9 * steps // 10)),
+            momentum=0.9,
+        ),
         data=functools.partial(
-            feature_data.FeatureData, percent=percent, unlabelled_batch=16, labelled_batch=48,
+            feature_data.FeatureData,
+            percent=percent,
+            unlabelled_batch=16,
+            labelled_batch=48,
             evaluation_batch=500,
-            source=functools.partial(image_sources.ArraySource, load=digits.load)))
+            source=functools.partial(image_sources.ArraySource, load=digits.load),
+        ),
+    )
 
 
 def test_it_learns_to_label_digits_from_a_fifth_of_them(tmp_path):
@@ -230,8 +262,10 @@ def test_it_learns_to_label_digits_from_a_fifth_of_them(tmp_path):
     88.7 to 91.8 % (of 30 random clusters 18 %).
     """
     experiment = inference.FeatureExperiment(
-        str(tmp_path), experiment=functools.partial(digits_experiment, percent=20, steps=400),
-        clusters=(30,))
+        str(tmp_path),
+        experiment=functools.partial(digits_experiment, percent=20, steps=400),
+        clusters=(30,),
+    )
     experiment.train()
     result = experiment.evaluate()
     assert result['test_error_percent'] < 25
@@ -271,20 +305,25 @@ def test_gin_files_with_labels(size, name):
         assert reference is None
     else:
         assert TABLE_3[name] == (
-            reference['test_error_percent'], reference['test_top5_error_percent'])
+            reference['test_error_percent'],
+            reference['test_top5_error_percent'],
+        )
 
 
 def test_settings_for_imagenet_are_the_papers():
     bound = bindings('imagenet_features_10')
     unlabelled, labelled = (
-        bound[f'FeatureData.{part}_batch'] for part in ('unlabelled', 'labelled'))
+        bound[f'FeatureData.{part}_batch'] for part in ('unlabelled', 'labelled')
+    )
     assert (unlabelled, unlabelled + labelled) == (1536, 2048)
     assert bound['FeatureExtractor.gamma'] == 0.5 and bound['ResNetV2.widening'] == 16
     steps_per_epoch = 1_281_167 / 1536
-    for epochs, steps in ((65, bound['KerasExperiment.train_steps']),
-                          (5, bound['WarmupThenSteps.warmup_steps']),
-                          (45, bound['WarmupThenSteps.decay_steps'][0]),
-                          (55, bound['WarmupThenSteps.decay_steps'][1])):
+    for epochs, steps in (
+        (65, bound['KerasExperiment.train_steps']),
+        (5, bound['WarmupThenSteps.warmup_steps']),
+        (45, bound['WarmupThenSteps.decay_steps'][0]),
+        (55, bound['WarmupThenSteps.decay_steps'][1]),
+    ):
         assert steps == round(epochs * steps_per_epoch)
     assert bound['WarmupThenSteps.learning_rate'] == pytest.approx(0.1 * 1536 / 256)
     assert bound['WarmupThenSteps.factor'] == 0.1 and bound['SGD.momentum'] == 0.9
@@ -297,10 +336,12 @@ def test_gin_files_of_clusters(size):
     assert 'FeatureData.percent' not in bound and 'FeatureExtractor.num_classes' not in bound
     if size == 'imagenet':
         steps_per_epoch = 1_281_167 / bound['FeatureData.unlabelled_batch']
-        for epochs, steps in ((35, bound['KerasExperiment.train_steps']),
-                              (5, bound['WarmupThenSteps.warmup_steps']),
-                              (15, bound['WarmupThenSteps.decay_steps'][0]),
-                              (25, bound['WarmupThenSteps.decay_steps'][1])):
+        for epochs, steps in (
+            (35, bound['KerasExperiment.train_steps']),
+            (5, bound['WarmupThenSteps.warmup_steps']),
+            (15, bound['WarmupThenSteps.decay_steps'][0]),
+            (25, bound['WarmupThenSteps.decay_steps'][1]),
+        ):
             assert steps == round(epochs * steps_per_epoch)
         assert bound['WarmupThenSteps.learning_rate'] == pytest.approx(0.1 * 2048 / 256)
 

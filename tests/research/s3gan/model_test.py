@@ -24,9 +24,11 @@ ADAM = functools.partial(optimizers.FusedAdam, beta_1=0.0, beta_2=0.999)
 def make(seed=0, projection=True, num_classes=3, **arguments):
     small = {'image_size': 32, 'ch': 8, 'num_classes': num_classes, 'channels': 1}
     model = model_lib.S3GAN(
-        seed=seed, generator=functools.partial(s3gan.Generator, **small),
+        seed=seed,
+        generator=functools.partial(s3gan.Generator, **small),
         discriminator=functools.partial(s3gan.Discriminator, projection=projection, **small),
-        **arguments)
+        **arguments,
+    )
     model.compile(ADAM(5e-5), discriminator_optimizer=ADAM(2e-4))
     model.build_optimizers()
     return model
@@ -36,7 +38,8 @@ def batch(number, labels=None, seed=0):
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (number, 32, 32, 1), np.uint8)
     return tf.constant(images), tf.constant(
-        rng.integers(0, 3, number, np.int32) if labels is None else labels)
+        rng.integers(0, 3, number, np.int32) if labels is None else labels
+    )
 
 
 def values(net, trainable=True):
@@ -106,8 +109,7 @@ def test_the_losses_are_the_equations_with_a_call_for_each_set_of_images():
         return entropy
 
     expected = losses.hinge_discriminator(_apart(net, real, labels), _apart(net, fake, y))
-    assert loss.numpy() == pytest.approx(
-        (expected + 0.7 * rotation(real[::2])).numpy(), rel=1e-3)
+    assert loss.numpy() == pytest.approx((expected + 0.7 * rotation(real[::2])).numpy(), rel=1e-3)
     loss, _ = model.generator_loss(fake, y)
     expected = -tf.reduce_mean(_apart(net, fake, y)) + 0.3 * rotation(fake[::2])
     assert loss.numpy() == pytest.approx(expected.numpy(), rel=1e-4)
@@ -130,17 +132,24 @@ def test_co_training_projects_on_soft_predictions_and_stops_their_gradient():
     with tf.GradientTape() as tape:
         features = net.features(real)
         label_logits = net.labels(features)
-        soft = tf.where(labels[:, tf.newaxis] >= 0, tf.one_hot(labels, 3),
-                        tf.nn.softmax(label_logits))
+        soft = tf.where(
+            labels[:, tf.newaxis] >= 0, tf.one_hot(labels, 3), tf.nn.softmax(label_logits)
+        )
         expected = losses.co_training_discriminator(
-            net.logits(features, tf.stop_gradient(soft)), _apart(net, fake, y), label_logits,
-            labels, 0.4)
+            net.logits(features, tf.stop_gradient(soft)),
+            _apart(net, fake, y),
+            label_logits,
+            labels,
+            0.4,
+        )
         entropy = 0.4 * losses.cross_entropy(
-            tf.boolean_mask(label_logits, labels >= 0), tf.boolean_mask(labels, labels >= 0))
+            tf.boolean_mask(label_logits, labels >= 0), tf.boolean_mask(labels, labels >= 0)
+        )
     assert loss.numpy() == pytest.approx(expected.numpy(), rel=1e-3)
     # Of the loss nothing but the cross-entropy reaches c_CT.
     np.testing.assert_allclose(
-        gradient, tape.gradient(entropy, net.labels.kernel), rtol=2e-2, atol=1e-4)
+        gradient, tape.gradient(entropy, net.labels.kernel), rtol=2e-2, atol=1e-4
+    )
 
 
 def test_labels_are_drawn_from_the_prior():
@@ -229,8 +238,10 @@ def test_keras_can_build_copy_and_save_it(tmp_path):
     model = make(label_loss=0.4, rotation_losses=True, rotated_share=0.25, beta=1.5, seed=3)
     z, y = model.draw(KEY, 2)
     start = model((z, y)).numpy()
-    for copy in (model_lib.S3GAN.from_config(model.get_config()),
-                 tf.keras.models.clone_model(model)):
+    for copy in (
+        model_lib.S3GAN.from_config(model.get_config()),
+        tf.keras.models.clone_model(model),
+    ):
         assert copy.get_config() == model.get_config()
         assert (copy.beta, copy.label_loss, copy.rotated_share) == (1.5, 0.4, 0.25)
         np.testing.assert_array_equal(copy((z, y)), start)
@@ -243,13 +254,16 @@ def test_keras_can_build_copy_and_save_it(tmp_path):
     assert int(loaded.global_step) == 1
 
 
-@pytest.mark.parametrize('arguments, message', [
-    ({'discriminator_steps': 0}, 'S3GAN.discriminator_steps = 0 must be a whole number of at'),
-    ({'rotated_share': 0}, r'S3GAN.rotated_share = 0 is outside \[1e-06, 1\]'),
-    ({'rotated_share': 1.5}, r'S3GAN.rotated_share = 1.5 is outside \[1e-06, 1\]'),
-    ({'alpha': -1}, r'S3GAN.alpha = -1 is outside \[0, inf\)'),
-    ({'label_loss': 0.4, 'projection': False}, 'label_loss needs Discriminator.projection'),
-])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        ({'discriminator_steps': 0}, 'S3GAN.discriminator_steps = 0 must be a whole number of at'),
+        ({'rotated_share': 0}, r'S3GAN.rotated_share = 0 is outside \[1e-06, 1\]'),
+        ({'rotated_share': 1.5}, r'S3GAN.rotated_share = 1.5 is outside \[1e-06, 1\]'),
+        ({'alpha': -1}, r'S3GAN.alpha = -1 is outside \[0, inf\)'),
+        ({'label_loss': 0.4, 'projection': False}, 'label_loss needs Discriminator.projection'),
+    ],
+)
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         make(**arguments)
@@ -259,8 +273,8 @@ def test_networks_that_do_not_fit_together():
     with pytest.raises(ValueError, match='Generator.image_size = 32 and Discriminator.image_size'):
         model_lib.S3GAN(
             generator=functools.partial(s3gan.Generator, image_size=32, ch=8),
-            discriminator=functools.partial(s3gan.Discriminator, image_size=64, ch=8))
-
+            discriminator=functools.partial(s3gan.Discriminator, image_size=64, ch=8),
+        )
 
 
 def refused(overrides, **arguments):
@@ -276,33 +290,49 @@ PARTIAL = functools.partial(labelling.partial_labels, percent=20)
 
 
 def test_data_that_do_not_fit_are_refused():
-    assert refused({'source': functools.partial(image_sources.ArraySource, load=digits.load)},
-                   num_classes=10) == (
+    assert refused(
+        {'source': functools.partial(image_sources.ArraySource, load=digits.load)}, num_classes=10
+    ) == (
         "scikit-learn's digits: images of 8 pixels, grey; the networks are for image_size = 32, "
-        'grey.')
+        'grey.'
+    )
     assert refused({}, num_classes=3) == (
-        'Generator.num_classes = 3, and the labels of the data are 10.')
+        'Generator.num_classes = 3, and the labels of the data are 10.'
+    )
     assert refused({}, num_classes=10, rotation_losses=True) == (
         'S3GAN.rotated_share = 0.0625 of the 8 images of an update is 0.5 images; it must be a '
-        'whole number of at least 1.')
+        'whole number of at least 1.'
+    )
     assert refused({'discriminator_steps': 1}, num_classes=10) == (
-        'GanData.discriminator_steps = 1 and S3GAN.discriminator_steps = 2 differ.')
+        'GanData.discriminator_steps = 1 and S3GAN.discriminator_steps = 2 differ.'
+    )
     assert refused({'labelling': PARTIAL}, num_classes=10).startswith(
-        'The data have images without a label')
+        'The data have images without a label'
+    )
+
     def soft(labels, num_classes, seed):
-        return labelling.Labelling(np.arange(len(labels)), np.full(
-            (len(labels), num_classes), 0.1, np.float32), num_classes)
+        return labelling.Labelling(
+            np.arange(len(labels)),
+            np.full((len(labels), num_classes), 0.1, np.float32),
+            num_classes,
+        )
+
     assert refused({'labelling': soft}, num_classes=10, label_loss=0.2).startswith(
-        'S3GAN.label_loss needs labels with -1 for none')
+        'S3GAN.label_loss needs labels with -1 for none'
+    )
 
 
-@pytest.mark.parametrize('shape, labels, sentence', [
-    ((8, 28, 28, 1), (8,), r'images of \(28, 28, 1\); the networks are for \(32, 32, 1\)'),
-    ((8, 32, 32, 3), (8,), r'images of \(32, 32, 3\); the networks are for \(32, 32, 1\)'),
-    ((7, 32, 32, 1), (7,), 'A batch of 7 images cannot be divided among'),
-    ((None, 32, 32, 1), (None,), 'drop_remainder=True'),
-    ((8, 32, 32, 1), (4,), '8 images and 4 labels'),
-    ((8, 32, 32, 1), (8, 4), 'labels of 4 probabilities; the networks have num_classes = 3')])
+@pytest.mark.parametrize(
+    'shape, labels, sentence',
+    [
+        ((8, 28, 28, 1), (8,), r'images of \(28, 28, 1\); the networks are for \(32, 32, 1\)'),
+        ((8, 32, 32, 3), (8,), r'images of \(32, 32, 3\); the networks are for \(32, 32, 1\)'),
+        ((7, 32, 32, 1), (7,), 'A batch of 7 images cannot be divided among'),
+        ((None, 32, 32, 1), (None,), 'drop_remainder=True'),
+        ((8, 32, 32, 1), (4,), '8 images and 4 labels'),
+        ((8, 32, 32, 1), (8, 4), 'labels of 4 probabilities; the networks have num_classes = 3'),
+    ],
+)
 def test_a_batch_of_another_form_is_refused(shape, labels, sentence):
     model = make()
     images = tf.keras.Input(shape[1:], shape[0])
@@ -337,9 +367,12 @@ def test_fit_of_arrays_says_what_is_missing():
 
 def test_label_prior_is_that_of_the_data():
     model = make(num_classes=10)
+
     def two(labels, num_classes, seed):
         return labelling.Labelling(
-            np.arange(len(labels)), np.arange(len(labels), dtype=np.int32) % 4 // 3, 10)
+            np.arange(len(labels)), np.arange(len(labels), dtype=np.int32) % 4 // 3, 10
+        )
+
     model.use_data(tiny.make_data(labelling=two))
     np.testing.assert_allclose(model.label_prior, np.full(10, 0.1))
     model.use_data(tiny.make_data(labelling=two, empirical_prior=True))

@@ -22,8 +22,15 @@ def fixture_paper():
 
     def of_zeros(self, shape, key, use_bias, normalize, initializer, name):
         del initializer
-        original(self, shape, key, use_bias, normalize,
-                 lambda key, shape: np.zeros(shape, np.float32), name)
+        original(
+            self,
+            shape,
+            key,
+            use_bias,
+            normalize,
+            lambda key, shape: np.zeros(shape, np.float32),
+            name,
+        )
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spectral._SpectralLayer, '__init__', of_zeros)
@@ -32,16 +39,19 @@ def fixture_paper():
 
 def test_unit_images():
     np.testing.assert_allclose(
-        layers.unit_images(tf.constant([0, 51, 255], tf.uint8)), [0, .2, 1], rtol=1e-6)
-    np.testing.assert_array_equal(layers.unit_images(tf.constant([0., .25, 1.])), [0, .25, 1])
+        layers.unit_images(tf.constant([0, 51, 255], tf.uint8)), [0, 0.2, 1], rtol=1e-6
+    )
+    np.testing.assert_array_equal(layers.unit_images(tf.constant([0.0, 0.25, 1.0])), [0, 0.25, 1])
 
 
-@pytest.mark.parametrize('which, table, total', [
-    (0, tables.TABLE_11, 70_433_988), (1, tables.TABLE_10, 87_982_370)])
+@pytest.mark.parametrize(
+    'which, table, total', [(0, tables.TABLE_11, 70_433_988), (1, tables.TABLE_10, 87_982_370)]
+)
 def test_every_tensor_of_tables_10_and_11(paper, which, table, total):
     variables = paper[which].trainable_variables
     assert sorted((v.name[:-2], tuple(v.shape), int(np.prod(v.shape))) for v in variables) == (
-        sorted(table))
+        sorted(table)
+    )
     assert sum(int(np.prod(v.shape)) for v in variables) == total
 
 
@@ -51,24 +61,43 @@ def test_the_outputs_of_tables_6_and_7(paper):
     for net, module in ((generator, tf.keras.layers.Layer), (discriminator, tf.keras.layers.Layer)):
         for part in [*net.blocks, net.non_local_block]:
             call = part.call
+
             def watch(*args, _call=call, **kwargs):
                 result = _call(*args, **kwargs)
                 shapes.append(tuple(result.shape[1:]))
                 return result
+
             part.call = watch
-    images = tf.function(generator.call).get_concrete_function(
-        tf.TensorSpec([2, 120]), tf.TensorSpec([2], tf.int32)).output_shapes
+    images = (
+        tf.function(generator.call)
+        .get_concrete_function(tf.TensorSpec([2, 120]), tf.TensorSpec([2], tf.int32))
+        .output_shapes
+    )
     ch = 96
     assert shapes == [
-        (8, 8, 16 * ch), (16, 16, 8 * ch), (32, 32, 4 * ch), (64, 64, 2 * ch), (64, 64, 2 * ch),
-        (128, 128, ch)]
+        (8, 8, 16 * ch),
+        (16, 16, 8 * ch),
+        (32, 32, 4 * ch),
+        (64, 64, 2 * ch),
+        (64, 64, 2 * ch),
+        (128, 128, ch),
+    ]
     assert images == (2, 128, 128, 3)
     shapes.clear()
-    logits = tf.function(discriminator.call).get_concrete_function(
-        tf.TensorSpec([2, 128, 128, 3]), tf.TensorSpec([2], tf.int32)).output_shapes
+    logits = (
+        tf.function(discriminator.call)
+        .get_concrete_function(tf.TensorSpec([2, 128, 128, 3]), tf.TensorSpec([2], tf.int32))
+        .output_shapes
+    )
     assert shapes == [
-        (64, 64, ch), (64, 64, ch), (32, 32, 2 * ch), (16, 16, 4 * ch), (8, 8, 8 * ch),
-        (4, 4, 16 * ch), (4, 4, 16 * ch)]
+        (64, 64, ch),
+        (64, 64, ch),
+        (32, 32, 2 * ch),
+        (16, 16, 4 * ch),
+        (8, 8, 8 * ch),
+        (4, 4, 16 * ch),
+        (4, 4, 16 * ch),
+    ]
     assert logits == (2,)
 
 
@@ -88,7 +117,8 @@ WIDTHS = {
     32: ((4, 4, 4, 4), (2, 2, 2, 2), None, (1,)),
     64: ((16, 16, 8, 4, 2), (2, 4, 8, 16, 16), None, (1, 2, 3, 4)),
     128: ((16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), (2, 1), (1, 2, 3, 4, 5)),
-    256: ((16, 16, 8, 8, 4, 2, 1), (1, 2, 4, 8, 8, 16, 16), (2, 2), (1, 2, 3, 4, 6))}
+    256: ((16, 16, 8, 8, 4, 2, 1), (1, 2, 4, 8, 8, 16, 16), (2, 2), (1, 2, 3, 4, 6)),
+}
 
 
 def _parameters(size, ch, classes, channels):
@@ -144,16 +174,21 @@ def test_z_and_label_go_where_the_paper_sends_them():
     seen = []
     for block in net.blocks:
         original = block.call
+
         def call(x, condition, _call=original, **kwargs):
             seen.append((x, condition))
             return _call(x, condition, **kwargs)
+
         block.call = call
     z = np.random.default_rng(0).normal(size=(2, 80)).astype(np.float32)
     net(tf.constant(z), tf.constant([2, 1]))
     embedded = net.embed_y.kernel.numpy()[[2, 1]]
     for number, (_, condition) in enumerate(seen, 1):
         np.testing.assert_allclose(
-            condition, np.concatenate([z[:, 20 * number:20 * number + 20], embedded], 1), rtol=1e-6)
+            condition,
+            np.concatenate([z[:, 20 * number : 20 * number + 20], embedded], 1),
+            rtol=1e-6,
+        )
     dense = net.fc_noise
     kernel = dense.kernel.numpy()
     v = dense.u.numpy() @ kernel.T
@@ -171,7 +206,8 @@ def test_conditional_gain_is_one_plus_and_may_be_without():
         gain, shift = condition @ norm.gain.kernel.numpy(), condition @ norm.shift.kernel.numpy()
         expected = (unit_gain + gain)[:, None, None] * normalized + shift[:, None, None]
         np.testing.assert_allclose(
-            norm(tf.constant(x), tf.constant(condition), training=True), expected, atol=1e-4)
+            norm(tf.constant(x), tf.constant(condition), training=True), expected, atol=1e-4
+        )
 
 
 def _pointwise(layer):
@@ -209,7 +245,8 @@ def test_the_head_of_the_discriminator_against_numpy():
     np.testing.assert_allclose(logits, plain + (h * kernel[[2, 0]]).sum(1), rtol=1e-4)
     soft = np.array([[0.5, 0.25, 0.25], [0.1, 0.2, 0.7]], np.float32)
     np.testing.assert_allclose(
-        net(tf.constant(x), tf.constant(soft)), plain + (h * (soft @ kernel)).sum(1), rtol=1e-4)
+        net(tf.constant(x), tf.constant(soft)), plain + (h * (soft @ kernel)).sum(1), rtol=1e-4
+    )
     without = s3gan.Discriminator(32, ch=8, num_classes=1, projection=False)
     assert not any('projection' in v.name for v in without.trainable_variables)
     assert without(tf.constant(x)).shape == (2,)
@@ -228,14 +265,16 @@ def test_blocks_against_their_parts():
     y = conv(twice(tf.nn.relu(up.bn1(x, c, training=True, frozen=True))), up.conv1)
     y = conv(tf.nn.relu(up.bn2(y, c, training=True, frozen=True)), up.conv2)
     np.testing.assert_allclose(
-        up(x, c, training=True, frozen=True), y + conv(twice(x), up.shortcut), atol=1e-4)
+        up(x, c, training=True, frozen=True), y + conv(twice(x), up.shortcut), atol=1e-4
+    )
     down = layers.DiscriminatorBlock(6, 4, KEY)
     mean = lambda x: tf.nn.avg_pool2d(x, 2, 2, 'VALID')
     y = mean(conv(tf.nn.relu(conv(tf.nn.relu(x), down.conv1)), down.conv2))
     np.testing.assert_allclose(down(x), y + mean(conv(x, down.shortcut)), atol=1e-4)
     last = layers.DiscriminatorBlock(6, 6, KEY, down=False)
     np.testing.assert_allclose(
-        last(x), conv(tf.nn.relu(conv(tf.nn.relu(x), last.conv1)), last.conv2), atol=1e-4)
+        last(x), conv(tf.nn.relu(conv(tf.nn.relu(x), last.conv1)), last.conv2), atol=1e-4
+    )
 
 
 def test_only_unfrozen_training_moves_state():
@@ -256,29 +295,48 @@ def test_only_unfrozen_training_moves_state():
     discriminator(images, y, training=True)
     moved = [not kept for kept in same(state(discriminator), before)]
     # All but the head for rotations, which was not asked, and the u of one output, which is 1 or -1.
-    assert moved == ['rotation' not in v.name and v.shape != (1, 1)
-                     for v in discriminator.non_trainable_variables]
+    assert moved == [
+        'rotation' not in v.name and v.shape != (1, 1)
+        for v in discriminator.non_trainable_variables
+    ]
 
 
 def test_the_configuration_builds_the_same_network():
-    for net in (s3gan.Generator(32, ch=8, num_classes=3, seed=4, upsampling='zeros'),
-                s3gan.Discriminator(32, ch=8, num_classes=3, seed=4, label_head=True)):
+    for net in (
+        s3gan.Generator(32, ch=8, num_classes=3, seed=4, upsampling='zeros'),
+        s3gan.Discriminator(32, ch=8, num_classes=3, seed=4, label_head=True),
+    ):
         again = type(net).from_config(net.get_config())
         for one, other in zip(net.variables, again.variables, strict=True):
             assert one.name == other.name
             np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize('net, arguments, message', [
-    (s3gan.Generator, {'image_size': 100}, r'Generator.image_size = 100 is none of \[32, 64, 128'),
-    (s3gan.Generator, {'channels': 4}, 'Generator.channels = 4 is neither 1'),
-    (s3gan.Generator, {'ch': 0}, 'Generator.ch = 0 must be a whole number of at least 1'),
-    (s3gan.Generator, {'image_size': 32, 'z_dim': 81}, 'z_dim = 81 is not a positive multiple of 4'),
-    (s3gan.Generator, {'image_size': 32, 'attention_after': 4}, r'= 4 is outside \[0, 3\]'),
-    (s3gan.Generator, {'ch': 2}, 'channels = 4 is not a multiple of 8: ch is too small'),
-    (s3gan.Discriminator, {'num_classes': 0}, 'Discriminator.num_classes = 0 must be a whole'),
-    (s3gan.Discriminator, {'image_size': 32, 'attention_after': -1}, r'= -1 is outside \[0, 4\]'),
-])
+@pytest.mark.parametrize(
+    'net, arguments, message',
+    [
+        (
+            s3gan.Generator,
+            {'image_size': 100},
+            r'Generator.image_size = 100 is none of \[32, 64, 128',
+        ),
+        (s3gan.Generator, {'channels': 4}, 'Generator.channels = 4 is neither 1'),
+        (s3gan.Generator, {'ch': 0}, 'Generator.ch = 0 must be a whole number of at least 1'),
+        (
+            s3gan.Generator,
+            {'image_size': 32, 'z_dim': 81},
+            'z_dim = 81 is not a positive multiple of 4',
+        ),
+        (s3gan.Generator, {'image_size': 32, 'attention_after': 4}, r'= 4 is outside \[0, 3\]'),
+        (s3gan.Generator, {'ch': 2}, 'channels = 4 is not a multiple of 8: ch is too small'),
+        (s3gan.Discriminator, {'num_classes': 0}, 'Discriminator.num_classes = 0 must be a whole'),
+        (
+            s3gan.Discriminator,
+            {'image_size': 32, 'attention_after': -1},
+            r'= -1 is outside \[0, 4\]',
+        ),
+    ],
+)
 def test_bad_arguments(net, arguments, message):
     with pytest.raises(ValueError, match=message):
         net(**arguments)

@@ -26,8 +26,10 @@ def conv(x, kernel, bias=0.0):
     n, height, width, _ = x.shape
     x = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
     return bias + sum(
-        x[:, row:row + height, column:column + width] @ kernel[row, column]
-        for row in range(size) for column in range(size))
+        x[:, row : row + height, column : column + width] @ kernel[row, column]
+        for row in range(size)
+        for column in range(size)
+    )
 
 
 def relu(x):
@@ -83,8 +85,9 @@ class Networks:
         n, height, width, channels = x.shape
         flat = lambda y: y.reshape(n, -1, y.shape[-1])
         theta = flat(self.layer(x, f'{name}/conv2d_theta'))
-        phi, g = (flat(pooled(self.layer(x, f'{name}/conv2d_{part}'), np.max))
-                  for part in ('phi', 'g'))
+        phi, g = (
+            flat(pooled(self.layer(x, f'{name}/conv2d_{part}'), np.max)) for part in ('phi', 'g')
+        )
         attention = np.exp(log_softmax(theta @ phi.transpose(0, 2, 1)))
         attended = (attention @ g).reshape(n, height, width, channels // 2)
         return x + self.weights[f'{name}/sigma'] * self.layer(attended, f'{name}/conv2d_attn_g')
@@ -98,8 +101,10 @@ class Networks:
             block, condition = f'generator/B{number}', np.concatenate([chunk, embedded], 1)
 
             def norm(x, name):
-                gain, shift = (self.layer(condition, f'{name}/condition/{part}')[:, None, None]
-                               for part in ('gamma', 'beta'))
+                gain, shift = (
+                    self.layer(condition, f'{name}/condition/{part}')[:, None, None]
+                    for part in ('gamma', 'beta')
+                )
                 return (1 + gain) * self.normalized(x, name) + shift
 
             h = self.layer(up(relu(norm(x, f'{block}/bn1'))), f'{block}/up_conv1')
@@ -108,8 +113,7 @@ class Networks:
             if number == attention_after:
                 x = self.non_local(x, 'generator/non_local_block')
         name = 'generator/final_norm'
-        x = (self.weights[f'{name}/gamma'] * self.normalized(x, name)
-             + self.weights[f'{name}/beta'])
+        x = self.weights[f'{name}/gamma'] * self.normalized(x, name) + self.weights[f'{name}/beta']
         return (np.tanh(self.layer(relu(x), 'generator/final_conv')) + 1) / 2
 
     def features(self, x, blocks, attention_after):
@@ -135,9 +139,17 @@ class Networks:
 
     def rotation_loss(self, x, **sizes):
         """Eq. (1): the mean over rotations of the mean over images."""
-        return -np.mean([log_softmax(self.layer(
-            self.features(np.rot90(x, r, (1, 2)), **sizes),
-            'discriminator_rotation/score_classify'))[:, r].mean() for r in range(ROTATIONS)])
+        return -np.mean(
+            [
+                log_softmax(
+                    self.layer(
+                        self.features(np.rot90(x, r, (1, 2)), **sizes),
+                        'discriminator_rotation/score_classify',
+                    )
+                )[:, r].mean()
+                for r in range(ROTATIONS)
+            ]
+        )
 
     def predicted(self, features):
         return self.layer(features, 'discriminator_predictor/predictor_linear')

@@ -23,7 +23,7 @@ def test_figures_that_the_text_repeats():
 
 @pytest.mark.parametrize('number', SUMS_OF_TABLES)
 def test_columns_sum_to_what_the_printed_ones_do(number):
-    table, = (table for table in published.TABLES if table.number == number)
+    (table,) = (table for table in published.TABLES if table.number == number)
     scores = [published.MEDIANS[method] for _, row in table.rows for method in table.methods(row)]
     assert tuple(map(sum, zip(*scores))) == pytest.approx(SUMS_OF_TABLES[number])
 
@@ -32,23 +32,27 @@ def test_means_are_near_the_medians_but_where_a_run_collapsed():
     for method, (fid, score) in published.MEANS.items():
         if method != 'single_label':
             median = published.MEDIANS[method]
-            assert abs(fid.mean - median.fid) <= max(fid.std, .3), method
-            assert abs(score.mean - median.inception_score) <= max(score.std, .3), method
+            assert abs(fid.mean - median.fid) <= max(fid.std, 0.3), method
+            assert abs(score.mean - median.inception_score) <= max(score.std, 0.3), method
     assert published.MEANS['single_label'][0].mean > 2 * published.MEDIANS['single_label'].fid
 
 
 @pytest.mark.parametrize('table', published.TABLES, ids=lambda table: str(table.number))
 def test_every_cell_is_the_papers(table):
-    lines = {heading: [[float(value) for value in cell.split('\N{PLUS-MINUS SIGN}')]
-                       for cell in cells.split()]
-             for heading, cells in printed.PRINTED[table.number].items()}
+    lines = {
+        heading: [
+            [float(value) for value in cell.split('\N{PLUS-MINUS SIGN}')] for cell in cells.split()
+        ]
+        for heading, cells in printed.PRINTED[table.number].items()
+    }
     assert list(lines) == [re.sub(r'\s', '', heading) for heading, _ in table.rows]
     for heading, row in table.rows:
         of = published.MEANS if table.means else published.MEDIANS
         cells = [of[method] for method in table.methods(row)]
         expected = [cell[score] for score in range(2) for cell in cells]
         assert lines[re.sub(r'\s', '', heading)] == [
-            list(value) if table.means else [value] for value in expected], heading
+            list(value) if table.means else [value] for value in expected
+        ], heading
 
 
 def test_every_error_is_the_papers():
@@ -63,18 +67,21 @@ def test_no_table_is_left_out():
     assert sum(cells) + len(printed.TOP_1) + len(printed.TOP_5) == 98
 
 
-@pytest.mark.parametrize('name, data_set, heading', [
-    ('mnist_s3gan_10', 'mnist', 'S3GAN 10 %'),
-    ('imagenet_s3gan_co_2_5', 'imagenet', 'S3GAN-CO 2.5 %'),
-    ('fashion_mnist_biggan', 'fashion_mnist', 'BigGAN'),
-    ('mnist_biggan_2_5', 'mnist', 'BigGAN-2.5%'),
-    ('imagenet_clustering_50', 'imagenet', 'CLUSTERING'),
-    ('imagenet_clustering_50_ss', 'imagenet', 'CLUSTERING (SS)'),
-    ('imagenet_clustering_500_ss', 'imagenet', 'CLUSTERING, 500 clusters (SS)'),
-    ('mnist_single_label_ss', 'mnist', 'SINGLE LABEL (SS)'),
-    ('mnist_s2gan_soft_20', 'mnist', 'S2GAN SOFT 20 %'),
-    ('mnist_features_10', 'mnist', 'features, 10 %'),
-])
+@pytest.mark.parametrize(
+    'name, data_set, heading',
+    [
+        ('mnist_s3gan_10', 'mnist', 'S3GAN 10 %'),
+        ('imagenet_s3gan_co_2_5', 'imagenet', 'S3GAN-CO 2.5 %'),
+        ('fashion_mnist_biggan', 'fashion_mnist', 'BigGAN'),
+        ('mnist_biggan_2_5', 'mnist', 'BigGAN-2.5%'),
+        ('imagenet_clustering_50', 'imagenet', 'CLUSTERING'),
+        ('imagenet_clustering_50_ss', 'imagenet', 'CLUSTERING (SS)'),
+        ('imagenet_clustering_500_ss', 'imagenet', 'CLUSTERING, 500 clusters (SS)'),
+        ('mnist_single_label_ss', 'mnist', 'SINGLE LABEL (SS)'),
+        ('mnist_s2gan_soft_20', 'mnist', 'S2GAN SOFT 20 %'),
+        ('mnist_features_10', 'mnist', 'features, 10 %'),
+    ],
+)
 def test_names_of_gin_files(name, data_set, heading):
     found, method = published.split_name(name)
     assert (found, published.heading(method)) == (data_set, heading)

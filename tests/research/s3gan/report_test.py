@@ -38,7 +38,8 @@ def make(**arguments):
     networks = {'image_size': 32, 'ch': 2, 'num_classes': data.num_labels, 'channels': 1}
     model = model_lib.S3GAN(
         generator=functools.partial(s3gan.Generator, **networks),
-        discriminator=functools.partial(s3gan.Discriminator, **networks))
+        discriminator=functools.partial(s3gan.Discriminator, **networks),
+    )
     model.use_data(data)
     # With the statistics of the first weights all images would be nearly the same grey.
     model.calibrate(data.calibration())
@@ -55,9 +56,19 @@ def cells(html):
     titles, rows = [], []
     for row in re.findall('<tr>(.*?)</tr>', html.split('<tbody>', 1)[1].split('</tbody>')[0]):
         titles.append(re.search('<th>(.*?)</th>', row).group(1))
-        rows.append([None if not cell else np.asarray(Image.open(io.BytesIO(base64.b64decode(
-            re.search('base64,([^"]*)"', cell).group(1))))) / 255
-                     for cell in re.findall('<td>(.*?)</td>', row)])
+        rows.append(
+            [
+                None
+                if not cell
+                else np.asarray(
+                    Image.open(
+                        io.BytesIO(base64.b64decode(re.search('base64,([^"]*)"', cell).group(1)))
+                    )
+                )
+                / 255
+                for cell in re.findall('<td>(.*?)</td>', row)
+            ]
+        )
     return titles, rows
 
 
@@ -74,10 +85,10 @@ def test_every_sample_is_the_image_of_its_z_and_its_label(of_classes):
         for column in range(4):
             expected = image(model, z[row, column], label)
             np.testing.assert_allclose(images[row, column, ..., 0], expected, atol=1e-4)
-    assert np.abs(images[0, 0] - images[0, 1]).max() > .01
+    assert np.abs(images[0, 0] - images[0, 1]).max() > 0.01
     titles, shown = cells(SMALL(model=model, data=data, key=KEY)[0].html)
     assert titles == ['0', '4', '9']
-    np.testing.assert_allclose(np.array(shown), images[..., 0], atol=.501 / 255)
+    np.testing.assert_allclose(np.array(shown), images[..., 0], atol=0.501 / 255)
 
 
 def test_a_path_in_z_begins_and_ends_at_samples_and_stays_as_long_as_they_are(of_classes):
@@ -89,7 +100,8 @@ def test_a_path_in_z_begins_and_ends_at_samples_and_stays_as_long_as_they_are(of
     for row, label in enumerate([0, 4]):
         for column, z in enumerate((a, middle, b)):
             np.testing.assert_allclose(
-                images[row, column, ..., 0], image(model, z[row], label), atol=1e-4)
+                images[row, column, ..., 0], image(model, z[row], label), atol=1e-4
+            )
 
 
 def test_a_path_between_labels_has_the_images_of_the_labels_at_its_ends(of_classes):
@@ -98,7 +110,7 @@ def test_a_path_between_labels_has_the_images_of_the_labels_at_its_ends(of_class
     z = model.draw(random.fold_in(random.fold_in(KEY, 3), 0), 2)[0].numpy()
     for row, (first, last) in enumerate([(0, 4), (4, 9)]):
         ends = image(model, z[row], first), image(model, z[row], last)
-        assert np.abs(ends[0] - ends[1]).max() > .01
+        assert np.abs(ends[0] - ends[1]).max() > 0.01
         np.testing.assert_allclose(images[row, 0, ..., 0], ends[0], atol=1e-4)
         np.testing.assert_allclose(images[row, 2, ..., 0], ends[1], atol=1e-4)
         # In the middle the embedding is the mean of the two.
@@ -127,7 +139,7 @@ def test_a_cluster_shows_its_own_real_images_its_own_samples_and_its_commonest_c
         for shown, member in zip(row[:2], members):
             np.testing.assert_allclose(shown * 255, pixels[member, ..., 0])
         for shown, point in zip(row[3:], own, strict=True):
-            np.testing.assert_allclose(shown, image(model, point, label), atol=.501 / 255 + 1e-4)
+            np.testing.assert_allclose(shown, image(model, point, label), atol=0.501 / 255 + 1e-4)
 
 
 def test_labels_with_few_real_images_leave_cells_empty():
@@ -136,7 +148,10 @@ def test_labels_with_few_real_images_leave_cells_empty():
     model, data = make(labelling=lambda *_: labelling.Labelling(np.arange(1297), hard, 3))
     titles, rows = cells(SMALL(model=model, data=data, key=KEY)[1].html)
     assert [[cell is None for cell in row[:2]] for row in rows] == [
-        [False, False], [False, True], [True, True]]
+        [False, False],
+        [False, True],
+        [True, True],
+    ]
     assert titles[1] == f'1: 100\xa0% {data.source.labels("train")[7]}' and titles[2] == '2'
 
 
@@ -147,14 +162,20 @@ def test_a_single_label_fills_all_rows_with_images_of_its_own():
     assert titles == ['', '', '']
     pixels = data.source._images['train'][..., 0]
     np.testing.assert_allclose(
-        np.array([row[:2] for row in rows]).reshape(6, 32, 32) * 255, pixels[:6])
+        np.array([row[:2] for row in rows]).reshape(6, 32, 32) * 255, pixels[:6]
+    )
     assert sections[2].html.count('<h3>') == 1, 'there is no other label to go to'
 
 
-@pytest.mark.parametrize('made, names', [
-    (labelling.true_labels, True),
-    (functools.partial(labelling.partial_labels, percent=5), True),
-    (labelling.random_labels, False), (clusters, False)])
+@pytest.mark.parametrize(
+    'made, names',
+    [
+        (labelling.true_labels, True),
+        (functools.partial(labelling.partial_labels, percent=5), True),
+        (labelling.random_labels, False),
+        (clusters, False),
+    ],
+)
 def test_rows_are_named_after_classes_only_where_labels_are_classes(made, names):
     data = data_lib.GanData(0, source=SOURCE, labelling=made)
     assert data.num_labels == 10
@@ -163,8 +184,10 @@ def test_rows_are_named_after_classes_only_where_labels_are_classes(made, names)
 
 def test_the_same_key_gives_the_same_page_and_another_one_another(of_classes):
     model, data = of_classes
-    pages = [''.join(section.html for section in SMALL(model=model, data=data, key=key))
-             for key in (KEY, KEY, KEY + 1)]
+    pages = [
+        ''.join(section.html for section in SMALL(model=model, data=data, key=key))
+        for key in (KEY, KEY, KEY + 1)
+    ]
     assert pages[0] == pages[1] != pages[2]
     assert 'http' not in pages[0]
 

@@ -31,26 +31,40 @@ class Method(NamedTuple):
     rotated: list[int]
 
 
-METHODS = {'s3gan-co': Method(3, (0, 2, -1, -1, 1, -1, 2, 0), 0.4, [0, 2]),
-           'single label': Method(1, (0,) * 8, None, [])}
+METHODS = {
+    's3gan-co': Method(3, (0, 2, -1, -1, 1, -1, 2, 0), 0.4, [0, 2]),
+    'single label': Method(1, (0,) * 8, None, []),
+}
 IN_G = {'blocks': BLOCKS[0], 'attention_after': 1}
 IN_D = {'blocks': BLOCKS[1], 'attention_after': 1}
 
 
 def make(method):
     """A model with attention in both networks and no weight that is 0."""
-    sizes = {'image_size': 32, 'ch': 4, 'channels': 1, 'num_classes': method.classes,
-             'attention_after': 1}
+    sizes = {
+        'image_size': 32,
+        'ch': 4,
+        'channels': 1,
+        'num_classes': method.classes,
+        'attention_after': 1,
+    }
     model = s3gan.S3GAN(
-        seed=5, generator=functools.partial(
-            s3gan.Generator, **sizes, z_dim=8, embedding_size=5),
+        seed=5,
+        generator=functools.partial(s3gan.Generator, **sizes, z_dim=8, embedding_size=5),
         discriminator=functools.partial(
-            s3gan.Discriminator, projection=method.classes > 1, **sizes),
-        rotation_losses=bool(method.rotated), rotated_share=0.5, alpha=ALPHA, beta=BETA,
-        label_loss=method.lambda_)
+            s3gan.Discriminator, projection=method.classes > 1, **sizes
+        ),
+        rotation_losses=bool(method.rotated),
+        rotated_share=0.5,
+        alpha=ALPHA,
+        beta=BETA,
+        label_loss=method.lambda_,
+    )
     # An epsilon so large that an update tells the gradient, not its sign alone.
-    players = [optimizers.FusedAdam(rate, beta_1=0.0, beta_2=BETA_2, epsilon=EPSILON)
-               for rate in RATES.values()]
+    players = [
+        optimizers.FusedAdam(rate, beta_1=0.0, beta_2=BETA_2, epsilon=EPSILON)
+        for rate in RATES.values()
+    ]
     model.compile(players[0], discriminator_optimizer=players[1])
     model.build_optimizers()
     rng = np.random.default_rng(1)
@@ -62,8 +76,10 @@ def make(method):
 
 
 def values(model):
-    return {v.name[:-2]: v.numpy().astype(np.float64)
-            for v in model.generator.variables + model.discriminator.variables}
+    return {
+        v.name[:-2]: v.numpy().astype(np.float64)
+        for v in model.generator.variables + model.discriminator.variables
+    }
 
 
 class Reference:
@@ -73,7 +89,9 @@ class Reference:
         self.state = state
         self.singular = {
             name[:-2]: numpy_gan.power_iteration(state[f'{name[:-2]}/kernel'], u)
-            for name, u in state.items() if name.endswith('/u')}
+            for name, u in state.items()
+            if name.endswith('/u')
+        }
 
     def networks(self, changes=()):
         return numpy_gan.Networks({**self.state, **dict(changes)}, self.singular)
@@ -82,15 +100,21 @@ class Reference:
         """u is the one of one power iteration where it moves, else as it was."""
         for name, (_, u) in self.singular.items():
             expected = u if moved(name) else self.state[f'{name}/u']
-            np.testing.assert_allclose(
-                after[f'{name}/u'], expected, atol=2e-5, err_msg=name)
+            np.testing.assert_allclose(after[f'{name}/u'], expected, atol=2e-5, err_msg=name)
 
     def check_gradients(self, loss, gradients):
         """Compares central differences of loss(networks) with the gradients, by name."""
+
         def difference(directions, step=1e-6):
-            high, low = (loss(self.networks(
-                (name, self.state[name] + sign * step * direction)
-                for name, direction in directions.items())) for sign in (1, -1))
+            high, low = (
+                loss(
+                    self.networks(
+                        (name, self.state[name] + sign * step * direction)
+                        for name, direction in directions.items()
+                    )
+                )
+                for sign in (1, -1)
+            )
             return (high - low) / (2 * step)
 
         total = np.sqrt(sum(np.square(g).sum() for g in gradients.values()))
@@ -101,18 +125,23 @@ class Reference:
                 rng = np.random.default_rng(len(name))
                 direction = rng.normal(size=gradient.shape)
                 assert abs(difference({name: direction / np.linalg.norm(direction)})) < (
-                    2e-4 * total), name
+                    2e-4 * total
+                ), name
                 continue
             assert difference({name: gradient / length}) == pytest.approx(
-                length, rel=2e-3, abs=1e-5 * total), name
+                length, rel=2e-3, abs=1e-5 * total
+            ), name
         rng = np.random.default_rng(0)
         for _ in range(5):
             # Of every variable as long as its gradient, so that each can be seen.
-            directions = {name: rng.normal(size=g.shape) * np.linalg.norm(g) / np.sqrt(g.size)
-                          for name, g in gradients.items()}
+            directions = {
+                name: rng.normal(size=g.shape) * np.linalg.norm(g) / np.sqrt(g.size)
+                for name, g in gradients.items()
+            }
             expected = sum((gradients[name] * d).sum() for name, d in directions.items())
-            scale = np.sqrt(sum(np.square(gradients[name] * d).sum()
-                                for name, d in directions.items()))
+            scale = np.sqrt(
+                sum(np.square(gradients[name] * d).sum() for name, d in directions.items())
+            )
             assert difference(directions) == pytest.approx(expected, abs=5e-3 * scale)
 
 
@@ -124,15 +153,15 @@ class Adam:
 
     def gradients(self, before, after, names):
         self.steps += 1
-        rate = self.rate * np.sqrt(1 - BETA_2 ** self.steps)
+        rate = self.rate * np.sqrt(1 - BETA_2**self.steps)
         found = {}
         for name in names:
             change, old = after[name] - before[name], self.second.get(name, 0.0)
             gradient = np.zeros_like(change)
             for _ in range(60):  # A contraction: the root is small beside epsilon.
-                second = BETA_2 * old + (1 - BETA_2) * gradient ** 2
+                second = BETA_2 * old + (1 - BETA_2) * gradient**2
                 gradient = -change * (np.sqrt(second) + EPSILON) / rate
-            self.second[name] = BETA_2 * old + (1 - BETA_2) * gradient ** 2
+            self.second[name] = BETA_2 * old + (1 - BETA_2) * gradient**2
             found[name] = gradient
         return found
 
@@ -142,23 +171,32 @@ def test_a_step_of_both_players(method):
     model, given_labels = make(method), np.array(method.labels, np.int32)
     rng = np.random.default_rng(2)
     images = rng.integers(0, 256, (2 * BATCH, 32, 32, 1), np.uint8)
-    draws = [(rng.normal(size=(BATCH, 8)).astype(np.float32),
-              rng.integers(0, method.classes, BATCH, np.int32)) for _ in range(3)]
+    draws = [
+        (
+            rng.normal(size=(BATCH, 8)).astype(np.float32),
+            rng.integers(0, method.classes, BATCH, np.int32),
+        )
+        for _ in range(3)
+    ]
     given = iter([tuple(map(tf.constant, pair)) for pair in draws])
     model.draw = lambda key, number: next(given)
     states, losses = [values(model)], []
     for name in ('_discriminator_step', '_generator_step'):
+
         def recorded(*args, original=getattr(model, name)):
             loss, logs = original(*args)
             losses.append(float(loss))
             states.append(values(model))
             return loss, logs
+
         setattr(model, name, recorded)
     logs = model.train_step((tf.constant(images), tf.constant(given_labels)))
     assert len(losses) == 3 and next(given, None) is None
 
-    names = {'generator': [v.name[:-2] for v in model.generator.trainable_variables],
-             'discriminator': [v.name[:-2] for v in model.discriminator.trainable_variables]}
+    names = {
+        'generator': [v.name[:-2] for v in model.generator.trainable_variables],
+        'discriminator': [v.name[:-2] for v in model.discriminator.trainable_variables],
+    }
     adam = {player: Adam(rate) for player, rate in RATES.items()}
     of_generator = lambda name: name.startswith('generator/')
 
@@ -176,7 +214,8 @@ def test_a_step_of_both_players(method):
 
         def loss(networks):
             return networks.discriminator_loss(
-                real, labels, soft, fake, y, method.rotated, BETA, method.lambda_, **IN_D)
+                real, labels, soft, fake, y, method.rotated, BETA, method.lambda_, **IN_D
+            )
 
         assert losses[step] == pytest.approx(loss(start), rel=1e-4)
         for name, value in before.items():
@@ -184,7 +223,8 @@ def test_a_step_of_both_players(method):
                 np.testing.assert_array_equal(after[name], value, err_msg=name)
         reference.check_u(after, lambda name: not of_generator(name))
         reference.check_gradients(
-            loss, adam['discriminator'].gradients(before, after, names['discriminator']))
+            loss, adam['discriminator'].gradients(before, after, names['discriminator'])
+        )
 
     # One of the generator.
     before, after, (z, y) = states[2], states[3], draws[2]
@@ -204,9 +244,9 @@ def test_a_step_of_both_players(method):
         for moment, value in zip(('mean', 'variance'), moments, strict=True):
             moving = f'{name}/moving_{moment}'
             np.testing.assert_allclose(
-                after[moving], 0.9 * before[moving] + 0.1 * value, rtol=1e-3, atol=1e-5)
-    reference.check_gradients(
-        loss, adam['generator'].gradients(before, after, names['generator']))
+                after[moving], 0.9 * before[moving] + 0.1 * value, rtol=1e-3, atol=1e-5
+            )
+    reference.check_gradients(loss, adam['generator'].gradients(before, after, names['generator']))
     assert float(logs['discriminator_loss']) == pytest.approx(losses[1])
     assert float(logs['generator_loss']) == pytest.approx(losses[2])
     assert int(model.optimizer.iterations) == 1 == int(model.global_step)

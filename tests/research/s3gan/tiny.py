@@ -17,8 +17,7 @@ from research.s3gan import export
 from research.s3gan import generator
 from research.s3gan import model
 
-SOURCE = functools.partial(
-    image_sources.ArraySource, load=digits.load, image_size=32, resize=True)
+SOURCE = functools.partial(image_sources.ArraySource, load=digits.load, image_size=32, resize=True)
 
 
 class Features(tf.keras.Model):
@@ -39,16 +38,30 @@ class Features(tf.keras.Model):
 
 def make_data(seed=0, **overrides):
     """`GanData` of the digits with batches of 8."""
-    return data.GanData(**{
-        'seed': seed, 'source': SOURCE, 'batch_size': 8, 'evaluation_batch': 100,
-        'calibration_batches': 3, **overrides})
+    return data.GanData(
+        **{
+            'seed': seed,
+            'source': SOURCE,
+            'batch_size': 8,
+            'evaluation_batch': 100,
+            'calibration_batches': 3,
+            **overrides,
+        }
+    )
 
 
 def make_evaluation(**overrides):
     """Scores of few samples over `Features`."""
-    return evaluation.GanEvaluation(**{
-        'features': Features, 'num_samples': 150, 'num_sets': 2, 'checkpoint_samples': 100,
-        'neighbour_samples': 60, **overrides})
+    return evaluation.GanEvaluation(
+        **{
+            'features': Features,
+            'num_samples': 150,
+            'num_sets': 2,
+            'checkpoint_samples': 100,
+            'neighbour_samples': 60,
+            **overrides,
+        }
+    )
 
 
 def make(run_dir, strategy=None, model_overrides=None, **overrides):
@@ -61,24 +74,46 @@ def make(run_dir, strategy=None, model_overrides=None, **overrides):
     sizes = {'image_size': 32, 'ch': 2, 'channels': 1, 'num_classes': 10}
     adam = functools.partial(optimizers.FusedAdam, beta_1=0.0, beta_2=0.999, epsilon=1e-3)
     arguments = dict(
-        seed=3, train_steps=4, save_every_steps=2, calibrate=True,
-        average_decay=0.5, average_start_step=1, monitor_split='test', signatures=export.signatures,
-        model=functools.partial(model.S3GAN, **{
-            'generator': functools.partial(generator.Generator, **sizes),
-            'discriminator': functools.partial(discriminator.Discriminator, **sizes),
-            'rotation_losses': True, 'rotated_share': 0.125, 'label_loss': 0.2,
-            **(model_overrides or {})}),
-        optimizer=lambda: adam(1e-3), discriminator_optimizer=lambda: adam(1e-3),
-        data=functools.partial(data.GanData, source=SOURCE, batch_size=8, evaluation_batch=100,
-                               calibration_batches=3, labelling=functools.partial(
-                                   labelling.partial_labels, percent=20)),
-        evaluator=make_evaluation())
+        seed=3,
+        train_steps=4,
+        save_every_steps=2,
+        calibrate=True,
+        average_decay=0.5,
+        average_start_step=1,
+        monitor_split='test',
+        signatures=export.signatures,
+        model=functools.partial(
+            model.S3GAN,
+            **{
+                'generator': functools.partial(generator.Generator, **sizes),
+                'discriminator': functools.partial(discriminator.Discriminator, **sizes),
+                'rotation_losses': True,
+                'rotated_share': 0.125,
+                'label_loss': 0.2,
+                **(model_overrides or {}),
+            },
+        ),
+        optimizer=lambda: adam(1e-3),
+        discriminator_optimizer=lambda: adam(1e-3),
+        data=functools.partial(
+            data.GanData,
+            source=SOURCE,
+            batch_size=8,
+            evaluation_batch=100,
+            calibration_batches=3,
+            labelling=functools.partial(labelling.partial_labels, percent=20),
+        ),
+        evaluator=make_evaluation(),
+    )
     return keras_experiment.KerasExperiment(
-        run_dir, strategy=strategy, **{**arguments, **overrides})
+        run_dir, strategy=strategy, **{**arguments, **overrides}
+    )
 
 
 def z_and_labels(number, z_dim, num_classes=10, seed=0):
     """Normal z, float32, and uniform labels, int32."""
     random = np.random.RandomState(seed)
-    return (random.randn(number, z_dim).astype(np.float32),
-            random.randint(0, num_classes, number).astype(np.int32))
+    return (
+        random.randn(number, z_dim).astype(np.float32),
+        random.randint(0, num_classes, number).astype(np.int32),
+    )

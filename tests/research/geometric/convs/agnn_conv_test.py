@@ -13,6 +13,7 @@ from tests.research.geometric.convs import routes
 
 def reference(fixed_beta=None):
     """Thekumparampil et al. 2018: the softmax over the multiset of neighbours and i, once."""
+
     def formula(weights, x, edge_index, edge_attr):
         del edge_attr
         beta = weights['beta'] if fixed_beta is None else fixed_beta
@@ -23,6 +24,7 @@ def reference(fixed_beta=None):
             share = np.exp(beta * cosine) / np.exp(beta * cosine).sum()
             out[i] = share @ x[near]
         return out
+
     return formula
 
 
@@ -33,12 +35,13 @@ def test_formula():
 
 def test_fixed_beta():
     layer = checks.check_operator(
-        lambda: agnn_conv.AGNNConv(beta=-2., train_beta=False), reference(-2.))
+        lambda: agnn_conv.AGNNConv(beta=-2.0, train_beta=False), reference(-2.0)
+    )
     assert not layer.weights
 
 
 def test_beta_begins_at_1_or_as_told():
-    for arguments, expected in (({}, 1.), ({'beta': -2.}, -2.)):
+    for arguments, expected in (({}, 1.0), ({'beta': -2.0}, -2.0)):
         layer = agnn_conv.AGNNConv(**arguments)
         layer(checks.features(), checks.EDGES)
         assert float(layer.beta) == expected and len(layer.trainable_weights) == 1
@@ -46,11 +49,11 @@ def test_beta_begins_at_1_or_as_told():
 
 def test_two_nodes_by_hand():
     # 1 looks at 0, at a right angle: its shares are 1 and e^beta over the sum.
-    x, edges = np.array([[2., 0.], [0., 3.]], np.float32), np.array([[0], [1]], np.int32)
+    x, edges = np.array([[2.0, 0.0], [0.0, 3.0]], np.float32), np.array([[0], [1]], np.int32)
     out = agnn_conv.AGNNConv(beta=np.log(4))(x, edges)
     np.testing.assert_allclose(out, [[2, 0], [2 / 5, 3 * 4 / 5]], rtol=1e-6)
     # Without beta each gets the mean.
-    out = agnn_conv.AGNNConv(beta=0., train_beta=False)(x, edges)
+    out = agnn_conv.AGNNConv(beta=0.0, train_beta=False)(x, edges)
     np.testing.assert_allclose(out, [[2, 0], [1, 1.5]], rtol=1e-6)
 
 
@@ -73,14 +76,14 @@ def test_nodes_without_features():
 
 
 def test_unit_rows():
-    x = tf.constant([[3., 4.], [0., 0.], [-1e-8, 0.]])
+    x = tf.constant([[3.0, 4.0], [0.0, 0.0], [-1e-8, 0.0]])
     with tf.GradientTape() as tape:
         tape.watch(x)
         out = normalization.unit_rows(x)
-        total = tf.reduce_sum(out * [[1., 0.], [1., 1.], [0., 0.]])
-    np.testing.assert_allclose(out, [[.6, .8], [0, 0], [-1, 0]], rtol=1e-6)
+        total = tf.reduce_sum(out * [[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    np.testing.assert_allclose(out, [[0.6, 0.8], [0, 0], [-1, 0]], rtol=1e-6)
     # d (x / |x|) / dx = (I - u u^T) / |x|; of row 0 (1 - .36, -.48) / 5.
-    np.testing.assert_allclose(tape.gradient(total, x)[:2], [[.128, -.096], [0, 0]], rtol=1e-5)
+    np.testing.assert_allclose(tape.gradient(total, x)[:2], [[0.128, -0.096], [0, 0]], rtol=1e-5)
 
 
 def test_all_routes_agree():

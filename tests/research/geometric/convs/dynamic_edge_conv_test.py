@@ -13,8 +13,7 @@ POINTS = 9
 
 
 def network():
-    return tf.keras.Sequential([
-        Dense(5, 'tanh', name='net/first'), Dense(4, name='net/second')])
+    return tf.keras.Sequential([Dense(5, 'tanh', name='net/first'), Dense(4, name='net/second')])
 
 
 def nearest_edges(x, k):
@@ -26,6 +25,7 @@ def nearest_edges(x, k):
 
 def reference(k, clouds, aggregation='max'):
     """Wang et al. 2018, Sec. 3, in float64."""
+
     def formula(weights, x):
         out = []
         for cloud in np.split(x, clouds):
@@ -33,9 +33,12 @@ def reference(k, clouds, aggregation='max'):
             edge = np.concatenate([cloud[target], cloud[source] - cloud[target]], axis=1)
             hidden = np.tanh(edge @ weights['first/kernel'] + weights['first/bias'])
             answers = hidden @ weights['second/kernel'] + weights['second/bias']
-            out += [getattr(np, aggregation)(answers[target == node], axis=0)
-                    for node in range(len(cloud))]
+            out += [
+                getattr(np, aggregation)(answers[target == node], axis=0)
+                for node in range(len(cloud))
+            ]
         return np.array(out)
+
     return formula
 
 
@@ -50,18 +53,21 @@ def test_formula_and_gradients(channels, aggregation):
     out = layer(x, num_graphs=2)
     np.testing.assert_allclose(out, formula(weights, x), rtol=1e-4, atol=1e-5)
     # `checks` calls a layer with edges, which this one makes for itself.
-    call = lambda jit: tf.function(lambda x: checks.tape_gradients(
-        Called(layer), x, None, None), jit_compile=jit)(tf.constant(x))
+    call = lambda jit: tf.function(
+        lambda x: checks.tape_gradients(Called(layer), x, None, None), jit_compile=jit
+    )(tf.constant(x))
     loss = lambda weights, x: np.sum(formula(weights, x) * checks.weighted(out))
     x64 = x.astype(np.float64)
     for jit in (False, True):
         of_x, *of_weights = call(jit)
         np.testing.assert_allclose(
-            of_x, checks.numerical_gradient(lambda x: loss(weights, x), x64), 2e-3, 2e-4)
+            of_x, checks.numerical_gradient(lambda x: loss(weights, x), x64), 2e-3, 2e-4
+        )
         for variable, gradient in zip(layer.trainable_weights, of_weights, strict=True):
             name = checks.name_of(variable)
             expected = checks.numerical_gradient(
-                lambda value: loss({**weights, name: value}, x64), weights[name])
+                lambda value: loss({**weights, name: value}, x64), weights[name]
+            )
             np.testing.assert_allclose(gradient, expected, 2e-3, 2e-4, err_msg=name)
 
 
@@ -99,7 +105,8 @@ def test_any_size_and_config():
     again(x)
     again.set_weights(layer.get_weights())
     function = tf.function(
-        lambda x: again(x, num_graphs=2), input_signature=[tf.TensorSpec([None, 3])])
+        lambda x: again(x, num_graphs=2), input_signature=[tf.TensorSpec([None, 3])]
+    )
     np.testing.assert_allclose(function(x), expected, rtol=1e-5, atol=1e-6)
 
 

@@ -12,8 +12,9 @@ Dense = tf.keras.layers.Dense
 
 
 def network(use_bias=True):
-    return tf.keras.Sequential([
-        Dense(5, 'tanh', use_bias=use_bias, name='net/first'), Dense(4, name='net/second')])
+    return tf.keras.Sequential(
+        [Dense(5, 'tanh', use_bias=use_bias, name='net/first'), Dense(4, name='net/second')]
+    )
 
 
 class Unknown(tf.keras.layers.Layer):
@@ -29,6 +30,7 @@ class Unknown(tf.keras.layers.Layer):
 
 def reference(aggregation='max'):
     """Wang et al. 2018, Sec. 3: h(x_i, x_j - x_i), one edge after the other."""
+
     def formula(weights, x, edge_index, edge_attr=None):
         x_sources, x_targets = x if isinstance(x, tuple) else (x, x)
         out = np.zeros((len(x_targets), weights['second/kernel'].shape[1]))
@@ -41,6 +43,7 @@ def reference(aggregation='max'):
             if answers:
                 out[node] = getattr(np, aggregation)(answers, axis=0)
         return out
+
     return formula
 
 
@@ -61,21 +64,26 @@ def test_both_routes_agree():
     adjacency = sparse.adjacency(checks.EDGES, checks.NODES)
     for layer in (fast, slow):
         np.testing.assert_allclose(layer(x, adjacency), expected, rtol=1e-4, atol=1e-5)
-    for one, other in zip(checks.tape_gradients(fast, x, checks.EDGES, None),
-                          checks.tape_gradients(slow, x, checks.EDGES, None), strict=True):
+    for one, other in zip(
+        checks.tape_gradients(fast, x, checks.EDGES, None),
+        checks.tape_gradients(slow, x, checks.EDGES, None),
+        strict=True,
+    ):
         np.testing.assert_allclose(
-            tf.convert_to_tensor(one), tf.convert_to_tensor(other), rtol=1e-4, atol=1e-5)
+            tf.convert_to_tensor(one), tf.convert_to_tensor(other), rtol=1e-4, atol=1e-5
+        )
 
 
 @pytest.mark.parametrize('wrap', [Unknown, lambda layer: layer])
 def test_by_hand(wrap):
     # h(a, d) = relu(a - 2 d): to 3 from 1 it is 3 + 4, from 5, 3 - 4, so 0; to 5 from 1, 5 + 8.
-    dense = Dense(1, 'relu', kernel_initializer=tf.constant_initializer([1., -2.]))
-    x = np.array([[1.], [3.], [5.]], np.float32)
+    dense = Dense(1, 'relu', kernel_initializer=tf.constant_initializer([1.0, -2.0]))
+    x = np.array([[1.0], [3.0], [5.0]], np.float32)
     edges = np.array([[0, 2, 0], [1, 1, 2]], np.int32)
     np.testing.assert_allclose(edge_conv.EdgeConv(wrap(dense))(x, edges), [[0], [7], [13]])
     np.testing.assert_allclose(
-        edge_conv.EdgeConv(wrap(dense), 'mean')(x, edges), [[0], [3.5], [13]])
+        edge_conv.EdgeConv(wrap(dense), 'mean')(x, edges), [[0], [3.5], [13]]
+    )
 
 
 @pytest.mark.parametrize('wrap', [Unknown, lambda layer: layer])
@@ -95,8 +103,9 @@ def test_any_size_and_config():
     again = edge_conv.EdgeConv.from_config(layer.get_config())
     again(x, checks.EDGES)
     again.set_weights(layer.get_weights())
-    function = tf.function(again, input_signature=[
-        tf.TensorSpec([None, 3]), tf.TensorSpec([2, None], tf.int32)])
+    function = tf.function(
+        again, input_signature=[tf.TensorSpec([None, 3]), tf.TensorSpec([2, None], tf.int32)]
+    )
     np.testing.assert_allclose(function(x, checks.EDGES), expected, rtol=1e-5, atol=1e-6)
 
 

@@ -21,16 +21,18 @@ def reference(heads, channels, concat, self_loops=True):
         for head in range(heads):
             kernel = weights['kernel'].reshape(-1, heads, channels)[:, head]
             a = np.concatenate(
-                [weights['attention_target'][head], weights['attention_source'][head]])
+                [weights['attention_target'][head], weights['attention_source'][head]]
+            )
             h = x @ kernel
             for i in range(len(x)):
-                neighbours = [j for j, target in edge_index.T
-                              if target == i and not (self_loops and j == i)]
+                neighbours = [
+                    j for j, target in edge_index.T if target == i and not (self_loops and j == i)
+                ]
                 neighbours += [i] * self_loops
                 if not neighbours:
                     continue
                 e = np.array([a @ np.concatenate([h[i], h[j]]) for j in neighbours])
-                e = np.where(e > 0, e, .2 * e)
+                e = np.where(e > 0, e, 0.2 * e)
                 alpha = np.exp(e) / np.exp(e).sum()
                 out[i, head] = alpha @ h[neighbours]
         out = out.reshape(len(x), -1) if concat else out.mean(1)
@@ -44,19 +46,19 @@ def reference(heads, channels, concat, self_loops=True):
 def test_formula(concat, self_loops):
     checks.check_operator(
         lambda: gat_conv.GATConv(2, heads=3, concat=concat, self_loops=self_loops),
-        reference(3, 2, concat, self_loops))
+        reference(3, 2, concat, self_loops),
+    )
 
 
 def test_two_nodes_by_hand():
     # Node 1 attends to 0 and to itself; e = LeakyReLU(a_t x_i + a_s x_j) = x_i - x_j here.
     layer = gat_conv.GATConv(1, kernel_initializer='ones', use_bias=False)
-    x = np.array([[1.], [3.]], np.float32)
+    x = np.array([[1.0], [3.0]], np.float32)
     edges = np.array([[0], [1]], np.int32)
     layer(x, edges)
-    layer.attention_source.assign([[-1.]])
+    layer.attention_source.assign([[-1.0]])
     alpha = np.exp(2) / (np.exp(2) + np.exp(0))
-    np.testing.assert_allclose(
-        layer(x, edges)[:, 0], [1., alpha * 1 + (1 - alpha) * 3], rtol=1e-6)
+    np.testing.assert_allclose(layer(x, edges)[:, 0], [1.0, alpha * 1 + (1 - alpha) * 3], rtol=1e-6)
 
 
 def test_attention_stays_finite_where_logits_are_huge():
@@ -68,7 +70,7 @@ class Gathered(message_passing.MessagePassing):
     """A head's messages one by one, of what is projected: [N, channels + 2], the scores last."""
 
     def message(self, x_source, x_target, edge_attr):
-        logits = tf.nn.leaky_relu(x_target[:, -2] + x_source[:, -1], .2)
+        logits = tf.nn.leaky_relu(x_target[:, -2] + x_source[:, -1], 0.2)
         share = tf.exp(logits)[:, tf.newaxis]
         return tf.concat([share * x_source[:, :-2], share], axis=1)
 
@@ -94,21 +96,29 @@ def test_agrees_with_message_passing():
 
     def gathered(x, edge_index, edge_attr):
         heads = tf.split(x @ layer.kernel, 3, axis=1)
-        scored = [tf.concat([head, head @ tf.stack([target, source], axis=1)], axis=1)
-                  for head, target, source in zip(
-                      heads, tf.unstack(layer.attention_target),
-                      tf.unstack(layer.attention_source), strict=True)]
+        scored = [
+            tf.concat([head, head @ tf.stack([target, source], axis=1)], axis=1)
+            for head, target, source in zip(
+                heads,
+                tf.unstack(layer.attention_target),
+                tf.unstack(layer.attention_source),
+                strict=True,
+            )
+        ]
         return tf.concat([Gathered()(x, edge_index) for x in scored], axis=1) + layer.bias
 
     gathered.trainable_weights = layer.trainable_weights
     x = checks.features()
     routes.alike(gathered(x, edges, None), layer(x, checks.EDGES))
-    routes.alike(checks.tape_gradients(gathered, x, edges, None),
-                 checks.tape_gradients(layer, x, checks.EDGES, None))
+    routes.alike(
+        checks.tape_gradients(gathered, x, edges, None),
+        checks.tape_gradients(layer, x, checks.EDGES, None),
+    )
 
 
-@pytest.mark.parametrize('initializer', [
-    'glorot_uniform', tf.keras.initializers.GlorotUniform(seed=3)])
+@pytest.mark.parametrize(
+    'initializer', ['glorot_uniform', tf.keras.initializers.GlorotUniform(seed=3)]
+)
 def test_start_values(initializer):
     """W and the halves of a are drawn apart, each as Glorot & Bengio's uniform of its shape."""
     layer = gat_conv.GATConv(64, heads=64, kernel_initializer=initializer)
@@ -119,8 +129,8 @@ def test_start_values(initializer):
         # 4 096 independent pairs: the correlation's standard error is 1/64.
         assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 5 / 64
     for weight, fans in ((source, 128), (target, 128), (layer.kernel.numpy(), 64 + 4096)):
-        limit = (6 / fans) ** .5
-        assert .99 * limit < np.abs(weight).max() <= limit
+        limit = (6 / fans) ** 0.5
+        assert 0.99 * limit < np.abs(weight).max() <= limit
     assert not layer.bias.numpy().any()
 
 
@@ -132,7 +142,8 @@ def test_self_loops_made_beforehand():
     others = checks.EDGES[:, checks.EDGES[0] != checks.EDGES[1]]
     loops = np.tile(np.arange(checks.NODES, dtype=np.int32), (2, 1))
     np.testing.assert_allclose(
-        layer(x, np.concatenate([loops, others], axis=1)), expected, rtol=1e-5, atol=1e-6)
+        layer(x, np.concatenate([loops, others], axis=1)), expected, rtol=1e-5, atol=1e-6
+    )
 
 
 def test_bipartite_pair():
@@ -150,12 +161,13 @@ def test_bipartite_pair():
 def test_dropout_drops_attention():
     # 400 sources of one target: alpha is 1/400 each, and x is one.
     layer = gat_conv.GATConv(
-        1, dropout=.6, self_loops=False, kernel_initializer='ones', use_bias=False)
+        1, dropout=0.6, self_loops=False, kernel_initializer='ones', use_bias=False
+    )
     edges = np.stack([np.arange(400), np.zeros(400, np.int64)])
     x = np.ones((400, 1), np.float32)
     key = random.make_key(1)
     once = float(layer(x, edges, key=key)[0, 0])
-    kept = once * 400 * .4
+    kept = once * 400 * 0.4
     assert kept == pytest.approx(round(kept), abs=1e-3)
     assert 120 < kept < 200  # 160 expected, standard deviation 9.8.
     assert once == float(layer(x, edges, key=key)[0, 0])
@@ -167,7 +179,7 @@ def test_bad_arguments():
     with pytest.raises(ValueError, match='no use for edge_attr'):
         gat_conv.GATConv(1)(checks.features(), checks.EDGES, np.ones(10, np.float32))
     with pytest.raises(ValueError, match='dropout = 1.0 is outside'):
-        gat_conv.GATConv(1, dropout=1.)
+        gat_conv.GATConv(1, dropout=1.0)
 
 
 if __name__ == '__main__':

@@ -31,10 +31,11 @@ def test_three_nodes_by_hand():
     # A path 0 - 1 - 2: degrees with self loops 2, 3, 2.
     edges = np.array([[0, 1, 1, 2], [1, 0, 2, 1]], np.int32)
     layer = gcn_conv.GCNConv(1, kernel_initializer='ones')
-    out = layer(np.array([[1.], [2.], [4.]], np.float32), edges)
+    out = layer(np.array([[1.0], [2.0], [4.0]], np.float32), edges)
     root = np.sqrt(6)
     np.testing.assert_allclose(
-        out[:, 0], [1 / 2 + 2 / root, 1 / root + 2 / 3 + 4 / root, 2 / root + 4 / 2], rtol=1e-6)
+        out[:, 0], [1 / 2 + 2 / root, 1 / root + 2 / 3 + 4 / root, 2 / root + 4 / 2], rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize('weights', [None, checks.uniform_attr()(checks.EDGES.shape[1])])

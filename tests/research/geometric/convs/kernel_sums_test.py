@@ -25,8 +25,10 @@ def spread(values, coefficients):
     return out
 
 
-CASES = [(kernel_sums.mix, mix, (KERNELS, NODES, CHANNELS)),
-         (lambda *a: kernel_sums.spread(*a, NODES), spread, (EDGES, CHANNELS))]
+CASES = [
+    (kernel_sums.mix, mix, (KERNELS, NODES, CHANNELS)),
+    (lambda *a: kernel_sums.spread(*a, NODES), spread, (EDGES, CHANNELS)),
+]
 
 
 @pytest.mark.parametrize('jit', [False, True])
@@ -47,19 +49,21 @@ def test_sums_and_gradients(function, reference, shape, jit):
     np.testing.assert_allclose(out, reference(values, coefficients), rtol=1e-5, atol=1e-6)
     loss = lambda *a: np.sum(reference(*a) * checks.weighted(out))
     np.testing.assert_allclose(
-        gradients[0], checks.numerical_gradient(lambda v: loss(v, coefficients), values), 1e-4,
-        1e-4)
+        gradients[0], checks.numerical_gradient(lambda v: loss(v, coefficients), values), 1e-4, 1e-4
+    )
     np.testing.assert_allclose(
-        gradients[1], checks.numerical_gradient(lambda c: loss(values, c), coefficients), 1e-4,
-        1e-4)
+        gradients[1], checks.numerical_gradient(lambda c: loss(values, c), coefficients), 1e-4, 1e-4
+    )
 
 
 @pytest.mark.parametrize('function,reference,shape', CASES)
 def test_second_gradients(function, reference, shape):
     # Of f linear in each argument, d/dv sum_e (df/dc . w)_e = the gradient of f(v, w) by v.
     random = np.random.default_rng(0)
-    values, coefficients, weights = (tf.constant(random.normal(size=s), tf.float32)
-                                     for s in (shape, (EDGES, KERNELS), (EDGES, KERNELS)))
+    values, coefficients, weights = (
+        tf.constant(random.normal(size=s), tf.float32)
+        for s in (shape, (EDGES, KERNELS), (EDGES, KERNELS))
+    )
     with tf.GradientTape() as outer:
         outer.watch(values)
         with tf.GradientTape() as inner:
@@ -70,7 +74,8 @@ def test_second_gradients(function, reference, shape):
         tape.watch(values)
         direct = tf.reduce_sum(function(values, weights, IDS))
     np.testing.assert_allclose(
-        outer.gradient(loss, values), tape.gradient(direct, values), rtol=1e-5, atol=1e-6)
+        outer.gradient(loss, values), tape.gradient(direct, values), rtol=1e-5, atol=1e-6
+    )
 
 
 if __name__ == '__main__':

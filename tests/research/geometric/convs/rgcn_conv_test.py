@@ -15,13 +15,18 @@ def reference(weights, x, edge_index, edge_attr):
     """Schlichtkrull et al. 2018, Eqs. (2) and (3), node by node."""
     relation_weights = weights['kernel']
     if 'coefficients' in weights:
-        relation_weights = [sum(a * basis for a, basis in zip(row, weights['kernel']))
-                            for row in weights['coefficients']]
+        relation_weights = [
+            sum(a * basis for a, basis in zip(row, weights['kernel']))
+            for row in weights['coefficients']
+        ]
     out = x @ weights['root_kernel'] + weights['bias']
     for i in range(len(x)):
         for r, matrix in enumerate(relation_weights):
-            near = [source for (source, target), relation in zip(edge_index.T, edge_attr)
-                    if target == i and relation == r]
+            near = [
+                source
+                for (source, target), relation in zip(edge_index.T, edge_attr)
+                if target == i and relation == r
+            ]
             for j in near:
                 out[i] += x[j] @ matrix / len(near)
     return out
@@ -29,26 +34,25 @@ def reference(weights, x, edge_index, edge_attr):
 
 @pytest.mark.parametrize('bases', [None, 2])
 def test_formula(bases):
-    checks.check_operator(
-        lambda: rgcn_conv.RGCNConv(4, 3, bases), reference, checks.types_attr(3))
+    checks.check_operator(lambda: rgcn_conv.RGCNConv(4, 3, bases), reference, checks.types_attr(3))
 
 
 def test_three_nodes_by_hand():
     # Into 0: from 1 and 2 by relation 0, from 2 by relation 1. W_0 = 100, W of relations 2 and 3.
-    x = np.array([[1.], [10.], [20.]], np.float32)
+    x = np.array([[1.0], [10.0], [20.0]], np.float32)
     edges, relations = np.array([[1, 2, 2], [0, 0, 0]], np.int32), np.array([0, 0, 1], np.int32)
     layer = rgcn_conv.RGCNConv(1, 2)
     layer(x, edges, relations)
-    layer.kernel.assign([[[2.]], [[3.]]])
-    layer.root_kernel.assign([[100.]])
-    layer.bias.assign([.5])
+    layer.kernel.assign([[[2.0]], [[3.0]]])
+    layer.root_kernel.assign([[100.0]])
+    layer.bias.assign([0.5])
     np.testing.assert_allclose(layer(x, edges, relations)[:, 0], [100 + 30 + 60.5, 1000.5, 2000.5])
     # One basis of 5: W are 5 a.
     layer = rgcn_conv.RGCNConv(1, 2, num_bases=1, use_bias=False)
     layer(x, edges, relations)
-    layer.kernel.assign([[[5.]]])
-    layer.coefficients.assign([[.2], [2.]])
-    layer.root_kernel.assign([[0.]])
+    layer.kernel.assign([[[5.0]]])
+    layer.coefficients.assign([[0.2], [2.0]])
+    layer.root_kernel.assign([[0.0]])
     np.testing.assert_allclose(layer(x, edges, relations)[:, 0], [15 + 200, 0, 0], rtol=1e-6)
 
 
@@ -90,9 +94,11 @@ def test_without_features_as_with_one_hot_ones(bases):
     routes.alike(gradients(sparse_route(), None), [out, *actual])
     compiled = tf.function(gradients, jit_compile=True)
     routes.alike(compiled(tf.constant(checks.EDGES), tf.constant(TYPES)), [out, *actual])
-    assert layer.count_params() == sum(
-        value.size for value in weights.values()) == (
-            (3 * 24 if bases is None else 2 * 24 + 3 * 2) + 24 + 4)
+    assert (
+        layer.count_params()
+        == sum(value.size for value in weights.values())
+        == ((3 * 24 if bases is None else 2 * 24 + 3 * 2) + 24 + 4)
+    )
 
 
 def test_adjacency_has_rows_divided_by_relation():
@@ -104,16 +110,16 @@ def test_adjacency_has_rows_divided_by_relation():
     for r in range(4):
         counts = checks.dense(checks.EDGES[:, TYPES == r], checks.NODES)
         np.testing.assert_allclose(
-            blocks[:, r], counts / np.maximum(counts.sum(1, keepdims=True), 1), rtol=1e-6)
+            blocks[:, r], counts / np.maximum(counts.sum(1, keepdims=True), 1), rtol=1e-6
+        )
 
 
 def test_bases_are_drawn_apart_and_as_if_alone():
-    layer = rgcn_conv.RGCNConv(
-        40, 3, 4, kernel_initializer=tf.keras.initializers.GlorotUniform(1))
+    layer = rgcn_conv.RGCNConv(40, 3, 4, kernel_initializer=tf.keras.initializers.GlorotUniform(1))
     layer(checks.features(channels=60), checks.EDGES, TYPES)
     matrices = np.concatenate([layer.kernel, layer.root_kernel[None]])
-    np.testing.assert_allclose(np.abs(matrices).max((1, 2)), np.sqrt(6 / 100), rtol=.01)
-    assert np.abs(np.corrcoef(matrices.reshape(5, -1)) - np.eye(5)).max() < .1
+    np.testing.assert_allclose(np.abs(matrices).max((1, 2)), np.sqrt(6 / 100), rtol=0.01)
+    assert np.abs(np.corrcoef(matrices.reshape(5, -1)) - np.eye(5)).max() < 0.1
 
 
 def test_bad_input():
@@ -129,8 +135,7 @@ def test_bad_input():
     with pytest.raises(ValueError, match='needs num_nodes'):
         rgcn_conv.RGCNConv(4, 3)(None, checks.EDGES, TYPES)
     with pytest.raises(ValueError, match='relation 3 of edge 2 is none of 0 to 2'):
-        rgcn_conv.relational_adjacency(
-            checks.EDGES[:, :3], [0, 2, 3], checks.NODES, 3)
+        rgcn_conv.relational_adjacency(checks.EDGES[:, :3], [0, 2, 3], checks.NODES, 3)
 
 
 if __name__ == '__main__':

@@ -17,7 +17,8 @@ def built(layer, edge_attr=None, channels=3, **arguments):
 def alike(one, other, what='', rtol=1e-4, atol=1e-5):
     """Asserts that two tensors, or lists of tensors, are close."""
     tf.nest.map_structure(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol, atol, err_msg=what), one, other)
+        lambda a, b: np.testing.assert_allclose(a, b, rtol, atol, err_msg=what), one, other
+    )
 
 
 def check_gradients(layer, reference, edge_attr=None):
@@ -31,15 +32,19 @@ def check_adjacency(layer, weights=None, channels=3):
     x = checks.features(channels=channels)
     gathered = checks.tape_gradients(layer, x, checks.EDGES, weights)
     adjacency = sparse.adjacency(checks.EDGES, checks.NODES, weights)
-    alike([tf.convert_to_tensor(g) for g in checks.tape_gradients(layer, x, adjacency, None)],
-          [tf.convert_to_tensor(g) for g in gathered], 'gradients of the sparse route')
+    alike(
+        [tf.convert_to_tensor(g) for g in checks.tape_gradients(layer, x, adjacency, None)],
+        [tf.convert_to_tensor(g) for g in gathered],
+        'gradients of the sparse route',
+    )
     alike(layer(x, adjacency), layer(x, checks.EDGES, weights), 'sparse route')
 
 
 def check_sparse_x(layer, weights=None, channels=3):
     """A sparse x gives what the dense one gives, on both routes, gradients of the weights too."""
     x = checks.features(channels=channels) * (np.arange(checks.NODES * channels) % 3 > 0).reshape(
-        checks.NODES, channels)
+        checks.NODES, channels
+    )
     assert (x == 0).any()
     adjacency = sparse.adjacency(checks.EDGES, checks.NODES, weights)
 

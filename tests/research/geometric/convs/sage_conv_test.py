@@ -14,11 +14,15 @@ REDUCTIONS = {'sum': np.sum, 'mean': np.mean, 'max': np.max}
 
 def reference(aggregation='mean', root=True, l2=False):
     """Hamilton et al. 2017: Algorithm 1 with one matrix on the concatenation, or Eq. (2)."""
+
     def formula(weights, x, edge_index, edge_attr):
         rows = []
         for i in range(len(x)):
-            near = [x[source] * (1 if edge_attr is None else edge_attr[e])
-                    for e, (source, target) in enumerate(edge_index.T) if target == i]
+            near = [
+                x[source] * (1 if edge_attr is None else edge_attr[e])
+                for e, (source, target) in enumerate(edge_index.T)
+                if target == i
+            ]
             if not root and not any(s == t == i for s, t in edge_index.T):
                 near.append(x[i])
             near = REDUCTIONS[aggregation](near, axis=0) if near else np.zeros(x.shape[1])
@@ -28,24 +32,29 @@ def reference(aggregation='mean', root=True, l2=False):
             matrix = np.concatenate([weights['root_kernel'], matrix])
         out = np.array(rows) @ matrix + weights['bias']
         return out / np.linalg.norm(out, axis=1, keepdims=True) if l2 else out
+
     return formula
 
 
 # With 2 channels of 3 features the product comes first, with 4 the aggregation.
 @pytest.mark.parametrize('channels', [2, 4])
-@pytest.mark.parametrize('aggregation, root', [
-    ('mean', True), ('mean', False), ('sum', True), ('sum', False), ('max', True), ('max', False)])
+@pytest.mark.parametrize(
+    'aggregation, root',
+    [('mean', True), ('mean', False), ('sum', True), ('sum', False), ('max', True), ('max', False)],
+)
 @pytest.mark.parametrize('attr', [None, checks.uniform_attr()])
 def test_formula(channels, aggregation, root, attr):
     checks.check_operator(
-        lambda: sage_conv.SAGEConv(channels, aggregation, root), reference(aggregation, root), attr)
+        lambda: sage_conv.SAGEConv(channels, aggregation, root), reference(aggregation, root), attr
+    )
 
 
 @pytest.mark.parametrize('root', [True, False])
 def test_length_one(root):
     layer = checks.check_operator(
         lambda: sage_conv.SAGEConv(4, root_weight=root, l2_normalize=True),
-        reference(root=root, l2=True))
+        reference(root=root, l2=True),
+    )
     # A row of zeros stays one, and has no gradient that is not finite.
     layer.bias.assign(tf.zeros(4))
     x = np.zeros([checks.NODES, 3], np.float32)
@@ -55,13 +64,15 @@ def test_length_one(root):
 
 def test_three_nodes_by_hand():
     # From 1 and 2 to 0; the node itself weighs 10, neighbours 1.
-    x, edges = np.array([[1.], [2.], [6.]], np.float32), np.array([[1, 2], [0, 0]], np.int32)
+    x, edges = np.array([[1.0], [2.0], [6.0]], np.float32), np.array([[1, 2], [0, 0]], np.int32)
     for aggregation, with_root, without in (
-            ('mean', [14, 20, 60], [3, 2, 6]), ('sum', [18, 20, 60], [9, 2, 6]),
-            ('max', [16, 20, 60], [6, 2, 6])):
+        ('mean', [14, 20, 60], [3, 2, 6]),
+        ('sum', [18, 20, 60], [9, 2, 6]),
+        ('max', [16, 20, 60], [6, 2, 6]),
+    ):
         layer = sage_conv.SAGEConv(1, aggregation, kernel_initializer='ones')
         layer(x, edges)
-        layer.root_kernel.assign([[10.]])
+        layer.root_kernel.assign([[10.0]])
         np.testing.assert_allclose(layer(x, edges)[:, 0], with_root)
         layer = sage_conv.SAGEConv(1, aggregation, root_weight=False, kernel_initializer='ones')
         np.testing.assert_allclose(layer(x, edges)[:, 0], without)
@@ -69,7 +80,7 @@ def test_three_nodes_by_hand():
 
 def test_the_greatest_of_negative_features():
     """Isolated nodes aggregate to 0 with a weight of their own and to themselves without."""
-    x, none = np.array([[-3.], [-5.]], np.float32), np.zeros([2, 0], np.int32)
+    x, none = np.array([[-3.0], [-5.0]], np.float32), np.zeros([2, 0], np.int32)
     layer = sage_conv.SAGEConv(1, 'max', root_weight=False, kernel_initializer='ones')
     np.testing.assert_allclose(layer(x, none)[:, 0], [-3, -5])
     np.testing.assert_allclose(layer(x, np.array([[1], [0]], np.int32))[:, 0], [-3, -5])
@@ -102,16 +113,16 @@ def test_pair_of_a_bipartite_graph():
 
 def test_own_aggregation():
     """A function, as of `MessagePassing`: here the sum of squares."""
+
     def squares(values, target, number):
-        return tf.math.unsorted_segment_sum(values ** 2, target, number)
+        return tf.math.unsorted_segment_sum(values**2, target, number)
 
     x = checks.features()
     layer = routes.built(sage_conv.SAGEConv(4, squares))
     near = np.zeros_like(x)
     for source, target in checks.EDGES.T:
         near[target] += x[source] ** 2
-    routes.alike(layer(x, checks.EDGES),
-                 x @ layer.root_kernel + near @ layer.kernel + layer.bias)
+    routes.alike(layer(x, checks.EDGES), x @ layer.root_kernel + near @ layer.kernel + layer.bias)
 
 
 def test_kernels_are_drawn_apart():

@@ -25,9 +25,11 @@ def smoothing_matrix(edge_index, nodes, weight):
 
 def reference(K):
     """Eq. (8) in its own order: S^K X first, then Theta."""
+
     def formula(weights, x, edge_index, edge_attr):
         matrix = smoothing_matrix(edge_index, len(x), edge_attr)
         return np.linalg.matrix_power(matrix, K) @ x @ weights['kernel'] + weights['bias']
+
     return formula
 
 
@@ -40,7 +42,7 @@ def test_two_nodes_by_hand():
     # One edge from 0 to 1: S = [[1, 0], [1 / sqrt 2, 1 / 2]], and row 1 of S^2 is its
     # [1.5 / sqrt 2, 1 / 4].
     layer = sg_conv.SGConv(1, K=2, kernel_initializer='ones')
-    out = layer(np.array([[1.], [4.]], np.float32), np.array([[0], [1]], np.int32))
+    out = layer(np.array([[1.0], [4.0]], np.float32), np.array([[0], [1]], np.int32))
     np.testing.assert_allclose(out[:, 0], [1, 1.5 / np.sqrt(2) + 1], rtol=1e-6)
 
 

@@ -33,6 +33,7 @@ def dense_basis(pseudo, sizes, degree, is_open):
 
 def reference(sizes, degree, is_open, aggregation='mean'):
     """Fey et al. 2018, Sec. 3, over all control points."""
+
     def formula(weights, x, edge_index, edge_attr):
         x_sources, x_targets = x if isinstance(x, tuple) else (x, x)
         basis = dense_basis(edge_attr.astype(np.float64), sizes, degree, is_open)
@@ -43,6 +44,7 @@ def reference(sizes, degree, is_open, aggregation='mean'):
             out[node] = getattr(np, aggregation)(messages[edge_index[1] == node], axis=0)
         out += x_targets @ weights['root_kernel'] if 'root_kernel' in weights else 0
         return out + weights.get('bias', 0)
+
     return formula
 
 
@@ -53,8 +55,10 @@ def sparse_to_dense(basis, points, kernels):
 
 
 @pytest.mark.parametrize('degree', [1, 2, 3])
-@pytest.mark.parametrize('sizes,is_open', [((5,), (True,)), ((4,), (False,)),
-                                           ((4, 5), (True, False)), ((5, 4, 4), (True,) * 3)])
+@pytest.mark.parametrize(
+    'sizes,is_open',
+    [((5,), (True,)), ((4,), (False,)), ((4, 5), (True, False)), ((5, 4, 4), (True,) * 3)],
+)
 def test_basis(degree, sizes, is_open):
     # Off the knots, on them, and at both ends.
     pseudo = np.random.default_rng(0).uniform(size=(40, len(sizes)))
@@ -65,29 +69,40 @@ def test_basis(degree, sizes, is_open):
     np.testing.assert_allclose(np.sum(basis, 1), 1, rtol=1e-6)
     np.testing.assert_allclose(
         sparse_to_dense(basis.numpy(), points.numpy(), np.prod(sizes)),
-        dense_basis(pseudo.astype(np.float64), sizes, degree, is_open), atol=2e-6)
+        dense_basis(pseudo.astype(np.float64), sizes, degree, is_open),
+        atol=2e-6,
+    )
 
 
 def test_outside_the_unit_interval():
     pseudo = lambda *u: tf.constant(u, tf.float32)[:, tf.newaxis]
     dense = lambda u, is_open: sparse_to_dense(
-        *(t.numpy() for t in spline_conv.spline_basis(u, [5], 2, [is_open])), 5)
+        *(t.numpy() for t in spline_conv.spline_basis(u, [5], 2, [is_open])), 5
+    )
     np.testing.assert_allclose(
-        dense(pseudo(-3., 1.5), True), dense(pseudo(0., 1.), True), atol=1e-6)
+        dense(pseudo(-3.0, 1.5), True), dense(pseudo(0.0, 1.0), True), atol=1e-6
+    )
     np.testing.assert_allclose(
-        dense(pseudo(-.75, 1.5, 1.), False), dense(pseudo(.25, .5, 0.), False), atol=1e-6)
+        dense(pseudo(-0.75, 1.5, 1.0), False), dense(pseudo(0.25, 0.5, 0.0), False), atol=1e-6
+    )
 
 
 # Of 3 channels in, so that 2 are reached by nodes multiplied first, 4 by sums multiplied after.
 @pytest.mark.parametrize('channels', [2, 4])
-@pytest.mark.parametrize('sizes,degree,is_open,aggregation', [
-    ((3, 4), 1, (True, False), 'mean'), ((4,), 3, (True,), 'sum'),
-    ((3, 3), 2, (False, True), 'mean'), ((2, 2, 2), 1, (True, True, True), 'max')])
+@pytest.mark.parametrize(
+    'sizes,degree,is_open,aggregation',
+    [
+        ((3, 4), 1, (True, False), 'mean'),
+        ((4,), 3, (True,), 'sum'),
+        ((3, 3), 2, (False, True), 'mean'),
+        ((2, 2, 2), 1, (True, True, True), 'max'),
+    ],
+)
 def test_formula(channels, sizes, degree, is_open, aggregation):
-    make = lambda: spline_conv.SplineConv(
-        channels, len(sizes), sizes, degree, is_open, aggregation)
+    make = lambda: spline_conv.SplineConv(channels, len(sizes), sizes, degree, is_open, aggregation)
     checks.check_operator(
-        make, reference(sizes, degree, is_open, aggregation), checks.uniform_attr(len(sizes)))
+        make, reference(sizes, degree, is_open, aggregation), checks.uniform_attr(len(sizes))
+    )
 
 
 def test_without_root_and_bias():
@@ -103,14 +118,15 @@ def test_without_root_and_bias():
 def test_by_hand(channels):
     # Between matrices 2, 6 and 30 at 0, 1/2 and 1: at 1/4 it is 4, at 7/8 it is 24.
     layer = spline_conv.SplineConv(channels, 1, 3, root_weight=False)
-    x, edges = np.array([[1.], [10.]], np.float32), np.array([[0, 1], [0, 0]])
-    attr = np.array([[.25], [.875]])
+    x, edges = np.array([[1.0], [10.0]], np.float32), np.array([[0, 1], [0, 0]])
+    attr = np.array([[0.25], [0.875]])
     layer(x, edges, attr)
-    layer.kernel.assign([[[2.] * channels], [[6.] * channels], [[30.] * channels]])
+    layer.kernel.assign([[[2.0] * channels], [[6.0] * channels], [[30.0] * channels]])
     np.testing.assert_allclose(
-        layer(x, edges, attr), [[(4 + 240) / 2] * channels, [0] * channels], rtol=1e-6)
+        layer(x, edges, attr), [[(4 + 240) / 2] * channels, [0] * channels], rtol=1e-6
+    )
     # At 1 it rises by 24 on half the interval.
-    end = tf.constant([[0.], [1.]])
+    end = tf.constant([[0.0], [1.0]])
     with tf.GradientTape() as tape:
         tape.watch(end)
         out = layer(x, edges, end)[0, 0]
@@ -130,7 +146,8 @@ def test_gradient_of_pseudo_coordinates():
     formula, weights = reference((4, 3), 2, (True, False)), checks.values(layer)
     expected = checks.numerical_gradient(
         lambda attr: np.sum(formula(weights, x, checks.EDGES, attr) * checks.weighted(out)),
-        attr.astype(np.float64))
+        attr.astype(np.float64),
+    )
     np.testing.assert_allclose(tape.gradient(loss, watched), expected, 2e-3, 2e-4)
 
 
@@ -152,7 +169,7 @@ def test_the_sum_over_control_points_begins_as_one_matrix_does():
     # Of the variance 2 / (F + F') of Glorot & Bengio, whatever K.
     layer = spline_conv.SplineConv(40, 3)
     layer.build(tf.TensorShape([None, 60]))
-    np.testing.assert_allclose(np.var(layer.kernel), 2 / 100, rtol=.02)
+    np.testing.assert_allclose(np.var(layer.kernel), 2 / 100, rtol=0.02)
 
 
 def test_any_size_and_config():
@@ -163,9 +180,14 @@ def test_any_size_and_config():
         again = spline_conv.SplineConv.from_config(layer.get_config())
         again(x, checks.EDGES, attr)
         again.set_weights(layer.get_weights())
-        function = tf.function(again, input_signature=[
-            tf.TensorSpec([None, 3]), tf.TensorSpec([2, None], tf.int32),
-            tf.TensorSpec([None, 2])])
+        function = tf.function(
+            again,
+            input_signature=[
+                tf.TensorSpec([None, 3]),
+                tf.TensorSpec([2, None], tf.int32),
+                tf.TensorSpec([None, 2]),
+            ],
+        )
         np.testing.assert_allclose(function(x, checks.EDGES, attr), expected, rtol=1e-5, atol=1e-6)
 
 
@@ -179,8 +201,7 @@ def test_errors():
     with pytest.raises(ValueError, match='edge_attr is None'):
         spline_conv.SplineConv(2, 2)(checks.features(), checks.EDGES)
     with pytest.raises(ValueError, match=r'shape \(10, 3\), but dim = 2'):
-        spline_conv.SplineConv(2, 2)(
-            checks.features(), checks.EDGES, checks.uniform_attr(3)(10))
+        spline_conv.SplineConv(2, 2)(checks.features(), checks.EDGES, checks.uniform_attr(3)(10))
 
 
 if __name__ == '__main__':

@@ -6,7 +6,10 @@ import numpy as np
 def assert_graphs_equal(got, expected):
     """Every field, its dtype and, where it is sparse, its entries."""
     assert (got.num_nodes, got.name, got.class_names) == (
-        expected.num_nodes, expected.name, expected.class_names)
+        expected.num_nodes,
+        expected.name,
+        expected.class_names,
+    )
     for field in ('edge_index', 'edge_attr', 'pos', 'y'):
         assert_arrays_equal(getattr(got, field), getattr(expected, field))
     if expected.x is None or isinstance(expected.x, np.ndarray):
@@ -15,7 +18,8 @@ def assert_graphs_equal(got, expected):
         assert got.x.shape == expected.x.shape
         for part in ('indptr', 'indices', 'data'):
             np.testing.assert_array_equal(
-                getattr(got.x.sorted_indices(), part), getattr(expected.x.sorted_indices(), part))
+                getattr(got.x.sorted_indices(), part), getattr(expected.x.sorted_indices(), part)
+            )
         assert got.x.dtype == expected.x.dtype == np.float32
     assert set(got.splits) == set(expected.splits)
     for name, nodes in expected.splits.items():

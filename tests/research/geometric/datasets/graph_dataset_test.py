@@ -31,9 +31,14 @@ def test_statistics_of_graphs():
 
 
 def test_statistics_of_nodes():
-    graph = Graph(np.array([[0, 1], [1, 0]]), x=scipy.sparse.eye(5, 7), y=np.zeros(5, int),
-                  class_names=('a', 'b'), splits={'train': [4, 0, 3]})
-    assert graph_dataset.statistics(GraphDataset.of(graph)) == (1, 5, 1, 7, 2, .6, 0)
+    graph = Graph(
+        np.array([[0, 1], [1, 0]]),
+        x=scipy.sparse.eye(5, 7),
+        y=np.zeros(5, int),
+        class_names=('a', 'b'),
+        splits={'train': [4, 0, 3]},
+    )
+    assert graph_dataset.statistics(GraphDataset.of(graph)) == (1, 5, 1, 7, 2, 0.6, 0)
 
 
 def test_part():
@@ -45,19 +50,35 @@ def test_part():
         dataset.part('test')
 
 
-@pytest.mark.parametrize('graphs, fields, message', [
-    ([], {}, '^set: the data set is empty, it has no graphs.$'),
-    ([_graph([], 1, 2, 'g0')], {}, '^g0: label 2 of row 0 is unknown; labels are 0 to 1.$'),
-    ([_graph([], 1, 0, 'g0')], {'class_names': ()}, '^set: g0 has a label, but class_names is'),
-    ([_graph([], 1, 0, 'g0'), _graph([], 1, 0, 'g1', x=np.ones((1, 4)))], {},
-     '^set: x of g1 is dense, 4 features, but of g0 dense, 3 features.$'),
-    ([_graph([], 1, 0, 'g0'), _graph([], 1, [0], 'g1')], {},
-     '^set: y of g1 is labels of the nodes, but of g0 a label.$'),
-    ([_graph([], 1, 0)], {'splits': {'train': [0, 1]}},
-     "^set: split 'train' has graph 1, but graphs are 0 to 0.$"),
-    ([_graph([], 1, 0)], {'splits': {'train': [-1]}}, "^set: split 'train' has graph -1"),
-    ([_graph([], 1, 0)], {'splits': {'train': [0, 0]}}, "^set: split 'train' has graph 0 twice.$"),
-])
+@pytest.mark.parametrize(
+    'graphs, fields, message',
+    [
+        ([], {}, '^set: the data set is empty, it has no graphs.$'),
+        ([_graph([], 1, 2, 'g0')], {}, '^g0: label 2 of row 0 is unknown; labels are 0 to 1.$'),
+        ([_graph([], 1, 0, 'g0')], {'class_names': ()}, '^set: g0 has a label, but class_names is'),
+        (
+            [_graph([], 1, 0, 'g0'), _graph([], 1, 0, 'g1', x=np.ones((1, 4)))],
+            {},
+            '^set: x of g1 is dense, 4 features, but of g0 dense, 3 features.$',
+        ),
+        (
+            [_graph([], 1, 0, 'g0'), _graph([], 1, [0], 'g1')],
+            {},
+            '^set: y of g1 is labels of the nodes, but of g0 a label.$',
+        ),
+        (
+            [_graph([], 1, 0)],
+            {'splits': {'train': [0, 1]}},
+            "^set: split 'train' has graph 1, but graphs are 0 to 0.$",
+        ),
+        ([_graph([], 1, 0)], {'splits': {'train': [-1]}}, "^set: split 'train' has graph -1"),
+        (
+            [_graph([], 1, 0)],
+            {'splits': {'train': [0, 0]}},
+            "^set: split 'train' has graph 0 twice.$",
+        ),
+    ],
+)
 def test_bad_input(graphs, fields, message):
     fields = {'class_names': ('no', 'yes'), 'name': 'set', **fields}
     with pytest.raises(ValueError, match=message):

@@ -41,11 +41,12 @@ def test_the_four_communities():
     graph = karate.load(communities=True)
     assert sorted(sum(karate.COMMUNITIES, ())) == list(range(34))
     assert [tuple(np.flatnonzero(graph.y == label)) for label in range(4)] == list(
-        karate.COMMUNITIES)
-    assert round(_modularity(graph, graph.y), 4) == .4156
+        karate.COMMUNITIES
+    )
+    assert round(_modularity(graph, graph.y), 4) == 0.4156
     best = graph.y.copy()
     best[9], best[[23, 27]] = 2, 3
-    assert round(_modularity(graph, best), 4) == .4198
+    assert round(_modularity(graph, best), 4) == 0.4198
 
 
 @pytest.mark.parametrize('communities', [False, True])
@@ -69,11 +70,14 @@ def test_sparse_features():
 def test_through_tfds(tmp_path, config, communities):
     builder = tfds_graphs.prepare(karate_builder.KarateClub(config=config, data_dir=tmp_path))
     alike.assert_datasets_equal(
-        tfds_graphs.from_tfds(builder), GraphDataset.of(karate.load(communities=communities)))
+        tfds_graphs.from_tfds(builder), GraphDataset.of(karate.load(communities=communities))
+    )
 
 
 def test_a_folder_that_nobody_reads_is_refused():
-    with pytest.raises(ValueError, match='^--data_dir=mine would be ignored: karate.load reads no '):
+    with pytest.raises(
+        ValueError, match='^--data_dir=mine would be ignored: karate.load reads no '
+    ):
         karate.load('mine')
 
 

@@ -13,14 +13,14 @@ from tests.research.geometric.datasets import real
 
 
 # A path of three nodes, whose middle one has a self loop; one node alone.
-TEXT = '''2
+TEXT = """2
 3 5
 7 1 1
 2 3 0 1 2
 2 1 1
 1 3
 2 0
-'''
+"""
 
 
 def _write(folder, text=TEXT):
@@ -32,7 +32,8 @@ def _write(folder, text=TEXT):
 def test_hand_made_graphs(tmp_path, monkeypatch):
     said = []
     monkeypatch.setattr(
-        powerful_gnns.logging, 'info', lambda text, *values: said.append(text % values))
+        powerful_gnns.logging, 'info', lambda text, *values: said.append(text % values)
+    )
     path = _write(tmp_path)
     dataset = powerful_gnns.read(path)
     one, two = dataset.graphs
@@ -59,7 +60,7 @@ def test_attributes(tmp_path):
     path = _write(tmp_path, '1\n2 1\n4 1 1 .5 -2\n4 1 0 1e1 3\n')
     assert powerful_gnns.read(path).graphs[0].x is None
     graph = powerful_gnns.read(path, node_attributes=True).graphs[0]
-    np.testing.assert_array_equal(graph.x, [[.5, -2], [10, 3]])
+    np.testing.assert_array_equal(graph.x, [[0.5, -2], [10, 3]])
     np.testing.assert_array_equal(graph.edge_index, [[0, 1], [1, 0]])
 
 
@@ -78,7 +79,12 @@ def test_folds_and_zip(tmp_path):
     folder = _with_folds(tmp_path)
     dataset = powerful_gnns.read(folder)
     assert {name: ids.tolist() for name, ids in dataset.splits.items()} == {
-        'train_1': [1], 'test_1': [0], 'train_2': [0, 1], 'train_10': [0], 'test_10': [1]}
+        'train_1': [1],
+        'test_1': [0],
+        'train_2': [0, 1],
+        'train_10': [0],
+        'test_10': [1],
+    }
     assert list(dataset.splits) == ['train_1', 'test_1', 'train_2', 'train_10', 'test_10']
     archive = shutil.make_archive(tmp_path / 'raw', 'zip', tmp_path, 'DS')
     alike.assert_datasets_equal(powerful_gnns.read(archive), dataset)
@@ -91,29 +97,33 @@ def test_folds_and_zip(tmp_path):
     assert set(powerful_gnns.read(tmp_path, 'DS').splits) == set(dataset.splits)
 
 
-@pytest.mark.parametrize('text, message', [
-    ('', 'line 1 must be the number of graphs alone.'),
-    ('2 1\n', 'line 1 must be the number of graphs alone.'),
-    ('0\n', 'line 1 says 0 graphs.'),
-    ('1\n1 0\n0 x\n', "line 3 has 'x', which is no number."),
-    ('1\n1 0\n\n0 0 12abc 3', "line 4 has '12abc', which is no number."),
-    ('1\n1 0\n0 0 nan\n', 'line 3 has nan, not a finite number.'),
-    ('1\n2 0\n0 1 .5\n0 0\n', 'line 3 has 0.5, not a whole number.'),
-    ('2\n1 0\n0 0\n', 'truncated: line 1 says 2 graphs, the file ends after 1.'),
-    ('1\n3 0\n0 0\n0 0\n',
-     'truncated: graph 0, line 2, has 3 nodes, the file ends after 2 of them.'),
-    ('1\n1 0\n0 0\n1 0\n0 0\n', 'line 1 says 1 graphs, but line 4 comes after them.'),
-    ('2\n1 0\n0 0\n1 0 0\n0 0\n',
-     'line 4 has 3 numbers, not the 2 that graph 1 starts with.'),
-    ('1\n0 0\n', 'no graph has a node.'),
-    ('1\n-1 0\n', 'line 2: graph 0 has -1 nodes.'),
-    ('1\n1 0\n0\n', 'line 3 has one number, not a tag and the number of neighbours.'),
-    ('1\n2 0\n0 1 1\n0 2 0\n', 'line 4 says 2 neighbours, but 1 numbers follow.'),
-    ('1\n2 0\n0 1 1\n0 1 0 1\n', 'line 4 says 1 neighbours, but 2 numbers follow.'),
-    ('1\n2 0\n0 1 1\n0 -1\n', 'line 4 says -1 neighbours, but 0 numbers follow.'),
-    ('1\n2 0\n0 1 1\n0 1 2\n', 'line 4 has neighbour 2, but nodes are 0 to 1.'),
-    ('2\n1 0\n0 0\n2 0\n0 1 1\n0 1 -1\n', 'line 6 has neighbour -1, but nodes are 0 to 1.'),
-])
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('', 'line 1 must be the number of graphs alone.'),
+        ('2 1\n', 'line 1 must be the number of graphs alone.'),
+        ('0\n', 'line 1 says 0 graphs.'),
+        ('1\n1 0\n0 x\n', "line 3 has 'x', which is no number."),
+        ('1\n1 0\n\n0 0 12abc 3', "line 4 has '12abc', which is no number."),
+        ('1\n1 0\n0 0 nan\n', 'line 3 has nan, not a finite number.'),
+        ('1\n2 0\n0 1 .5\n0 0\n', 'line 3 has 0.5, not a whole number.'),
+        ('2\n1 0\n0 0\n', 'truncated: line 1 says 2 graphs, the file ends after 1.'),
+        (
+            '1\n3 0\n0 0\n0 0\n',
+            'truncated: graph 0, line 2, has 3 nodes, the file ends after 2 of them.',
+        ),
+        ('1\n1 0\n0 0\n1 0\n0 0\n', 'line 1 says 1 graphs, but line 4 comes after them.'),
+        ('2\n1 0\n0 0\n1 0 0\n0 0\n', 'line 4 has 3 numbers, not the 2 that graph 1 starts with.'),
+        ('1\n0 0\n', 'no graph has a node.'),
+        ('1\n-1 0\n', 'line 2: graph 0 has -1 nodes.'),
+        ('1\n1 0\n0\n', 'line 3 has one number, not a tag and the number of neighbours.'),
+        ('1\n2 0\n0 1 1\n0 2 0\n', 'line 4 says 2 neighbours, but 1 numbers follow.'),
+        ('1\n2 0\n0 1 1\n0 1 0 1\n', 'line 4 says 1 neighbours, but 2 numbers follow.'),
+        ('1\n2 0\n0 1 1\n0 -1\n', 'line 4 says -1 neighbours, but 0 numbers follow.'),
+        ('1\n2 0\n0 1 1\n0 1 2\n', 'line 4 has neighbour 2, but nodes are 0 to 1.'),
+        ('2\n1 0\n0 0\n2 0\n0 1 1\n0 1 -1\n', 'line 6 has neighbour -1, but nodes are 0 to 1.'),
+    ],
+)
 def test_bad_text(tmp_path, text, message):
     path = _write(tmp_path, text)
     with pytest.raises(ValueError) as error:
@@ -137,8 +147,10 @@ def test_unknown_labels_folds_and_files(tmp_path):
         powerful_gnns.read(folder, 'NO')
 
 
-@pytest.mark.parametrize('name, sizes, labels', [
-    ('MUTAG', [63, 125], '02'), ('PROTEINS', [663, 450], '01'), ('IMDB-BINARY', [500, 500], '01')])
+@pytest.mark.parametrize(
+    'name, sizes, labels',
+    [('MUTAG', [63, 125], '02'), ('PROTEINS', [663, 450], '01'), ('IMDB-BINARY', [500, 500], '01')],
+)
 def test_table_5(name, sizes, labels):
     dataset = powerful_gnns.read(real.powerful_gnns(name))
     found = graph_dataset.statistics(dataset)

@@ -50,21 +50,25 @@ def test_tables():
         assert table.dtype == np.int64
         np.testing.assert_array_equal(table, [[1, 2], [3, 4]])
     np.testing.assert_array_equal(
-        raw_files.table(b' 1.5\n -2e-1', 'DS', np.float64), [[1.5], [-.2]])
+        raw_files.table(b' 1.5\n -2e-1', 'DS', np.float64), [[1.5], [-0.2]]
+    )
 
 
-@pytest.mark.parametrize('text, dtype, columns, message', [
-    (b' \n\n', np.int64, 1, 'truncated: the file is empty.'),
-    (b'1\n2\n1.5\n', np.int64, 1, "line 3 is '1.5', not whole numbers."),
-    (b'1, 2\n3, x\n', np.int64, 2, "line 2 is '3, x', not whole numbers."),
-    (b'1, 2\n3\n', np.int64, 2, "line 2 has 1 values, not 2: '3'."),
-    (b'1, 2\n3, 4\n', np.int64, 1, "line 1 has 2 values, not 1: '1, 2'."),
-    (b'1, 2\n\n3, 4, 5\n', np.float64, None, "line 3 has 3 values, not 2: '3, 4, 5'."),
-    (b'1, 2\n3,\n', np.float64, None, "line 2 is '3,', not finite numbers."),
-    (b'1\nnan\n', np.float64, None, "line 2 is 'nan', not finite numbers."),
-    (b'1\n-inf\n', np.float64, None, "line 2 is '-inf', not finite numbers."),
-    (b'1 2\n', np.int64, 1, "line 1 is '1 2', not whole numbers."),
-])
+@pytest.mark.parametrize(
+    'text, dtype, columns, message',
+    [
+        (b' \n\n', np.int64, 1, 'truncated: the file is empty.'),
+        (b'1\n2\n1.5\n', np.int64, 1, "line 3 is '1.5', not whole numbers."),
+        (b'1, 2\n3, x\n', np.int64, 2, "line 2 is '3, x', not whole numbers."),
+        (b'1, 2\n3\n', np.int64, 2, "line 2 has 1 values, not 2: '3'."),
+        (b'1, 2\n3, 4\n', np.int64, 1, "line 1 has 2 values, not 1: '1, 2'."),
+        (b'1, 2\n\n3, 4, 5\n', np.float64, None, "line 3 has 3 values, not 2: '3, 4, 5'."),
+        (b'1, 2\n3,\n', np.float64, None, "line 2 is '3,', not finite numbers."),
+        (b'1\nnan\n', np.float64, None, "line 2 is 'nan', not finite numbers."),
+        (b'1\n-inf\n', np.float64, None, "line 2 is '-inf', not finite numbers."),
+        (b'1 2\n', np.int64, 1, "line 1 is '1 2', not whole numbers."),
+    ],
+)
 def test_bad_tables(text, dtype, columns, message):
     with pytest.raises(ValueError) as error:
         raw_files.table(text, 'DS.txt', dtype, columns)

@@ -23,8 +23,13 @@ TU_LABELS = {'MUTAG': {0: -1, 2: 1}, 'PROTEINS': {0: 1, 1: 2}, 'IMDB-BINARY': {0
 
 def row(statistics):
     """Statistics of `graph_dataset.statistics`, as Table 5 prints them."""
-    return (statistics.graphs, round(statistics.nodes, 2), round(statistics.edges, 2),
-            statistics.features, statistics.classes)
+    return (
+        statistics.graphs,
+        round(statistics.nodes, 2),
+        round(statistics.edges, 2),
+        statistics.features,
+        statistics.classes,
+    )
 
 
 def powerful_gnns(name):
@@ -46,14 +51,21 @@ def planetoid(folder):
     one_hot = np.eye(3, dtype=np.int32)[labels]
     places = np.arange(len(labels))
     x = scipy.sparse.csr_matrix(
-        (np.ones(len(labels), np.float32), (places, places % 500)), (len(labels), 500))
+        (np.ones(len(labels), np.float32), (places, places % 500)), (len(labels), 500)
+    )
     others = len(labels) - len(test)
-    parts = {'x': x[:60], 'y': one_hot[:60], 'allx': x[:others], 'ally': one_hot[:others],
-             'tx': x[test], 'ty': one_hot[test], 'graph': graph}
+    parts = {
+        'x': x[:60],
+        'y': one_hot[:60],
+        'allx': x[:others],
+        'ally': one_hot[:others],
+        'tx': x[test],
+        'ty': one_hot[test],
+        'graph': graph,
+    }
     for part, content in parts.items():
         (folder / f'ind.pubmed.{part}').write_bytes(pickle.dumps(content, 2))
-    (folder / 'ind.pubmed.test.index').write_text(
-        ''.join(f'{node}\n' for node in test), 'utf8')
+    (folder / 'ind.pubmed.test.index').write_text(''.join(f'{node}\n' for node in test), 'utf8')
     return folder
 
 
@@ -72,9 +84,10 @@ def tu(folder, name, times=1):
         labels.append(TU_LABELS[name][label])
         for node in range(size):
             tag, degree, *rest = lines[place + 1 + node].split()
-            neighbours = map(int, rest[:int(degree)])
-            edges += [f'{first + node}, {first + other}' for other in neighbours
-                      for _ in range(times)]
+            neighbours = map(int, rest[: int(degree)])
+            edges += [
+                f'{first + node}, {first + other}' for other in neighbours for _ in range(times)
+            ]
             indicator.append(graph + 1)
             tags.append(tag)
         place += 1 + size
@@ -87,5 +100,6 @@ def tu(folder, name, times=1):
     target.mkdir(parents=True)
     for kind, values in files.items():
         (target / f'{name}_{kind}.txt').write_text(
-            ''.join(f'{value}\n' for value in values), 'utf8')
+            ''.join(f'{value}\n' for value in values), 'utf8'
+        )
     return target

@@ -17,7 +17,7 @@ VALUES = {
     'dict': {'a': [1, 2.5, None, True], 3: ('b', {4}, frozenset([5]), b'\xff', 1j)},
     'defaultdict': collections.defaultdict(list, {0: [1, 2], 1: [0]}),
     'integers': np.arange(6, dtype=np.int32).reshape(2, 3),
-    'columns first': np.asfortranarray(np.arange(6.).reshape(2, 3)),
+    'columns first': np.asfortranarray(np.arange(6.0).reshape(2, 3)),
     'text': np.array(['a', 'bc']),
     'objects': np.array(['a', None], object),
     'a scalar': np.float32(2.5),
@@ -53,8 +53,9 @@ def test_reads_a_sparse_matrix(tmp_path, kind, protocol):
 
 def test_reads_python_2(tmp_path):
     # defaultdict(list, {u'\xe9': [7L], '\xe9': 8}), as Python 2 writes it.
-    content = (b'ccollections\ndefaultdict\n(c__builtin__\nlist\ntR'
-               b'V\xe9\n(lI7\naL7L\nasS\'\\xe9\'\nI8\ns.')
+    content = (
+        b"ccollections\ndefaultdict\n(c__builtin__\nlist\ntRV\xe9\n(lI7\naL7L\nasS'\\xe9'\nI8\ns."
+    )
     got = restricted_pickle.load(_write(tmp_path, content))
     assert got == {'\xe9': 8} and got.default_factory is list
 
@@ -69,26 +70,32 @@ class _Calls:
         return self.call
 
 
-@pytest.mark.parametrize('function, arguments', [
-    (os.system, ('touch {}',)),
-    (eval, ('open("{}", "w")',)),
-    (exec, ('open("{}", "w")',)),
-    (getattr, ('', 'join')),
-    (open, ('{}', 'w')),
-    (np.load, ('{}',)),
-    (np.fromfile, ('{}',)),
-    (np.testing._private.utils.runstring, ('open("{}", "w")', {})),
-    (scipy.sparse.load_npz, ('{}',)),
-    (collections.OrderedDict, ()),
-])
+@pytest.mark.parametrize(
+    'function, arguments',
+    [
+        (os.system, ('touch {}',)),
+        (eval, ('open("{}", "w")',)),
+        (exec, ('open("{}", "w")',)),
+        (getattr, ('', 'join')),
+        (open, ('{}', 'w')),
+        (np.load, ('{}',)),
+        (np.fromfile, ('{}',)),
+        (np.testing._private.utils.runstring, ('open("{}", "w")', {})),
+        (scipy.sparse.load_npz, ('{}',)),
+        (collections.OrderedDict, ()),
+    ],
+)
 @pytest.mark.parametrize('protocol', [2, 4])
 def test_other_names_are_refused_and_not_called(tmp_path, function, arguments, protocol):
     touched = tmp_path / 'touched'
     arguments = [a.format(touched) if isinstance(a, str) else a for a in arguments]
     path = _write(tmp_path, pickle.dumps([1, _Calls(function, *arguments)], protocol))
     # The module's name differs with the protocol: os.system is posix system.
-    with pytest.raises(ValueError, match=rf'^{path}: the pickle asks for [\w.]+\.'
-                                         f'{function.__name__}, which is not among the classes'):
+    with pytest.raises(
+        ValueError,
+        match=rf'^{path}: the pickle asks for [\w.]+\.'
+        f'{function.__name__}, which is not among the classes',
+    ):
         restricted_pickle.load(path)
     assert not touched.exists()
 
@@ -115,8 +122,9 @@ def test_truncated_files(tmp_path, what):
     content = pickle.dumps(MATRIX if what == 'sparse' else VALUES[what], 2)
     for length in range(len(content)):
         path = _write(tmp_path, content[:length])
-        with pytest.raises(ValueError, match=f'^{path}: (truncated|damaged) pickle of {length} '
-                                             'bytes: .*[^.][.]$'):
+        with pytest.raises(
+            ValueError, match=f'^{path}: (truncated|damaged) pickle of {length} bytes: .*[^.][.]$'
+        ):
             restricted_pickle.load(path)
 
 

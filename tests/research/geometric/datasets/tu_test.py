@@ -45,7 +45,8 @@ def test_hand_made_graphs(folder):
     assert dataset.class_names == ('-1', '1')
     assert [int(graph.y) for graph in dataset.graphs] == [1, 0, 1]
     np.testing.assert_array_equal(
-        first.edge_index, [[0, 1, 1, 2, 2, 0, 2, 3], [1, 0, 2, 1, 0, 2, 3, 2]])
+        first.edge_index, [[0, 1, 1, 2, 2, 0, 2, 3], [1, 0, 2, 1, 0, 2, 3, 2]]
+    )
     assert second.edge_index.shape == (2, 0)
     np.testing.assert_array_equal(third.edge_index, [[0, 1], [1, 0]])
     np.testing.assert_array_equal(first.x, [[0, 1, 0], [1, 0, 0], [1, 0, 0], [0, 0, 1]])
@@ -82,28 +83,37 @@ def heard(monkeypatch):
 def test_an_edge_listed_again_is_one(tmp_path, monkeypatch):
     said = heard(monkeypatch)
     files = {'A': '1, 2\n2, 1\n2, 1\n1, 2\n', 'graph_indicator': '1\n1\n', 'graph_labels': '7\n'}
-    graph, = tu.read(_write(tmp_path, files)).graphs
+    (graph,) = tu.read(_write(tmp_path, files)).graphs
     np.testing.assert_array_equal(graph.edge_index, [[0, 1], [1, 0]])
-    assert said == [f'{tmp_path}/DS_A.txt: 2 of 4 edges are listed before, 0 of them with other '
-                    'attributes; the first of each counts.']
+    assert said == [
+        f'{tmp_path}/DS_A.txt: 2 of 4 edges are listed before, 0 of them with other '
+        'attributes; the first of each counts.'
+    ]
     # Of several in one direction, between others of the graph, the first; self loops as well.
-    files = {'A': '2, 3\n2, 2\n3, 1\n2, 3\n3, 2\n2, 2\n1, 3\n2, 3\n',
-             'graph_indicator': '1\n1\n1\n', 'graph_labels': '7\n',
-             'edge_labels': '5\n8\n5\n6\n7\n8\n5\n5\n'}
-    graph, = tu.read(_write(tmp_path, files), self_loops=True).graphs
+    files = {
+        'A': '2, 3\n2, 2\n3, 1\n2, 3\n3, 2\n2, 2\n1, 3\n2, 3\n',
+        'graph_indicator': '1\n1\n1\n',
+        'graph_labels': '7\n',
+        'edge_labels': '5\n8\n5\n6\n7\n8\n5\n5\n',
+    }
+    (graph,) = tu.read(_write(tmp_path, files), self_loops=True).graphs
     np.testing.assert_array_equal(graph.edge_index, [[1, 1, 2, 2, 0], [2, 1, 0, 1, 2]])
     np.testing.assert_array_equal(graph.edge_attr, [0, 3, 0, 2, 0])
     assert '3 of 8 edges are listed before, 1 of them with other attributes' in said[-1]
-    graph, = tu.read(tmp_path).graphs
+    (graph,) = tu.read(tmp_path).graphs
     np.testing.assert_array_equal(graph.edge_index, [[1, 2, 2, 0], [2, 0, 1, 2]])
     np.testing.assert_array_equal(graph.edge_attr, [0, 0, 2, 0])
 
 
 def test_graphs_without_nodes(tmp_path, monkeypatch):
     said = heard(monkeypatch)
-    files = {'A': '1, 2\n2, 1\n', 'graph_indicator': '2\n2\n4\n',
-             'graph_labels': '0\n0\n1\n0\n1\n', 'node_labels': '4\n6\n4\n',
-             'edge_labels': '1\n0\n'}
+    files = {
+        'A': '1, 2\n2, 1\n',
+        'graph_indicator': '2\n2\n4\n',
+        'graph_labels': '0\n0\n1\n0\n1\n',
+        'node_labels': '4\n6\n4\n',
+        'edge_labels': '1\n0\n',
+    }
     dataset = tu.read(_write(tmp_path, files))
     assert [graph.num_nodes for graph in dataset.graphs] == [0, 2, 0, 1, 0]
     assert [graph.num_edges for graph in dataset.graphs] == [0, 2, 0, 0, 0]
@@ -111,8 +121,10 @@ def test_graphs_without_nodes(tmp_path, monkeypatch):
     np.testing.assert_array_equal(dataset.graphs[1].x, [[1, 0], [0, 1]])
     np.testing.assert_array_equal(dataset.graphs[3].x, [[1, 0]])
     assert dataset.graphs[0].x.shape == (0, 2)
-    assert said == [f'{tmp_path}/DS_graph_indicator.txt: 3 of 5 graphs have no nodes, the first is '
-                    'graph 1; they are kept.']
+    assert said == [
+        f'{tmp_path}/DS_graph_indicator.txt: 3 of 5 graphs have no nodes, the first is '
+        'graph 1; they are kept.'
+    ]
     # They go through a batch as graphs without nodes, and a readout of one is 0.
     batch = batching.Concatenated(dataset).batch(tf.constant([0, 3, 2, 1], tf.int64))
     assert batch.node_sets['nodes'].sizes.numpy().tolist() == [0, 1, 0, 2]
@@ -149,7 +161,8 @@ def test_zip_and_folder_of_several(folder, tmp_path):
         tu.read(tmp_path)
     assert str(error.value) == (
         f'{tmp_path}: several data sets are there, DS/DS_graph_indicator.txt and '
-        'OTHER_DS/OTHER_DS_graph_indicator.txt; give the name of one.')
+        'OTHER_DS/OTHER_DS_graph_indicator.txt; give the name of one.'
+    )
     alike.assert_datasets_equal(tu.read(tmp_path, 'DS'), expected)
     assert tu.read(tmp_path, 'OTHER_DS').class_names == ('1', '2')
 
@@ -157,42 +170,65 @@ def test_zip_and_folder_of_several(folder, tmp_path):
 def test_least_files_and_targets(tmp_path):
     files = {'A': '1,2\n2,1', 'graph_indicator': '1\n1\n2', 'graph_attributes': '.5,1\n-2,3'}
     one, two = tu.read(_write(tmp_path, files)).graphs
-    np.testing.assert_array_equal([one.y, two.y], [[.5, 1], [-2, 3]])
+    np.testing.assert_array_equal([one.y, two.y], [[0.5, 1], [-2, 3]])
     assert one.x is None and one.edge_attr is None and two.num_edges == 0
 
 
 def test_several_labels_a_node(tmp_path):
-    files = {**{kind: FILES[kind] for kind in ('A', 'graph_indicator', 'graph_labels')},
-             'node_labels': '0, 1\n1, 1\n0, 4\n0, 1\n0, 1\n0, 1\n0, 1\n'}
+    files = {
+        **{kind: FILES[kind] for kind in ('A', 'graph_indicator', 'graph_labels')},
+        'node_labels': '0, 1\n1, 1\n0, 4\n0, 1\n0, 1\n0, 1\n0, 1\n',
+    }
     graph = tu.read(_write(tmp_path, files)).graphs[0]
-    np.testing.assert_array_equal(
-        graph.x, [[1, 0, 1, 0], [0, 1, 1, 0], [1, 0, 0, 1], [1, 0, 1, 0]])
+    np.testing.assert_array_equal(graph.x, [[1, 0, 1, 0], [0, 1, 1, 0], [1, 0, 0, 1], [1, 0, 1, 0]])
 
 
-@pytest.mark.parametrize('kind, text, message', [
-    ('A', '1, 2\n2, 8\n', 'line 2 has node 8, but nodes are 1 to 7.'),
-    ('A', '1, 2\n0, 1\n', 'line 2 has node 0, but nodes are 1 to 7.'),
-    ('A', '1, 2\n-3, 1\n', 'line 2 has node -3, but nodes are 1 to 7.'),
-    ('A', '1, 2\n4, 5\n', 'line 2 is an edge from node 4 of graph 1 to node 5 of graph 2.'),
-    ('A', '1, 2\n4\n', "line 2 has 1 values, not 2: '4'."),
-    ('graph_indicator', '1\n1\n1\n1\n2\n1\n3\n',
-     'line 6 goes from graph 2 to graph 1; graphs are numbered from 1, in ascending order.'),
-    ('graph_indicator', '0\n0\n0\n0\n1\n2\n2\n',
-     'line 1 is graph 0; graphs are numbered from 1, in ascending order.'),
-    ('graph_indicator', '1\n1\n1\n1\n2\n3\n4\n',
-     'the last graph is 4, but {folder}/DS_graph_labels.txt has 3 lines.'),
-    ('graph_indicator', '', 'truncated: the file is empty.'),
-    ('graph_labels', '1\nb\n1\n', "line 2 is 'b', not whole numbers."),
-    ('node_labels', '1\n1\n', '2 lines, but 7 nodes are in {folder}/DS_graph_indicator.txt. '
-     'node_labels=False leaves this file unread.'),
-    ('node_labels', '1\n1\n1\n1\n1\n1.5\n1',
-     "line 6 is '1.5', not whole numbers. node_labels=False leaves this file unread."),
-    ('node_labels', '0, 0\n0, 0, 22, 1\n',
-     "line 2 has 4 values, not 2: '0, 0, 22, 1'. node_labels=False leaves this file unread."),
-    ('node_attributes', '1\n2\n3\n4\n5\ninf\n6', "line 6 is 'inf', not finite numbers."),
-    ('edge_labels', '1\n' * 12, '12 lines, but 11 edges are in {folder}/DS_A.txt.'),
-    ('edge_attributes', '1\n' * 10, '10 lines, but 11 edges are in {folder}/DS_A.txt.'),
-])
+@pytest.mark.parametrize(
+    'kind, text, message',
+    [
+        ('A', '1, 2\n2, 8\n', 'line 2 has node 8, but nodes are 1 to 7.'),
+        ('A', '1, 2\n0, 1\n', 'line 2 has node 0, but nodes are 1 to 7.'),
+        ('A', '1, 2\n-3, 1\n', 'line 2 has node -3, but nodes are 1 to 7.'),
+        ('A', '1, 2\n4, 5\n', 'line 2 is an edge from node 4 of graph 1 to node 5 of graph 2.'),
+        ('A', '1, 2\n4\n', "line 2 has 1 values, not 2: '4'."),
+        (
+            'graph_indicator',
+            '1\n1\n1\n1\n2\n1\n3\n',
+            'line 6 goes from graph 2 to graph 1; graphs are numbered from 1, in ascending order.',
+        ),
+        (
+            'graph_indicator',
+            '0\n0\n0\n0\n1\n2\n2\n',
+            'line 1 is graph 0; graphs are numbered from 1, in ascending order.',
+        ),
+        (
+            'graph_indicator',
+            '1\n1\n1\n1\n2\n3\n4\n',
+            'the last graph is 4, but {folder}/DS_graph_labels.txt has 3 lines.',
+        ),
+        ('graph_indicator', '', 'truncated: the file is empty.'),
+        ('graph_labels', '1\nb\n1\n', "line 2 is 'b', not whole numbers."),
+        (
+            'node_labels',
+            '1\n1\n',
+            '2 lines, but 7 nodes are in {folder}/DS_graph_indicator.txt. '
+            'node_labels=False leaves this file unread.',
+        ),
+        (
+            'node_labels',
+            '1\n1\n1\n1\n1\n1.5\n1',
+            "line 6 is '1.5', not whole numbers. node_labels=False leaves this file unread.",
+        ),
+        (
+            'node_labels',
+            '0, 0\n0, 0, 22, 1\n',
+            "line 2 has 4 values, not 2: '0, 0, 22, 1'. node_labels=False leaves this file unread.",
+        ),
+        ('node_attributes', '1\n2\n3\n4\n5\ninf\n6', "line 6 is 'inf', not finite numbers."),
+        ('edge_labels', '1\n' * 12, '12 lines, but 11 edges are in {folder}/DS_A.txt.'),
+        ('edge_attributes', '1\n' * 10, '10 lines, but 11 edges are in {folder}/DS_A.txt.'),
+    ],
+)
 def test_bad_files(folder, kind, text, message):
     path = folder / f'DS_{kind}.txt'
     path.write_text(text, 'utf8')
@@ -207,7 +243,8 @@ def test_files_that_do_not_fit(folder, tmp_path):
     with pytest.raises(ValueError) as error:
         tu.read(folder)
     assert str(error.value) == (
-        f'{folder}/DS_graph_indicator.txt: the last graph is 3, but {path} has 2 lines.')
+        f'{folder}/DS_graph_indicator.txt: the last graph is 3, but {path} has 2 lines.'
+    )
     path.write_text('1\n-1\n4\n', 'utf8')
     with pytest.raises(ValueError) as error:
         tu.read(folder, class_names=('-1', '1'))
@@ -225,8 +262,10 @@ def test_files_that_do_not_fit(folder, tmp_path):
         tu.read(folder)
 
 
-@pytest.mark.parametrize('name, times, sizes', [
-    ('MUTAG', 1, [63, 125]), ('PROTEINS', 1, [663, 450]), ('IMDB-BINARY', 2, [500, 500])])
+@pytest.mark.parametrize(
+    'name, times, sizes',
+    [('MUTAG', 1, [63, 125]), ('PROTEINS', 1, [663, 450]), ('IMDB-BINARY', 2, [500, 500])],
+)
 def test_table_5(tmp_path, monkeypatch, name, times, sizes):
     """IMDB-BINARY as it is given out: each neighbour twice, which would be 193.06 edges."""
     said = heard(monkeypatch)
@@ -246,7 +285,8 @@ def test_table_5(tmp_path, monkeypatch, name, times, sizes):
         whole = powerful_gnns.read(real.powerful_gnns(name))
         for graph, order, other in zip(dataset.graphs, same, whole.graphs, strict=True):
             np.testing.assert_array_equal(
-                graph.edge_index[:, order], other.edge_index[:, np.lexsort(other.edge_index)])
+                graph.edge_index[:, order], other.edge_index[:, np.lexsort(other.edge_index)]
+            )
 
 
 if __name__ == '__main__':

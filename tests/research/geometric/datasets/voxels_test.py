@@ -21,7 +21,7 @@ def test_one_voxel_is_a_unit_cube():
     assert mesh.vertices.shape == (8, 3) and mesh.faces.shape == (12, 3)
     np.testing.assert_array_equal(mesh.vertices.min(axis=0), [1, 2, 3])
     np.testing.assert_array_equal(mesh.vertices.max(axis=0), [2, 3, 4])
-    np.testing.assert_array_equal(mesh.areas(), np.full(12, .5))
+    np.testing.assert_array_equal(mesh.areas(), np.full(12, 0.5))
     # Outwards: from the centre of the cube to that of the face.
     outward = mesh.corners().mean(axis=1) - [1.5, 2.5, 3.5]
     assert (np.sum(outward * mesh.normals(), axis=1) > 0).all()
@@ -36,7 +36,7 @@ def test_shared_faces_are_not_exposed():
 
 
 def test_random_grids_have_as_many_faces_as_counted():
-    grid = np.random.default_rng(0).uniform(size=(5, 6, 4)) < .4
+    grid = np.random.default_rng(0).uniform(size=(5, 6, 4)) < 0.4
     exposed = 0
     for i, j, k in np.argwhere(grid):
         for step in ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1)):

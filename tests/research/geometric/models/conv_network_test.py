@@ -22,12 +22,24 @@ def random_graphs(sizes=(5, 1, 9, 6), seed=0, attr=False):
     draw = np.random.default_rng(seed)
     graphs = []
     for size in sizes:
-        pairs = np.array([(i, j) for i in range(size) for j in range(i)
-                          if draw.random() < .4], np.int32).reshape(-1, 2).T
+        pairs = (
+            np.array(
+                [(i, j) for i in range(size) for j in range(i) if draw.random() < 0.4], np.int32
+            )
+            .reshape(-1, 2)
+            .T
+        )
         edges = np.concatenate([pairs, pairs[::-1]], axis=1)
-        weight = np.tile(draw.uniform(.5, 1.5, pairs.shape[1]), 2)
-        graphs.append(Graph(edges, draw.normal(size=(size, 3)), weight if attr else None,
-                            y=np.int32(size % 2), class_names=('a', 'b')))
+        weight = np.tile(draw.uniform(0.5, 1.5, pairs.shape[1]), 2)
+        graphs.append(
+            Graph(
+                edges,
+                draw.normal(size=(size, 3)),
+                weight if attr else None,
+                y=np.int32(size % 2),
+                class_names=('a', 'b'),
+            )
+        )
     return graphs
 
 
@@ -47,16 +59,18 @@ def sage(layer, x, edges):
     """Hamilton et al. 2017, Algorithm 1, with the mean."""
     matrix = checks.dense(edges, len(x))
     mean = matrix @ x / np.maximum(matrix.sum(1, keepdims=True), 1)
-    kernel, root, bias = (
-        np.float64(w) for w in (layer.kernel, layer.root_kernel, layer.bias))
+    kernel, root, bias = (np.float64(w) for w in (layer.kernel, layer.root_kernel, layer.bias))
     return mean @ kernel + x @ root + bias
 
 
 def each_alone(network, **arguments):
     """What a network says of each graph by itself."""
-    return np.concatenate([
-        graph_networks.of(network, graph_tensor.to_graph_tensor(graph), **arguments)
-        for graph in GRAPHS])
+    return np.concatenate(
+        [
+            graph_networks.of(network, graph_tensor.to_graph_tensor(graph), **arguments)
+            for graph in GRAPHS
+        ]
+    )
 
 
 @pytest.mark.parametrize('jumping_knowledge', [True, False])
@@ -70,14 +84,14 @@ def test_flat(jumping_knowledge):
             read.append(x.mean(0))
         expected.append(np.concatenate(read if jumping_knowledge else read[-1:]))
     out = graph_networks.of(network, batch(GRAPHS))
-    assert out.shape == (4, 24 if jumping_knowledge else 8) and np.abs(out).max() > .1
+    assert out.shape == (4, 24 if jumping_knowledge else 8) and np.abs(out).max() > 0.1
     np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_top_k():
     """Cangea et al. 2018, Eqs. (1) and (2), after the second of three convolutions."""
     network = graph_networks.built('top_k')
-    pool, = network.pools
+    (pool,) = network.pools
     direction = np.float64(pool.kernel)[:, 0]
     expected = []
     for graph in GRAPHS:
@@ -85,7 +99,7 @@ def test_top_k():
         for number, layer in enumerate(network.convs):
             if number == 2:
                 score = x @ direction / np.linalg.norm(direction)
-                kept = np.sort(np.argsort(-score, kind='stable')[:-(-4 * len(x) // 5)])
+                kept = np.sort(np.argsort(-score, kind='stable')[: -(-4 * len(x) // 5)])
                 place = np.full(len(x), -1)
                 place[kept] = np.arange(len(kept))
                 x = (x * np.tanh(score)[:, np.newaxis])[kept]
@@ -101,8 +115,15 @@ def test_top_k():
 def test_graclus_where_there_is_one_matching():
     """Nodes in pairs: each pair becomes one node, the maximum of both, without edges."""
     draw = np.random.default_rng(2)
-    graphs = [Graph(np.array([[0, 1, 2, 3], [1, 0, 3, 2]]), draw.normal(size=(size, 3)),
-                    y=np.int32(0), class_names=('a', 'b')) for size in (4, 5)]
+    graphs = [
+        Graph(
+            np.array([[0, 1, 2, 3], [1, 0, 3, 2]]),
+            draw.normal(size=(size, 3)),
+            y=np.int32(0),
+            class_names=('a', 'b'),
+        )
+        for size in (4, 5)
+    ]
     network = graph_networks.built('graclus')
     expected = []
     for graph in graphs:
@@ -123,12 +144,11 @@ def test_gin_with_batch_norm():
     """Xu et al. 2019, Eq. (4.1), then statistics over all nodes of the batch."""
     network = graph_networks.built('gin_eps')
     for number, layer in enumerate(network.convs):
-        layer.eps.assign(.3 * number - .2)
+        layer.eps.assign(0.3 * number - 0.2)
     xs = [graph.x.astype(np.float64) for graph in GRAPHS]
     read = []
     for layer, norm in zip(network.convs, network.norms, strict=True):
-        first, second = (
-            [np.float64(w) for w in dense.weights] for dense in layer.mlp.layers)
+        first, second = ([np.float64(w) for w in dense.weights] for dense in layer.mlp.layers)
         for number, graph in enumerate(GRAPHS):
             x = (1 + float(layer.eps)) * xs[number]
             x = x + checks.dense(graph.edge_index, graph.num_nodes) @ xs[number]
@@ -146,7 +166,7 @@ def test_gin_with_batch_norm():
     np.testing.assert_allclose(out[:4], expected, rtol=1e-3, atol=1e-4)
     # Padding that is not known to be padding counts.
     out = graph_networks.of(network, padded, key=key)
-    assert np.abs(out[:4] - expected).max() > .1
+    assert np.abs(out[:4] - expected).max() > 0.1
 
 
 # A matching of Graclus depends on where a node is in the batch.
@@ -156,10 +176,10 @@ def test_graphs_do_not_see_each_other(name):
     alone = each_alone(network)
     assert np.abs(alone[0] - alone[2]).max() > 1e-3
     np.testing.assert_allclose(
-        graph_networks.of(network, batch(GRAPHS)), alone, rtol=1e-4, atol=1e-5)
+        graph_networks.of(network, batch(GRAPHS)), alone, rtol=1e-4, atol=1e-5
+    )
     padded = batch(GRAPHS, lambda *_: batching.constraints(4, 40, 60))
-    np.testing.assert_allclose(
-        graph_networks.of(network, padded)[:4], alone, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(graph_networks.of(network, padded)[:4], alone, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize('name', sorted(set(graph_networks.NETWORKS) - {'graclus'}))
@@ -172,8 +192,11 @@ def test_the_order_of_nodes_does_not_matter(name):
         edges = np.argsort(order)[graph.edge_index].reshape(2, -1)
         shuffled.append(graph.replace(x=graph.x[order], edge_index=edges))
     np.testing.assert_allclose(
-        graph_networks.of(network, batch(shuffled)), graph_networks.of(network, batch(GRAPHS)),
-        rtol=1e-4, atol=1e-5)
+        graph_networks.of(network, batch(shuffled)),
+        graph_networks.of(network, batch(GRAPHS)),
+        rtol=1e-4,
+        atol=1e-5,
+    )
 
 
 @pytest.mark.parametrize('attr', [False, True])
@@ -186,8 +209,7 @@ def test_sparse_edges_agree(attr, pool):
     network = graph_networks.built('sage', **arguments)
     expected = graph_networks.of(network, graphs)
     network.sparse_edges = True
-    np.testing.assert_allclose(
-        graph_networks.of(network, graphs), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(graph_networks.of(network, graphs), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_bad_counts():

@@ -17,8 +17,9 @@ from tests.research.geometric.models import graph_networks
 def sage(layer, x, matrix):
     total = matrix.sum(1, keepdims=True)
     mean = np.where(total > 0, matrix @ x / np.where(total > 0, total, 1), 0)
-    return (mean @ np.float64(layer.kernel) + x @ np.float64(layer.root_kernel)
-            + np.float64(layer.bias))
+    return (
+        mean @ np.float64(layer.kernel) + x @ np.float64(layer.root_kernel) + np.float64(layer.bias)
+    )
 
 
 def block(layer, x, matrix):
@@ -61,7 +62,8 @@ def test_gradients_reach_every_weight():
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(tf.square(network(*arrays)))
     for variable, gradient in zip(
-            network.trainable_weights, tape.gradient(loss, network.trainable_weights)):
+        network.trainable_weights, tape.gradient(loss, network.trainable_weights)
+    ):
         # Into one node everything is assigned in any case.
         last = network.assignments[-1].trainable_weights
         assert gradient is not None, variable.name
@@ -70,15 +72,16 @@ def test_gradients_reach_every_weight():
 
 def test_dense_convolution_of_a_node_without_edges():
     layer = diff_pool_network.DenseSAGEConv(2)
-    x = np.array([[[1., 2.], [3., 4.], [5., 7.]]], np.float32)
+    x = np.array([[[1.0, 2.0], [3.0, 4.0], [5.0, 7.0]]], np.float32)
     adjacency = np.array([[[0, 0, 0], [1, 0, 3], [0, 0, 0]]], np.float32)
     layer(x, adjacency)
     layer.kernel.assign(np.eye(2))
     layer.root_kernel.assign(10 * np.eye(2))
-    layer.bias.assign([.5, 0])
+    layer.bias.assign([0.5, 0])
     # The second node has neighbours 0 and 2 with weights 1 and 3: their mean is (4, 5.75).
     np.testing.assert_allclose(
-        layer(x, adjacency), [[[10.5, 20], [34.5, 45.75], [50.5, 70]]], rtol=1e-6)
+        layer(x, adjacency), [[[10.5, 20], [34.5, 45.75], [50.5, 70]]], rtol=1e-6
+    )
 
 
 def test_bad_counts():

@@ -9,9 +9,9 @@ from research.geometric.models import graclus_pooling
 
 # A pair, a path of three of which the heavy edge is matched, and one node alone.
 EDGES = np.array([[0, 1, 2, 3, 3, 4], [1, 0, 3, 2, 4, 3]], np.int32)
-WEIGHTS = np.array([1., 1., 1., 1., 9., 9.], np.float32)
+WEIGHTS = np.array([1.0, 1.0, 1.0, 1.0, 9.0, 9.0], np.float32)
 BATCH = np.array([0, 0, 1, 1, 1, 1])
-X = np.array([[1., 9.], [2., 8.], [3., 7.], [4., 6.], [5., 5.], [6., 4.]], np.float32)
+X = np.array([[1.0, 9.0], [2.0, 8.0], [3.0, 7.0], [4.0, 6.0], [5.0, 5.0], [6.0, 4.0]], np.float32)
 
 
 def test_pools_pairs():
@@ -29,8 +29,11 @@ def test_keys_match_differently_and_shards_do_not_matter():
     layer = graclus_pooling.GraclusPooling()
 
     def clusters(key):
-        return layer(np.ones([30, 1], np.float32), ring, np.zeros(30, np.int32), 1,
-                     key=key).assignment.numpy().tolist()
+        return (
+            layer(np.ones([30, 1], np.float32), ring, np.zeros(30, np.int32), 1, key=key)
+            .assignment.numpy()
+            .tolist()
+        )
 
     key = random.make_key(1)
     assert clusters(key) == clusters(tf.concat([key, key + 1], axis=0))
@@ -41,9 +44,10 @@ def test_sizes_follow_the_data_where_they_are_not_known():
     layer = graclus_pooling.GraclusPooling()
     pair = tf.function(
         lambda x, edges: layer(x, edges, tf.zeros_like(x[:, 0], tf.int32), 1).x,
-        input_signature=[tf.TensorSpec([None, 1]), tf.TensorSpec([2, None], tf.int32)])
-    out = pair(tf.constant([[3.], [5.]]), tf.constant([[0, 1], [1, 0]]))
-    np.testing.assert_array_equal(out, [[5.], [0.]])  # One node, and the sink.
+        input_signature=[tf.TensorSpec([None, 1]), tf.TensorSpec([2, None], tf.int32)],
+    )
+    out = pair(tf.constant([[3.0], [5.0]]), tf.constant([[0, 1], [1, 0]]))
+    np.testing.assert_array_equal(out, [[5.0], [0.0]])  # One node, and the sink.
 
 
 if __name__ == '__main__':

@@ -71,8 +71,7 @@ def both_routes(slow, fast, arguments_slow, arguments_fast, sources):
 def kernel_arguments(edge_attr):
     """Calls on the edges of any graph, with a target more for slots left over, and on groups."""
     points, _, indices, mask, _ = balls()
-    targets = lambda x: tf.reshape(tf.reshape(x, [CLOUDS, POINTS, WIDTH])[:, :QUERIES],
-                                   [-1, WIDTH])
+    targets = lambda x: tf.reshape(tf.reshape(x, [CLOUDS, POINTS, WIDTH])[:, :QUERIES], [-1, WIDTH])
     anyhow = neighbors.edge_index(indices, POINTS, mask)
     groups = neighbors.edge_index(indices, POINTS)
 
@@ -90,26 +89,37 @@ def test_nn_conv():
     edges = CLOUDS * QUERIES * SLOTS
     network = lambda: point_network.perceptron((6, WIDTH * CHANNELS))
     slow, fast = kernel_arguments(checks.normal_attr(2)(edges))
-    both_routes(nn_conv.NNConv(CHANNELS, network(), 'mean'),
-                grouped.GroupedNNConv(CHANNELS, network()), slow, fast, balls()[-1])
+    both_routes(
+        nn_conv.NNConv(CHANNELS, network(), 'mean'),
+        grouped.GroupedNNConv(CHANNELS, network()),
+        slow,
+        fast,
+        balls()[-1],
+    )
 
 
-@pytest.mark.parametrize('size, degree, is_open', [
-    (5, 1, True), ((3, 4, 5), 2, (True, False, True))])
+@pytest.mark.parametrize(
+    'size, degree, is_open', [(5, 1, True), ((3, 4, 5), 2, (True, False, True))]
+)
 def test_spline_conv(size, degree, is_open):
     edges = CLOUDS * QUERIES * SLOTS
     slow, fast = kernel_arguments(checks.uniform_attr(3)(edges))
-    both_routes(spline_conv.SplineConv(CHANNELS, 3, size, degree, is_open),
-                grouped.GroupedSplineConv(CHANNELS, 3, size, degree, is_open), slow, fast,
-                balls()[-1])
+    both_routes(
+        spline_conv.SplineConv(CHANNELS, 3, size, degree, is_open),
+        grouped.GroupedSplineConv(CHANNELS, 3, size, degree, is_open),
+        slow,
+        fast,
+        balls()[-1],
+    )
 
 
 def test_dense_basis_by_hand():
     # Degree 1, sizes 3 and 2: u_1 = 0.25 lies half way between its first two control points, and
     # u_2 = 0.25 has 3/4 of the first. The last dimension changes fastest.
-    basis = grouped.dense_basis(tf.constant([[.25, .25], [1., 0.]]), (3, 2), 1, (True, True))
+    basis = grouped.dense_basis(tf.constant([[0.25, 0.25], [1.0, 0.0]]), (3, 2), 1, (True, True))
     np.testing.assert_allclose(
-        basis, [[.375, .125, .375, .125, 0, 0], [0, 0, 0, 0, 1, 0]], atol=1e-6)
+        basis, [[0.375, 0.125, 0.375, 0.125, 0, 0], [0, 0, 0, 0, 1, 0]], atol=1e-6
+    )
 
 
 @pytest.mark.parametrize('with_features', [True, False])
@@ -137,14 +147,16 @@ def test_point_net_conv(with_features):
         fast(fast_layer, tf.constant(x))
         fast_layer.set_weights(slow_layer.get_weights())
         np.testing.assert_allclose(
-            fast(fast_layer, tf.constant(x)), slow(slow_layer, tf.constant(x)), atol=1e-5)
+            fast(fast_layer, tf.constant(x)), slow(slow_layer, tf.constant(x)), atol=1e-5
+        )
 
 
 def test_grouped_max():
     values = np.random.default_rng(0).normal(size=(12, 2)).astype(np.float32)
     ids = np.repeat(np.arange(3), 4)
     np.testing.assert_array_equal(
-        grouped.grouped_max(values, ids, 3), segments.segment_max(values, ids, 3))
+        grouped.grouped_max(values, ids, 3), segments.segment_max(values, ids, 3)
+    )
 
 
 def test_networks_that_cannot_be_split():
@@ -153,16 +165,20 @@ def test_networks_that_cannot_be_split():
     attr = checks.normal_attr(2)(edges.shape[1])
     conv = grouped.GroupedNNConv(2, tf.keras.layers.Dense(2 * WIDTH, 'relu'))
     with pytest.raises(ValueError, match='does not end with a linear Dense'):
-        conv((x, x[:CLOUDS * QUERIES]), edges, attr, mask=tf.reshape(mask, [-1, SLOTS]))
+        conv((x, x[: CLOUDS * QUERIES]), edges, attr, mask=tf.reshape(mask, [-1, SLOTS]))
     conv = grouped.GroupedPointNetConv(tf.keras.layers.ReLU())
     with pytest.raises(ValueError, match='does not begin with a Dense'):
         conv(x, edges, pos=(points.reshape(-1, 3), centroids.reshape(-1, 3)))
 
 
-@pytest.mark.parametrize('layer', [
-    grouped.GroupedNNConv(4, tf.keras.layers.Dense(12), use_bias=False),
-    grouped.GroupedSplineConv(4, 2, (3, 4), open_spline=(True, False)),
-    grouped.GroupedPointNetConv(tf.keras.layers.Dense(12))])
+@pytest.mark.parametrize(
+    'layer',
+    [
+        grouped.GroupedNNConv(4, tf.keras.layers.Dense(12), use_bias=False),
+        grouped.GroupedSplineConv(4, 2, (3, 4), open_spline=(True, False)),
+        grouped.GroupedPointNetConv(tf.keras.layers.Dense(12)),
+    ],
+)
 def test_configuration(layer):
     copy = type(layer).from_config(layer.get_config())
     assert copy.get_config() == layer.get_config()

@@ -22,30 +22,41 @@ ATTR = checks.uniform_attr()(checks.EDGES.shape[1])
 TYPES = checks.types_attr(3)(checks.EDGES.shape[1])
 NETWORKS = {
     'GCN': lambda: node_networks.GraphNetwork(
-        [gcn_conv.GCNConv(8), gcn_conv.GCNConv(3)], dropout=.5, input_dropout=.25),
+        [gcn_conv.GCNConv(8), gcn_conv.GCNConv(3)], dropout=0.5, input_dropout=0.25
+    ),
     'GAT': lambda: node_networks.GraphNetwork(
-        [gat_conv.GATConv(4, heads=2, dropout=.5), gat_conv.GATConv(3)], 'elu'),
+        [gat_conv.GATConv(4, heads=2, dropout=0.5), gat_conv.GATConv(3)], 'elu'
+    ),
     'ARMA': lambda: node_networks.GraphNetwork(
-        [arma_conv.ARMAConv(3, num_stacks=2, dropout=.25, product_dropout=.5)]),
+        [arma_conv.ARMAConv(3, num_stacks=2, dropout=0.25, product_dropout=0.5)]
+    ),
     'R-GCN': lambda: node_networks.GraphNetwork([rgcn_conv.RGCNConv(3, 3)]),
     'R-GCN of nodes': lambda: node_networks.GraphNetwork(
-        [rgcn_conv.RGCNConv(4, 3, num_nodes=checks.NODES), rgcn_conv.RGCNConv(3, 3)]),
-    'APPNP': lambda: node_networks.PredictThenPropagate(8, 3, appnp.APPNP(K=2), .5),
+        [rgcn_conv.RGCNConv(4, 3, num_nodes=checks.NODES), rgcn_conv.RGCNConv(3, 3)]
+    ),
+    'APPNP': lambda: node_networks.PredictThenPropagate(8, 3, appnp.APPNP(K=2), 0.5),
 }
 
 
 def inputs(name='GCN', route='edges'):
     x = tf.constant(checks.features())
     if route == 'sparse':
-        return {'x': tf.sparse.from_dense(x),
-                'edge_index': sparse.adjacency(checks.EDGES, checks.NODES, ATTR)}
+        return {
+            'x': tf.sparse.from_dense(x),
+            'edge_index': sparse.adjacency(checks.EDGES, checks.NODES, ATTR),
+        }
     relations = {'edge_attr': tf.constant(TYPES)}
     edge_attr = {'GAT': {}, 'R-GCN': relations, 'R-GCN of nodes': relations}.get(
-        name, {'edge_attr': tf.constant(ATTR)})
-    return {'x': None if name == 'R-GCN of nodes' else x, 'edge_index': tf.constant(checks.EDGES), **edge_attr}
+        name, {'edge_attr': tf.constant(ATTR)}
+    )
+    return {
+        'x': None if name == 'R-GCN of nodes' else x,
+        'edge_index': tf.constant(checks.EDGES),
+        **edge_attr,
+    }
 
 
-def trained(name='GCN', seed=7, steps=3, route='edges', rate=.05):
+def trained(name='GCN', seed=7, steps=3, route='edges', rate=0.05):
     model = node_classifier.NodeClassifier(NETWORKS[name](), 5e-4, seed=seed)
     model.compile(optimizers.FusedAdam(rate))
     data = tf.data.Dataset.from_tensors((inputs(name, route), LABELS, NODES))
@@ -63,7 +74,7 @@ def test_the_seed_decides_on_everything():
     different, others = trained(seed=8)
     assert others[0] != losses[0]
     kernel, another = (model.network.operators[0].kernel for model in (one, different))
-    assert np.abs(kernel - another).max() > .1
+    assert np.abs(kernel - another).max() > 0.1
 
 
 def test_the_seed_leaves_others_as_they_are():
@@ -93,34 +104,44 @@ def test_copies(name, tmp_path):
     loaded = tf.keras.models.load_model(tmp_path / 'model.keras', compile=False)
     np.testing.assert_array_equal(loaded(inputs(name)), expected)
     assert int(loaded.global_step) == 1 and loaded.weight_decay == 5e-4 and loaded.seed == 7
-    for copy in (tf.keras.models.clone_model(model),
-                 node_classifier.NodeClassifier.from_config(model.get_config())):
+    for copy in (
+        tf.keras.models.clone_model(model),
+        node_classifier.NodeClassifier.from_config(model.get_config()),
+    ):
         assert (copy.seed, copy.weight_decay) == (7, 5e-4) and not copy.network.built
         copy(inputs(name))
         # As new: the weights from before the training, dropout and all as the original has it.
         assert np.abs(copy(inputs(name)) - expected).max() > 1e-4
-        copy.compile(optimizers.FusedAdam(.05))
+        copy.compile(optimizers.FusedAdam(0.05))
         copy.fit(tf.data.Dataset.from_tensors((inputs(name), LABELS, NODES)), verbose=0)
         np.testing.assert_array_equal(copy(inputs(name)), expected)
 
 
 @pytest.mark.parametrize('route', ['edges', 'sparse'])
-@pytest.mark.parametrize('policy, tolerance', [
-    ('mixed_float16', .005), ('mixed_bfloat16', .04), ('float64', 1e-5)])
+@pytest.mark.parametrize(
+    'policy, tolerance', [('mixed_float16', 0.005), ('mixed_bfloat16', 0.04), ('float64', 1e-5)]
+)
 def test_other_types(route, policy, tolerance):
     """One step of gradient descent from the same weights: the change is that of float32."""
+
     def step():
-        model = node_classifier.NodeClassifier(node_networks.GraphNetwork(
-            [gcn_conv.GCNConv(8), gcn_conv.GCNConv(3)]), weight_decay=.01)
+        model = node_classifier.NodeClassifier(
+            node_networks.GraphNetwork([gcn_conv.GCNConv(8), gcn_conv.GCNConv(3)]),
+            weight_decay=0.01,
+        )
         model(inputs(route=route))
         checks.randomize(model.network)
         before = [weight.numpy() for weight in model.network.weights]
-        model.compile(tf.keras.optimizers.SGD(1.))
-        history = model.fit(tf.data.Dataset.from_tensors((inputs(route=route), LABELS, NODES)),
-                            verbose=0)
+        model.compile(tf.keras.optimizers.SGD(1.0))
+        history = model.fit(
+            tf.data.Dataset.from_tensors((inputs(route=route), LABELS, NODES)), verbose=0
+        )
         logits = model(inputs(route=route))
-        return (history.history['loss'][0], logits,
-                [new.numpy() - old for new, old in zip(model.network.weights, before)])
+        return (
+            history.history['loss'][0],
+            logits,
+            [new.numpy() - old for new, old in zip(model.network.weights, before)],
+        )
 
     expected = step()
     tf.keras.mixed_precision.set_global_policy(policy)

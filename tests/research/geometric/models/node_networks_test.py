@@ -15,12 +15,13 @@ from research.geometric.models import node_networks
 from tests.research.geometric import checks
 
 LAYERS = {
-    'GAT': lambda: gat_conv.GATConv(4, heads=2, dropout=.5),
-    'ARMA': lambda: arma_conv.ARMAConv(4, dropout=.5, activation=None),
-    'APPNP': lambda: appnp.APPNP(dropout=.5),
+    'GAT': lambda: gat_conv.GATConv(4, heads=2, dropout=0.5),
+    'ARMA': lambda: arma_conv.ARMAConv(4, dropout=0.5, activation=None),
+    'APPNP': lambda: appnp.APPNP(dropout=0.5),
     'network': lambda: node_networks.GraphNetwork(
-        [gcn_conv.GCNConv(8), gcn_conv.GCNConv(4)], dropout=.5),
-    'perceptron': lambda: node_networks.PredictThenPropagate(8, 4, appnp.APPNP(), dropout=.5),
+        [gcn_conv.GCNConv(8), gcn_conv.GCNConv(4)], dropout=0.5
+    ),
+    'perceptron': lambda: node_networks.PredictThenPropagate(8, 4, appnp.APPNP(), dropout=0.5),
 }
 
 
@@ -45,19 +46,19 @@ def test_keras_training_drops_and_nothing_else_does(name):
     model = InModel(layer)
     np.testing.assert_array_equal(model(graph), plain)
     drawn = [model(graph, training=True).numpy() for _ in range(2)]
-    assert np.abs(drawn[0] - drawn[1]).max() > .01 and np.abs(drawn[0] - plain).max() > .01
+    assert np.abs(drawn[0] - drawn[1]).max() > 0.01 and np.abs(drawn[0] - plain).max() > 0.01
     key = random.make_key(5)
     np.testing.assert_array_equal(layer(*graph, key=key, training=True), layer(*graph, key=key))
 
 
 def test_what_is_dropped_keeps_the_expectation():
     tf.keras.utils.set_random_seed(1)
-    layer = gat_conv.GATConv(3, dropout=.5)
+    layer = gat_conv.GATConv(3, dropout=0.5)
     x = checks.features()
     plain = layer(x, checks.EDGES).numpy()
     run = tf.function(lambda: layer(x, checks.EDGES, training=True))
     drawn = np.stack([run() for _ in range(600)])
-    error = drawn.std(0) / 600 ** .5
+    error = drawn.std(0) / 600**0.5
     assert (np.abs(drawn.mean(0) - plain) < 5 * error + 1e-6).all()
 
 

@@ -14,9 +14,10 @@ def test_isomorphism_layer(train_eps):
     layer(x, checks.EDGES)
     assert len(layer.trainable_weights) == 4 + train_eps
     if train_eps:
-        layer.eps.assign(.5)
+        layer.eps.assign(0.5)
     (first, bias), (second, other) = (
-        [np.float64(w) for w in dense.weights] for dense in layer.mlp.layers)
+        [np.float64(w) for w in dense.weights] for dense in layer.mlp.layers
+    )
     total = (1.5 if train_eps else 1) * x + checks.dense(checks.EDGES, len(x)) @ x
     expected = np.maximum(total @ first + bias, 0) @ second + other
     np.testing.assert_allclose(layer(x, checks.EDGES), expected, rtol=1e-4, atol=1e-5)
@@ -31,7 +32,8 @@ def test_soft_attention():
         nodes = x[batch == graph]
         share = np.exp(nodes @ kernel + bias)
         np.testing.assert_allclose(
-            out[graph], (share * nodes).sum(0) / share.sum(), rtol=1e-4, atol=1e-5)
+            out[graph], (share * nodes).sum(0) / share.sum(), rtol=1e-4, atol=1e-5
+        )
     assert np.all(out[1] == 0)
 
 

@@ -59,10 +59,10 @@ def test_augmentations_follow_one_another_in_training_alone():
     points = np.array([[[1, 0, 0]], [[0, 2, 0]]], np.float32)
     labels = np.array([0, 1], np.int32)
     model = made(augment=(lambda points, key: points + 1, double))
-    model.compile(tf.keras.optimizers.SGD(0.), run_eagerly=True)
+    model.compile(tf.keras.optimizers.SGD(0.0), run_eagerly=True)
     logs = model.train_on_batch(points, labels, return_dict=True)
     plain = made()
-    plain.compile(tf.keras.optimizers.SGD(0.))
+    plain.compile(tf.keras.optimizers.SGD(0.0))
     expected = plain.train_on_batch(2 * (points + 1), labels, return_dict=True)
     assert logs['loss'] == pytest.approx(expected['loss'])
     np.testing.assert_array_equal(model(points), plain(points))
@@ -73,7 +73,7 @@ def test_augmentations_follow_one_another_in_training_alone():
 def test_rotated_clouds_are_drawn_anew_in_each_step():
     points = np.full([2, 1, 3], [1, 0, 0], np.float32)
     model = made(augment=(augment_tf.rotate,))
-    model.compile(tf.keras.optimizers.SGD(0.))
+    model.compile(tf.keras.optimizers.SGD(0.0))
     losses = [model.train_on_batch(points, np.array([0, 0], np.int32))[0] for _ in range(3)]
     assert len(set(losses)) == 3
 
@@ -86,7 +86,7 @@ def test_what_is_measured():
     weights = np.array([1, 1, 1, 1, 1, 0], np.float32)
     distinct = np.array([0, 1, 1, 0, 1, 0], np.float32)
     model = made()
-    model.compile(tf.keras.optimizers.SGD(0.))
+    model.compile(tf.keras.optimizers.SGD(0.0))
     batches = tf.data.Dataset.from_tensor_slices((points, labels, weights, distinct)).batch(3)
     logs = model.evaluate(batches, verbose=0, return_dict=True)
     assert logs['accuracy_percent'] == pytest.approx(100 * 3 / 5)

@@ -27,7 +27,8 @@ def clouds(size=20, grid=False):
     random_numbers = np.random.default_rng(2)
     if grid:  # With many equal distances.
         return random_numbers.permutation(
-            np.stack(np.meshgrid(*[np.arange(3.)] * 3), -1).reshape(-1, 3))[None].astype(np.float32)
+            np.stack(np.meshgrid(*[np.arange(3.0)] * 3), -1).reshape(-1, 3)
+        )[None].astype(np.float32)
     return random_numbers.normal(size=(2, size, 3)).astype(np.float32)
 
 
@@ -57,11 +58,12 @@ def test_readout_and_head(readout, reduce):
     hidden, last = network.head
     middle = features @ hidden.kernel.numpy() + hidden.bias.numpy()
     np.testing.assert_allclose(
-        logits, middle @ last.kernel.numpy() + last.bias.numpy(), rtol=1e-4, atol=1e-5)
+        logits, middle @ last.kernel.numpy() + last.bias.numpy(), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_dropout_is_before_the_last_layer_and_in_training_alone():
-    network = Passing(counts=(4,), head=(50,), readout='max', dropout=.5)
+    network = Passing(counts=(4,), head=(50,), readout='max', dropout=0.5)
     points = clouds(4)
     plain = network(points)
     np.testing.assert_array_equal(network(points), plain)
@@ -69,19 +71,19 @@ def test_dropout_is_before_the_last_layer_and_in_training_alone():
     hidden, last = network.head
     # Kept or not is seen by giving each hidden unit a logit of its own, of one class.
     middle = hidden(network.embed(points)).numpy()
-    expected = random.dropout(key, tf.constant(middle), .5).numpy()
-    assert .2 < np.mean(expected == 0) < .8
+    expected = random.dropout(key, tf.constant(middle), 0.5).numpy()
+    assert 0.2 < np.mean(expected == 0) < 0.8
     np.testing.assert_allclose(network(points, key=key), last(expected), rtol=1e-4, atol=1e-5)
 
 
 def test_pseudo_coordinates():
     # By hand, radius 2: the point itself, one at the surface along x, one 1 below along y.
-    points = tf.constant([[[1., 1., 1.], [3., 1., 1.], [1., 0., 1.]]])
-    u = point_network.pseudo_coordinates(points, points[:, :1], tf.constant([[[0, 1, 2]]]), 2.)
-    np.testing.assert_allclose(u, [[.5, .5, .5], [1, .5, .5], [.5, .25, .5]])
+    points = tf.constant([[[1.0, 1.0, 1.0], [3.0, 1.0, 1.0], [1.0, 0.0, 1.0]]])
+    u = point_network.pseudo_coordinates(points, points[:, :1], tf.constant([[[0, 1, 2]]]), 2.0)
+    np.testing.assert_allclose(u, [[0.5, 0.5, 0.5], [1, 0.5, 0.5], [0.5, 0.25, 0.5]])
     # As the transform has them, whose edges go from row 0 to row 1.
     edges = np.array([[0, 1, 2], [0, 0, 0]])
-    graph = cartesian.cartesian(graph_lib.Graph(edges, pos=points[0].numpy()), maximum=2.)
+    graph = cartesian.cartesian(graph_lib.Graph(edges, pos=points[0].numpy()), maximum=2.0)
     np.testing.assert_allclose(u, graph.edge_attr)
 
 
@@ -91,12 +93,19 @@ def test_perceptron():
     first, last = network(x) is not None and network.layers
     hidden = np.maximum(x @ first.kernel.numpy() + first.bias.numpy(), 0)
     np.testing.assert_allclose(
-        network(x), hidden @ last.kernel.numpy() + last.bias.numpy(), rtol=1e-4, atol=1e-5)
+        network(x), hidden @ last.kernel.numpy() + last.bias.numpy(), rtol=1e-4, atol=1e-5
+    )
 
 
-@pytest.mark.parametrize('settings, told', [
-    ({'counts': (4, 5)}, r'counts = \(4, 5\)'), ({'counts': ()}, r'counts = \(\)'),
-    ({'counts': (4, 0)}, r'counts = \(4, 0\)'), ({'readout': 'sum'}, "readout = 'sum'")])
+@pytest.mark.parametrize(
+    'settings, told',
+    [
+        ({'counts': (4, 5)}, r'counts = \(4, 5\)'),
+        ({'counts': ()}, r'counts = \(\)'),
+        ({'counts': (4, 0)}, r'counts = \(4, 0\)'),
+        ({'readout': 'sum'}, "readout = 'sum'"),
+    ],
+)
 def test_settings_that_cannot_be(settings, told):
     with pytest.raises(ValueError, match=told):
         Passing(**{'counts': (4,), 'head': (), 'readout': 'max', **settings})

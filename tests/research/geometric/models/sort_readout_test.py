@@ -18,10 +18,14 @@ def test_formula():
         nodes = x[batch == graph]
         rows = np.zeros([4, 2])
         nodes = nodes[np.argsort(-nodes[:, 1], kind='stable')][:4]
-        rows[:len(nodes)] = nodes
-        expected.append([
-            max(0, sum(rows[start + i] @ kernel[i, :, f] for i in range(2)) + bias[f])
-            for start in range(3) for f in range(3)])
+        rows[: len(nodes)] = nodes
+        expected.append(
+            [
+                max(0, sum(rows[start + i] @ kernel[i, :, f] for i in range(2)) + bias[f])
+                for start in range(3)
+                for f in range(3)
+            ]
+        )
     assert out.shape == (3, 9)
     np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-5)
 

@@ -40,8 +40,12 @@ def test_formula():
     (x, adjacency, logits), mask = inputs()
     result = diff_pool.diff_pool(x, adjacency, logits, mask)
     for graph, size in enumerate((8, 3)):
-        expected = reference(*(a.astype(np.float64) for a in (
-            x[graph, :size], adjacency[graph, :size, :size], logits[graph, :size])))
+        expected = reference(
+            *(
+                a.astype(np.float64)
+                for a in (x[graph, :size], adjacency[graph, :size, :size], logits[graph, :size])
+            )
+        )
         for one, other in zip(result, expected, strict=True):
             np.testing.assert_allclose(one[graph], other, 1e-5, 1e-6)
     for value in result:
@@ -62,8 +66,12 @@ def test_gradients():
         with tf.GradientTape() as tape:
             tape.watch(tensors)
             result = diff_pool.diff_pool(*tensors, mask)
-            loss = tf.add_n([tf.reduce_sum(value * tf.cast(weight, tf.float32))
-                             for value, weight in zip(result, weights)])
+            loss = tf.add_n(
+                [
+                    tf.reduce_sum(value * tf.cast(weight, tf.float32))
+                    for value, weight in zip(result, weights)
+                ]
+            )
         return tape.gradient(loss, tensors)
 
     def loss(*arrays):
@@ -84,8 +92,8 @@ def test_gradients():
         there = mask[:, :, None] & (mask[:, None] if i == 1 else True)
         there = np.broadcast_to(there, one.shape)
         expected = checks.numerical_gradient(
-            lambda value: loss(*wide[:i], value, *wide[i + 1:]),
-            np.where(there, wide[i], 0))
+            lambda value: loss(*wide[:i], value, *wide[i + 1 :]), np.where(there, wide[i], 0)
+        )
         np.testing.assert_allclose(one[there], expected[there], 2e-3, 2e-4)
         if i != 1:
             np.testing.assert_array_equal(one[~there], 0 * one[~there])
@@ -96,8 +104,10 @@ def test_two_cliques_by_hand():
     member = np.repeat(np.eye(2), 2, axis=0)
     adjacency = member @ member.T
     result = diff_pool.diff_pool(
-        np.arange(8, dtype=np.float32).reshape(1, 4, 2), adjacency[None].astype(np.float32),
-        200 * member[None].astype(np.float32))
+        np.arange(8, dtype=np.float32).reshape(1, 4, 2),
+        adjacency[None].astype(np.float32),
+        200 * member[None].astype(np.float32),
+    )
     np.testing.assert_array_equal(result.x[0], [[2, 4], [10, 12]])
     np.testing.assert_array_equal(result.adjacency[0], [[4, 0], [0, 4]])
     np.testing.assert_array_equal(result.link_loss, [0])
@@ -108,7 +118,8 @@ def test_order_of_nodes_counts_not():
     (x, adjacency, logits), mask = inputs()
     order = np.random.default_rng(5).permutation(8)
     permuted = diff_pool.diff_pool(
-        x[:, order], adjacency[:, order][:, :, order], logits[:, order], mask[:, order])
+        x[:, order], adjacency[:, order][:, :, order], logits[:, order], mask[:, order]
+    )
     for one, other in zip(permuted, diff_pool.diff_pool(x, adjacency, logits, mask), strict=True):
         np.testing.assert_allclose(one, other, 1e-5, 1e-6)
 
@@ -137,7 +148,8 @@ def test_to_dense(weight, max_nodes):
             np.testing.assert_array_equal(mask[graph], np.arange(max_nodes) < count)
             np.testing.assert_array_equal(out[graph, :count], x[mixed][nodes])
             np.testing.assert_allclose(
-                adjacency[graph, :count, :count], whole[np.ix_(nodes, nodes)], 1e-6)
+                adjacency[graph, :count, :count], whole[np.ix_(nodes, nodes)], 1e-6
+            )
             assert not out[graph, count:].any()
             assert not adjacency[graph, count:].any() and not adjacency[graph, :, count:].any()
 

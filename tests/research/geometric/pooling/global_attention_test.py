@@ -24,7 +24,8 @@ def test_softmax_gate(width):
 
     pooling_checks.check_readout(
         lambda: global_attention.GlobalAttention(dense(width, 'gate'), dense(4, 'features')),
-        reference)
+        reference,
+    )
 
 
 def test_without_a_feature_network():
@@ -33,18 +34,23 @@ def test_without_a_feature_network():
         return gate / gate.sum() @ x
 
     pooling_checks.check_readout(
-        lambda: global_attention.GlobalAttention(dense(1, 'gate')), reference)
+        lambda: global_attention.GlobalAttention(dense(1, 'gate')), reference
+    )
 
 
 def test_the_gate_of_the_paper():
     """Li et al. 2016, Eq. (7), less the outer tanh."""
+
     def reference(weights, x):
         gate = 1 / (1 + np.exp(-linear(weights, 'gate', x)))
         return sum(gate * np.tanh(linear(weights, 'features', x)))
 
     pooling_checks.check_readout(
         lambda: global_attention.GlobalAttention(
-            dense(4, 'gate'), dense(4, 'features', 'tanh'), softmax=False), reference)
+            dense(4, 'gate'), dense(4, 'features', 'tanh'), softmax=False
+        ),
+        reference,
+    )
 
 
 def test_config():

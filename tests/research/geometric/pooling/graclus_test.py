@@ -22,7 +22,7 @@ def path(weights):
 def random_graph(nodes=30, edges=80, seed=0, weighted=True):
     """Directed, with self loops, duplicates and perhaps isolated nodes."""
     rng = np.random.default_rng(seed)
-    weight = rng.uniform(.1, 1, edges) if weighted else np.ones(edges)
+    weight = rng.uniform(0.1, 1, edges) if weighted else np.ones(edges)
     return rng.integers(0, nodes, (2, edges)).astype(np.int32), weight.astype(np.float32)
 
 
@@ -68,8 +68,10 @@ def assert_matching(cluster, edges, nodes):
 @pytest.mark.parametrize('seed', range(3))
 def test_formula(seed):
     for edges, nodes, weight in (
-            (checks.EDGES, checks.NODES, WEIGHTS), (checks.EDGES, checks.NODES, None),
-            (random_graph(seed=seed)[0], 30, random_graph(seed=seed)[1])):
+        (checks.EDGES, checks.NODES, WEIGHTS),
+        (checks.EDGES, checks.NODES, None),
+        (random_graph(seed=seed)[0], 30, random_graph(seed=seed)[1]),
+    ):
         cluster = graclus.graclus(edges, nodes, weight, seed)
         assert cluster.dtype == np.int32
         np.testing.assert_array_equal(cluster, reference(edges, nodes, weight, seed))
@@ -93,9 +95,13 @@ def test_seeds():
     assert len({tuple(of(seed)) for seed in range(5)}) > 1
 
 
-@pytest.mark.parametrize('match', [
-    lambda edges, nodes: graclus.graclus(edges, nodes),
-    lambda edges, nodes: graclus.parallel_graclus(edges, nodes, random.make_key(0)).numpy()])
+@pytest.mark.parametrize(
+    'match',
+    [
+        lambda edges, nodes: graclus.graclus(edges, nodes),
+        lambda edges, nodes: graclus.parallel_graclus(edges, nodes, random.make_key(0)).numpy(),
+    ],
+)
 def test_graphs_without_neighbours(match):
     none = np.zeros([2, 0], np.int32)
     np.testing.assert_array_equal(match(none, 3), [0, 1, 2])
@@ -113,14 +119,16 @@ def test_hierarchy(seed):
     volume, nodes, before = matrix.sum(1), 40, edges
     for number, level in enumerate(levels):
         both = np.stack(np.nonzero(matrix.T))
-        np.testing.assert_array_equal(level.cluster, reference(
-            both, nodes, matrix.T[tuple(both)], 5 + number, volume))
+        np.testing.assert_array_equal(
+            level.cluster, reference(both, nodes, matrix.T[tuple(both)], 5 + number, volume)
+        )
         assert_matching(level.cluster, before, nodes)
         member = np.eye(level.num_nodes)[level.cluster]
         matrix, volume = member.T @ matrix @ member, member.T @ volume
         np.fill_diagonal(matrix, 0)
         np.testing.assert_allclose(
-            checks.dense(level.edge_index, level.num_nodes, level.edge_weight), matrix, 1e-6)
+            checks.dense(level.edge_index, level.num_nodes, level.edge_weight), matrix, 1e-6
+        )
         assert level.edge_index.shape[1] == np.count_nonzero(matrix)
         nodes, before = level.num_nodes, level.edge_index
     assert nodes < 15
@@ -130,15 +138,22 @@ def test_hierarchy_and_pooling_agree():
     """The coarse graph made once, and that made in each step."""
     edges, weight = random_graph()
     both = np.concatenate([edges, edges[::-1]], axis=1)
-    level, = graclus.hierarchy(edges, 30, 1, weight)
+    (level,) = graclus.hierarchy(edges, 30, 1, weight)
     result = pooled.pool_clusters(
-        checks.features(30), both, np.zeros(30, np.int32), level.cluster,
-        np.tile(weight, 2) / 2, num_clusters=level.num_nodes)
+        checks.features(30),
+        both,
+        np.zeros(30, np.int32),
+        level.cluster,
+        np.tile(weight, 2) / 2,
+        num_clusters=level.num_nodes,
+    )
     nodes = level.num_nodes
     kept = result.edge_index.numpy()[0] < nodes
     np.testing.assert_allclose(
         checks.dense(result.edge_index.numpy()[:, kept], nodes, result.edge_attr.numpy()[kept]),
-        checks.dense(level.edge_index, nodes, level.edge_weight), 1e-5)
+        checks.dense(level.edge_index, nodes, level.edge_weight),
+        1e-5,
+    )
 
 
 def test_rounds():
@@ -154,7 +169,8 @@ def test_rounds():
             assert len({tuple(cluster) for cluster in clusters}) > 1
             np.testing.assert_array_equal(compiled(*arguments, random.make_key(0)), clusters[0])
     np.testing.assert_array_equal(
-        graclus.parallel_graclus(edges, 30, random.make_key(0)), clusters[0])
+        graclus.parallel_graclus(edges, 30, random.make_key(0)), clusters[0]
+    )
 
 
 def test_rounds_choose_by_the_normalized_cut():
@@ -187,15 +203,18 @@ def test_sizes_that_are_not_known():
 
     edges, _ = random_graph()
     np.testing.assert_array_equal(
-        match(edges, 30), graclus.parallel_graclus(edges, 30, random.make_key(1)))
+        match(edges, 30), graclus.parallel_graclus(edges, 30, random.make_key(1))
+    )
 
 
 @pytest.mark.parametrize('bad', [0, -1, np.nan])
 def test_weights_that_are_not_positive(bad):
     weight = WEIGHTS.copy()
     weight[4] = bad
-    for call in (lambda: graclus.graclus(checks.EDGES, checks.NODES, weight),
-                 lambda: graclus.hierarchy(checks.EDGES, checks.NODES, 2, weight)):
+    for call in (
+        lambda: graclus.graclus(checks.EDGES, checks.NODES, weight),
+        lambda: graclus.hierarchy(checks.EDGES, checks.NODES, 2, weight),
+    ):
         with pytest.raises(ValueError, match='edge_weight, row 4 is .*, not positive'):
             call()
 

@@ -26,7 +26,8 @@ def test_lexsort():
     assert np.signbit(low).any()
     for keys in ([low], [signed], [extreme], [low, signed], [signed, low], [low, signed, extreme]):
         np.testing.assert_array_equal(
-            both(lambda *keys: ordering.lexsort(keys), *keys), np.lexsort(keys))
+            both(lambda *keys: ordering.lexsort(keys), *keys), np.lexsort(keys)
+        )
 
 
 @pytest.mark.parametrize('size', [0, 1, 32, 33, 64, 1000, 5000])

@@ -48,7 +48,8 @@ def whole(x, attr=None, pos=None):
 def test_formula(aggregation, attr, slots):
     x, pos = pooling_checks.features(), checks.features(NODES, 3, seed=9)
     result = pooled.pool_clusters(
-        x, EDGES, BATCH, CLUSTER, attr, pos, aggregation, num_clusters=slots)
+        x, EDGES, BATCH, CLUSTER, attr, pos, aggregation, num_clusters=slots
+    )
     assert result.x.shape[0] == (slots or NODES) + 1
     np.testing.assert_array_equal(result.assignment, CLUSTER)
     actual = pooling_checks.compact(result)
@@ -78,13 +79,15 @@ def test_clusters_of_nothing():
     none = np.zeros([2, 0], np.int32)
     for attr in (None, np.zeros(0, np.float32), np.zeros([0, 2], np.float32)):
         for jit in (False, True):
-            pool = tf.function(lambda: pooled.pool_clusters(x, none, BATCH, CLUSTER, attr),
-                               jit_compile=jit)
+            pool = tf.function(
+                lambda: pooled.pool_clusters(x, none, BATCH, CLUSTER, attr), jit_compile=jit
+            )
             bare = pool()
             assert bare.edge_index.shape == [2, 0]
             pooling_checks.assert_same(
                 pooling_checks.compact(bare),
-                reference(whole(x)._replace(edge_index=none, edge_attr=attr), CLUSTER))
+                reference(whole(x)._replace(edge_index=none, edge_attr=attr), CLUSTER),
+            )
     dropped = pooled.pool_clusters(x, EDGES, BATCH, np.full(NODES, -1), ATTR)
     np.testing.assert_array_equal(dropped.x, np.zeros([NODES + 1, 3]))
     np.testing.assert_array_equal(dropped.edge_index, np.full(EDGES.shape, NODES))
@@ -100,13 +103,15 @@ def test_what_follows_is_that_of_the_smaller_graph(aggregation):
     def net(x, edges, batch, cluster, attr):
         first = pool(x, edges, batch, cluster, attr)
         return pooling_checks.follow(
-            pool(first.x + 1, first.edge_index, first.batch, second, first.edge_attr))
+            pool(first.x + 1, first.edge_index, first.batch, second, first.edge_attr)
+        )
 
     def expected(x):
         first = reference(whole(x, ATTR.astype(np.float64)), CLUSTER, aggregation)
         left = second[sorted(set(CLUSTER[CLUSTER >= 0]))]
         return pooling_checks.follow_compact(
-            reference(first._replace(x=first.x + 1), left, aggregation))
+            reference(first._replace(x=first.x + 1), left, aggregation)
+        )
 
     def gradients(x, *arguments):
         with tf.GradientTape() as tape:
@@ -119,25 +124,36 @@ def test_what_follows_is_that_of_the_smaller_graph(aggregation):
     arguments = [tf.constant(a) for a in (x, EDGES, BATCH, CLUSTER, ATTR)]
     out, gradient = gradients(*arguments)
     np.testing.assert_allclose(out, expected(x.astype(np.float64)), 1e-4, 1e-4)
-    np.testing.assert_allclose(gradient, checks.numerical_gradient(
-        lambda x: np.sum(expected(x) * checks.weighted(out)), x.astype(np.float64)), 2e-3, 1e-3)
+    np.testing.assert_allclose(
+        gradient,
+        checks.numerical_gradient(
+            lambda x: np.sum(expected(x) * checks.weighted(out)), x.astype(np.float64)
+        ),
+        2e-3,
+        1e-3,
+    )
     for one, other in zip(
-            tf.function(gradients, jit_compile=True)(*arguments), (out, gradient), strict=True):
+        tf.function(gradients, jit_compile=True)(*arguments), (out, gradient), strict=True
+    ):
         np.testing.assert_allclose(one, other, 1e-3, 1e-4)
     order = np.random.default_rng(5).permutation(NODES)
-    permuted = net(x[order], np.argsort(order)[EDGES].astype(np.int32), BATCH[order],
-                   CLUSTER[order], ATTR)
+    permuted = net(
+        x[order], np.argsort(order)[EDGES].astype(np.int32), BATCH[order], CLUSTER[order], ATTR
+    )
     np.testing.assert_allclose(permuted, out, 1e-4, 1e-5)
 
 
 def test_clusters_beyond_the_last_are_dropped():
     x = pooling_checks.features()
     for jit in (False, True):
-        pool = tf.function(lambda: pooled.pool_clusters(
-            x, EDGES, BATCH, CLUSTER, ATTR, num_clusters=5), jit_compile=jit)
+        pool = tf.function(
+            lambda: pooled.pool_clusters(x, EDGES, BATCH, CLUSTER, ATTR, num_clusters=5),
+            jit_compile=jit,
+        )
         pooling_checks.assert_same(
             pooling_checks.compact(pool()),
-            reference(whole(x, ATTR), np.where(CLUSTER < 5, CLUSTER, -1)))
+            reference(whole(x, ATTR), np.where(CLUSTER < 5, CLUSTER, -1)),
+        )
 
 
 def test_clusters_that_cross_graphs():
@@ -148,7 +164,8 @@ def test_clusters_that_cross_graphs():
         pooled.pool_clusters(x, EDGES, BATCH, cluster)
     assert str(error.value) == (
         f'cluster 0 has nodes of graph 0 and of graph {BATCH[last]}; all nodes of a cluster must '
-        'be of one graph.')
+        'be of one graph.'
+    )
     # A node of no graph is in no cluster, whatever its number.
     batch = BATCH.copy()
     batch[last] = -1

@@ -17,12 +17,16 @@ def reference(steps):
     The columns of Keras' matrices are the input gate, the forget gate, the candidate and the output
     gate.
     """
+
     def read(weights, x):
         width = x.shape[1]
         query, cell, both = np.zeros(width), np.zeros(width), np.zeros(2 * width)
         for _ in range(steps):
-            gates = (both @ weights['lstm/kernel'] + query @ weights['lstm/recurrent_kernel']
-                     + weights['lstm/bias'])
+            gates = (
+                both @ weights['lstm/kernel']
+                + query @ weights['lstm/recurrent_kernel']
+                + weights['lstm/bias']
+            )
             let_in, forget, candidate, let_out = np.split(gates, 4)
             cell = sigmoid(forget) * cell + sigmoid(let_in) * np.tanh(candidate)
             query = sigmoid(let_out) * np.tanh(cell)
@@ -30,6 +34,7 @@ def reference(steps):
             attention = np.exp(energy) / np.sum(np.exp(energy))
             both = np.concatenate([query, attention @ x])
         return both
+
     return read
 
 

@@ -9,10 +9,12 @@ from tests.research.geometric import pooling_checks
 
 def reference(k):
     """Zhang et al. 2018, The SortPooling layer: by the last channel, then the one before."""
+
     def read(weights, x):
         del weights
         rows = sorted(x, key=lambda row: tuple(-row[::-1]))[:k]
         return np.concatenate([rows, np.zeros([k - len(rows), x.shape[1]])])
+
     return read
 
 
@@ -22,7 +24,7 @@ def test_formula(k):
 
 
 def test_ties_by_hand():
-    x = np.array([[1., 5., 0.], [3., 4., -0.], [2., 5., 0.], [9., 9., -1.]], np.float32)
+    x = np.array([[1.0, 5.0, 0.0], [3.0, 4.0, -0.0], [2.0, 5.0, 0.0], [9.0, 9.0, -1.0]], np.float32)
     batch = np.zeros(4, np.int32)
     out = sort_pool.SortPool(5)(x, batch, 1)[0]
     np.testing.assert_array_equal(out, [[2, 5, 0], [1, 5, 0], [3, 4, 0], [9, 9, -1], [0, 0, 0]])

@@ -46,7 +46,7 @@ def made(ratio, seed=3):
     return layer
 
 
-@pytest.mark.parametrize('ratio', [.001, .34, .5, .8, 1])
+@pytest.mark.parametrize('ratio', [0.001, 0.34, 0.5, 0.8, 1])
 @pytest.mark.parametrize('attr', [None, ATTR, checks.normal_attr(2)(EDGES.shape[1])])
 def test_formula(ratio, attr):
     x, layer = pooling_checks.features(), made(ratio)
@@ -66,40 +66,43 @@ def test_formula(ratio, attr):
 
 def test_types_of_edges_stay():
     types = checks.types_attr(3)(EDGES.shape[1])
-    layer = made(.8)
+    layer = made(0.8)
     pooled = layer(pooling_checks.features(), EDGES, BATCH, GRAPHS, types)
     assert pooled.edge_attr.dtype == tf.int32
-    pooling_checks.assert_same(pooling_checks.compact(pooled), reference(
-        layer.kernel.numpy(), whole(pooling_checks.features(), types), .8))
+    pooling_checks.assert_same(
+        pooling_checks.compact(pooled),
+        reference(layer.kernel.numpy(), whole(pooling_checks.features(), types), 0.8),
+    )
 
 
 def test_graph_u_net():
     """Gao & Ji 2018 gate by a sigmoid."""
-    x = np.array([[3., 4.], [0., 1.], [-1., 0.]], np.float32)
-    layer = top_k.TopKPooling(.5, 'sigmoid')
+    x = np.array([[3.0, 4.0], [0.0, 1.0], [-1.0, 0.0]], np.float32)
+    layer = top_k.TopKPooling(0.5, 'sigmoid')
     layer(x, np.zeros([2, 0], np.int32), np.zeros(3, np.int32), 1)
-    layer.kernel.assign([[3.], [4.]])
+    layer.kernel.assign([[3.0], [4.0]])
     pooled = layer(x, np.zeros([2, 0], np.int32), np.zeros(3, np.int32), 1)
     # Scores are 5, 0.8 and -0.6, and of three nodes two are kept.
-    gate = 1 / (1 + np.exp(-np.array([5, .8])))
+    gate = 1 / (1 + np.exp(-np.array([5, 0.8])))
     np.testing.assert_allclose(
-        pooling_checks.compact(pooled).x, [[3 * gate[0], 4 * gate[0]], [0, gate[1]]], rtol=1e-6)
+        pooling_checks.compact(pooled).x, [[3 * gate[0], 4 * gate[0]], [0, gate[1]]], rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize('attr', [None, ATTR])
 def test_what_follows_is_that_of_the_smaller_graph(attr):
     """Two levels with convolutions between, values and gradients."""
-    first, second = made(.8), made(.6, seed=4)
+    first, second = made(0.8), made(0.6, seed=4)
     x = pooling_checks.features()
 
     def net(x, batch=BATCH, graphs=GRAPHS, edges=EDGES, attr=attr):
         pooled = first(x, edges, batch, graphs, attr)
-        pooled = second(pooled.x + 1., pooled.edge_index, pooled.batch, graphs, pooled.edge_attr)
+        pooled = second(pooled.x + 1.0, pooled.edge_index, pooled.batch, graphs, pooled.edge_attr)
         return pooling_checks.follow(pooled, graphs)
 
     def expected(kernels, x):
-        graph = reference(kernels[0], whole(x, attr), .8)
-        graph = reference(kernels[1], graph._replace(x=graph.x + 1), .6)
+        graph = reference(kernels[0], whole(x, attr), 0.8)
+        graph = reference(kernels[1], graph._replace(x=graph.x + 1), 0.6)
         return pooling_checks.follow_compact(graph)
 
     def gradients(x, *arguments):
@@ -115,10 +118,15 @@ def test_what_follows_is_that_of_the_smaller_graph(attr):
     np.testing.assert_allclose(out, expected(kernels, wide), 1e-4, 1e-4)
     np.testing.assert_array_equal(out[1], np.zeros_like(out[1]))
     loss = lambda kernels, x: np.sum(expected(kernels, x) * checks.weighted(out))
-    numerical = checks.numerical_gradient(lambda x: loss(kernels, x), wide), *[
-        checks.numerical_gradient(
-            lambda value: loss([*kernels[:i], value, *kernels[i + 1:]], wide), kernels[i])
-        for i in (0, 1)]
+    numerical = (
+        checks.numerical_gradient(lambda x: loss(kernels, x), wide),
+        *[
+            checks.numerical_gradient(
+                lambda value: loss([*kernels[:i], value, *kernels[i + 1 :]], wide), kernels[i]
+            )
+            for i in (0, 1)
+        ],
+    )
     for one, other in zip(actual, numerical, strict=True):
         np.testing.assert_allclose(one, other, 2e-3, 1e-3)
 
@@ -128,9 +136,11 @@ def test_what_follows_is_that_of_the_smaller_graph(attr):
     edges = np.concatenate([EDGES, edges], axis=1)
     arguments = [
         tf.constant(np.concatenate([x, more])),
-        tf.constant(np.append(BATCH, [GRAPHS] * 3).astype(np.int32)), GRAPHS + 1,
+        tf.constant(np.append(BATCH, [GRAPHS] * 3).astype(np.int32)),
+        GRAPHS + 1,
         tf.constant(edges),
-        None if attr is None else tf.constant(np.append(attr, np.ones(4, np.float32)))]
+        None if attr is None else tf.constant(np.append(attr, np.ones(4, np.float32))),
+    ]
     padded, *of_padded = gradients(*arguments)
     np.testing.assert_allclose(padded, out, 1e-5, 1e-5)
     np.testing.assert_allclose(of_padded[0][:NODES], actual[0], 1e-4, 1e-5)
@@ -141,42 +151,48 @@ def test_what_follows_is_that_of_the_smaller_graph(attr):
 
 
 def test_order_of_nodes_counts_not():
-    x, layer = pooling_checks.features(), made(.8)
+    x, layer = pooling_checks.features(), made(0.8)
     random = np.random.default_rng(5)
     order, edges = random.permutation(NODES), random.permutation(EDGES.shape[1])
     place = np.argsort(order)
     out = pooling_checks.follow(layer(x, EDGES, BATCH, GRAPHS, ATTR))
-    permuted = layer(x[order], place[EDGES[:, edges]].astype(np.int32), BATCH[order], GRAPHS,
-                     ATTR[edges])
+    permuted = layer(
+        x[order], place[EDGES[:, edges]].astype(np.int32), BATCH[order], GRAPHS, ATTR[edges]
+    )
     np.testing.assert_allclose(pooling_checks.follow(permuted), out, 1e-4, 1e-5)
 
 
 def test_of_equal_scores_the_lower_index_is_kept():
-    layer = made(.5)
-    for value in (0., -0., 1.):
+    layer = made(0.5)
+    for value in (0.0, -0.0, 1.0):
         x = tf.fill([6, 3], value)
         x = tf.where(tf.range(6)[:, tf.newaxis] % 2 == 0, x, -x if value == 0 else x)
         none, batch = tf.zeros([2, 0], tf.int32), tf.constant([1, 0, 1, 0, 0, -1])
         for jit in (False, True):
-            pool = tf.function(
-                lambda x: layer(x, none, batch, 2).assignment, jit_compile=jit)
+            pool = tf.function(lambda x: layer(x, none, batch, 2).assignment, jit_compile=jit)
             # Two of three nodes, one of two.
             np.testing.assert_array_equal(pool(x), [0, 1, -1, 2, -1, -1])
 
 
 def test_rounding_up_is_exact():
-    layer = made(.1)
+    layer = made(0.1)
     for nodes, kept in ((30, 3), (31, 4), (70, 7)):
-        pooled = layer(checks.features(nodes), np.zeros([2, 0], np.int32),
-                       np.zeros(nodes, np.int32), 1)
+        pooled = layer(
+            checks.features(nodes), np.zeros([2, 0], np.int32), np.zeros(nodes, np.int32), 1
+        )
         assert np.sum(pooled.assignment.numpy() >= 0) == kept == pooled.x.shape[0] - 1
 
 
 def test_sizes_that_are_not_known():
-    layer = made(.8)
+    layer = made(0.8)
 
-    @tf.function(input_signature=[tf.TensorSpec([None, 3]), tf.TensorSpec([2, None], tf.int32),
-                                  tf.TensorSpec([None], tf.int32)])
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, 3]),
+            tf.TensorSpec([2, None], tf.int32),
+            tf.TensorSpec([None], tf.int32),
+        ]
+    )
     def pool(x, edge_index, batch):
         return tuple(layer(x, edge_index, batch, GRAPHS))[:2]
 
@@ -186,7 +202,7 @@ def test_sizes_that_are_not_known():
         np.testing.assert_allclose(one, other, 1e-6)
 
 
-@pytest.mark.parametrize('ratio', [0, -.5, 1.5, 1e-4])
+@pytest.mark.parametrize('ratio', [0, -0.5, 1.5, 1e-4])
 def test_ratio(ratio):
     with pytest.raises(ValueError, match=f'ratio = {ratio} is outside'):
         top_k.TopKPooling(ratio)

@@ -43,9 +43,9 @@ def test_rotate(axis):
 
 
 def test_scale():
-    ratio = augment_tf.scale(POINTS, KEY, .5, 2.).numpy() / POINTS
+    ratio = augment_tf.scale(POINTS, KEY, 0.5, 2.0).numpy() / POINTS
     np.testing.assert_allclose(ratio, np.broadcast_to(ratio[:, :1, :1], ratio.shape), rtol=1e-5)
-    assert .5 <= ratio.min() < .6 and 1.8 < ratio.max() <= 2
+    assert 0.5 <= ratio.min() < 0.6 and 1.8 < ratio.max() <= 2
 
 
 @pytest.mark.parametrize('axis', [0, 1, 2])
@@ -55,15 +55,15 @@ def test_flip(axis):
     sign = ratio[..., axis]
     assert (sign == sign[:, :1]).all() and set(np.unique(sign)) == {-1, 1}
     assert 16 < (sign[:, 0] < 0).sum() < 48
-    assert (augment_tf.flip(POINTS, KEY, axis, 0.).numpy() == POINTS).all()
+    assert (augment_tf.flip(POINTS, KEY, axis, 0.0).numpy() == POINTS).all()
 
 
 def test_jitter():
     cloud = np.zeros((8, 5000, 3), np.float32)
-    noise = augment_tf.jitter(cloud, KEY, .1, 1.).numpy()
-    assert abs(noise.mean()) < .002
-    assert noise.std() == pytest.approx(.1, rel=.02)
-    assert np.abs(augment_tf.jitter(cloud, KEY, .1, .05)).max() == np.float32(.05)
+    noise = augment_tf.jitter(cloud, KEY, 0.1, 1.0).numpy()
+    assert abs(noise.mean()) < 0.002
+    assert noise.std() == pytest.approx(0.1, rel=0.02)
+    assert np.abs(augment_tf.jitter(cloud, KEY, 0.1, 0.05)).max() == np.float32(0.05)
 
 
 def test_bad_arguments():

@@ -18,16 +18,17 @@ def test_by_hand():
     # Differences (3, -1), (-3, 1), (0, 4), (0, 0); the highest magnitude is 4.
     np.testing.assert_allclose(
         cartesian.cartesian(SOME).edge_attr,
-        [[.5 + 3 / 8, .5 - 1 / 8], [.5 - 3 / 8, .5 + 1 / 8], [.5, 1], [.5, .5]])
-    np.testing.assert_allclose(
-        cartesian.cartesian(SOME, maximum=8).edge_attr[2], [.5, .75])
+        [[0.5 + 3 / 8, 0.5 - 1 / 8], [0.5 - 3 / 8, 0.5 + 1 / 8], [0.5, 1], [0.5, 0.5]],
+    )
+    np.testing.assert_allclose(cartesian.cartesian(SOME, maximum=8).edge_attr[2], [0.5, 0.75])
     np.testing.assert_array_equal(
-        cartesian.cartesian(SOME, normalized=False).edge_attr, [[3, -1], [-3, 1], [0, 4], [0, 0]])
+        cartesian.cartesian(SOME, normalized=False).edge_attr, [[3, -1], [-3, 1], [0, 4], [0, 0]]
+    )
 
 
 def test_edges_without_length_and_no_edges():
     loops = graph.Graph(np.array([[0], [0]]), pos=POS)
-    np.testing.assert_array_equal(cartesian.cartesian(loops).edge_attr, [[.5, .5]])
+    np.testing.assert_array_equal(cartesian.cartesian(loops).edge_attr, [[0.5, 0.5]])
     none = graph.Graph(np.zeros((2, 0), int), pos=POS)
     assert cartesian.cartesian(none).edge_attr.shape == (0, 2)
 

@@ -13,13 +13,14 @@ SOME = graph.Graph(NONE, pos=np.array([[1, 1, 1], [1, 5, 1], [4, 3, 1]]))  # Mea
 
 
 def test_by_hand():
-    np.testing.assert_allclose(
-        center.center(SOME).pos, [[-1, -2, 0], [-1, 2, 0], [2, 0, 0]])
+    np.testing.assert_allclose(center.center(SOME).pos, [[-1, -2, 0], [-1, 2, 0], [2, 0, 0]])
     root = np.sqrt(5)
-    np.testing.assert_allclose(center.unit_sphere(SOME).pos, [
-        [-1 / root, -2 / root, 0], [-1 / root, 2 / root, 0], [2 / root, 0, 0]], rtol=1e-6)
     np.testing.assert_allclose(
-        center.unit_cube(SOME).pos, [[-.5, -1, 0], [-.5, 1, 0], [1, 0, 0]])
+        center.unit_sphere(SOME).pos,
+        [[-1 / root, -2 / root, 0], [-1 / root, 2 / root, 0], [2 / root, 0, 0]],
+        rtol=1e-6,
+    )
+    np.testing.assert_allclose(center.unit_cube(SOME).pos, [[-0.5, -1, 0], [-0.5, 1, 0], [1, 0, 0]])
 
 
 def test_shape_is_kept():

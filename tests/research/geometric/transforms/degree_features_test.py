@@ -15,13 +15,17 @@ from tests.research.geometric.datasets import real
 
 def _star(leaves):
     """A node with edges from as many others, one way."""
-    return graph.Graph(np.stack([np.arange(1, leaves + 1), np.zeros(leaves, int)]), y=np.array(0),
-                       num_nodes=leaves + 1)
+    return graph.Graph(
+        np.stack([np.arange(1, leaves + 1), np.zeros(leaves, int)]),
+        y=np.array(0),
+        num_nodes=leaves + 1,
+    )
 
 
 def _dataset(*leaves):
     return graph_dataset.GraphDataset(
-        [_star(count) for count in leaves], ('a',), splits={'train': [0]})
+        [_star(count) for count in leaves], ('a',), splits={'train': [0]}
+    )
 
 
 def test_below_one_thousand_is_one_hot():
@@ -40,9 +44,10 @@ def test_from_one_thousand_is_normalized():
     dataset = degree_features.with_degree_features(_dataset(2, 1000))
     # 1004 nodes of degrees 2, 1000 and 0.
     mean = 1002 / 1004
-    deviation = np.sqrt((4 + 1e6) / 1004 - mean ** 2)
+    deviation = np.sqrt((4 + 1e6) / 1004 - mean**2)
     np.testing.assert_allclose(
-        dataset.graphs[0].x, (np.array([[2], [0], [0]]) - mean) / deviation, rtol=1e-5)
+        dataset.graphs[0].x, (np.array([[2], [0], [0]]) - mean) / deviation, rtol=1e-5
+    )
     everything = np.concatenate([some.x for some in dataset.graphs])
     assert everything.shape == (1004, 1)
     assert everything.mean() == pytest.approx(0, abs=1e-6)

@@ -28,8 +28,7 @@ def test_one_hot():
 
 
 def test_normalized():
-    np.testing.assert_allclose(
-        degree.normalized_degree(SOME, 1.5, .5).x, [[3], [-1], [-1], [-3]])
+    np.testing.assert_allclose(degree.normalized_degree(SOME, 1.5, 0.5).x, [[3], [-1], [-1], [-3]])
     with pytest.raises(ValueError, match='^deviation = 0 is not positive.$'):
         degree.normalized_degree(SOME, 1, 0)
 

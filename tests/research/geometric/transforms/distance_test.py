@@ -13,11 +13,13 @@ SOME = graph.Graph(np.array([[1, 0, 2, 2], [0, 1, 0, 2]]), pos=POS, name='a')
 
 
 def test_by_hand():
-    np.testing.assert_allclose(distance.distance(SOME).edge_attr, [[1], [1], [.4], [0]])
+    np.testing.assert_allclose(distance.distance(SOME).edge_attr, [[1], [1], [0.4], [0]])
     np.testing.assert_allclose(
-        distance.distance(SOME, maximum=10).edge_attr, [[.5], [.5], [.2], [0]])
+        distance.distance(SOME, maximum=10).edge_attr, [[0.5], [0.5], [0.2], [0]]
+    )
     np.testing.assert_allclose(
-        distance.distance(SOME, normalized=False).edge_attr, [[5], [5], [2], [0]])
+        distance.distance(SOME, normalized=False).edge_attr, [[5], [5], [2], [0]]
+    )
 
 
 def test_bad_input():

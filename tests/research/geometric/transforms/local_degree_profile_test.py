@@ -14,9 +14,17 @@ def test_by_hand():
     edges = np.array([[0, 1], [0, 2], [0, 3], [1, 2]])
     edges = np.concatenate([edges, edges[:, ::-1]]).T
     x = local_degree_profile.local_degree_profile(graph.Graph(edges, num_nodes=5)).x
-    np.testing.assert_allclose(x, [
-        [3, 1, 2, 5 / 3, np.sqrt(2) / 3],  # Its neighbours have 2, 2 and 1.
-        [2, 2, 3, 2.5, .5], [2, 2, 3, 2.5, .5], [1, 3, 3, 3, 0], [0, 0, 0, 0, 0]], rtol=1e-6)
+    np.testing.assert_allclose(
+        x,
+        [
+            [3, 1, 2, 5 / 3, np.sqrt(2) / 3],  # Its neighbours have 2, 2 and 1.
+            [2, 2, 3, 2.5, 0.5],
+            [2, 2, 3, 2.5, 0.5],
+            [1, 3, 3, 3, 0],
+            [0, 0, 0, 0, 0],
+        ],
+        rtol=1e-6,
+    )
 
 
 def test_against_a_loop():
@@ -28,16 +36,17 @@ def test_against_a_loop():
     for node, sources in enumerate(incoming):
         if len(sources):
             found = [len(incoming[source]) for source in sources]
-            expected[node] = (
-                len(sources), min(found), max(found), np.mean(found), np.std(found))
+            expected[node] = (len(sources), min(found), max(found), np.mean(found), np.std(found))
     np.testing.assert_allclose(
-        local_degree_profile.local_degree_profile(some).x, expected, rtol=1e-5, atol=1e-6)
+        local_degree_profile.local_degree_profile(some).x, expected, rtol=1e-5, atol=1e-6
+    )
 
 
 def test_no_edges():
     some = graph.Graph(np.zeros((2, 0), int), num_nodes=2)
     np.testing.assert_array_equal(
-        local_degree_profile.local_degree_profile(some).x, np.zeros((2, 5)))
+        local_degree_profile.local_degree_profile(some).x, np.zeros((2, 5))
+    )
 
 
 if __name__ == '__main__':

@@ -9,8 +9,8 @@ import scipy.sparse
 from research.geometric import graph
 from research.geometric.transforms import normalize_features
 
-X = np.array([[1, 3, 0], [0, 0, 0], [.5, .25, .25], [0, 200, 0]], np.float32)
-EXPECTED = [[.25, .75, 0], [0, 0, 0], [.5, .25, .25], [0, 1, 0]]
+X = np.array([[1, 3, 0], [0, 0, 0], [0.5, 0.25, 0.25], [0, 200, 0]], np.float32)
+EXPECTED = [[0.25, 0.75, 0], [0, 0, 0], [0.5, 0.25, 0.25], [0, 1, 0]]
 NONE = np.zeros((2, 0), np.int32)
 
 
@@ -32,7 +32,8 @@ def test_bad_features():
     for kind in (np.asarray, scipy.sparse.csr_matrix):
         with pytest.raises(ValueError, match='^a: x has the negative value -3.0, so that its rows'):
             normalize_features.normalize_features(
-                graph.Graph(NONE, kind([[1., -3.], [2, 0]]), name='a'))
+                graph.Graph(NONE, kind([[1.0, -3.0], [2, 0]]), name='a')
+            )
 
 
 if __name__ == '__main__':

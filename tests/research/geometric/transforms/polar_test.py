@@ -14,10 +14,11 @@ SOME = graph.Graph(EDGES, pos=POS, name='a')
 
 
 def test_by_hand():
-    expected = [[1, 0], [.5, .25], [.5, .5], [1, .75], [np.sqrt(2) / 2, .125], [0, 0]]
+    expected = [[1, 0], [0.5, 0.25], [0.5, 0.5], [1, 0.75], [np.sqrt(2) / 2, 0.125], [0, 0]]
     np.testing.assert_allclose(polar.polar(SOME).edge_attr, expected, rtol=1e-6)
-    np.testing.assert_allclose(polar.polar(SOME, maximum=4).edge_attr[:, 0],
-                               np.array(expected)[:, 0] / 2, rtol=1e-6)
+    np.testing.assert_allclose(
+        polar.polar(SOME, maximum=4).edge_attr[:, 0], np.array(expected)[:, 0] / 2, rtol=1e-6
+    )
 
 
 def test_just_below_the_axis_is_within_0_to_1():

@@ -14,7 +14,7 @@ SOME = graph.Graph(NONE, pos=POS, name='a')
 DISTANCES = np.linalg.norm(POS[:, None].astype(float) - POS[None], axis=-1)
 
 
-@pytest.mark.parametrize('radius', [.05, .3, 2])
+@pytest.mark.parametrize('radius', [0.05, 0.3, 2])
 def test_against_brute_force(radius):
     source, target = radius_graph.radius_graph(SOME, radius).edge_index
     near = (DISTANCES <= radius) & ~np.eye(40, dtype=bool)
@@ -24,29 +24,27 @@ def test_against_brute_force(radius):
 
 
 def test_order_and_nearest_only():
-    source, target = radius_graph.radius_graph(SOME, .5, max_neighbors=3).edge_index
+    source, target = radius_graph.radius_graph(SOME, 0.5, max_neighbors=3).edge_index
     for node in range(40):
         order = DISTANCES[node].argsort(kind='stable')[1:]
-        expected = [other for other in order if DISTANCES[node, other] <= .5][:3]
+        expected = [other for other in order if DISTANCES[node, other] <= 0.5][:3]
         assert source[target == node].tolist() == expected
 
 
 def test_self_loops():
-    plain = radius_graph.radius_graph(SOME, .3, 2).edge_index
-    source, target = radius_graph.radius_graph(SOME, .3, 2, self_loops=True).edge_index
+    plain = radius_graph.radius_graph(SOME, 0.3, 2).edge_index
+    source, target = radius_graph.radius_graph(SOME, 0.3, 2, self_loops=True).edge_index
     assert (np.diff(target) >= 0).all()
     for node in range(40):
-        assert source[target == node].tolist() == [
-            node, *plain[0, plain[1] == node].tolist()]
+        assert source[target == node].tolist() == [node, *plain[0, plain[1] == node].tolist()]
 
 
 def test_points_on_the_sphere_count_and_none_may_be_near():
     line = graph.Graph(NONE, pos=np.array([[0, 0], [1, 0], [3, 0]]))
-    np.testing.assert_array_equal(
-        radius_graph.radius_graph(line, 1).edge_index, [[1, 0], [0, 1]])
-    assert radius_graph.radius_graph(line, .5).edge_index.shape == (2, 0)
+    np.testing.assert_array_equal(radius_graph.radius_graph(line, 1).edge_index, [[1, 0], [0, 1]])
+    assert radius_graph.radius_graph(line, 0.5).edge_index.shape == (2, 0)
     same = graph.Graph(NONE, pos=np.zeros((3, 2)))
-    assert radius_graph.radius_graph(same, .1).num_edges == 6
+    assert radius_graph.radius_graph(same, 0.1).num_edges == 6
 
 
 def test_bad_input():

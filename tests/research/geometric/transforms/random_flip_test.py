@@ -31,14 +31,17 @@ def test_one_coordinate_changes_its_sign(axis):
     sign[axis] = -1
     flipped = random_flip.random_flip(SOME, 0, axis, probability=1)
     np.testing.assert_array_equal(flipped.pos, SOME.pos * sign)
-    np.testing.assert_array_equal(random_flip.random_flip(SOME, 0, axis, probability=0).pos,
-                                  SOME.pos)
+    np.testing.assert_array_equal(
+        random_flip.random_flip(SOME, 0, axis, probability=0).pos, SOME.pos
+    )
 
 
 def test_probability():
     random = np.random.default_rng(0)
-    flips = sum(random_flip.random_flip(SOME, random, 0, .25).pos[0, 0] != SOME.pos[0, 0]
-                for _ in range(1000))
+    flips = sum(
+        random_flip.random_flip(SOME, random, 0, 0.25).pos[0, 0] != SOME.pos[0, 0]
+        for _ in range(1000)
+    )
     assert 200 < flips < 300
 
 

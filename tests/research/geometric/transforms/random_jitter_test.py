@@ -27,13 +27,15 @@ def test_seeds_and_generators():
 
 def test_noise():
     cloud = graph.Graph(NONE, pos=np.zeros((20000, 3)))
-    noise = random_jitter.random_jitter(cloud, 0, .1, clip=1).pos
-    assert np.abs(noise.mean(axis=0)).max() < .005
-    np.testing.assert_allclose(noise.std(axis=0), .1, rtol=.03)
-    assert abs(np.corrcoef(noise.T)[0, 1]) < .05
-    cut = random_jitter.random_jitter(cloud, 0, .1, clip=.15).pos
-    np.testing.assert_array_equal(cut, np.clip(noise, np.float32(-.15), np.float32(.15)))
-    assert (np.abs(cut) == np.float32(.15)).mean() == pytest.approx(.1336, abs=.01)  # P(|n| > 1.5).
+    noise = random_jitter.random_jitter(cloud, 0, 0.1, clip=1).pos
+    assert np.abs(noise.mean(axis=0)).max() < 0.005
+    np.testing.assert_allclose(noise.std(axis=0), 0.1, rtol=0.03)
+    assert abs(np.corrcoef(noise.T)[0, 1]) < 0.05
+    cut = random_jitter.random_jitter(cloud, 0, 0.1, clip=0.15).pos
+    np.testing.assert_array_equal(cut, np.clip(noise, np.float32(-0.15), np.float32(0.15)))
+    assert (np.abs(cut) == np.float32(0.15)).mean() == pytest.approx(
+        0.1336, abs=0.01
+    )  # P(|n| > 1.5).
 
 
 def test_bad_input():

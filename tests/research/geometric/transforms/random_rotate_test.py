@@ -32,20 +32,27 @@ def test_distances_and_the_axis_stay(axis):
     np.testing.assert_allclose(distances(turned), distances(SOME.pos), atol=1e-5)
     np.testing.assert_array_equal(turned[:, axis], SOME.pos[:, axis])
     others = [other for other in range(3) if other != axis]
-    assert np.abs(turned[:, others] - SOME.pos[:, others]).max() > .1
+    assert np.abs(turned[:, others] - SOME.pos[:, others]).max() > 0.1
     # A turn, not a reflection.
     change = np.linalg.lstsq(POS, turned, rcond=None)[0]
     assert np.linalg.det(change) == pytest.approx(1, abs=1e-4)
 
 
-@pytest.mark.parametrize('pos, axis, plane', [
-    ([[1, 0, 0]], 2, (0, 1)), ([[0, 1, 0]], 0, (1, 2)), ([[0, 0, 1]], 1, (2, 0)),
-    ([[1, 0]], 2, (0, 1))])
+@pytest.mark.parametrize(
+    'pos, axis, plane',
+    [
+        ([[1, 0, 0]], 2, (0, 1)),
+        ([[0, 1, 0]], 0, (1, 2)),
+        ([[0, 0, 1]], 1, (2, 0)),
+        ([[1, 0]], 2, (0, 1)),
+    ],
+)
 def test_angles_are_uniform(pos, axis, plane):
     random = np.random.default_rng(0)
     some = graph.Graph(NONE, pos=np.array(pos))
-    turned = np.concatenate([
-        random_rotate.random_rotate(some, random, degrees=60, axis=axis).pos for _ in range(500)])
+    turned = np.concatenate(
+        [random_rotate.random_rotate(some, random, degrees=60, axis=axis).pos for _ in range(500)]
+    )
     angles = np.rad2deg(np.arctan2(turned[:, plane[1]], turned[:, plane[0]]))
     assert -60 <= angles.min() < -57 and 57 < angles.max() <= 60
     assert abs(angles.mean()) < 5 and abs(np.abs(angles).mean() - 30) < 3

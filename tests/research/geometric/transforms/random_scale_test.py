@@ -29,11 +29,11 @@ def test_one_factor_within_bounds():
     random = np.random.default_rng(0)
     factors = []
     for _ in range(200):
-        ratio = random_scale.random_scale(SOME, random, .5, 2).pos / SOME.pos
+        ratio = random_scale.random_scale(SOME, random, 0.5, 2).pos / SOME.pos
         np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-5)
         factors.append(ratio[0, 0])
-    assert .5 <= min(factors) < .55 and 1.9 < max(factors) <= 2
-    assert np.mean(factors) == pytest.approx(1.25, abs=.1)
+    assert 0.5 <= min(factors) < 0.55 and 1.9 < max(factors) <= 2
+    assert np.mean(factors) == pytest.approx(1.25, abs=0.1)
 
 
 @pytest.mark.parametrize('low, high', [(0, 1), (-1, 1), (2, 1)])

@@ -10,8 +10,22 @@ from research.geometric import mesh
 from research.geometric.transforms import sample_points
 
 # Triangles of areas 6, 1/2, 0 and 1.5, apart from each other.
-VERTICES = np.array([[0, 0, 5], [3, 0, 5], [0, 4, 5], [9, 0, 0], [9, 1, 0], [9, 0, 1],
-                     [0, 0, 0], [1, 1, 1], [2, 2, 2], [-5, 0, 0], [-5, 0, 1], [-5, 3, 0]])
+VERTICES = np.array(
+    [
+        [0, 0, 5],
+        [3, 0, 5],
+        [0, 4, 5],
+        [9, 0, 0],
+        [9, 1, 0],
+        [9, 0, 1],
+        [0, 0, 0],
+        [1, 1, 1],
+        [2, 2, 2],
+        [-5, 0, 0],
+        [-5, 0, 1],
+        [-5, 3, 0],
+    ]
+)
 SOME = mesh.Mesh(VERTICES, [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]], 'a.off')
 PLANES = ((2, 5), (0, 9), None, (0, -5))  # A coordinate and its value on each face.
 
@@ -30,7 +44,7 @@ def test_points_lie_on_the_faces_in_proportion_to_their_areas():
     faces = _faces(points)
     counts = np.bincount(faces, minlength=4)
     assert counts[2] == 0 and counts.sum() == 20000
-    found = scipy.stats.chisquare(counts[[0, 1, 3]], 20000 * np.array([6, .5, 1.5]) / 8)
+    found = scipy.stats.chisquare(counts[[0, 1, 3]], 20000 * np.array([6, 0.5, 1.5]) / 8)
     assert found.pvalue > 1e-3
     # Inside the triangle: barycentric coordinates of the first face.
     u, v = points[faces == 0, 0] / 3, points[faces == 0, 1] / 4
@@ -41,9 +55,9 @@ def test_points_are_uniform_on_a_face():
     points = sample_points.sample_points(mesh.Mesh(VERTICES[:3], [[0, 1, 2]]), 20000, seed=1).pos
     u, v = points[:, 0] / 3, points[:, 1] / 4
     # The midpoints of the sides cut a triangle into four of the same area.
-    part = np.where(u > .5, 0, np.where(v > .5, 1, np.where(u + v < .5, 2, 3)))
+    part = np.where(u > 0.5, 0, np.where(v > 0.5, 1, np.where(u + v < 0.5, 2, 3)))
     assert scipy.stats.chisquare(np.bincount(part)).pvalue > 1e-3
-    np.testing.assert_allclose([u.mean(), v.mean()], 1 / 3, atol=.01)
+    np.testing.assert_allclose([u.mean(), v.mean()], 1 / 3, atol=0.01)
     # The first coordinate has the distribution 1 - (1 - u)^2.
     assert scipy.stats.kstest(u, lambda u: 1 - (1 - u) ** 2).pvalue > 1e-3
 
@@ -53,7 +67,7 @@ def test_seeds_and_generators():
     np.testing.assert_array_equal(sample_points.sample_points(SOME, 50, seed=3).pos, one)
     random = np.random.default_rng(3)
     np.testing.assert_array_equal(sample_points.sample_points(SOME, 50, random).pos, one)
-    assert np.abs(sample_points.sample_points(SOME, 50, random).pos - one).max() > .1
+    assert np.abs(sample_points.sample_points(SOME, 50, random).pos - one).max() > 0.1
 
 
 def test_normals():

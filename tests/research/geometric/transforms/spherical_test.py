@@ -14,9 +14,12 @@ SOME = graph.Graph(EDGES, pos=POS, name='a')
 
 
 def test_by_hand():
-    np.testing.assert_allclose(spherical.spherical(SOME).edge_attr, [
-        [1, 0, .5], [.5, .25, .5], [.5, 0, 0], [1, 0, 1], [1, .625, .25], [0, 0, 0]],
-        rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(
+        spherical.spherical(SOME).edge_attr,
+        [[1, 0, 0.5], [0.5, 0.25, 0.5], [0.5, 0, 0], [1, 0, 1], [1, 0.625, 0.25], [0, 0, 0]],
+        rtol=1e-6,
+        atol=1e-7,
+    )
 
 
 def test_positions_come_back():
@@ -26,8 +29,10 @@ def test_positions_come_back():
     u = spherical.spherical(graph.Graph(edges, pos=pos), maximum=10).edge_attr.astype(float)
     assert u.min() >= 0 and u.max() <= 1
     rho, theta, phi = u[:, 0] * 10, u[:, 1] * 2 * np.pi, u[:, 2] * np.pi
-    back = np.stack([rho * np.sin(phi) * np.cos(theta), rho * np.sin(phi) * np.sin(theta),
-                     rho * np.cos(phi)], axis=1)
+    back = np.stack(
+        [rho * np.sin(phi) * np.cos(theta), rho * np.sin(phi) * np.sin(theta), rho * np.cos(phi)],
+        axis=1,
+    )
     np.testing.assert_allclose(back, pos[edges[0]] - pos[edges[1]], atol=1e-5)
 
 

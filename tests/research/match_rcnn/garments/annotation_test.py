@@ -81,9 +81,20 @@ def test_whole_item():
     ((worn, item),) = annotation.items(stage)
     assert worn.number == item.style == 4 and item.category == 9 and item.viewpoint == 2
     np.testing.assert_allclose(item.box, [23, 20, 57, 70], atol=1)
-    np.testing.assert_allclose(item.landmarks, [
-        [27, 20, 2], [40, 20.75, 2], [53, 20, 2], [23, 45, 2], [23, 70, 2], [40, 70, 2],
-        [57, 70, 2], [57, 45, 2]], atol=0.01)
+    np.testing.assert_allclose(
+        item.landmarks,
+        [
+            [27, 20, 2],
+            [40, 20.75, 2],
+            [53, 20, 2],
+            [23, 45, 2],
+            [23, 70, 2],
+            [40, 70, 2],
+            [57, 70, 2],
+            [57, 45, 2],
+        ],
+        atol=0.01,
+    )
     # 34 x 50 of 100 x 80 pixels is 21 %.
     assert (item.scale, item.occlusion, item.zoom_in) == (2, 1, 1)
     assert len(item.segmentation) == 1

@@ -16,8 +16,9 @@ def test_placing():
     matrix = camera_lib.placing((1, 2), (50, 60), 10, degrees=90)
     camera = camera_lib.Camera(matrix, supersampling=2)
     # Clockwise, y down: one to the right goes down; twice as many pixels on the canvas.
-    np.testing.assert_allclose(camera.project([[1, 2], [2, 2], [1, 3]]),
-                               [[100, 120], [100, 140], [80, 120]], atol=1e-9)
+    np.testing.assert_allclose(
+        camera.project([[1, 2], [2, 2], [1, 3]]), [[100, 120], [100, 140], [80, 120]], atol=1e-9
+    )
     assert camera.scale() == pytest.approx(20)
 
 
@@ -30,7 +31,8 @@ def test_turn_moves_the_middle_and_keeps_the_outside():
     camera = camera_lib.Camera(np.eye(3), turn=(0.7, 0.1))
     np.testing.assert_allclose(
         camera.project([[0, 0], [0.42, 1], [-0.8, 1], [0.21, 0]]),
-        [[0.1, 0], [0.294, 1], [-0.56, 1], [0.147 + 0.075, 0]])
+        [[0.1, 0], [0.294, 1], [-0.56, 1], [0.147 + 0.075, 0]],
+    )
 
 
 def test_turn_that_folds_is_refused():

@@ -18,8 +18,12 @@ def test_paint_keeps_who_is_uppermost():
     mask = np.zeros([3, 4], np.uint8)
     mask[:2, :2] = 255
     canvas.paint(window, mask, colour, first)
-    canvas.paint((slice(1, 2), slice(2, 3)), np.ones([1, 1], np.uint8),
-                 np.full([1, 1, 3], 90, np.uint8), second)
+    canvas.paint(
+        (slice(1, 2), slice(2, 3)),
+        np.ones([1, 1], np.uint8),
+        np.full([1, 1, 3], 90, np.uint8),
+        second,
+    )
     expected = np.zeros([4, 6], int)
     expected[:2, 1:3] = first
     expected[1, 2] = second

@@ -17,10 +17,16 @@ from research.match_rcnn import categories
 from research.match_rcnn.garments import cuts
 from research.match_rcnn.garments import dataset
 
-_SMALL = {'num_identities': {'train': 2, 'validation': 1}, 'users': 1, 'shops': 1,
-          'size': (64, 64)}
-_SETTINGS = {'version': 1, 'seed': 7, 'num_identities': {'train': 26, 'validation': 13},
-             'users': 4, 'shops': 4, 'size': [160, 120], 'supersampling': 2}
+_SMALL = {'num_identities': {'train': 2, 'validation': 1}, 'users': 1, 'shops': 1, 'size': (64, 64)}
+_SETTINGS = {
+    'version': 1,
+    'seed': 7,
+    'num_identities': {'train': 26, 'validation': 13},
+    'users': 4,
+    'shops': 4,
+    'size': [160, 120],
+    'supersampling': 2,
+}
 
 
 @pytest.fixture(scope='module', name='drawn')
@@ -35,8 +41,11 @@ def _drawn():
 
 
 def _files(folder):
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(folder.rglob('*')) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob('*'))
+        if path.is_file()
+    }
 
 
 def _raster(polygons, height, width, factor=4):
@@ -49,9 +58,12 @@ def _raster(polygons, height, width, factor=4):
 
 def test_files_and_bytes(tmp_path):
     first = dataset.generate(tmp_path / 'a', 3, **_SMALL, workers=1)
-    names = {f'{split}/{kind}/{number:06d}.{ending}'
-             for split, count in (('train', 4), ('validation', 2)) for number in range(1, count + 1)
-             for kind, ending in (('image', 'jpg'), ('annos', 'json'))}
+    names = {
+        f'{split}/{kind}/{number:06d}.{ending}'
+        for split, count in (('train', 4), ('validation', 2))
+        for number in range(1, count + 1)
+        for kind, ending in (('image', 'jpg'), ('annos', 'json'))
+    }
     files = _files(first)
     assert set(files) == names | {'settings.json'}
     assert cv2.imread(str(first / 'train/image/000001.jpg')).shape == (64, 64, 3)
@@ -106,11 +118,15 @@ def test_bad_arguments(tmp_path):
     with pytest.raises(ValueError, match='not empty'):
         dataset.generate(tmp_path, 3, **_SMALL)
     folder = tmp_path / 'new'
-    for bad, message in (({'workers': 0}, 'workers = 0'), ({'users': 0}, 'users = 0'),
-                         ({'size': (64,)}, r'size = \[64\]'),
-                         ({'size': (64, 8)}, 'size = 8'), ({'seed': -1}, 'seed = -1'),
-                         ({'num_identities': {'test': 3}}, "split 'test'"),
-                         ({'num_identities': {'train': 0}}, 'of train = 0')):
+    for bad, message in (
+        ({'workers': 0}, 'workers = 0'),
+        ({'users': 0}, 'users = 0'),
+        ({'size': (64,)}, r'size = \[64\]'),
+        ({'size': (64, 8)}, 'size = 8'),
+        ({'seed': -1}, 'seed = -1'),
+        ({'num_identities': {'test': 3}}, "split 'test'"),
+        ({'num_identities': {'train': 0}}, 'of train = 0'),
+    ):
         with pytest.raises(ValueError, match=message):
             dataset.generate(folder, **{**_SMALL, **bad})
     assert not folder.exists()
@@ -121,9 +137,13 @@ def test_bad_arguments(tmp_path):
 
 
 def test_splits_have_other_pair_ids():
-    ids = {split: {json.loads(dataset.example(_SETTINGS, split, 8 * n)[1])['pair_id']
-                   for n in (0, 1, _SETTINGS['num_identities'][split] - 1)}
-           for split in ('train', 'validation')}
+    ids = {
+        split: {
+            json.loads(dataset.example(_SETTINGS, split, 8 * n)[1])['pair_id']
+            for n in (0, 1, _SETTINGS['num_identities'][split] - 1)
+        }
+        for split in ('train', 'validation')
+    }
     assert ids == {'train': {1, 2, 26}, 'validation': {27, 28, 39}}
 
 
@@ -167,11 +187,16 @@ def test_levels_agree_with_the_geometry(drawn):
 
 
 def test_visible_landmarks_are_on_the_mask(drawn):
-    distances = [max(cv2.pointPolygonTest(np.asarray(polygon, np.float32),
-                                          (float(x), float(y)), True)
-                     for polygon in item.segmentation)
-                 for _, annotation in drawn for item in annotation.items
-                 for x, y, v in item.landmarks if v == 2]
+    distances = [
+        max(
+            cv2.pointPolygonTest(np.asarray(polygon, np.float32), (float(x), float(y)), True)
+            for polygon in item.segmentation
+        )
+        for _, annotation in drawn
+        for item in annotation.items
+        for x, y, v in item.landmarks
+        if v == 2
+    ]
     # Inside is positive; they are on outlines, of which polygons may be a third of a pixel off.
     assert len(distances) > 3000
     assert min(distances) > -2.5
@@ -185,8 +210,10 @@ def test_contours_of_whole_items_are_their_masks(drawn):
             # Nothing is covered but the back of the neck.
             if item.zoom_in > 1 or (item.landmarks[1:, 2] != 2).any() or item.scale == 1:
                 continue
-            loops = [item.landmarks[list(loop), :2]
-                     for loop in categories.CATEGORIES[item.category - 1].contour]
+            loops = [
+                item.landmarks[list(loop), :2]
+                for loop in categories.CATEGORIES[item.category - 1].contour
+            ]
             contour = _raster(loops, *image.shape[:2])
             mask = _raster(item.segmentation, *image.shape[:2])
             overlaps[item.category].append((contour & mask).sum() / (contour | mask).sum())
@@ -213,8 +240,10 @@ def test_renderings_of_a_style_are_alike(drawn):
             features[annotation.source].append((key, np.sqrt(histogram / histogram.sum())))
     same, other, first = [], [], []
     for key, query in features[detection_table.USER]:
-        scores = [(float((query * found).sum()), found_key == key)
-                  for found_key, found in features[detection_table.SHOP]]
+        scores = [
+            (float((query * found).sum()), found_key == key)
+            for found_key, found in features[detection_table.SHOP]
+        ]
         same += [score for score, hit in scores if hit]
         other += [score for score, hit in scores if not hit]
         first.append(max(scores)[1])

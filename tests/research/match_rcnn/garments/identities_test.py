@@ -13,8 +13,9 @@ from research.match_rcnn.garments import prints
 
 def test_every_thirteen_have_all_categories():
     for first in (0, 13, 26):
-        found = [identities.identity(4, 'train', n, 3).main.category_id
-                 for n in range(first, first + 13)]
+        found = [
+            identities.identity(4, 'train', n, 3).main.category_id for n in range(first, first + 13)
+        ]
         assert sorted(found) == list(range(1, 14))
 
 
@@ -26,8 +27,10 @@ def test_same_seed_same_identity():
 
 
 def test_splits_have_other_identities():
-    cuts_of = {split: {identities.identity(0, split, n, 3).main.cut for n in range(60)}
-               for split in identities.SPLITS}
+    cuts_of = {
+        split: {identities.identity(0, split, n, 3).main.cut for n in range(60)}
+        for split in identities.SPLITS
+    }
     assert len(cuts_of['train']) == len(cuts_of['validation']) == 60
     assert not cuts_of['train'] & cuts_of['validation']
 

@@ -24,8 +24,9 @@ def test_landmarks_are_mirror_images_on_the_edges(category_id):
         outlines = {piece.part: piece.outline.astype(np.float32) for piece in garment.pieces}
         for point, home in zip(garment.landmarks, garment.homes):
             for part in home:
-                assert abs(cv2.pointPolygonTest(outlines[part], tuple(map(float, point)), True)
-                           ) < 0.02
+                assert (
+                    abs(cv2.pointPolygonTest(outlines[part], tuple(map(float, point)), True)) < 0.02
+                )
 
 
 def test_layout_of_trousers():

@@ -25,7 +25,8 @@ def test_figures_are_dressed_from_top_to_bottom():
         assert len(worn) == len(items) and outfits.INNER in worn
         assert (outfits.LOWER in worn) != (worn[outfits.INNER].category_id in cuts.DRESSES)
         assert [item.role for item in items] == [
-            r for r in (outfits.LOWER, outfits.INNER, outfits.OUTER) if r in worn]
+            r for r in (outfits.LOWER, outfits.INNER, outfits.OUTER) if r in worn
+        ]
         numbers.add(len(items))
     assert numbers == {1, 2, 3}
 
@@ -34,8 +35,13 @@ def test_numbers_of_styles():
     for n, identity in enumerate(_identities()):
         for index in range(5):
             items = outfits.choose(identity, index, True, False, np.random.default_rng(n))
-            (main,) = [item for item in items if item.category_id == identity.main.category_id
-                       and item.required and item.number <= len(identity.main.styles)]
+            (main,) = [
+                item
+                for item in items
+                if item.category_id == identity.main.category_id
+                and item.required
+                and item.number <= len(identity.main.styles)
+            ]
             assert main.number == index % len(identity.main.styles) + 1
             others = [item for item in items if item is not main]
             if identity.partner is None:
@@ -47,14 +53,20 @@ def test_numbers_of_styles():
 
 
 def test_consumers_have_colours_that_no_shop_has():
-    odd = [item for n, identity in enumerate(_identities())
-           for item in outfits.choose(identity, 3, True, True, np.random.default_rng(n))
-           if item.required and item.number == 0]
+    odd = [
+        item
+        for n, identity in enumerate(_identities())
+        for item in outfits.choose(identity, 3, True, True, np.random.default_rng(n))
+        if item.required and item.number == 0
+    ]
     assert odd
     # Image 0 has the styles that shops have.
-    assert all(item.number for n, identity in enumerate(_identities())
-               for item in outfits.choose(identity, 0, True, True, np.random.default_rng(n))
-               if item.required)
+    assert all(
+        item.number
+        for n, identity in enumerate(_identities())
+        for item in outfits.choose(identity, 0, True, True, np.random.default_rng(n))
+        if item.required
+    )
 
 
 def test_what_is_under_outwear_fits_into_it():

@@ -53,6 +53,7 @@ def test_styles_share_their_geometry(kind):
         tile = prints.tile(pattern, palette).astype(float)
         distances = [np.linalg.norm(tile - c, axis=-1) for c in dataclasses.astuple(palette)]
         return np.argmin(distances, 0)
+
     same = (where(_PALETTE) == where(other)).mean()
     # Where a check's colours mix, the nearest of the palette may be another.
     assert same > (0.55 if kind == 'checks' else 0.98)

@@ -41,8 +41,9 @@ def test_tube_has_its_outer_edge_away_from_the_middle():
 def test_eased():
     knots = [(0, 0), (2, 4), (3, 0)]
     # t^2 (3 - 2 t) at 0.25 is 0.15625.
-    np.testing.assert_allclose(shape.eased(np.array([-1, 0, 0.5, 1, 2, 2.5, 9]), knots),
-                               [0, 0, 0.625, 2, 4, 2, 0])
+    np.testing.assert_allclose(
+        shape.eased(np.array([-1, 0, 0.5, 1, 2, 2.5, 9]), knots), [0, 0, 0.625, 2, 4, 2, 0]
+    )
 
 
 if __name__ == '__main__':

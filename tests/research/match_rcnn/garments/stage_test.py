@@ -21,9 +21,21 @@ from research.match_rcnn.garments import stage as stage_lib
 _STYLE = prints.Pattern(), prints.Palette((10, 20, 200), (220, 210, 30), (40, 240, 60))
 _TOP = cuts.UpperCut(cuts.SHORT_TOP, length=1.05, hem=0.34)
 _TROUSERS = cuts.LowerCut(cuts.TROUSERS, rise=0.8)
-_OUTWEAR = cuts.UpperCut(cuts.LONG_OUTWEAR, neck='v', neck_depth=0.3, chest=0.37, waist=0.36,
-                         hip=0.38, hem=0.38, shoulder=0.375, sleeve=0.95, sleeve_width=0.13,
-                         cuff_width=0.1, length=1.1, closure='zip')
+_OUTWEAR = cuts.UpperCut(
+    cuts.LONG_OUTWEAR,
+    neck='v',
+    neck_depth=0.3,
+    chest=0.37,
+    waist=0.36,
+    hip=0.38,
+    hem=0.38,
+    shoulder=0.375,
+    sleeve=0.95,
+    sleeve_width=0.13,
+    cuff_width=0.1,
+    length=1.1,
+    closure='zip',
+)
 
 
 def _modes(cut_list, pose=body.Pose(), tucked=False):
@@ -31,13 +43,17 @@ def _modes(cut_list, pose=body.Pose(), tucked=False):
     stage = stage_lib.Stage(330, 200, 2)
     matrix = camera_lib.placing((0, 1.1), (100, 165), 90)
     view = cloth.View(stage.canvas, camera_lib.Camera(matrix, supersampling=2))
-    worn = [outfits.Worn(identities.Design(cut, (_STYLE,)), 0, 0, outfits.role(cut.category_id))
-            for cut in cut_list]
+    worn = [
+        outfits.Worn(identities.Design(cut, (_STYLE,)), 0, 0, outfits.role(cut.category_id))
+        for cut in cut_list
+    ]
     person = people.sample(np.random.default_rng(0))
     person.strands = False
     stage.dress(view, person, pose, worn, stage_lib.FRONTAL, tucked)
-    return {item.category: item.landmarks[:, 2].astype(int).tolist()
-            for _, item in annotation.items(stage)}
+    return {
+        item.category: item.landmarks[:, 2].astype(int).tolist()
+        for _, item in annotation.items(stage)
+    }
 
 
 def test_a_top_hangs_over_trousers_or_is_tucked_in():

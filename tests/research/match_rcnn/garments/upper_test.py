@@ -37,14 +37,25 @@ def test_landmarks_are_on_the_edges_of_their_pieces(category_id):
         garment = upper.build(cut, _POSE)
         outlines = {piece.part: piece.outline.astype(np.float32) for piece in garment.pieces}
         for point, home in zip(garment.landmarks, garment.homes):
-            distances = [abs(cv2.pointPolygonTest(outlines[part], tuple(map(float, point)), True))
-                         for part in home]
+            distances = [
+                abs(cv2.pointPolygonTest(outlines[part], tuple(map(float, point)), True))
+                for part in home
+            ]
             assert min(distances) < 0.02, (cut, point, home)
 
 
 def test_layout_of_a_short_sleeve_top():
-    cut = cuts.UpperCut(cuts.SHORT_TOP, length=1.0, armpit=0.4, chest=0.3, waist=0.3, hem=0.3,
-                        sag=0.05, neck_depth=0.2, neck_width=0.15)
+    cut = cuts.UpperCut(
+        cuts.SHORT_TOP,
+        length=1.0,
+        armpit=0.4,
+        chest=0.3,
+        waist=0.3,
+        hem=0.3,
+        sag=0.05,
+        neck_depth=0.2,
+        neck_width=0.15,
+    )
     p = upper.build(cut, _POSE).landmarks
     assert p[0, 0] == 0 and p[0, 1] < p[3, 1]  # The back of the neck is above its front.
     np.testing.assert_allclose(p[3], [0, 0.2])
@@ -58,11 +69,20 @@ def test_layout_of_a_short_sleeve_top():
 
 
 def test_openings_of_outwear():
-    cut = cuts.UpperCut(cuts.LONG_OUTWEAR, neck='v', neck_depth=0.3, length=1.2, sag=0.0, sleeve=0.9,
-                        gap_top=0.04, gap_hem=0.10)
+    cut = cuts.UpperCut(
+        cuts.LONG_OUTWEAR,
+        neck='v',
+        neck_depth=0.3,
+        length=1.2,
+        sag=0.0,
+        sleeve=0.9,
+        gap_top=0.04,
+        gap_hem=0.10,
+    )
     p = upper.build(cut, _POSE).landmarks
-    np.testing.assert_allclose(p[[3, 37, 38, 19]], [[-0.04, 0.3], [-0.06, 0.6], [-0.08, 0.9],
-                                                    [-0.10, 1.2]])
+    np.testing.assert_allclose(
+        p[[3, 37, 38, 19]], [[-0.04, 0.3], [-0.06, 0.6], [-0.08, 0.9], [-0.10, 1.2]]
+    )
     np.testing.assert_allclose(p[33:37], [[0.04, 0.3], [0.06, 0.6], [0.08, 0.9], [0.10, 1.2]])
 
 

@@ -26,8 +26,7 @@ import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks import contest
-from benchmarks import dqn_torch
+from benchmarks import contest, dqn_torch
 
 PEER = contest.Peer(
     'stable-baselines3',

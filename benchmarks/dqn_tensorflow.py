@@ -27,12 +27,7 @@ import tensorflow as tf
 from benchmarks import contest
 from official.core import history
 from official.modeling import optimizers
-from research.dqn import atari
-from research.dqn import environment
-from research.dqn import experiment
-from research.dqn import network
-from research.dqn import policy
-from research.dqn import replay
+from research.dqn import atari, environment, experiment, network, policy, replay
 
 BATCH = 32
 REPLAY_FRAMES = 100_000

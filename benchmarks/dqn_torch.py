@@ -279,8 +279,7 @@ def train(
     import cv2
     import gymnasium
     import stable_baselines3 as sb3
-    from stable_baselines3.common import env_util
-    from stable_baselines3.common import vec_env
+    from stable_baselines3.common import env_util, vec_env
 
     ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
     gymnasium.register_envs(ale_py)

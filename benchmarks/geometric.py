@@ -42,8 +42,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks import contest
-from benchmarks import geometric_data
+from benchmarks import contest, geometric_data
 
 PEER = contest.Peer(
     'torch-geometric', 'torch_geometric', ('torch==2.13.0', 'torch-geometric==2.8.1', 'numpy')

@@ -18,8 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse
 
-from research.geometric.datasets import edges
-from research.geometric.datasets import planetoid
+from research.geometric.datasets import edges, planetoid
 
 
 class Sizes(NamedTuple):

@@ -11,14 +11,9 @@ from __future__ import annotations
 
 import os
 
-from absl import app
-from absl import flags
+from absl import app, flags
 
-from research.geometric.datasets import graph_dataset
-from research.geometric.datasets import modelnet_voxels
-from research.geometric.datasets import planetoid
-from research.geometric.datasets import powerful_gnns
-from research.geometric.datasets import tu
+from research.geometric.datasets import graph_dataset, modelnet_voxels, planetoid, powerful_gnns, tu
 
 _PLANETOID = flags.DEFINE_string('planetoid', None, 'Folder of the ind.* files.')
 _TU = flags.DEFINE_string('tu', None, 'Folder of TUDataset zips.')

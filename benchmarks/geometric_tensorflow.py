@@ -20,16 +20,11 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import contest
-from benchmarks import geometric_data
+from benchmarks import contest, geometric_data
 from official.modeling import optimizers
-from research.geometric import graph
-from research.geometric import node_data
-from research.geometric.convs import gat_conv
-from research.geometric.convs import gcn_conv
-from research.geometric.convs import rgcn_conv
-from research.geometric.models import node_classifier
-from research.geometric.models import node_networks
+from research.geometric import graph, node_data
+from research.geometric.convs import gat_conv, gcn_conv, rgcn_conv
+from research.geometric.models import node_classifier, node_networks
 
 LEARNING_RATE = 0.01
 

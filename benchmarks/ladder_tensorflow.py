@@ -17,10 +17,8 @@ import json
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import ladder
-from benchmarks import step_clock
-from official.modeling import optimizers
-from official.modeling import schedules
+from benchmarks import ladder, step_clock
+from official.modeling import optimizers, schedules
 from research.ladder import data
 from research.ladder import model as model_lib
 

@@ -61,9 +61,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks import contest
-from benchmarks import match_rcnn_data
-from benchmarks import match_rcnn_flops
+from benchmarks import contest, match_rcnn_data, match_rcnn_flops
 
 PEER = contest.Peer(
     'tf-models',

@@ -34,22 +34,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import contest
-from benchmarks import match_rcnn_data
-from benchmarks import peak
-from benchmarks import step_clock
-from official.modeling import optimizers
-from official.modeling import random
-from official.vision import anchors
-from official.vision import assignment
+from benchmarks import contest, match_rcnn_data, peak, step_clock
+from official.modeling import optimizers, random
+from official.vision import anchors, assignment, nms, resnet, roi_align, rpn
 from official.vision import boxes as box_ops
-from official.vision import nms
-from official.vision import resnet
-from official.vision import roi_align
-from official.vision import rpn
-from research.match_rcnn import detection
+from research.match_rcnn import detection, roi_sampling
 from research.match_rcnn import model as model_lib
-from research.match_rcnn import roi_sampling
 
 LEARNING_RATE, MOMENTUM, WEIGHT_DECAY = 1e-5, 0.9, 1e-5
 OPERATIONS = ('nms', 'roi_align', 'mask_align', 'anchors', 'rois')

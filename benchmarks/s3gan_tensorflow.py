@@ -28,13 +28,9 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import contest
-from benchmarks import peak
-from benchmarks import s3gan
-from benchmarks import step_clock
+from benchmarks import contest, peak, s3gan, step_clock
 from official.modeling import optimizers
-from research.s3gan import discriminator
-from research.s3gan import generator
+from research.s3gan import discriminator, generator
 from research.s3gan import model as model_lib
 
 MODES = ('forward', 'step', 'peak')

@@ -32,8 +32,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.nn.utils import parametrizations
-from torch.nn.utils import parametrize
+from torch.nn.utils import parametrizations, parametrize
 
 ROTATION_STRIDE = 16
 ALPHA, BETA = 0.2, 0.5

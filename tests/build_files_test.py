@@ -6,9 +6,6 @@ Reads the source tree itself, which under Bazel is behind the links of the runfi
 from __future__ import annotations
 
 import pathlib
-import sys
-
-import pytest
 
 from tools import build_files
 
@@ -26,7 +23,3 @@ def test_every_package_of_the_house_is_seen():
     seen = build_files.Tree(ROOT).files
     assert {'official/core', 'research/ladder', 'gin_configs/ladder', 'tests/tools'} <= set(seen)
     assert 'build_files_test.py' in seen['tests']
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

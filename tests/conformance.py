@@ -16,8 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official.core import checkpoints
-from official.core import distribution
+from official.core import checkpoints, distribution
 
 DEVICES = distribution.virtual_cpu_devices(2)
 

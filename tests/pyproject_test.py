@@ -8,8 +8,6 @@ import shutil
 import subprocess
 import sys
 
-import pytest
-
 ROOT = pathlib.Path(__file__).parent.parent
 FILES = ('pyproject.toml', 'requirements.in', 'LICENSE')
 CODE = """
@@ -43,7 +41,3 @@ def test_metadata_of_an_editable_install(tmp_path):
     assert 'tensorflow==2.15.1' in required
     lines = (ROOT / 'requirements.in').read_text().splitlines()
     assert len(required) == sum(bool(line) and not line.startswith('#') for line in lines)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

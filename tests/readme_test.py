@@ -2,9 +2,6 @@
 
 import pathlib
 import re
-import sys
-
-import pytest
 
 README = pathlib.Path(__file__).resolve().parent.parent / 'README.md'
 
@@ -16,7 +13,3 @@ def test_the_ten_lines_for_a_notebook_learn_the_digits():
     # Seen: 0.07; chance is 0.9.
     assert 0 < names['error'] < 0.12
     assert int(names['model'].global_step) == 1000
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -5,9 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import pathlib
 import re
-import sys
-
-import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 STACK = {
@@ -53,7 +50,3 @@ def test_environment_is_the_locked_one():
     locked = pins()
     found = {name: importlib.metadata.version(name) for name in locked}
     assert found == locked
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

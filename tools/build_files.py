@@ -120,7 +120,7 @@ class Tree:
                         found.setdefault(f'{package}/{name}', []).append(rule)
         return found
 
-    @functools.lru_cache(maxsize=None)
+    @functools.cache
     def imports(self, path: str) -> list[str]:
         """Returns the files of our own that `path` imports or, in a test, names, from the root.
 

@@ -15,8 +15,7 @@ import shutil
 
 import tensorflow as tf
 
-from official.core import files
-from official.core import run_folder
+from official.core import files, run_folder
 
 _PREFIX = 'weights'
 _MANIFEST = 'manifest.json'

@@ -16,8 +16,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from official.core import page
-from official.core import results
+from official.core import page, results
 
 INK = '#1d2733'
 SOFT = '#5b6875'

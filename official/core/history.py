@@ -7,8 +7,7 @@ import os
 
 import tensorflow as tf
 
-from official.core import files
-from official.core import run_folder
+from official.core import files, run_folder
 
 _FILE = 'history.jsonl'
 _RUN = 'run'

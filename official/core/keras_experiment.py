@@ -6,16 +6,11 @@ import contextlib
 import math
 import os
 import time
-from typing import Callable
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from official.core import callbacks
-from official.core import checkpoints
-from official.core import checks
-from official.core import distribution
-from official.core import history
-from official.core import model_experiment
+from official.core import callbacks, checkpoints, checks, distribution, history, model_experiment
 
 
 class _Progress(tf.Module):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from official.core import averaging
-from official.modeling import batch_statistics
-from official.modeling import random
+from official.modeling import batch_statistics, random
 
 
 class Model(tf.keras.Model):

@@ -6,17 +6,11 @@ import abc
 import contextlib
 import json
 import os
-from typing import Callable
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from official.core import checks
-from official.core import distribution
-from official.core import experiment
-from official.core import export
-from official.core import page
-from official.core import report
-from official.core import run_folder
+from official.core import checks, distribution, experiment, export, page, report, run_folder
 from official.modeling import random
 
 

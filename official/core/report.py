@@ -169,7 +169,7 @@ def _metrics(result: Mapping) -> dict:
         name: value
         for name, value in result.items()
         if name not in _FACTS
-        and (is_number(value) or isinstance(value, Mapping) and is_number(value.get('mean')))
+        and (is_number(value) or (isinstance(value, Mapping) and is_number(value.get('mean'))))
     }
 
 

@@ -10,17 +10,12 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from concurrent import futures
-from typing import Sequence
 
 import tensorflow as tf
 
-from official.core import callbacks
-from official.core import checks
-from official.core import experiment
-from official.core import gin_source
-from official.core import page
-from official.core import run_folder
+from official.core import callbacks, checks, experiment, gin_source, page, run_folder
 
 _POLL_SECONDS = 1.0
 

@@ -10,8 +10,7 @@ import os
 
 import numpy as np
 
-from official.data import images
-from official.data import tfds_images
+from official.data import images, tfds_images
 
 CLASS_NAMES = (
     'airplane',

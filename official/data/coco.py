@@ -11,9 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from official.data import coco_classes
-from official.data import detection_table
-from official.data import image_files
+from official.data import coco_classes, detection_table, image_files
 from official.data import problems as problems_lib
 
 _NEEDED = {

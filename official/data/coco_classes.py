@@ -8,10 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from official.data import detection_items
-from official.data import detection_table
-from official.data import image_files
-from official.data import landmark_names
+from official.data import detection_items, detection_table, image_files, landmark_names
 from official.data import problems as problems_lib
 
 _CODES = ('pair_id', 'style', 'scale', 'occlusion', 'zoom_in', 'viewpoint')

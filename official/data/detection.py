@@ -29,9 +29,7 @@ import tensorflow as tf
 
 from official.core import checks
 from official.data import canvas as canvas_lib
-from official.data import detection_table
-from official.data import encoded_images
-from official.data import pipeline
+from official.data import detection_table, encoded_images, pipeline
 from official.data import problems as problems_lib
 from official.vision import boxes as box_ops
 from official.vision import image_reader

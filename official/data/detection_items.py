@@ -137,7 +137,7 @@ def _category(category, landmark_counts, where) -> int:
 
 
 def _code(value, name, where) -> int:
-    if type(value) is not int and not is_count(value) or not 0 <= value <= _INT32:
+    if (type(value) is not int and not is_count(value)) or not 0 <= value <= _INT32:
         raise problems_lib.Malformed(
             (
                 problems_lib.BAD_FIELD,
@@ -300,7 +300,7 @@ def _encloses(polygon) -> bool:
 
 def _landmarks(given, category, landmark_counts, where):
     kind = problems_lib.BAD_LANDMARKS
-    if given is None or isinstance(given, (list, tuple)) and not given:
+    if given is None or (isinstance(given, (list, tuple)) and not given):
         return None
     landmarks, count = _floats(given, 'landmarks', where, kind), landmark_counts[category - 1]
     if (

@@ -416,7 +416,7 @@ def _checked_flip(flip, counts, name) -> np.ndarray:
         there, back = row[:count], np.arange(count)
         if (
             (row[count:] != np.arange(count, shape[1])).any()
-            or (count and not (0 <= there.min() and there.max() < count))
+            or (count and not (there.min() >= 0 and there.max() < count))
             or ((there[there] != back).any())
         ):
             raise ValueError(

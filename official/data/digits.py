@@ -11,8 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from official.core import checks
-from official.data import images
-from official.data import sampling
+from official.data import images, sampling
 
 CLASS_NAMES = tuple('0123456789')
 MAX_VALUE = 16
@@ -30,7 +29,7 @@ def load(data_dir: str | None = None) -> images.ImageArrays:
       ValueError: if there is a `data_dir`.
     """
     checks.no_data_dir('digits.load', data_dir)
-    from sklearn import datasets  # pylint: disable=g-import-not-at-top; takes 1.7 s
+    from sklearn import datasets  # Takes 1.7 s.
 
     bunch = datasets.load_digits()
     pixels = bunch.images.astype(np.uint8)[..., np.newaxis]

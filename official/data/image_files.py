@@ -161,7 +161,7 @@ def turned_item_arrays(
 
 
 def _turned_rle(rle, orientation):
-    from pycocotools import mask as coco_mask  # pylint: disable=g-import-not-at-top
+    from pycocotools import mask as coco_mask
 
     if isinstance(rle['counts'], list):
         rle = coco_mask.frPyObjects(rle, *rle['size'])

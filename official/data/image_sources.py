@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import abc
 import os
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
 from official.core import checks
-from official.data import encoded_images
-from official.data import image_folder
-from official.data import pipeline
-from official.data import resizing
-from official.data import tfds_stream
+from official.data import encoded_images, image_folder, pipeline, resizing, tfds_stream
 from official.vision import image_reader
 
 SPLITS = ('train', 'test')

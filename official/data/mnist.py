@@ -11,9 +11,7 @@ import os
 
 import numpy as np
 
-from official.data import idx
-from official.data import images
-from official.data import tfds_images
+from official.data import idx, images, tfds_images
 
 CLASS_NAMES = tuple('0123456789')
 FASHION_CLASS_NAMES = (

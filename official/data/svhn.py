@@ -10,8 +10,7 @@ import os
 
 import numpy as np
 
-from official.data import images
-from official.data import tfds_images
+from official.data import images, tfds_images
 
 CLASS_NAMES = tuple('0123456789')
 _FILES = {'train': 'train_32x32.mat', 'test': 'test_32x32.mat'}
@@ -48,7 +47,7 @@ def load(data_dir: str | None = None, download: bool = False) -> images.ImageArr
 
 
 def _read(path: str) -> tuple[np.ndarray, np.ndarray]:
-    from scipy import io  # pylint: disable=g-import-not-at-top; only this source needs it
+    from scipy import io  # Only this source needs it.
 
     if not os.path.exists(path):
         raise FileNotFoundError(

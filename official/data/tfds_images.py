@@ -88,9 +88,7 @@ def make_builder(name: str, data_dir: str | None = None, file_format: str | None
     """
     # Without it TFDS asks a metadata server of Google's cloud, and waits for an answer.
     os.environ.setdefault('NO_GCE_CHECK', 'true')
-    import tensorflow_datasets as tfds  # pylint: disable=g-import-not-at-top; takes seconds
-
-    from official.data import digits_builder  # pylint: disable=g-import-not-at-top,unused-import
+    import tensorflow_datasets as tfds  # Takes seconds.
 
     options = {} if file_format is None else {'file_format': file_format}
     try:

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
-from official.data import pipeline
-from official.data import resizing
-from official.data import tfds_images
+from official.data import pipeline, resizing, tfds_images
 from official.vision import image_reader
 
 _FLIP_STREAM = 1
@@ -140,7 +138,7 @@ class Source:
 
     def __init__(self, name: str, data_dir: str | None, split: str):
         builder = tfds_images.prepared_builder(name, data_dir)
-        import tensorflow_datasets as tfds  # pylint: disable=g-import-not-at-top; takes seconds
+        import tensorflow_datasets as tfds  # Takes seconds.
 
         formats = {file_format.value for file_format in builder.info.available_file_formats()}
         if 'array_record' not in formats:
@@ -199,7 +197,7 @@ class Source:
             and labels.dtype == np.int32
             and (labels.shape == (len(self),))
         )
-        return labels if fits and np.all((0 <= labels) & (labels < len(self.class_names))) else None
+        return labels if fits and np.all((labels >= 0) & (labels < len(self.class_names))) else None
 
     def read(self, indices: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """The encoded images, and the labels if there are any, at `indices` int64 [n]."""

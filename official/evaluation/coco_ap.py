@@ -261,7 +261,7 @@ class _Evaluation(cocoeval.COCOeval):
     def _prepare(self):
         self._gts, self._dts = self._cells.truths, self._cells.found
 
-    def computeOks(self, imgId, catId):  # pylint: disable=invalid-name
+    def computeOks(self, imgId, catId):
         """OKS [detections from the highest score, objects], all detections of a cell at once."""
         truths, found = self._gts[imgId, catId], self._dts[imgId, catId]
         if not truths or not found:
@@ -277,7 +277,7 @@ class _Evaluation(cocoeval.COCOeval):
             1,
         )
 
-    def evaluateImg(self, imgId, catId, aRng, maxDet):  # pylint: disable=invalid-name
+    def evaluateImg(self, imgId, catId, aRng, maxDet):
         """pycocotools' matching for the subset `aRng`, done once for subsets that agree here."""
         truths = self._gts[imgId, catId]
         if not truths and not self._dts[imgId, catId]:

@@ -13,13 +13,12 @@ import os
 import re
 import zipfile
 
-from absl import logging
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from official.core import checks
-from official.data import image_sources
-from official.data import pipeline
+from official.data import image_sources, pipeline
 from official.modeling import random
 
 _WIDTHS = (32, 64, 128, 128)

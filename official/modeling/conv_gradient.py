@@ -85,7 +85,7 @@ def _by_products(x: tf.Tensor, kernel: tf.Tensor) -> bool:
     pixels = x.shape[1:3].num_elements()
     if size == 1 or pixels is None or min(channels) < _CHANNELS:
         return size == 1
-    return pixels >= _PIXELS or x.dtype == tf.bfloat16 and min(channels) >= _MANY
+    return pixels >= _PIXELS or (x.dtype == tf.bfloat16 and min(channels) >= _MANY)
 
 
 def _by_shifts(x: tf.Tensor, dy: tf.Tensor, size: int) -> tf.Tensor:

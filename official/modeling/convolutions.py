@@ -6,13 +6,12 @@ operation of them on a CPU.
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from official.core import checks
-from official.modeling import conv_gradient
-from official.modeling import random
+from official.modeling import conv_gradient, random
 
 
 class _Layer(tf.keras.layers.Layer):

@@ -7,7 +7,7 @@ from example to example.
 from __future__ import annotations
 
 import contextlib
-from typing import Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 

@@ -11,7 +11,7 @@ neighbours, which is the same sum in another order: see `SpectralConv2D`.
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf

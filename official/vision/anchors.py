@@ -6,7 +6,7 @@ Sec. 4.1).
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 

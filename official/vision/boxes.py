@@ -7,7 +7,7 @@ width is x2 - x1. All functions take any leading axes, tensors or arrays.
 from __future__ import annotations
 
 import math
-from typing import Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 

@@ -5,13 +5,12 @@ Lin et al. 2017, "Feature Pyramid Networks for Object Detection".
 
 from __future__ import annotations
 
-from typing import Callable, Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 from official.core import checks
-from official.modeling import convolutions
-from official.modeling import random
+from official.modeling import convolutions, random
 
 
 class FPN(tf.keras.layers.Layer):

@@ -10,11 +10,7 @@ import functools
 
 import tensorflow as tf
 
-from official.vision import bmp
-from official.vision import exif
-from official.vision import file_checks
-from official.vision import gif
-from official.vision import png
+from official.vision import bmp, exif, file_checks, gif, png
 
 _JPEG = b'\xff\xd8\xff'
 _READ = 'JPEG, PNG, GIF and BMP are.'

@@ -5,14 +5,12 @@ He et al. 2016a, "Deep Residual Learning for Image Recognition".
 
 from __future__ import annotations
 
-from typing import Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
 
-from official.modeling import convolutions
-from official.modeling import normalization
-from official.modeling import random
+from official.modeling import convolutions, normalization, random
 
 
 class ConvNorm(tf.keras.layers.Layer):

@@ -7,15 +7,13 @@ those weights fit.
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from official.core import checks
-from official.modeling import pooling
-from official.modeling import random
-from official.vision import residual
-from official.vision import resnet_weights
+from official.modeling import pooling, random
+from official.vision import residual, resnet_weights
 
 # What the authors' network sees is BGR less these.
 _MEAN_BGR = (103.939, 116.779, 123.68)

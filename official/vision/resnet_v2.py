@@ -8,15 +8,12 @@ Visual Representation Learning", Sec. 3.1).
 from __future__ import annotations
 
 import math
-from typing import Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from official.core import checks
-from official.modeling import convolutions
-from official.modeling import normalization
-from official.modeling import pooling
-from official.modeling import random
+from official.modeling import convolutions, normalization, pooling, random
 
 # Channels that leave a bottleneck for each one inside.
 _EXPANSION = 4

@@ -7,7 +7,7 @@ Detection", Eq. 1 for the level that a region is taken from.
 from __future__ import annotations
 
 import math
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf

@@ -3,18 +3,15 @@ al. 2017, FPN, Sec. 4.1): scores of anchors, its two losses, and proposals."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from official.core import checks
-from official.modeling import batch_statistics
-from official.modeling import random
-from official.vision import anchors
-from official.vision import assignment
+from official.modeling import batch_statistics, random
+from official.vision import anchors, assignment, nms, rpn_head
 from official.vision import boxes as box_ops
-from official.vision import nms
-from official.vision import rpn_head
 
 
 class Outputs(NamedTuple):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Callable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from official.core import checks
-from official.modeling import convolutions
-from official.modeling import random
+from official.modeling import convolutions, random
 
 
 def small_normal(key: tf.Tensor, shape) -> tf.Tensor:

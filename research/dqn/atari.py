@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from research.dqn import game
-from research.dqn import games
+from research.dqn import game, games
 
 
 class AtariGame(game.Game):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent import futures
 import time
+from concurrent import futures
 
 import numpy as np
 from tf_agents.drivers import driver
-from tf_agents.trajectories import policy_step
-from tf_agents.trajectories import trajectory
+from tf_agents.trajectories import policy_step, trajectory
 
 from research.dqn import policy as dqn_policy
 

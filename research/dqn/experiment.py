@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Callable
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from official.core import checks
 from research.dqn import agent as dqn_agent
 from research.dqn import evaluation as dqn_evaluation
-from research.dqn import play
-from research.dqn import policy
-from research.dqn import stages
-from research.dqn import training
+from research.dqn import play, policy, stages, training
 
 
 class DqnExperiment(play.AgentExperiment):

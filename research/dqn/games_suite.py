@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from official.core import page
-from official.core import suite
-from research.dqn import figure_3
-from research.dqn import games
+from official.core import page, suite
+from research.dqn import figure_3, games
 
 
 class GamesSuite(suite.Suite):

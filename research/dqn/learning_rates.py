@@ -7,14 +7,11 @@ import json
 import math
 import numbers
 import os
-from typing import Callable, Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from official.core import experiment
-from official.core import history
-from official.core import page
-from official.core import run_folder
+from official.core import experiment, history, page, run_folder
 
 
 class LearningRates(experiment.Experiment):

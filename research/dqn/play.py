@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import abc
 import contextlib
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 from tf_agents.specs import tensor_spec
 
-from official.core import checkpoints
-from official.core import checks
-from official.core import history
-from official.core import model_experiment
+from official.core import checkpoints, checks, history, model_experiment
 from research.dqn import agent as dqn_agent
 from research.dqn import evaluation as dqn_evaluation
-from research.dqn import export
-from research.dqn import policy
+from research.dqn import export, policy
 
 
 class AgentExperiment(model_experiment.ModelExperiment):

@@ -5,15 +5,12 @@ from __future__ import annotations
 import functools
 import json
 import os
-from typing import Callable, Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 import tqdm
 
-from official.core import checks
-from official.core import experiment
-from official.core import page
-from official.core import run_folder
+from official.core import checks, experiment, page, run_folder
 from research.dqn import evaluation
 from research.dqn import games as games_lib
 

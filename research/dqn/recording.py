@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import os
 import zipfile
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 

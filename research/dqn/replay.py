@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 
 from official.core import checks
-from research.dqn import priorities
-from research.dqn import storage
+from research.dqn import priorities, storage
 
 
 class Transitions(NamedTuple):

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
-from official.core import checks
-from official.core import history
-from official.core import page
-from official.core import report
+from official.core import checks, history, page, report
 from official.core.page import Section
-from research.dqn import evaluation
-from research.dqn import figure_3
-from research.dqn import games
-from research.dqn import pictures
-from research.dqn import recording
-from research.dqn import stages
-from research.dqn import video
+from research.dqn import evaluation, figure_3, games, pictures, recording, stages, video
 
 
 class DqnReport:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Callable
+from collections.abc import Callable
 
 import tensorflow as tf
 from tf_agents.metrics import py_metrics
 from tf_agents.specs import tensor_spec
 
-from official.core import checks
-from official.core import experiment
-from official.core import history
-from research.dqn import collector
-from research.dqn import play
-from research.dqn import policy
-from research.dqn import reverb_link
-from research.dqn import reverb_replay
+from official.core import checks, experiment, history
+from research.dqn import collector, policy, reverb_link, reverb_replay
 
 _IS_LEARNERS = "that is the learner's; run an actor with --mode=train."
 

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Callable
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from official.core import callbacks
-from official.core import checkpoints
-from official.core import checks
-from official.core import history
-from official.core import run_folder
+from official.core import callbacks, checkpoints, checks, history, run_folder
 from research.dqn import agent as dqn_agent
 from research.dqn import evaluation as dqn_evaluation
-from research.dqn import learner
-from research.dqn import play
-from research.dqn import reverb_replay
+from research.dqn import learner, play, reverb_replay
 
 _ADDRESS = 'server.txt'
 

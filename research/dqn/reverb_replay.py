@@ -19,7 +19,8 @@ import collections
 import errno
 import socket
 import time
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import reverb

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 
 from official.core import run_folder
 from research.dqn import environment as dqn_environment
-from research.dqn import recording
-from research.dqn import video
+from research.dqn import recording, video
 
 _FOLDER = 'stages'
 

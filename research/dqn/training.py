@@ -6,22 +6,14 @@ import io
 import json
 import os
 import time
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 from tf_agents.metrics import py_metrics
 
-from official.core import callbacks
-from official.core import checkpoints
-from official.core import distribution
-from official.core import history
-from research.dqn import collector
-from research.dqn import environment
-from research.dqn import learner
-from research.dqn import play
-from research.dqn import policy
-from research.dqn import replay
+from official.core import callbacks, checkpoints, distribution, history
+from research.dqn import collector, environment, learner, play, policy, replay
 
 
 class _Bytes(tf.train.experimental.PythonState):

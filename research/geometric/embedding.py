@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from official.core import figures
-from official.core import page
+from official.core import figures, page
 
 
 def section(

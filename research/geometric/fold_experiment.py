@@ -9,8 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from official.evaluation import classification
-from research.geometric import batching
-from research.geometric import trials
+from research.geometric import batching, trials
 
 
 class FoldExperiment(trials.Trials):

@@ -183,7 +183,7 @@ class Graph:
                     f'but the graph has {self.num_nodes} nodes.'
                 )
             nodes = np.flatnonzero(nodes)
-        if nodes.ndim != 1 or nodes.size and not np.issubdtype(nodes.dtype, np.integer):
+        if nodes.ndim != 1 or (nodes.size and not np.issubdtype(nodes.dtype, np.integer)):
             raise ValueError(
                 f'{self.name}: split {split!r} is of {nodes.dtype}, shape '
                 f'{nodes.shape}; it is to be numbers of nodes, or a mask.'

@@ -10,8 +10,7 @@ import tensorflow as tf
 
 from research.geometric import batching
 from research.geometric import folds as folds_lib
-from research.geometric.datasets import graph_dataset
-from research.geometric.datasets import powerful_gnns
+from research.geometric.datasets import graph_dataset, powerful_gnns
 from research.geometric.transforms import degree_features
 
 _TRAINING_STREAM, _CALIBRATION_STREAM = range(2)

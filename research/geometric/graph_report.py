@@ -6,9 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from official.core import page
-from research.geometric import batching
-from research.geometric import embedding
-from research.geometric import graph_tensor
+from research.geometric import batching, embedding, graph_tensor
 
 
 class GraphReport:

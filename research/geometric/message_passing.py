@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from research.geometric import segments
-from research.geometric import sparse
+from research.geometric import segments, sparse
 
 AGGREGATIONS = {
     'sum': segments.segment_sum,

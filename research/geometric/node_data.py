@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 import scipy.sparse
 import tensorflow as tf
 
 from research.geometric import graph as graph_lib
-from research.geometric import normalization
-from research.geometric import sparse
+from research.geometric import normalization, sparse
 from research.geometric.datasets import splits
 from research.geometric.transforms import normalize_features as normalization_of_features
 

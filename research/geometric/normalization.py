@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from research.geometric import segments
-from research.geometric import sparse
+from research.geometric import segments, sparse
 
 
 def symmetric_coefficients(edge_index, edge_weight, num_nodes, self_loops: bool = True):

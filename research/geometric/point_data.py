@@ -10,9 +10,7 @@ import tensorflow as tf
 
 from official.core import checks
 from official.data import pipeline
-from research.geometric.datasets import graph_dataset
-from research.geometric.datasets import modelnet
-from research.geometric.datasets import modelnet_voxels
+from research.geometric.datasets import graph_dataset, modelnet, modelnet_voxels
 
 # What is drawn with one seed, numbered, so that no two of them are drawn alike.
 _TRAINING_STREAM, _CALIBRATION_STREAM, _POINTS = range(3)

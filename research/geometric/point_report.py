@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from official.core import figures
-from official.core import page
+from official.core import figures, page
 from research.geometric import embedding
 
 _SPLIT = 'test'

@@ -18,9 +18,8 @@ import tensorflow_gnn as tfgnn
 from tensorflow_gnn.experimental import sampler
 
 from official.data import pipeline
-from research.geometric import batching
+from research.geometric import batching, graph_tensor
 from research.geometric import graph as graph_lib
-from research.geometric import graph_tensor
 
 SEED, ID = 'seed', '#id'
 _READOUT = '_readout'

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from research.geometric import message_passing
-from research.geometric import normalization
-from research.geometric import sparse
+from research.geometric import message_passing, normalization, sparse
 
 
 class NormalizedPropagation(message_passing.MessagePassing):

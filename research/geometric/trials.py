@@ -14,15 +14,17 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
-from official.core import callbacks
-from official.core import checkpoints
-from official.core import distribution
-from official.core import figures
-from official.core import history
-from official.core import model_experiment
-from official.core import page
-from official.core import results
-from official.core import run_folder
+from official.core import (
+    callbacks,
+    checkpoints,
+    distribution,
+    figures,
+    history,
+    model_experiment,
+    page,
+    results,
+    run_folder,
+)
 
 _FILE = 'trials.jsonl'
 _LARGEST_SEED = 2**32 - 1  # Of NumPy's.

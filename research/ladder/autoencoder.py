@@ -6,7 +6,7 @@ Rasmus et al. 2015, "Semi-Supervised Learning with Ladder Networks", Appendix B,
 from __future__ import annotations
 
 import math
-from typing import Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 

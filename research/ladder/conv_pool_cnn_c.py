@@ -7,13 +7,12 @@ with Ladder Networks" (Conv-Small, Table 2's 0.36 %; Conv-Large, Table 3's 9.27 
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from official.core import checks
-from official.modeling import batch_statistics
-from official.modeling import random
+from official.modeling import batch_statistics, random
 from research.ladder import encoder as encoder_lib
 from research.ladder import layers
 

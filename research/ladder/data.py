@@ -13,9 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from official.core import checks
-from official.data import images
-from official.data import pipeline
-from official.data import sampling
+from official.data import images, pipeline, sampling
 
 # What is drawn with one seed, numbered, so that no two of them are drawn alike.
 _LABELLED_STREAM, _UNLABELLED_STREAM, _CALIBRATION_STREAM, _LABELS, _VALIDATION = range(5)

@@ -6,15 +6,15 @@ network shares with the networks that the paper compares it with.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from official.core import checks
 from official.core import model as core_model
 from official.evaluation import classification
-from official.modeling import batch_statistics
-from official.modeling import random
+from official.modeling import batch_statistics, random
 from research.ladder import layers
 
 _STATISTICS_MOMENTUM = 0.99

@@ -198,7 +198,7 @@ def _category(fields, where):
 def _whole(fields, name, where, low, high=_MOST, kind=problems_lib.BAD_FIELD):
     value = _field(fields, name, where)
     # JSON's true is not a number, though Python's True is 1.
-    if type(value) is not int or not low <= value <= high:  # pylint: disable=unidiomatic-typecheck
+    if type(value) is not int or not low <= value <= high:
         wanted = f'of {low} to {high}' if high < _MOST else f'from {low} on'
         raise _malformed(f'{where}: {name} {_short(value)} is not a whole number {wanted}.', kind)
     return value

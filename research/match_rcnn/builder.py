@@ -14,13 +14,10 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from official.data import detection_items
-from official.data import image_files
+from official.data import detection_items, image_files
 from official.data import problems as problems_lib
 from official.vision import image_reader
-from research.match_rcnn import annotations
-from research.match_rcnn import categories
-from research.match_rcnn import deepfashion2
+from research.match_rcnn import annotations, categories, deepfashion2
 
 NAME = 'deepfashion2'
 _CODES = ('style', *annotations.LEVELS)
@@ -78,7 +75,7 @@ class Deepfashion2(tfds.core.GeneratorBasedBuilder):
                             'segmentation': features.Sequence(
                                 features.Sequence(features.Tensor(shape=(2,), dtype=np.float32))
                             ),
-                            **{name: code for name in _CODES},
+                            **dict.fromkeys(_CODES, code),
                         }
                     ),
                 }

@@ -12,10 +12,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from official.core import report
-from official.core import run_folder
-from research.match_rcnn import published
-from research.match_rcnn import tables
+from official.core import report, run_folder
+from research.match_rcnn import published, tables
 
 
 def table_5(run_dirs: Sequence[str]) -> tables.Table | None:

@@ -69,7 +69,7 @@ def first_stage_mask(landmarks: np.ndarray, category: int, height: int, width: i
     Raises:
       ValueError: unknown category, or too few landmarks.
     """
-    from pycocotools import mask as coco_mask  # pylint: disable=g-import-not-at-top
+    from pycocotools import mask as coco_mask
 
     return coco_mask.decode(masks.run_lengths(contours(landmarks, category), (height, width)))
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
 from official.core import checks
-from official.data import detection
-from official.data import detection_table
+from official.data import detection, detection_table
 
 SPLITS = ('train', 'validation')
 

@@ -11,12 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from official.core import checks
-from official.data import coco_classes
-from official.data import detection_table
-from official.data import image_files
+from official.data import coco_classes, detection_table, image_files
 from official.data import problems as problems_lib
-from research.match_rcnn import annotations
-from research.match_rcnn import categories
+from research.match_rcnn import annotations, categories
 
 IMAGES, ANNOTATIONS = 'image', 'annos'
 SPLITS = ('train', 'validation', 'test')

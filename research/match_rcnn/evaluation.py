@@ -7,12 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from official.data import coco
-from official.data import detection_table
+from official.data import coco, detection_table
 from official.evaluation import coco_ap
-from research.match_rcnn import result_files
-from research.match_rcnn import retrieval_protocol
-from research.match_rcnn import subsets
+from research.match_rcnn import result_files, retrieval_protocol, subsets
 
 # Of each class in an image: COCO's limits, which the benchmark's evaluation has, too.
 MAX_DETECTIONS, MAX_LANDMARK_DETECTIONS = 100, 20

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import os
 
-from official.core import keras_experiment
-from official.core import page
-from official.core import report
-from official.core import run_folder
-from research.match_rcnn import categories
-from research.match_rcnn import evaluation
-from research.match_rcnn import inference
-from research.match_rcnn import measurement
-from research.match_rcnn import result_files
-from research.match_rcnn import tables
+from official.core import keras_experiment, page, report, run_folder
+from research.match_rcnn import categories, evaluation, inference, measurement, result_files, tables
 
 
 class MatchExperiment(keras_experiment.KerasExperiment):

@@ -11,12 +11,7 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
-from official.core import checks
-from official.core import experiment
-from official.core import figures
-from official.core import page
-from official.core import report
-from official.core import run_folder
+from official.core import checks, experiment, figures, page, report, run_folder
 from official.data import image_files
 from official.vision import image_reader
 from research.match_rcnn import pictures

@@ -7,7 +7,8 @@ replica are divided by the mean count of the replicas, so that one device and tw
 
 from __future__ import annotations
 
-from typing import NamedTuple, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
 from official.core import checks
-from official.modeling import batch_statistics
-from official.modeling import convolutions
-from official.modeling import random
+from official.modeling import batch_statistics, convolutions, random
 
 FEATURES = ('pose', 'mask', 'class')  # What Table 5 makes the matching network's input of.
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from official.core import checks
 from official.data import detection_table
-from research.match_rcnn import categories
-from research.match_rcnn import evaluation
-from research.match_rcnn import inference
-from research.match_rcnn import retrieval_protocol
+from research.match_rcnn import categories, evaluation, inference, retrieval_protocol
 
 SIGMA = 0.05  # Of landmarks of which nothing is known: between DeepFashion2's mean and COCO's.
 

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Callable, Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 from official.core import checks
 from official.core import model as core_model
 from official.modeling import random
-from official.vision import fpn
-from official.vision import heatmaps
-from official.vision import masks
-from official.vision import resnet
-from official.vision import roi_align
-from official.vision import rpn
-from research.match_rcnn import categories
-from research.match_rcnn import detection
-from research.match_rcnn import losses
-from research.match_rcnn import matching
-from research.match_rcnn import packing
-from research.match_rcnn import pair_sampling
-from research.match_rcnn import roi_sampling
-from research.match_rcnn import saving
-from research.match_rcnn import streams
+from official.vision import fpn, heatmaps, masks, resnet, roi_align, rpn
+from research.match_rcnn import (
+    categories,
+    detection,
+    losses,
+    matching,
+    packing,
+    pair_sampling,
+    roi_sampling,
+    saving,
+    streams,
+)
 
 _STRIDES = (4, 8, 16, 32)  # Of the levels that RoI features come from.
 # Arguments that are called: the attribute with what they made, and the arguments they were given.

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from official.core import checks
-from official.modeling import batch_statistics
-from official.modeling import random
-from research.match_rcnn import losses
-from research.match_rcnn import roi_sampling
+from official.modeling import batch_statistics, random
+from research.match_rcnn import losses, roi_sampling
 
 
 class PairSampler:

@@ -9,11 +9,9 @@ import tensorflow as tf
 
 from official.data import detection_table
 from official.vision import boxes as boxes_lib
-from official.vision import drawing
-from official.vision import image_reader
+from official.vision import drawing, image_reader
 from official.vision import masks as masks_lib
-from research.match_rcnn import categories
-from research.match_rcnn import contours
+from research.match_rcnn import categories, contours
 
 _CERTAIN = 0.5  # Detections below are not drawn.
 MATCHED = 0.5  # IoU from which a detection is that of an object, and a mask that of its item.

@@ -18,10 +18,7 @@ import tensorflow as tf
 import tqdm
 
 from official.data import problems as problems_lib
-from research.match_rcnn import deepfashion2
-from research.match_rcnn import evaluation
-from research.match_rcnn import inference
-from research.match_rcnn import result_files
+from research.match_rcnn import deepfashion2, evaluation, inference, result_files
 
 # Change of the similarity by a second probe, in logits. A probability near 1 has lost digits.
 _DOWN, _UP = 8.0, 1.0

@@ -12,8 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from research.match_rcnn import deepfashion2
-from research.match_rcnn import prepared
+from research.match_rcnn import deepfashion2, prepared
 
 
 def prepare(manual_dir: str, data_dir: str | None = None):
@@ -32,7 +31,7 @@ def prepare(manual_dir: str, data_dir: str | None = None):
     """
     deepfashion2.splits_of(manual_dir)
     made = prepared.make_builder(data_dir, 'array_record')
-    import tensorflow_datasets as tfds  # pylint: disable=g-import-not-at-top; takes seconds
+    import tensorflow_datasets as tfds  # Takes seconds.
 
     made.download_and_prepare(
         download_config=tfds.download.DownloadConfig(manual_dir=manual_dir, try_download_gcs=False)

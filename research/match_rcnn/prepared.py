@@ -17,8 +17,7 @@ import tensorflow as tf
 
 from official.data import detection_table
 from official.data import problems as problems_lib
-from research.match_rcnn import annotations
-from research.match_rcnn import deepfashion2
+from research.match_rcnn import annotations, deepfashion2
 
 _AT_ONCE = 64
 
@@ -53,7 +52,7 @@ def make_builder(data_dir: str | None, file_format: str | None = None):
     # Without it TFDS asks a metadata server of Google's cloud, and waits for an answer.
     os.environ.setdefault('NO_GCE_CHECK', 'true')
     # TFDS, which takes seconds.
-    from research.match_rcnn import builder  # pylint: disable=g-import-not-at-top
+    from research.match_rcnn import builder
 
     options = {} if file_format is None else {'file_format': file_format}
     return builder.Deepfashion2(data_dir=data_dir, **options)
@@ -130,7 +129,7 @@ def write_index(builder, split: str) -> None:
 
 
 def _examples(builder, split):
-    import tensorflow_datasets as tfds  # pylint: disable=g-import-not-at-top; takes seconds
+    import tensorflow_datasets as tfds  # Takes seconds.
 
     if split not in builder.info.splits:
         raise ValueError(

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from official.core import checks
-from official.core import figures
-from official.core import page
+from official.core import checks, figures, page
 from official.core.page import Section
 from official.data import detection_table
-from research.match_rcnn import categories
-from research.match_rcnn import evaluation
-from research.match_rcnn import inference
-from research.match_rcnn import measurement
-from research.match_rcnn import pictures
-from research.match_rcnn import retrieval_protocol
+from research.match_rcnn import (
+    categories,
+    evaluation,
+    inference,
+    measurement,
+    pictures,
+    retrieval_protocol,
+)
 
 _TRIED = 4  # Times as many queries as are shown: not all are detected.
 

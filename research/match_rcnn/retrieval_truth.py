@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import math
 
-from official.data import detection_items
-from official.data import detection_table
+from official.data import detection_items, detection_table
 from official.data import problems as problems_lib
-from research.match_rcnn import categories
-from research.match_rcnn import result_files
+from research.match_rcnn import categories, result_files
 
 _NO_CLASS = 1  # Of shops' items, whose class nothing asks for.
 

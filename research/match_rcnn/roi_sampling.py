@@ -7,7 +7,6 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from official.core import checks
-from official.modeling import random
 from official.vision import assignment
 from official.vision import boxes as box_ops
 
@@ -31,7 +30,7 @@ class Rois(NamedTuple):
     truth: tf.Tensor
     iou: tf.Tensor
 
-    def first(self, number: int) -> 'Rois':
+    def first(self, number: int) -> Rois:
         """The first RoIs of each image."""
         return Rois(*(value[:, :number] for value in self))
 

@@ -17,16 +17,17 @@ import os
 import sys
 from typing import Any
 
-from official.data import coco
-from official.data import detection_table
-from research.match_rcnn import categories
-from research.match_rcnn import deepfashion2
-from research.match_rcnn import evaluation
-from research.match_rcnn import measurement
-from research.match_rcnn import result_files
-from research.match_rcnn import retrieval_protocol
-from research.match_rcnn import retrieval_truth
-from research.match_rcnn import tables
+from official.data import coco, detection_table
+from research.match_rcnn import (
+    categories,
+    deepfashion2,
+    evaluation,
+    measurement,
+    result_files,
+    retrieval_protocol,
+    retrieval_truth,
+    tables,
+)
 
 
 def score(

@@ -5,17 +5,14 @@ from __future__ import annotations
 import abc
 import dataclasses
 import os
-from typing import Callable, Mapping
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
 from official.core import checks
-from official.data import coco
-from official.data import detection_table
+from official.data import coco, detection_table
 from official.data import problems as problems_lib
-from research.match_rcnn import deepfashion2
-from research.match_rcnn import garments
-from research.match_rcnn import prepared
+from research.match_rcnn import deepfashion2, garments, prepared
 
 
 class Source(abc.ABC):

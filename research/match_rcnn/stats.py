@@ -19,13 +19,9 @@ from typing import Any
 import numpy as np
 
 from official.core import figures
-from official.data import coco
-from official.data import detection_table
+from official.data import coco, detection_table
 from official.data import problems as problems_lib
-from research.match_rcnn import annotations
-from research.match_rcnn import categories
-from research.match_rcnn import deepfashion2
-from research.match_rcnn import levels
+from research.match_rcnn import annotations, categories, deepfashion2, levels
 
 _UNKNOWN = 'unknown'
 _ALL = sys.maxsize  # Files that are named.

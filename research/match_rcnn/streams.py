@@ -7,14 +7,13 @@ those of the full outputs, `LandmarkStream.full` and `MaskStream.full`, which te
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from official.core import checks
-from official.modeling import convolutions
-from official.modeling import random
+from official.modeling import convolutions, random
 
 
 def _small_normal(key, shape):

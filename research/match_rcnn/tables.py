@@ -6,11 +6,8 @@ import dataclasses
 import html as html_lib
 from collections.abc import Mapping, Sequence
 
-from official.core import figures
-from official.core import page
-from research.match_rcnn import published
-from research.match_rcnn import retrieval_protocol
-from research.match_rcnn import subsets
+from official.core import figures, page
+from research.match_rcnn import published, retrieval_protocol, subsets
 
 _PAPER, _RELEASE = 'paper', 'with the data set'
 _BOXES = {'truth': 'ground truth box', 'detected': 'detected box'}

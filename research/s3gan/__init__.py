@@ -4,4 +4,4 @@ from research.s3gan.discriminator import Discriminator
 from research.s3gan.generator import Generator
 from research.s3gan.model import S3GAN
 
-__all__ = ['Discriminator', 'Generator', 'S3GAN']
+__all__ = ['S3GAN', 'Discriminator', 'Generator']

@@ -11,16 +11,8 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from official.core import experiment
-from official.core import figures
-from official.core import gin_source
-from official.core import history
-from official.core import page
-from official.core import report
-from official.core import run_folder
-from official.core import suite
-from research.s3gan import evaluation
-from research.s3gan import published
+from official.core import experiment, figures, gin_source, history, page, report, run_folder, suite
+from research.s3gan import evaluation, published
 
 _FID, _INCEPTION_SCORE = _KEYS = ('test_fid', 'test_inception_score')
 _HEADS = ('FID', 'IS')
@@ -407,7 +399,7 @@ def _not_in_tables(found, collapsed) -> str:
     text = {
         'biggan': 'Sec. 5',
         's3gan_2_5': 'Sec. 5.4',
-        **{method: 'Sec. 5.2' for method in published.COLLAPSED},
+        **dict.fromkeys(published.COLLAPSED, 'Sec. 5.2'),
     }
     rows = []
     for method in [
@@ -460,7 +452,7 @@ def bars(found: Mapping[str, Mapping], collapsed: Sequence[str] = ()) -> str:
                     f'Figure {number}, ours: median FID',
                     methods,
                     ours,
-                    {method: 'collapsed' for method in collapsed},
+                    dict.fromkeys(collapsed, 'collapsed'),
                 )
             )
     return f'<div class=figures>{"".join(charts)}</div>' + page.paragraph(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
 from official.core import checks
-from official.data import image_sources
+from official.data import image_sources, pipeline
 from official.data import labelling as labelling_lib
-from official.data import pipeline
 
 
 class GanData:

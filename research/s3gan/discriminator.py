@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from official.modeling import random
-from official.modeling import spectral
+from official.modeling import random, spectral
 from research.s3gan import layers
 
 # Widths in units of ch after each block, and after which block the non-local block comes.

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import functools
 import sys
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
-from official.core import checks
-from official.core import distribution
+from official.core import checks, distribution
 from official.data import image_sources
-from official.evaluation import fid
-from official.evaluation import inception_score
-from official.evaluation import precision_recall
+from official.evaluation import fid, inception_score, precision_recall
 from research.s3gan import layers
-
 
 _NEIGHBOURS = 3  # Of precision and recall: Kynkaanniemi et al. 2019, Sec. 3.
 _SAMPLE = 7  # What is drawn here with a run's seed.
@@ -140,7 +136,7 @@ class GanEvaluation:
             means[f'{name}_of_sets'] = np.array([score[name] for score in scores])
         return {**means, 'measured_on': self._measured_on(real)}
 
-    def _measured_on(self, real: '_Real') -> str:
+    def _measured_on(self, real: _Real) -> str:
         def count(number, what):
             return f'{number} {what}' + ('' if number == 1 else 's')
 
@@ -156,7 +152,7 @@ class GanEvaluation:
         warning = getattr(self._features, 'warning', '')
         return f'{text}. {warning}' if warning else text
 
-    def _of_real(self, data, strategy, split) -> '_Real':
+    def _of_real(self, data, strategy, split) -> _Real:
         @tf.function
         def step(images, weights):
             return self._features(layers.unit_images(images))[0], weights

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
 from official.core import checks
-from official.data import image_sources
-from official.data import labelling
-from official.data import pipeline
+from official.data import image_sources, labelling, pipeline
 
 # What is drawn with one seed, numbered, so that no two of them are drawn alike.
 _UNLABELLED, _LABELLED = range(2)

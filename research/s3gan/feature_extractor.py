@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from official.core import checks
-from official.core import export
+from official.core import checks, export
 from official.core import model as core_model
 from official.data import image_sources
 from official.evaluation import classification
-from official.modeling import random
-from official.modeling import spectral
-from official.vision import image_reader
-from official.vision import resnet_v2
-from research.s3gan import layers
-from research.s3gan import losses
-from research.s3gan import rotations
+from official.modeling import random, spectral
+from official.vision import image_reader, resnet_v2
+from research.s3gan import layers, losses, rotations
 
 # A matrix of more classes is no use to a reader.
 _MATRIX_CLASSES = 100

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from official.modeling import normalization
-from official.modeling import random
-from official.modeling import spectral
+from official.modeling import normalization, random, spectral
 from research.s3gan import layers
 
 # Widths in units of ch before the first block and after each block, and after which block the

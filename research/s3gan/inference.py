@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-from typing import Callable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from official.core import checks
+from official.core import checks, files
 from official.core import experiment as experiment_lib
-from official.core import files
 from research.s3gan import label_file
 
 LABELS = 'labels.npz'
@@ -188,7 +187,7 @@ def cluster(features: np.ndarray, number: int, seed: int) -> np.ndarray:
     Returns:
       The cluster of each row, int32 [n].
     """
-    from sklearn import cluster as sklearn_cluster  # pylint: disable=g-import-not-at-top; slow
+    from sklearn import cluster as sklearn_cluster  # Slow.
 
     return (
         sklearn_cluster.MiniBatchKMeans(number, random_state=seed, n_init=3)

@@ -111,7 +111,7 @@ def inferred_labels(
         raise ValueError(f'{path} belongs to another data set than this one of as many images.')
     if soft and probabilities is None:
         raise ValueError(f'{path} has hard labels only, and soft = True asks for probabilities.')
-    fit = hard.shape == labels.shape and np.all((0 <= hard) & (hard < number))
+    fit = hard.shape == labels.shape and np.all((hard >= 0) & (hard < number))
     if not fit or (soft and probabilities.shape != (len(labels), number)):
         raise ValueError(f'{path} is damaged: its labels are not {len(labels)} of {number}.')
     if soft and not (

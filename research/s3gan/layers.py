@@ -8,10 +8,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from official.core import checks
-from official.modeling import normalization
-from official.modeling import pooling
-from official.modeling import random
-from official.modeling import spectral
+from official.modeling import normalization, pooling, random, spectral
 
 
 class ConditionalBatchNorm(normalization.BatchNorm):

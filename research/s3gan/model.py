@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import functools
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
 from official.core import checks
 from official.core import model as core_model
-from official.modeling import batch_statistics
-from official.modeling import normalization
-from official.modeling import random
+from official.modeling import batch_statistics, normalization, random
 from research.s3gan import discriminator as discriminator_lib
-from research.s3gan import fits
+from research.s3gan import fits, layers, losses, rotations
 from research.s3gan import generator as generator_lib
-from research.s3gan import layers
-from research.s3gan import losses
-from research.s3gan import rotations
 
 
 class S3GAN(core_model.Model):

@@ -84,7 +84,7 @@ ERRORS = {
 }
 
 # Sec. 5.2, in place of figures: all three seeds of each.
-COLLAPSED = {name: 'collapses after 60k to 120k steps' for name in ('biggan_10', 'biggan_20')}
+COLLAPSED = dict.fromkeys(('biggan_10', 'biggan_20'), 'collapses after 60k to 120k steps')
 
 
 @dataclasses.dataclass(frozen=True)

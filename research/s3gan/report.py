@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from official.core import checks
-from official.core import figures
-from official.core import page
+from official.core import checks, figures, page
 from official.core.page import Section
 from official.modeling import random
 

@@ -212,7 +212,3 @@ def test_report_warns_of_a_busy_machine_and_writes_all_numbers(tmp_path, capsys)
     assert lines[:2] == ['processors: 2, load_before: 3.0', 'rounds: 5']
     assert lines[3] == 'the table' and lines[4].startswith('The load was 3.0')
     assert json.loads((tmp_path / 'all.json').read_text()) == numbers
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

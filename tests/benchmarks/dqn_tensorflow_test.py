@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
-import pytest
-
 from benchmarks import dqn_tensorflow
 
 
@@ -35,7 +31,3 @@ def test_updates_are_those_of_the_paper(monkeypatch):
     monkeypatch.setattr(dqn_tensorflow, 'make', make)
     assert len(dqn_tensorflow.update_ms('bfloat16', updates=2, blocks=2)) == 2
     assert seen == [(1_687_206, 'bfloat16', 'RMSprop')]
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
-from benchmarks import dqn
-from benchmarks import dqn_torch
+from benchmarks import dqn, dqn_torch
 
 
 def test_flops_of_an_update_counted_by_hand():
@@ -78,7 +75,3 @@ def test_table_says_what_was_measured():
     assert 'eight over the better sb3: 2.00 (2.00 to 2.29; of the medians 2.13)' in lines
     alone = dqn.table(dqn.summary(measured(with_peers=False), [218.0]))
     assert 'sb3' not in alone and 'PyTorch' not in alone
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

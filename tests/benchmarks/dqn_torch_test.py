@@ -17,8 +17,7 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import contest
-from benchmarks import dqn_torch
+from benchmarks import contest, dqn_torch
 
 SCRIPT = pathlib.Path(dqn_torch.__file__)
 
@@ -372,7 +371,3 @@ def test_train_mode():
         'update',
     ]
     assert min(shares.values()) >= 0 and sum(shares.values()) == pytest.approx(1)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

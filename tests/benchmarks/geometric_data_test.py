@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 
-from benchmarks import geometric
-from benchmarks import geometric_data
+from benchmarks import geometric, geometric_data
 from research.geometric import graph
 from tests.benchmarks import graphs
 
@@ -71,7 +68,3 @@ def test_real_graphs():
         assert origin == f'{name} from its files'
         sums = np.asarray(geometric_data.matrix(found).sum(axis=1)).ravel()
         assert np.all(np.isclose(sums, 1, rtol=1e-4) | (sums == 0))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks import geometric
-from benchmarks import geometric_data
-from benchmarks import geometric_tensorflow
+from benchmarks import geometric, geometric_data, geometric_tensorflow
 from official.modeling import random
 from tests.benchmarks import graphs
 
@@ -79,7 +77,3 @@ def test_prints_what_the_benchmark_reads(monkeypatch, capsys, tmp_path):
     assert printed['parameters'] == geometric.parameters('gcn', graphs.TINY)
     assert printed['memory']['peak_mb'] >= printed['memory']['libraries_mb'] > 0
     assert list(printed['libraries']) == ['tensorflow']
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

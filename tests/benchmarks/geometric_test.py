@@ -6,8 +6,7 @@ import sys
 
 import pytest
 
-from benchmarks import geometric
-from benchmarks import geometric_data
+from benchmarks import geometric, geometric_data
 
 CORA = geometric_data.SIZES['cora']
 
@@ -206,7 +205,3 @@ def test_bad_argument(monkeypatch, capsys, argument, complaint):
     with pytest.raises(SystemExit):
         geometric.main()
     assert complaint in capsys.readouterr().err
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

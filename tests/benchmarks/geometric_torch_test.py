@@ -17,10 +17,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks import contest
-from benchmarks import geometric
-from benchmarks import geometric_data
-from benchmarks import geometric_tensorflow
+from benchmarks import contest, geometric, geometric_data, geometric_tensorflow
 from tests.benchmarks import graphs
 
 SCRIPT = pathlib.Path(geometric.__file__).parent / 'geometric_torch.py'
@@ -210,7 +207,3 @@ def test_the_fastest_form_is_found_and_can_be_run(tiny):
 def test_bad_input(tiny, arguments, complaint):
     done = run(*(tiny.parent / word if word.endswith('npz') else word for word in arguments))
     assert done.returncode and complaint in done.stderr.splitlines()[-1]
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -8,8 +8,7 @@ import sys
 import pytest
 import tensorflow as tf
 
-from benchmarks import ladder
-from benchmarks import ladder_tensorflow
+from benchmarks import ladder, ladder_tensorflow
 from official.modeling import random
 
 
@@ -56,7 +55,3 @@ def test_prints_what_the_benchmark_reads(monkeypatch, capsys):
     ladder_tensorflow.main()
     printed = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert printed['update_ms'] == [1.0, 2.0] and list(printed['libraries']) == ['tensorflow']
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -94,7 +94,3 @@ def test_bad_argument(monkeypatch, capsys, argument):
     with pytest.raises(SystemExit):
         ladder.main()
     assert argument.partition('=')[0] in capsys.readouterr().err
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -15,8 +15,7 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import contest
-from benchmarks import ladder
+from benchmarks import contest, ladder
 from tests.research.ladder import numpy_reference as reference
 
 TORCH_PYTHON = os.environ.get(contest.TORCH_VARIABLE) or (
@@ -103,7 +102,3 @@ def test_costs_and_gradients_are_the_paper_s(tmp_path):
         error = np.linalg.norm(results.pop(name) - gradient) / np.linalg.norm(gradient)
         assert error < 1e-4, name
     assert not results
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -14,7 +12,7 @@ CONFIG = match_rcnn_data.Config(64, 128, truths=3, items=5, train_candidates=400
 
 
 def test_landmark_counts_are_those_of_the_categories():
-    assert match_rcnn_data.LANDMARK_COUNTS == tuple(categories.LANDMARK_COUNTS)
+    assert tuple(categories.LANDMARK_COUNTS) == match_rcnn_data.LANDMARK_COUNTS
 
 
 def test_boxes_lie_in_the_canvas_and_the_rest_is_padding():
@@ -22,9 +20,9 @@ def test_boxes_lie_in_the_canvas_and_the_rest_is_padding():
     assert found['images'].shape == (4, 64, 128, 3) and found['images'].std() > 60
     boxes, classes = found['boxes'], found['classes']
     assert not classes[:, 3:].any() and not boxes[:, 3:].any()
-    assert 1 <= classes[:, :3].min() and classes.max() <= 13
+    assert classes[:, :3].min() >= 1 and classes.max() <= 13
     sides = (boxes[:, :3, 2:] - boxes[:, :3, :2]) / [128, 64]
-    assert 1 / 6 - 1e-6 <= sides.min() and sides.max() <= 2 / 3 + 1e-6
+    assert sides.min() >= 1 / 6 - 1e-6 and sides.max() <= 2 / 3 + 1e-6
     assert boxes.min() >= 0 and (boxes[..., 2:] <= [128, 64]).all()
     # Consumer and shop show the same garments.
     np.testing.assert_array_equal(classes[0::2], classes[1::2])
@@ -73,7 +71,3 @@ def test_the_config_is_in_the_file(tmp_path):
     np.savez(tmp_path / 'file.npz', **match_rcnn_data.arrays(CONFIG))
     with np.load(tmp_path / 'file.npz') as file:
         assert match_rcnn_data.config_of(file) == CONFIG
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

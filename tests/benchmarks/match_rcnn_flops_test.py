@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
-from benchmarks import match_rcnn_data
-from benchmarks import match_rcnn_flops
+from benchmarks import match_rcnn_data, match_rcnn_flops
 
 CONFIG = match_rcnn_data.Config(
     64, 128, num_classes=2, test_proposals=10, detections=3, rois=8, positives=2, batch=2
@@ -83,7 +80,3 @@ def test_masks_and_landmarks_are_of_positive_rois():
         'step', CONFIG, streams=True, positives=0.5
     )
     assert less == 2 * 3 * 2 * 1.5 * each  # Of two images with room for two.
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

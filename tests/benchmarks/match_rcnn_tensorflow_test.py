@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks import match_rcnn_data
-from benchmarks import match_rcnn_flops
-from benchmarks import match_rcnn_tensorflow
+from benchmarks import match_rcnn_data, match_rcnn_flops, match_rcnn_tensorflow
 from official.modeling import random
 
 CONFIG = match_rcnn_data.Config(
@@ -128,7 +126,7 @@ def test_suppression_leaves_boxes_that_overlap_little():
     scores, boxes = (value.numpy() for value in match_rcnn_tensorflow.operation('nms', GIVEN)())
     for image in range(2):
         number = (scores[image] > 0).sum()
-        assert 5 < number and not boxes[image, number:].any()
+        assert number > 5 and not boxes[image, number:].any()
         kept = boxes[image, :number]
         common = np.minimum(kept[:, np.newaxis, 2:], kept[:, 2:]) - np.maximum(
             kept[:, np.newaxis, :2], kept[:, :2]
@@ -213,7 +211,3 @@ def test_a_network_in_bfloat16(tmp_path, monkeypatch, capsys):
         tf.keras.mixed_precision.set_global_policy('float32')
     assert seen == [tf.float32, tf.bfloat16]
     assert capsys.readouterr().out.count('"ms"') == 2
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -7,10 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import contest
-from benchmarks import match_rcnn
-from benchmarks import match_rcnn_data
-from benchmarks import match_rcnn_flops
+from benchmarks import contest, match_rcnn, match_rcnn_data, match_rcnn_flops
 
 CONFIG = match_rcnn_data.Config(64, 128)
 
@@ -184,7 +181,3 @@ def test_contestants_take_turns_with_one_file_and_their_arguments(monkeypatch):
         assert commands[-1][-2:] == ('peak', '--bfloat16')
         assert list(numbers['workloads'][name]['forms']) == ['arboretum', 'peer_frozen']
         assert numbers['settings']['bfloat16']
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import sys
 
 import pytest
 
@@ -36,7 +35,3 @@ def test_prints_what_the_benchmarks_read(monkeypatch, capsys):
     assert printed['gflop_per_s'] == [1.0, 2.0] and printed['gbyte_per_s'] == [3.0]
     assert list(printed['libraries']) == ['tensorflow']
     assert 'instruction_sets' in printed['machine']
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -18,9 +18,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks import contest
-from benchmarks import s3gan
-from benchmarks import s3gan_tensorflow
+from benchmarks import contest, s3gan, s3gan_tensorflow
 from official.modeling import optimizers
 
 SCRIPT = pathlib.Path(s3gan.__file__).parent / 's3gan_torch.py'
@@ -464,7 +462,3 @@ def test_torch_prints_what_the_benchmark_reads(mode):
     assert result['parameters'] == sum(
         variable.shape.num_elements() for variable in net.trainable_variables
     )
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

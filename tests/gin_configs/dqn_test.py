@@ -2,14 +2,11 @@
 
 import glob
 import os
-import sys
 
 import gin
 import pytest
 
-from official.core import config
-from official.core import gin_source
-from official.core import runner
+from official.core import config, gin_source, runner
 from research.dqn import games
 
 # Its folder comes along with a file that is named here: gin_configs/dqn/catch.gin
@@ -263,7 +260,3 @@ def test_experiments_can_be_made(name, tmp_path):
         assert made.data.name == name.split('_')['table' in name]
     finally:
         config.clear()
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,13 +1,10 @@
 """The gin files that are no cell of a table: the karate club, and a folder of CSV files."""
 
-import sys
-
 import gin
 import numpy as np
 import pytest
 
-from official.core import config
-from official.core import runner
+from official.core import config, runner
 from tests.gin_configs import geometric_files
 
 # Its folder comes along with a file that is named here: gin_configs/geometric/csv_gcn.gin
@@ -40,7 +37,7 @@ def write(folder, with_split=True):
         row = noise[node] + 3 * (np.arange(3) == group)
         lines['nodes'].append(f'n{node},' + ','.join(f'{value:.3f}' for value in row))
         lines['edges'] += [f'n{node},n{10 * group + other}' for other in range(place)]
-        lines['labels'].append(f'n{node},{"red green blue".split()[group]}')
+        lines['labels'].append(f'n{node},{["red", "green", "blue"][group]}')
         part = 'train' if place < 2 else 'validation' if place < 5 else 'test'
         lines['splits'].append(f'n{node},{part}')
     if not with_split:
@@ -97,7 +94,3 @@ def test_the_karate_club(tmp_path):
     made.train()
     # A guess is right in 8 of the 20 at most; 100 runs give 90 % with a deviation of 3.
     assert made.evaluate()['test_accuracy_percent']['mean'] > 80
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

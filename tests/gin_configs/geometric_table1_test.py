@@ -2,7 +2,6 @@
 
 import pickle
 import re
-import sys
 
 import gin
 import numpy as np
@@ -10,8 +9,7 @@ import pytest
 import scipy.sparse
 import tensorflow as tf
 
-from official.core import config
-from official.core import runner
+from official.core import config, runner
 from tests.gin_configs import geometric_files
 from tools import listing
 
@@ -273,7 +271,3 @@ def test_settings(name, tmp_path, raw_files):
         assert network.input_dropout == (0 if method in ('gcn', 'cheby', 'arma') else dropout)
     if method == 'arma':
         assert {operator.activation for operator in operators} == {tf.keras.activations.relu}
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

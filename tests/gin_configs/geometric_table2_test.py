@@ -2,28 +2,19 @@
 
 import functools
 import math
-import sys
 
 import gin
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from official.core import config
-from official.core import runner
+from official.core import config, runner
 from research.geometric import graph_data
-from research.geometric.convs import gcn_conv
-from research.geometric.convs import gin_conv
-from research.geometric.convs import sage_conv
+from research.geometric.convs import gcn_conv, gin_conv, sage_conv
 from research.geometric.datasets.graph_dataset import GraphDataset
 from research.geometric.graph import Graph
-from research.geometric.models import diff_pool_network
-from research.geometric.models import graclus_pooling
-from research.geometric.models import sort_readout
-from research.geometric.pooling import global_attention
-from research.geometric.pooling import readout
-from research.geometric.pooling import set2set
-from research.geometric.pooling import top_k
+from research.geometric.models import diff_pool_network, graclus_pooling, sort_readout
+from research.geometric.pooling import global_attention, readout, set2set, top_k
 from tests.gin_configs import geometric_files
 from tools import listing
 
@@ -259,7 +250,3 @@ def test_settings(name, tmp_path):
         assert network.readouts[0].sort.k == 30
     if method.startswith('gin'):
         assert all(layer.train_eps == (method == 'gin_eps') for layer in network.convs)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

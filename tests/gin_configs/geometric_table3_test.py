@@ -1,20 +1,16 @@
 """Table 3's gin files: every cell has one and a short one, and each constructs its network."""
 
 import functools
-import sys
 
 import gin
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from official.core import config
-from official.core import keras_experiment
-from official.core import runner
+from official.core import config, keras_experiment, runner
 from research.geometric import graph as graph_lib
 from research.geometric import point_data
-from research.geometric.datasets import graph_dataset
-from research.geometric.datasets import modelnet
+from research.geometric.datasets import graph_dataset, modelnet
 from research.geometric.models import point_networks
 from tests.gin_configs import geometric_files
 from tests.research.geometric.models import point_weights
@@ -184,7 +180,3 @@ def test_settings(name, tmp_path):
         # In a ball of twice the radius are as many of a quarter of the points.
         assert network.radii == ((0.4, 0.8, 2.0) if short else (0.2, 0.4, 1.0))
         assert network.max_neighbors == 32
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -5,34 +5,27 @@ import functools
 import glob
 import os
 import re
-import sys
 
 import gin
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from official.core import config
-from official.core import gin_source
-from official.core import keras_experiment
-from official.core import runner
+from official.core import config, gin_source, keras_experiment, runner
 from official.data import images
-from research.ladder import architectures
-from research.ladder import autoencoder
-from research.ladder import conv_pool_cnn_c
-from research.ladder import data
+from research.ladder import architectures, autoencoder, conv_pool_cnn_c, data
 from research.ladder import model as ladder
 from tests.gin_configs.ladder_facts import (
-    denoiser_of,
     DENOISERS,
     EPOCHS,
-    facts,
-    labels_of,
     NOT_THE_PAPERS,
     ONE_RUN,
     OTHERS,
     PAPER,
     SETTINGS,
+    denoiser_of,
+    facts,
+    labels_of,
 )
 from tools import listing
 
@@ -285,7 +278,3 @@ def test_validation_file_is_what_its_head_says():
     for param in params:
         key = next(key for key in own if key.endswith('.' + param.partition('=')[0]))
         assert changed[key].value == own[key].value == ast.literal_eval(param.partition('=')[2])
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -5,7 +5,6 @@ import functools
 import glob
 import json
 import os
-import sys
 
 import gin
 import numpy as np
@@ -13,8 +12,7 @@ import pytest
 import tensorflow as tf
 
 from official import launch
-from official.core import config
-from official.core import gin_source
+from official.core import config, gin_source
 from official.modeling import optimizers
 from research.match_rcnn import model as model_lib
 from research.match_rcnn import published
@@ -417,7 +415,3 @@ def test_photographs_run_through_the_launcher(tmp_path):
     assert result['class_names'] == ['person']
     assert {'validation_box_ap', 'validation_mask_ap', 'validation_landmarks_ap'} <= result.keys()
     assert not any('retrieval' in name for name in result) and 'Table 5' not in report
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

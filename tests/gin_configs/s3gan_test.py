@@ -4,16 +4,13 @@ import functools
 import glob
 import os
 import re
-import sys
 
 import gin
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from official.core import config
-from official.core import gin_source
-from official.core import runner
+from official.core import config, gin_source, runner
 from official.data import image_sources
 from research.s3gan import data as data_lib
 from research.s3gan import label_file
@@ -148,7 +145,7 @@ def test_settings_are_the_methods(name):
     labelling = bound(name, 'GanData.labelling', None)
     expected = (
         'partial_labels'
-        if co or share and method.startswith('biggan')
+        if co or (share and method.startswith('biggan'))
         else 'inferred_labels'
         if share or clusters
         else 'single_label'
@@ -395,7 +392,3 @@ def test_constructs_and_fits_its_data(name, tmp_path):
         experiment.model.label_prior, experiment.data.label_prior(), atol=1e-6
     )
     assert (experiment.model.label_loss is None) == (np.min(labels) >= 0)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

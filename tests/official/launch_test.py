@@ -334,7 +334,3 @@ def test_a_worker_that_never_comes_is_named(tmp_path):
         f'error: worker 0: worker 1 ({addresses[1]}) did not come within 0.01 minutes; start every '
         'worker of TF_CONFIG, or allow more with --wait_minutes.'
     )
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

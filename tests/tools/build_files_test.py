@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import textwrap
 
 import pytest
@@ -301,7 +300,3 @@ def test_fix_keeps_what_a_person_wrote(tmp_path):
     text = (tmp_path / 'tests/BUILD').read_text()
     tree.fix()
     assert (tmp_path / 'tests/BUILD').read_text() == text
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -317,7 +317,3 @@ def test_block_is_a_package_with_its_hashes(tmp_path):
     assert environment._block(lock, 'uv') == 'uv==1 \\\n    --hash=a\n    # via x\n'
     with pytest.raises(environment.EnvironmentFailure, match='pins no setuptools'):
         environment._block(lock, 'setuptools')
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

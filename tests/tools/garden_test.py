@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import subprocess
-import sys
 import time
 
 import pytest
@@ -220,7 +219,3 @@ def test_test_runs_pytest_in_the_root(ready, tmp_path):
 def test_variables_of_the_user_stay(ready):
     _, output, _ = ready.run('train', GIN, TF_CPP_MIN_LOG_LEVEL='0')
     assert output.splitlines()[-1] == 'quiet|0|true'
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
-import pytest
-
 from tools import listing
 
 
@@ -46,7 +42,3 @@ def test_table_has_two_columns():
     assert listing.table([('a.gin', 'One.'), ('long.gin', 'Two.'), ('c.gin', '')]) == (
         'a.gin     One.\nlong.gin  Two.\nc.gin\n'
     )
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import sys
 
 import pytest
 
@@ -90,7 +89,3 @@ def test_lines_and_names(tmp_path):
     (mutant,) = mutants.of_file('a.py', '\nx = 1\n')
     assert mutant.line(tmp_path) == 2
     assert mutant.name(tmp_path) == 'a.py:2: 1 to 2'
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 
 import pytest
 
-from tools import mutants
-from tools import mutate
+from tools import mutants, mutate
 
 
 @pytest.fixture
@@ -116,7 +114,3 @@ def test_a_fault_whose_place_is_gone_is_named(tmp_path):
     )
     with pytest.raises(ValueError, match=r'one: a\.py has 0 places with .y = 1., not one'):
         mutate.hand_written(tmp_path)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from research.geometric import message_passing
-from research.geometric import normalization
-from research.geometric import segments
+from research.geometric import message_passing, normalization, segments
 from research.geometric.convs import inputs
 
 

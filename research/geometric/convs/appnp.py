@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
-
 from official.modeling import random
-from research.geometric import message_passing
-from research.geometric import smoothing
+from research.geometric import message_passing, smoothing
 
 
 class APPNP(smoothing.NormalizedPropagation):

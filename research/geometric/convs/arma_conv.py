@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from official.core import checks
 from official.modeling import random
-from research.geometric import kernels
-from research.geometric import message_passing
-from research.geometric import smoothing
-from research.geometric import sparse
+from research.geometric import kernels, message_passing, smoothing, sparse
 from research.geometric.convs import inputs
 
 

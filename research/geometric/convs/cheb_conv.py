@@ -5,10 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from official.core import checks
-from research.geometric import kernels
-from research.geometric import message_passing
-from research.geometric import smoothing
-from research.geometric import sparse
+from research.geometric import kernels, message_passing, smoothing, sparse
 from research.geometric.convs import inputs
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from official.core import checks
-from research.geometric import message_passing
-from research.geometric import neighbors
+from research.geometric import message_passing, neighbors
 from research.geometric.convs import edge_conv
 
 _REDUCTIONS = {'sum': tf.reduce_sum, 'mean': tf.reduce_mean, 'max': tf.reduce_max}

@@ -5,8 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from official.core import checks
-from research.geometric import smoothing
-from research.geometric import sparse
+from research.geometric import smoothing, sparse
 from research.geometric.convs import inputs
 
 

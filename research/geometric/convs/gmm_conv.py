@@ -6,8 +6,7 @@ import tensorflow as tf
 
 from official.core import checks
 from research.geometric import segments
-from research.geometric.convs import inputs
-from research.geometric.convs import kernel_conv
+from research.geometric.convs import inputs, kernel_conv
 
 # Keeps a kernel whose deviation reaches 0 finite.
 EPSILON = 1e-12

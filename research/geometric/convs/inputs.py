@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from research.geometric import segments
-from research.geometric import sparse
+from research.geometric import segments, sparse
 
 
 def pair(x) -> tuple:

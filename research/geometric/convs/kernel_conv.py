@@ -5,12 +5,8 @@ from __future__ import annotations
 import tensorflow as tf
 
 from official.core import checks
-from research.geometric import kernels
-from research.geometric import message_passing
-from research.geometric import segments
-from research.geometric import sparse
-from research.geometric.convs import inputs
-from research.geometric.convs import kernel_sums
+from research.geometric import kernels, message_passing, segments, sparse
+from research.geometric.convs import inputs, kernel_sums
 
 
 class KernelConv(message_passing.MessagePassing):

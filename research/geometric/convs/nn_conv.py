@@ -5,8 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from research.geometric import networks
-from research.geometric.convs import inputs
-from research.geometric.convs import kernel_conv
+from research.geometric.convs import inputs, kernel_conv
 
 
 class NNConv(kernel_conv.KernelConv):

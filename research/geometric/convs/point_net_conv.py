@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from research.geometric import message_passing
-from research.geometric import networks
-from research.geometric import sparse
+from research.geometric import message_passing, networks, sparse
 from research.geometric.convs import inputs
 
 

@@ -6,10 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from official.core import checks
-from research.geometric import kernels
-from research.geometric import message_passing
-from research.geometric import segments
-from research.geometric import sparse
+from research.geometric import kernels, message_passing, segments, sparse
 
 
 class RGCNConv(message_passing.MessagePassing):

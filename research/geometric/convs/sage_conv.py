@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from official.core import checks
-from research.geometric import kernels
-from research.geometric import message_passing
-from research.geometric import normalization
-from research.geometric import segments
-from research.geometric import sparse
+from research.geometric import kernels, message_passing, normalization, segments, sparse
 from research.geometric.convs import inputs
 
 _LINEAR = ('sum', 'mean')

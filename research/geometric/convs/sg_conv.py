@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from research.geometric import message_passing
-from research.geometric import sparse
+from research.geometric import message_passing, sparse
 from research.geometric.convs import gcn_conv
 
 

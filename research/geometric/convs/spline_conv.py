@@ -8,12 +8,8 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from official.core import checks
-from research.geometric import kernels
-from research.geometric import message_passing
-from research.geometric import segments
-from research.geometric import sparse
-from research.geometric.convs import inputs
-from research.geometric.convs import kernel_conv
+from research.geometric import kernels, message_passing, segments, sparse
+from research.geometric.convs import inputs, kernel_conv
 
 
 class SplineConv(kernel_conv.KernelConv):

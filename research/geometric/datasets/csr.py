@@ -37,7 +37,7 @@ def checked(data, indices, indptr, shape, name: str):
     Raises:
       ValueError: the parts do not fit together, or an entry is not finite.
     """
-    import scipy.sparse  # pylint: disable=g-import-not-at-top
+    import scipy.sparse
 
     data, indices, indptr, shape = (np.asarray(part) for part in (data, indices, indptr, shape))
     for what, part, dimensions in (

@@ -6,8 +6,7 @@ import os
 
 import tensorflow_datasets as tfds
 
-from research.geometric.datasets import csv_folder
-from research.geometric.datasets import tfds_graphs
+from research.geometric.datasets import csv_folder, tfds_graphs
 from research.geometric.datasets.graph_dataset import GraphDataset
 
 

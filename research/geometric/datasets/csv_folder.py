@@ -99,7 +99,7 @@ def _rows(path: str, columns: list[str], more: bool = False) -> Iterator[tuple[s
         ) from None
     try:
         header = [name.strip() for name in next(reader, [])]
-        if header[: len(columns)] != columns or len(header) > len(columns) and not more:
+        if header[: len(columns)] != columns or (len(header) > len(columns) and not more):
             raise ValueError(
                 f'{path}, line 1: the columns are {",".join(header)!r}, not '
                 f'{",".join(columns)!r}{", then the features" if more else ""}.'
@@ -175,7 +175,7 @@ def _labels(path: str, ids: dict[str, int], class_names: Sequence[str] | None):
         node = _node(name, ids, where)
         if node in labels:
             raise ValueError(f'{where}: node {name!r} has a label already.')
-        if not label or class_names is not None and label not in class_names:
+        if not label or (class_names is not None and label not in class_names):
             known = '' if class_names is None else f'; there is {", ".join(class_names)}'
             raise ValueError(f'{where}: label {label!r} is unknown{known}.')
         labels[node] = label

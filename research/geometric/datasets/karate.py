@@ -44,8 +44,8 @@ def load(
       ValueError: if there is a `data_dir`.
     """
     checks.no_data_dir('karate.load', data_dir)
-    import networkx  # pylint: disable=g-import-not-at-top
-    import scipy.sparse  # pylint: disable=g-import-not-at-top
+    import networkx
+    import scipy.sparse
 
     club = networkx.karate_club_graph()
     num_nodes = club.number_of_nodes()

@@ -6,9 +6,7 @@ import os
 
 import tensorflow_datasets as tfds
 
-from research.geometric.datasets import modelnet
-from research.geometric.datasets import modelnet_voxels
-from research.geometric.datasets import tfds_graphs
+from research.geometric.datasets import modelnet, modelnet_voxels, tfds_graphs
 from research.geometric.datasets.graph_dataset import GraphDataset
 
 

@@ -10,8 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from absl import logging
 
-from research.geometric.datasets import modelnet
-from research.geometric.datasets import voxels
+from research.geometric.datasets import modelnet, voxels
 from research.geometric.datasets.graph_dataset import GraphDataset
 from research.geometric.transforms.sample_points import sample_points
 

@@ -21,9 +21,7 @@ import zlib
 import numpy as np
 
 from official.core import errors
-from research.geometric.datasets import csr
-from research.geometric.datasets import edges
-from research.geometric.datasets import restricted_pickle
+from research.geometric.datasets import csr, edges, restricted_pickle
 from research.geometric.graph import Graph
 
 FILES = {
@@ -157,7 +155,7 @@ class _Arrays:
 
     def matrix(self, name: str):
         """A sparse matrix, from its parts or from a dense one."""
-        import scipy.sparse  # pylint: disable=g-import-not-at-top
+        import scipy.sparse
 
         if self.has(f'{name}_matrix') and not self.has(f'{name}_data'):
             dense = self.array(f'{name}_matrix')
@@ -196,7 +194,7 @@ def _labels(arrays: _Arrays) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def _largest_component(adjacency) -> np.ndarray:
-    from scipy.sparse import csgraph  # pylint: disable=g-import-not-at-top
+    from scipy.sparse import csgraph
 
     _, component = csgraph.connected_components(adjacency, directed=True, connection='weak')
     return np.flatnonzero(component == np.bincount(component).argmax())

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import tensorflow_datasets as tfds
 
-from research.geometric.datasets import npz
-from research.geometric.datasets import tfds_graphs
+from research.geometric.datasets import npz, tfds_graphs
 from research.geometric.datasets.graph_dataset import GraphDataset
 
 _SIZES = {  # Features and classes.

@@ -18,8 +18,7 @@ import os
 import numpy as np
 
 from official.core import errors
-from research.geometric.datasets import edges
-from research.geometric.datasets import restricted_pickle
+from research.geometric.datasets import edges, restricted_pickle
 from research.geometric.graph import Graph
 
 # In the order of the one-hot labels: the sources' classes, told apart by how many nodes each has.
@@ -197,7 +196,7 @@ def _labels(one_hot: np.ndarray, path: str) -> np.ndarray:
 
 
 def _features(others, tests, test: np.ndarray, num_nodes: int):
-    import scipy.sparse  # pylint: disable=g-import-not-at-top
+    import scipy.sparse
 
     others, tests = others.tocoo(), tests.tocoo()
     rows = np.concatenate([others.row, test[tests.row]])

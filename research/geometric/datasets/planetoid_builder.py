@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import tensorflow_datasets as tfds
 
-from research.geometric.datasets import planetoid
-from research.geometric.datasets import splits
-from research.geometric.datasets import tfds_graphs
+from research.geometric.datasets import planetoid, splits, tfds_graphs
 from research.geometric.datasets.graph_dataset import GraphDataset
 
 

@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from official.data import sampling
-from official.data import tfds_images
+from official.data import sampling, tfds_images
 from research.geometric.datasets.graph_dataset import GraphDataset
 from research.geometric.graph import Graph
 from research.geometric.transforms.distance import distance
@@ -80,7 +79,7 @@ def load(
 def _prepared(data_dir: str | None, download: bool, config: str):
     """The `tfds.core.DatasetBuilder`; of prepared data without TFDS' own code for QM9."""
     os.environ.setdefault('NO_GCE_CHECK', 'true')  # As in official/data/tfds_images.py.
-    import tensorflow_datasets as tfds  # pylint: disable=g-import-not-at-top; takes seconds
+    import tensorflow_datasets as tfds  # Takes seconds.
 
     if config not in CONFIGS:
         raise ValueError(f'QM9 has no configuration {config!r}; known are {", ".join(CONFIGS)}.')

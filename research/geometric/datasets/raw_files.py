@@ -122,7 +122,7 @@ def _line_by_line(content: bytes, where: str, dtype, columns: int | None) -> np.
             values = [float(field) for field in fields]
         except ValueError:
             values = [np.nan]
-        if not np.isfinite(values).all() or whole and any(value % 1 for value in values):
+        if not np.isfinite(values).all() or (whole and any(value % 1 for value in values)):
             raise ValueError(
                 f'{where}: line {number} is {line.strip()!r}, not '
                 f'{"whole" if whole else "finite"} numbers.'

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from official.data import images
-from official.data import sampling
+from official.data import images, sampling
 from research.geometric.datasets.graph_dataset import GraphDataset
 from research.geometric.graph import Graph
 
@@ -73,8 +72,7 @@ def superpixel_graph(
       ValueError: an image of another shape, values outside 0 to 1, or fewer superpixels than asked
         for.
     """
-    # pylint: disable-next=g-import-not-at-top; takes a second
-    from skimage import segmentation
+    from skimage import segmentation  # Takes a second.
 
     image = np.asarray(image, np.float64)
     if image.ndim != 3 or not image.size:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import tensorflow_datasets as tfds
 
 from official.data import mnist
-from research.geometric.datasets import superpixels
-from research.geometric.datasets import tfds_graphs
+from research.geometric.datasets import superpixels, tfds_graphs
 from research.geometric.datasets.graph_dataset import GraphDataset
 
 

@@ -248,7 +248,7 @@ def _example(graph: Graph, splits: list[str]) -> dict:
 def _graph(example: dict, class_names: tuple[str, ...]) -> Graph:
     x = example.get('x')
     if isinstance(x, dict):
-        import scipy.sparse  # pylint: disable=g-import-not-at-top
+        import scipy.sparse
 
         x = scipy.sparse.csr_matrix((x['values'], x['indices'].T), x['shape'])
     return Graph(

@@ -156,8 +156,7 @@ class _Files:
             file
             for file in self._files.names
             if file.endswith(end if name is None else f'/{name}{end}')
-            or name
-            and file == name + end
+            or (name and file == name + end)
         ]
         if not found:
             raise FileNotFoundError(f'{os.fspath(path)}: no file {name or "NAME"}{end} there.')

@@ -7,9 +7,7 @@ import os
 
 import tensorflow_datasets as tfds
 
-from research.geometric.datasets import powerful_gnns
-from research.geometric.datasets import tfds_graphs
-from research.geometric.datasets import tu
+from research.geometric.datasets import powerful_gnns, tfds_graphs, tu
 from research.geometric.datasets.graph_dataset import GraphDataset
 
 

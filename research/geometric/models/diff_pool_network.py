@@ -9,8 +9,7 @@ import tensorflow as tf
 
 from official.core import checks
 from research.geometric.convs import sage_conv
-from research.geometric.pooling import diff_pool
-from research.geometric.pooling import readout
+from research.geometric.pooling import diff_pool, readout
 
 
 class DiffPoolNetwork(tf.keras.layers.Layer):

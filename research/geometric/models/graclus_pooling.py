@@ -6,8 +6,7 @@ import tensorflow as tf
 
 from official.modeling import random
 from research.geometric import message_passing
-from research.geometric.pooling import graclus
-from research.geometric.pooling import pooled
+from research.geometric.pooling import graclus, pooled
 
 
 class GraclusPooling(tf.keras.layers.Layer):

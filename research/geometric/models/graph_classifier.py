@@ -5,14 +5,11 @@ from __future__ import annotations
 import tensorflow as tf
 import tensorflow_gnn as tfgnn
 
-from official.core import checks
-from official.core import model
+from official.core import checks, model
 from official.evaluation import classification
-from official.modeling import batch_statistics
-from official.modeling import random
+from official.modeling import batch_statistics, random
 from research.geometric import graph_tensor
-from research.geometric.models import apart_by_size
-from research.geometric.models import initial_weights
+from research.geometric.models import apart_by_size, initial_weights
 
 
 class GraphClassifier(apart_by_size.ApartBySize, model.Model):

@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from research.geometric import message_passing
-from research.geometric import networks
-from research.geometric.convs import inputs
-from research.geometric.convs import nn_conv
-from research.geometric.convs import point_net_conv
-from research.geometric.convs import spline_conv
+from research.geometric import message_passing, networks
+from research.geometric.convs import inputs, nn_conv, point_net_conv, spline_conv
 
 
 def grouped_max(values: tf.Tensor, segment_ids: tf.Tensor, num_segments) -> tf.Tensor:

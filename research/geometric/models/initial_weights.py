@@ -19,7 +19,7 @@ def drawn_from(seed: int) -> Iterator[None]:
     Args:
       seed: of the weights.
     """
-    state = backend._SEED_GENERATOR  # pylint: disable=protected-access
+    state = backend._SEED_GENERATOR
     before = getattr(state, 'generator', None)
     state.generator = random.Random(seed)
     try:

@@ -6,11 +6,9 @@ import contextlib
 
 import tensorflow as tf
 
-from official.core import checks
-from official.core import model
+from official.core import checks, model
 from official.modeling import batch_statistics
-from research.geometric import networks
-from research.geometric import segments
+from research.geometric import networks, segments
 from research.geometric.models import initial_weights
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from typing import Callable, Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 from official.core import checks
 from official.modeling import random
-from research.geometric import networks
-from research.geometric import sparse
+from research.geometric import networks, sparse
 
 
 class GraphNetwork(tf.keras.layers.Layer):

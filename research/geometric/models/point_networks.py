@@ -13,15 +13,13 @@ Levels, radii, numbers of neighbours and activations are those of the published 
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from research.geometric import neighbors
-from research.geometric.convs import edge_conv
-from research.geometric.convs import x_conv
-from research.geometric.models import grouped
-from research.geometric.models import point_network
+from research.geometric.convs import edge_conv, x_conv
+from research.geometric.models import grouped, point_network
 
 
 class BallNetwork(point_network.PointNetwork):

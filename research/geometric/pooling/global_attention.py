@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from research.geometric import networks
-from research.geometric import segments
+from research.geometric import networks, segments
 from research.geometric.pooling import readout
 
 

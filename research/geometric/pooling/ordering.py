@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from research.geometric import message_passing
-from research.geometric import segments
+from research.geometric import message_passing, segments
 
 # Longest row that is summed at once.
 _BLOCK = 32

@@ -20,8 +20,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from research.geometric import message_passing
-from research.geometric import segments
+from research.geometric import message_passing, segments
 from research.geometric.pooling import ordering
 
 

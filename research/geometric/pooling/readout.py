@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from research.geometric import message_passing
-from research.geometric import segments
+from research.geometric import message_passing, segments
 
 
 class Readout(tf.keras.layers.Layer):

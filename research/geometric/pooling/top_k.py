@@ -6,10 +6,8 @@ import fractions
 
 import tensorflow as tf
 
-from research.geometric import message_passing
-from research.geometric import segments
-from research.geometric.pooling import ordering
-from research.geometric.pooling import pooled
+from research.geometric import message_passing, segments
+from research.geometric.pooling import ordering, pooled
 
 
 class TopKPooling(tf.keras.layers.Layer):

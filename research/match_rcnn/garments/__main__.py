@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from absl import app
-from absl import flags
-from absl import logging
+from absl import app, flags, logging
 
 from research.match_rcnn.garments import dataset
 

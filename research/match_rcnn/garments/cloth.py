@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from research.match_rcnn.garments import camera as camera_lib
 from research.match_rcnn.garments import canvas as canvas_lib
-from research.match_rcnn.garments import prints
-from research.match_rcnn.garments import shape
+from research.match_rcnn.garments import prints, shape
 
 _LOW = 4  # Light varies slowly; it is computed on every fourth pixel.
 

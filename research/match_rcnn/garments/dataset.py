@@ -14,9 +14,7 @@ from typing import Any
 import cv2
 
 from research.match_rcnn import annotations
-from research.match_rcnn.garments import effects
-from research.match_rcnn.garments import identities
-from research.match_rcnn.garments import scenes
+from research.match_rcnn.garments import effects, identities, scenes
 
 _VERSION = 1  # Of the drawing: another one draws other pictures of the same seed.
 _FINISHED, _BEGUN = 'settings.json', 'unfinished.json'

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from research.match_rcnn.garments import body
-from research.match_rcnn.garments import cuts
-from research.match_rcnn.garments import shape
+from research.match_rcnn.garments import body, cuts, shape
 
 _DARK, _LIGHT = 0.62, 1.3
 

@@ -6,8 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from research.match_rcnn.garments import cuts
-from research.match_rcnn.garments import prints
+from research.match_rcnn.garments import cuts, prints
 
 SPLITS = ('train', 'validation')
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from research.match_rcnn import categories
-from research.match_rcnn.garments import body
-from research.match_rcnn.garments import cuts
-from research.match_rcnn.garments import details
-from research.match_rcnn.garments import shape
+from research.match_rcnn.garments import body, cuts, details, shape
 
 
 def build(cut: cuts.LowerCut, pose: body.Pose) -> shape.Garment:

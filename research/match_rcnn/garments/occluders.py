@@ -5,12 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from research.match_rcnn.garments import body
+from research.match_rcnn.garments import body, cloth, people, prints, shape
 from research.match_rcnn.garments import canvas as canvas_lib
-from research.match_rcnn.garments import cloth
-from research.match_rcnn.garments import people
-from research.match_rcnn.garments import prints
-from research.match_rcnn.garments import shape
 
 
 def _put(view, outline, fabric):

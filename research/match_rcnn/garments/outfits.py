@@ -6,9 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from research.match_rcnn.garments import cuts
-from research.match_rcnn.garments import identities
-from research.match_rcnn.garments import prints
+from research.match_rcnn.garments import cuts, identities, prints
 
 LOWER, INNER, OUTER = 'lower', 'inner', 'outer'
 
@@ -89,7 +87,7 @@ def choose(
         if other is not None and role(other) not in items:
             add([other])
     items = [items[place] for place in (LOWER, INNER, OUTER) if place in items]
-    return _fitted(items, open_front=not (OUTER == role(main.category_id)))
+    return _fitted(items, open_front=not (role(main.category_id) == OUTER))
 
 
 def _fitted(items, open_front):

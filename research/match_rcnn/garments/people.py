@@ -6,11 +6,8 @@ import dataclasses
 
 import numpy as np
 
-from research.match_rcnn.garments import body
+from research.match_rcnn.garments import body, cloth, prints, shape
 from research.match_rcnn.garments import canvas as canvas_lib
-from research.match_rcnn.garments import cloth
-from research.match_rcnn.garments import prints
-from research.match_rcnn.garments import shape
 
 # Blue, green, red.
 _SKINS = (

@@ -6,17 +6,19 @@ import dataclasses
 
 import numpy as np
 
-from research.match_rcnn.garments import annotation
-from research.match_rcnn.garments import backgrounds
-from research.match_rcnn.garments import body
+from research.match_rcnn.garments import (
+    annotation,
+    backgrounds,
+    body,
+    cloth,
+    cuts,
+    effects,
+    identities,
+    occluders,
+    outfits,
+    people,
+)
 from research.match_rcnn.garments import camera as camera_lib
-from research.match_rcnn.garments import cloth
-from research.match_rcnn.garments import cuts
-from research.match_rcnn.garments import effects
-from research.match_rcnn.garments import identities
-from research.match_rcnn.garments import occluders
-from research.match_rcnn.garments import outfits
-from research.match_rcnn.garments import people
 from research.match_rcnn.garments import stage as stage_lib
 
 _ATTEMPTS = 6

@@ -7,7 +7,7 @@ y down, the origin at the base of the neck. `side` is -1 for the picture's left,
 from __future__ import annotations
 
 import dataclasses
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 

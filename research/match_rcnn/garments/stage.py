@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Callable
+from collections.abc import Callable
 
 import numpy as np
 
-from research.match_rcnn.garments import body
+from research.match_rcnn.garments import body, cloth, cuts, lower, outfits, people, shape, upper
 from research.match_rcnn.garments import camera as camera_lib
 from research.match_rcnn.garments import canvas as canvas_lib
-from research.match_rcnn.garments import cloth
-from research.match_rcnn.garments import cuts
-from research.match_rcnn.garments import lower
-from research.match_rcnn.garments import outfits
-from research.match_rcnn.garments import people
-from research.match_rcnn.garments import shape
-from research.match_rcnn.garments import upper
 
 NO_WEAR, FRONTAL, SIDE_OR_BACK = 1, 2, 3
 

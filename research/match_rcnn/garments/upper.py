@@ -5,10 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from research.match_rcnn import categories
-from research.match_rcnn.garments import body
-from research.match_rcnn.garments import cuts
-from research.match_rcnn.garments import details
-from research.match_rcnn.garments import shape
+from research.match_rcnn.garments import body, cuts, details, shape
 
 
 def build(cut: cuts.UpperCut, pose: body.Pose, under: bool = False) -> shape.Garment:
@@ -170,7 +167,7 @@ class _Upper:
         return shape.path([self.neck, self.back], -0.10)
 
     def _pieces(self):
-        cut, pose = self.cut, self.pose
+        pose = self.pose
         pieces = []
         if pose.back:
             outline = self._body(self._back_neckline())

@@ -1,5 +1,3 @@
-import sys
-
 import pytest
 import tensorflow as tf
 
@@ -35,7 +33,3 @@ def test_before_its_start_the_average_follows():
 def test_decay_outside_its_range():
     with pytest.raises(ValueError, match='decay = 1.0 is outside'):
         averaging.WeightAverage([], decay=1.0)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -7,9 +7,7 @@ import sys
 import pytest
 import tensorflow as tf
 
-from official.core import checkpoints
-from official.core import errors
-from official.core import run_folder
+from official.core import checkpoints, errors, run_folder
 
 
 def make(directory, value=0.0, **kwargs):
@@ -233,7 +231,3 @@ def test_a_disk_that_is_really_full(tmp_path):
         saved.restore(1)
     finally:
         subprocess.run(['umount', tmp_path], check=True)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 
@@ -57,7 +55,3 @@ def test_a_data_folder_that_nobody_reads():
     checks.no_data_dir('x', None)
     with pytest.raises(ValueError, match='^--data_dir=d would be ignored: x reads no folder.$'):
         checks.no_data_dir('x', 'd')
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

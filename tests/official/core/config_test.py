@@ -1,5 +1,3 @@
-import sys
-
 import gin
 import numpy as np
 import pytest
@@ -280,7 +278,3 @@ def test_a_value_of_another_type_than_the_parameter(tmp_path):
     assert _message(tmp_path, params=('Run.num_seeds=2.0',)) == (
         '--gin_param=Run.num_seeds=2.0: runner.Run.num_seeds = 2.0 must be a whole number.'
     )
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,6 +1,5 @@
 import json
 import socket
-import sys
 
 import pytest
 import tensorflow as tf
@@ -179,7 +178,3 @@ def test_a_lost_worker_is_named(monkeypatch):
     unnamed = tf.errors.AbortedError(None, None, 'The collective was aborted')
     assert 'the connection to another worker was lost' in distribution.lost_worker(unnamed)
     assert distribution.lost_worker(tf.errors.InvalidArgumentError(None, None, 'a bug')) is None
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

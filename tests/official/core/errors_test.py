@@ -1,7 +1,4 @@
 import json
-import sys
-
-import pytest
 
 from official.core import errors
 
@@ -78,7 +75,3 @@ def test_what_others_raise_is_a_bug():
     for function in (library, operation, other_kind):
         assert errors.sentence(_caught(function)) is None
     assert errors.sentence(ValueError('never raised')) is None
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

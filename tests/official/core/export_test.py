@@ -1,5 +1,4 @@
 import os
-import sys
 
 import pytest
 import tensorflow as tf
@@ -71,7 +70,3 @@ def test_a_full_disk_leaves_the_older_one(tmp_path, monkeypatch):
     with pytest.raises(OSError, match=f'^{path} cannot be written: the disk is full, .* are free'):
         export.save(model, specs, path)
     assert os.listdir(tmp_path) == ['saved_model'] and sorted(os.listdir(path)) == before
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

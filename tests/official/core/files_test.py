@@ -1,7 +1,6 @@
 import errno
 import os
 import re
-import sys
 
 import pytest
 import tensorflow as tf
@@ -81,7 +80,3 @@ def test_damaged_json(tmp_path, content, expected):
     with pytest.raises(ValueError, match=f'^{path} {expected}') as caught:
         files.read_json(str(path))
     assert errors.sentence(caught.value)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

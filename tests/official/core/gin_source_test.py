@@ -284,7 +284,3 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path):
     path.write_text(toy.GIN, encoding='utf-8-sig')
     source = gin_source.read(str(path))
     assert source.head[0] == '# A toy, to be run in no time.' and len(source.bindings) == 2
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,4 +1,3 @@
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Optional
 
@@ -94,7 +93,3 @@ def test_hints_of_bases_and_of_functions():
     assert gin_types.hint_of(_Derived, 'other') is None
     # A hint of what is imported for type checkers only makes no file unreadable.
     assert gin_types.hint_of(_Base, 'width') is None
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

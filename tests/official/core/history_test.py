@@ -1,12 +1,10 @@
 import shutil
-import sys
 
 import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing import event_accumulator
 
-from official.core import history
-from official.core import run_folder
+from official.core import history, run_folder
 
 
 def test_rows_are_kept_cut_at_a_resume_and_seen_by_tensorboard(tmp_path):
@@ -80,7 +78,3 @@ def test_a_full_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(tf.io.gfile.GFile, 'write', full)
     with pytest.raises(OSError, match='history.jsonl cannot be written: the disk is full'):
         rows.add(10, {'loss': 1.0})
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

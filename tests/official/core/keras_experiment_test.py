@@ -1,7 +1,6 @@
 import json
 import os
 import signal
-import sys
 
 import numpy as np
 import pytest
@@ -9,8 +8,7 @@ import tensorflow as tf
 
 from official.core import callbacks
 from tests import conformance
-from tests.official.core import toy
-from tests.official.core import toy_model
+from tests.official.core import toy, toy_model
 
 
 @pytest.fixture(autouse=True)
@@ -379,7 +377,3 @@ def test_pictures_that_fail_end_no_run_and_are_named_in_the_report(tmp_path):
         text = f.read()
     assert 'The pictures of the reporter could not be drawn: OSError: play.gif: 60.0 frames' in text
     assert 'Curves' in text
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,6 +1,5 @@
 import re
 import socket
-import sys
 import threading
 
 import pytest
@@ -75,7 +74,3 @@ def test_a_port_that_is_taken_is_named():
             ),
         ):
             rendezvous.meet(addresses, 'worker 0', 1)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

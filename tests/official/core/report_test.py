@@ -4,17 +4,13 @@ import io
 import json
 import os
 import re
-import sys
 import xml.etree.ElementTree
 
 import numpy as np
-from PIL import Image
 import pytest
+from PIL import Image
 
-from official.core import figures
-from official.core import page
-from official.core import report
-from official.core import run_folder
+from official.core import figures, page, report, run_folder
 
 
 class Parsed(html.parser.HTMLParser):
@@ -463,7 +459,3 @@ def test_pages_are_as_wide_as_a_telephone():
     # Titles of sections are whole in the list of links where they fit, and break where not.
     (links,) = (body for selector, body in rules if selector.strip() == 'nav a')
     assert 'display: inline-block' in links
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

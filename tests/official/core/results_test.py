@@ -1,5 +1,3 @@
-import sys
-
 import pytest
 
 from official.core import results
@@ -87,7 +85,3 @@ def test_lines_of_one_seed():
         'paper test error 4 (±1, Table 1)',
         'paper median test error 2 (Table 1)',
     ]
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -2,7 +2,6 @@ import json
 import multiprocessing
 import os
 import re
-import sys
 
 import pytest
 
@@ -265,7 +264,3 @@ def test_parts_name_their_run(tmp_path):
     run_folder.check_part('p', names['one'], str(tmp_path))  # Without the launcher.
     with pytest.raises(ValueError, match=r'^p belongs to another run \(seed 1, .*not to that of '):
         run_folder.check_part('p', names['seed'], str(tmp_path / 'one'))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

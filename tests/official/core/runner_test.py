@@ -1,7 +1,6 @@
 import json
 import os
 import random
-import sys
 
 import gin
 import numpy as np
@@ -209,7 +208,3 @@ def test_the_report_of_the_seeds_together_is_made_again(tmp_path, monkeypatch):
     os.remove(os.path.join(run_dir, 'seed_1', 'result.json'))
     with pytest.raises(FileNotFoundError, match='seed_1/result.json does not exist'):
         run('report', run_dir)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -10,9 +10,7 @@ import time
 
 import pytest
 
-from official.core import gin_source
-from official.core import run_folder
-from official.core import suite
+from official.core import gin_source, run_folder, suite
 from tests.official.core import toy
 
 # A file that this test names, so that its folder comes along: gin_configs/ladder/digits_100.gin
@@ -188,7 +186,3 @@ def test_a_folder_that_another_process_holds_is_waited_for(tmp_path, monkeypatch
     assert begun == [False] and (folder / 'begun').exists()
     output = capfd.readouterr().out
     assert f'{folder} is in use by another process (4711); waiting for it.' in output
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

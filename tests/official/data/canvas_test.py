@@ -1,7 +1,5 @@
 """Tests of official.data.canvas: sizes and resizing against NumPy."""
 
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -143,7 +141,3 @@ def test_a_canvas_must_hold_all_images():
         canvas.check_fits(sizes, ['a', 'b', 'c'], (200, 150), 60, 200)
     with pytest.raises(ValueError, match='^c: '):
         canvas.check_fits(sizes, ['a', 'b', 'c'], (199, 400), 50, 400)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,7 +1,5 @@
 """CIFAR-10 from its binary files."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -60,7 +58,3 @@ def test_a_missing_file_among_others_is_named(folder):
 def test_without_files_both_places_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='prepare cifar10.*data_batch_1.bin'):
         cifar10.load(str(tmp_path))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -2,13 +2,12 @@
 
 import json
 import os
-import sys
 
 import numpy as np
+import pytest
 from PIL import Image
 from pycocotools import coco as coco_api
 from pycocotools import mask as coco_mask
-import pytest
 
 from official.data import coco
 
@@ -148,7 +147,3 @@ def check_against_pycocotools(table, path):
             )[0, 0]
         )
     assert len(overlaps) > 30 and np.mean(overlaps) > 0.95 and np.min(overlaps) > 0.75
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -3,15 +3,12 @@
 import copy
 import json
 import os
-import sys
 
 import numpy as np
-from PIL import Image
 import pytest
+from PIL import Image
 
-from official.data import coco
-from official.data import coco_classes
-from official.data import problems
+from official.data import coco, coco_classes, problems
 
 KEYPOINTS = ['nose', 'left_eye', 'Right_Eye', 'foot_right', 'foot_left', 'left_only']
 
@@ -477,7 +474,3 @@ def test_missing_files(folder):
         coco.load(f'{folder}/x.json', f'{folder}/none')
     with pytest.raises(ValueError, match='images: cannot be read .Is a directory.'):
         coco.load(f'{folder}/images', folder)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,13 +1,11 @@
 """Tests of official.data.detection_table."""
 
 import itertools
-import sys
 
 import numpy as np
 import pytest
 
-from official.data import detection_table
-from official.data import problems
+from official.data import detection_table, problems
 
 Item = detection_table.Item
 TRIANGLE = [[2.0, 1.0], [10.0, 1.0], [2.0, 17.0]]
@@ -413,7 +411,7 @@ def test_pairs_agree_with_a_plain_loop():
             pair and style and (pair, style) in images[shop][1] for pair, style in images[user][1]
         )
     ]
-    assert 100 < len(expected) and paired(images).pairs().tolist() == expected
+    assert len(expected) > 100 and paired(images).pairs().tolist() == expected
 
 
 def test_a_crowd_is_in_no_pair():
@@ -447,7 +445,3 @@ def test_subset():
     assert len(part.segmentations) == 5 and part.mini_masks.shape[0] == 5
     assert part.pairs().shape == (0, 2) and part.problems.counts == {}
     assert table.subset([]).num_items == 0
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,16 +1,13 @@
 """Tests of official.data.detection: geometry against float64 NumPy, order, pairs, bad images."""
 
 import io
-import sys
 
 import numpy as np
-from PIL import Image
 import pytest
 import tensorflow as tf
+from PIL import Image
 
-from official.data import detection
-from official.data import detection_table
-from official.data import problems
+from official.data import detection, detection_table, problems
 
 Item = detection_table.Item
 CANVAS = (48, 64)
@@ -528,7 +525,3 @@ def test_what_cannot_be_right(table):
             make(table, **options)
     with pytest.raises(ValueError, match='set: there are no images'):
         make(table.subset([]))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

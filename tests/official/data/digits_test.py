@@ -1,7 +1,5 @@
 """Tests of official.data.digits."""
 
-import sys
-
 import numpy as np
 import pytest
 from sklearn import datasets
@@ -61,7 +59,3 @@ def test_a_folder_that_nobody_reads_is_refused():
         ValueError, match='^--data_dir=mine would be ignored: digits.load reads no '
     ):
         digits.load('mine')
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,16 +1,14 @@
 """Tests of official.data.encoded_images: damaged images, order, and the random square."""
 
 import io
-import sys
 import time
 
 import numpy as np
-from PIL import Image
 import pytest
 import tensorflow as tf
+from PIL import Image
 
-from official.data import encoded_images
-from official.data import tfds_stream
+from official.data import encoded_images, tfds_stream
 from official.vision import image_reader
 
 SIDE = 4
@@ -326,7 +324,3 @@ def test_crops_follow_from_seed_and_position():
         )
     )
     np.testing.assert_array_equal(next(iter(in_graph)), crop(1, 5))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

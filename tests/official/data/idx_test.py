@@ -2,7 +2,6 @@
 
 import gzip
 import re
-import sys
 
 import numpy as np
 import pytest
@@ -76,7 +75,3 @@ def test_damaged_gzip(tmp_path):
 def test_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match='nowhere'):
         idx.read(tmp_path / 'nowhere', 1)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,14 +1,10 @@
 """Tests of official.data.image_files."""
 
-import sys
-
 import numpy as np
-from PIL import Image
-from PIL import ImageOps
 import pytest
+from PIL import Image, ImageOps
 
-from official.data import image_files
-from official.data import problems
+from official.data import image_files, problems
 
 HEIGHT, WIDTH = 6, 9
 
@@ -114,7 +110,3 @@ def test_items_are_turned_with_their_image(orientation, compressed):
     )
     assert nothing is None and polygons[0].shape == (3, 2)
     np.testing.assert_array_equal([*polygons[0].min(0), *polygons[0].max(0)], box)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -2,7 +2,6 @@
 
 import os
 import re
-import sys
 
 import numpy as np
 import pytest
@@ -93,7 +92,3 @@ def test_what_is_missing_is_named(tmp_path):
     with pytest.raises(ValueError) as error:
         image_folder.ImageFolder(path)
     assert str(error.value) == f'{path}/b: a class without images (.jpg, .jpeg, .png, .bmp).'
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -2,21 +2,14 @@
 
 import io
 import os
-import sys
 
 import numpy as np
-from PIL import Image
-from PIL import ImageOps
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from PIL import Image, ImageOps
 
-from official.data import digits
-from official.data import encoded_images
-from official.data import image_sources
-from official.data import images
-from official.data import resizing
-from official.data import tfds_stream
+from official.data import digits, encoded_images, image_sources, images, resizing, tfds_stream
 
 SIZE = 8
 SIDE = 16
@@ -373,7 +366,3 @@ def test_tfds_without_labels_is_refused(prepared, monkeypatch):
     monkeypatch.setattr(tfds_stream.Source, '__init__', unlabelled)
     with pytest.raises(ValueError, match='small_photos: this data set has no labels.'):
         image_sources.TfdsSource(prepared, 'small_photos', SIZE)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-import sys
 
 import numpy as np
 import pytest
@@ -78,7 +77,3 @@ def test_unit_interval_is_the_exact_quotient():
     assert scaled.dtype == np.float32
     assert scaled.tolist() == [value / 16 for value in range(17)]  # exact in binary
     assert images.unit_interval(np.array([51, 255], np.uint8), 255).tolist() == [np.float32(0.2), 1]
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

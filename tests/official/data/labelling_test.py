@@ -1,7 +1,5 @@
 """Tests of official.data.labelling."""
 
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -147,7 +145,3 @@ def test_distribution():
     none = labelling.Labelling(np.arange(2), np.full(2, -1, np.int32), 5)
     with pytest.raises(ValueError, match='No image has a label.'):
         none.distribution()
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -4,7 +4,6 @@ import gzip
 import pathlib
 import re
 import struct
-import sys
 
 import numpy as np
 import pytest
@@ -151,7 +150,3 @@ def test_the_real_files():
         974,
         1009,
     ]
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -191,7 +191,3 @@ def test_distributed_over_two_virtual_devices():
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == 'equal\n'
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

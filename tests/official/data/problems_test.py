@@ -131,7 +131,3 @@ def test_many_threads():
     finally:
         sys.setswitchinterval(interval)
     assert found.counts == {'a': 4000} and len(set(found.files('a'))) == 5
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,13 +1,10 @@
 """Tests of official.data.resizing against NumPy and known values."""
 
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from official.data import resizing
-from official.data import tfds_stream
+from official.data import resizing, tfds_stream
 
 
 def test_antialiased_averages_and_is_rounded():
@@ -55,7 +52,3 @@ def test_the_square_is_cut_first():
         tfds_stream.square(tf.constant(image), 6, resizing.tf1_bilinear),
         resizing.tf1_bilinear(tf.constant(image[:, 5:25]), 6),
     )
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,7 +1,5 @@
 """Tests of official.data.sampling."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -58,7 +56,3 @@ def test_evenly_spread():
     assert np.bincount(sampling.evenly_spread(300, 30) // 100).tolist() == [10, 10, 10]
     for count in (None, 4, 5):
         assert sampling.evenly_spread(4, count).tolist() == [0, 1, 2, 3]
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

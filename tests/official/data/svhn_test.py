@@ -1,7 +1,5 @@
 """SVHN from its .mat files."""
 
-import sys
-
 import numpy as np
 import pytest
 from scipy import io
@@ -52,7 +50,3 @@ def test_a_missing_file_is_named(folder):
 def test_without_files_both_places_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='prepare svhn_cropped.*train_32x32.mat'):
         svhn.load(str(tmp_path))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

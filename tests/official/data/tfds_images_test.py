@@ -1,15 +1,10 @@
 """Tests of official.data.tfds_images, digits_builder and prepare, without a network."""
 
-import sys
-
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from official.data import digits
-from official.data import mnist
-from official.data import prepare
-from official.data import tfds_images
+from official.data import digits, mnist, prepare, tfds_images
 
 
 @pytest.fixture(scope='module')
@@ -99,7 +94,3 @@ def test_unknown_names_get_the_near_matches(tmp_path, capsys, name, message):
         prepare.main([name, f'--data_dir={tmp_path}'])
     assert stopped.value.code == 1
     assert capsys.readouterr().err.startswith(message)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,15 +1,13 @@
 """Tests of official.data.tfds_stream on small sets prepared here."""
 
 import os
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from official.data import prepare
-from official.data import tfds_stream
+from official.data import prepare, tfds_stream
 
 NUM_EXAMPLES = 10
 
@@ -227,7 +225,3 @@ def test_bad_input(folder, tmp_path):
         tfds_stream.train_images('sklearn_digits', 4, 8, 0, str(tmp_path))
     assert 'prepared as tfrecord' in str(error.value)
     assert 'official.data.prepare sklearn_digits --file_format=array_record' in str(error.value)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,7 +1,5 @@
 """Tests of official.data.whitening."""
 
-import sys
-
 import numpy as np
 import pytest
 import scipy.linalg
@@ -97,7 +95,3 @@ def test_bad_input():
         whitening.fit(_images()[:0])
     with pytest.raises(ValueError, match=r'\(2, 2, 1\) each; the whitening was fitted to 12 '):
         whitening.fit(_images())(np.zeros([5, 2, 2, 1], np.uint8))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

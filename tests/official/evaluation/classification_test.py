@@ -1,7 +1,4 @@
-import sys
-
 import numpy as np
-import pytest
 
 from official.evaluation import classification
 
@@ -21,7 +18,3 @@ def test_a_percent_of_ten_thousand_is_not_rounded():
     matrix = np.diag([5000.0, 4887.0])
     matrix[0, 1] = 113
     assert float(classification.error_percent(matrix)) == 1.13
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -2,12 +2,10 @@ import contextlib
 import copy
 import io
 import math
-import sys
 
 import numpy as np
 import pytest
-from pycocotools import coco
-from pycocotools import cocoeval
+from pycocotools import coco, cocoeval
 from pycocotools import mask as rle
 
 from official.evaluation import coco_ap
@@ -443,7 +441,3 @@ def test_bad_input_is_named():
     run('segm', segmentation=[[0, 0, 1e9, 0, 0, 50]])
     with pytest.raises(ValueError, match="subset 'all' is of 2 annotations; there are 1"):
         coco_ap.average_precision(truth, [], 'bbox', ignore=[True, False])
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

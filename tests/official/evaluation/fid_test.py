@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import scipy.linalg
@@ -94,7 +92,7 @@ def test_batches_without_features():
         with pytest.raises(ValueError, match='^0 features have no mean.$'):
             read()
     with pytest.raises(ValueError, match='^0 features have no covariance.$'):
-        statistics.covariance  # pylint: disable=pointless-statement
+        statistics.covariance
     features = np.random.default_rng(0).normal(size=(7, 3))
     for part in features[:0], features[:4], features[:0], features[4:]:
         statistics.add(part)
@@ -105,12 +103,8 @@ def test_batches_without_features():
 def test_bad_features():
     statistics = _statistics(np.zeros((1, 3)), [1])
     with pytest.raises(ValueError, match='1 features have no covariance'):
-        statistics.covariance  # pylint: disable=pointless-statement
+        statistics.covariance
     with pytest.raises(ValueError, match=r'features of size \(4,\) after others of size \(3,\)'):
         statistics.add(np.zeros((1, 4)))
     with pytest.raises(ValueError, match='NaN or infinite'):
         statistics.add(np.full((1, 3), np.nan))
-
-
-if __name__ == '__main__':
-    sys.exit(pytest.main([__file__, *sys.argv[1:]]))

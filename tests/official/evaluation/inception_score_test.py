@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 
@@ -39,7 +37,3 @@ def test_bad_predictions():
         inception_score.inception_score(np.full((3, 2), 0.5), 4)
     with pytest.raises(ValueError, match='do not sum to 1'):
         inception_score.inception_score(np.full((3, 2), 0.6))
-
-
-if __name__ == '__main__':
-    sys.exit(pytest.main([__file__, *sys.argv[1:]]))

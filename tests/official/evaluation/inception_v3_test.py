@@ -1,6 +1,5 @@
 """Inception V3 from each kind of place, with random weights."""
 
-import sys
 import tarfile
 
 import numpy as np
@@ -90,7 +89,3 @@ def test_something_else_is_named(tmp_path):
         inception_v3.load(weights=str(path))
     with pytest.raises(ValueError, match='is no SavedModel of Inception V3'):
         inception_v3.load(weights=str(tmp_path))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,12 +1,10 @@
 import contextlib
 import io
 import math
-import sys
 
 import numpy as np
 import pytest
-from pycocotools import coco
-from pycocotools import cocoeval
+from pycocotools import coco, cocoeval
 
 from official.evaluation import oks
 
@@ -106,7 +104,3 @@ def test_against_pycocotools():
         )
         all_ours.append(ours)
     assert 0.05 < np.mean(all_ours) < 0.95
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 
@@ -56,7 +54,3 @@ def test_a_set_of_repeated_features_is_inside_itself(scale):
 def test_too_few():
     with pytest.raises(ValueError, match='3 features have no 3-th nearest neighbour'):
         precision_recall.precision_recall(np.zeros((3, 2)), np.zeros((5, 2)))
-
-
-if __name__ == '__main__':
-    sys.exit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 
@@ -96,7 +94,3 @@ def test_bad_input_is_named():
         retrieval.top_k(np.ones((2, 3)), np.ones((2, 3)), 0)
     with pytest.raises(ValueError, match=r'weight has shape \[4\]; vectors are of 3 numbers'):
         retrieval.weighted_distance_top_k(np.ones((2, 3)), np.ones((2, 3)), np.ones(4), 1)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -2,14 +2,12 @@
 
 import functools
 import os
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from official.data import digits
-from official.data import image_sources
+from official.data import digits, image_sources
 from official.evaluation import small_classifier
 
 
@@ -91,7 +89,3 @@ def test_a_damaged_file_is_named(make, folder):
     finally:
         with open(path, 'wb') as file:
             file.write(whole)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

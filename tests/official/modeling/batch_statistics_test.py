@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -71,7 +69,3 @@ def test_global_batch_size_and_gather():
 
     for value in strategy.experimental_local_results(tf.function(lambda: strategy.run(gather))()):
         np.testing.assert_array_equal(value, x)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -164,7 +162,3 @@ def test_beside_a_gpu_all_is_left_to_tensorflow(monkeypatch):
     monkeypatch.setattr(tf.config, 'list_logical_devices', lambda kind: [kind])
     pixels = (None, None, None, 128), (1, 1, 128, 2)
     assert 'MatMul' not in operations(conv_gradient.conv2d, *pixels)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official.modeling import convolutions
-from official.modeling import random
+from official.modeling import convolutions, random
 
 
 def first_key():
@@ -198,7 +197,3 @@ def test_a_layer_that_is_not_trained():
 def test_a_layer_that_cannot_be(make, told):
     with pytest.raises(ValueError, match=told):
         make()
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -118,7 +116,3 @@ def test_xla_and_bfloat16():
     low, mean, _ = normalization.batch_norm(tf.cast(values[0], tf.bfloat16), *values[1:], EPSILON)
     assert low.dtype == tf.bfloat16 and mean.dtype == tf.float32
     np.testing.assert_allclose(tf.cast(low, tf.float32), plain, atol=0.1)
-
-
-if __name__ == '__main__':
-    sys.exit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,11 +1,8 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from official.modeling import optimizers
-from official.modeling import schedules
+from official.modeling import optimizers, schedules
 from tests import conformance
 
 
@@ -222,7 +219,3 @@ def test_numbers_that_no_run_can_mean(kind, argument, value):
 def test_a_schedule_is_a_learning_rate():
     for kind in (optimizers.FusedAdam, optimizers.CentredRMSProp, optimizers.MomentumSGD):
         assert float(kind(schedules.StepDecay(0.5, 3)).learning_rate) == 0.5
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

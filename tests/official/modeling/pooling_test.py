@@ -63,7 +63,3 @@ def test_xla_differentiates_it_deterministically():
     )
     # Maxima 12, 14, 22 and 24 of the first image and 25 more of the second, each twice.
     assert int(answer.stdout) == 2 * (12 + 14 + 22 + 24 + 37 + 39 + 47 + 49)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import scipy.stats
@@ -171,7 +169,3 @@ def test_normal_by_the_inputs(initializer, gain):
     assert weights.std() == pytest.approx((gain / 300) ** 0.5, rel=5 / (2 * weights.size) ** 0.5)
     assert abs(weights.mean()) < 5 * (gain / 300 / weights.size) ** 0.5
     assert np.abs(weights).max() > 3 * (gain / 300) ** 0.5  # Not truncated at two.
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

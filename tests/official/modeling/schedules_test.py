@@ -1,10 +1,7 @@
-import sys
-
 import pytest
 import tensorflow as tf
 
-from official.modeling import optimizers
-from official.modeling import schedules
+from official.modeling import optimizers, schedules
 
 
 def test_constant_then_linear():
@@ -113,7 +110,3 @@ def test_a_rate_that_cannot_be(rate):
     ):
         with pytest.raises(ValueError, match=f'learning_rate = {rate} must be a finite number'):
             made()
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

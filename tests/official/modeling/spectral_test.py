@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -232,7 +230,3 @@ def test_bad_arguments():
         spectral.SpectralConv2D(2, 3, KEY, up=True, down=True)
     with pytest.raises(ValueError, match="upsampling = 'cubic' is neither 'nearest' nor 'zeros'"):
         spectral.SpectralConv2D(2, 3, KEY, upsampling='cubic')
-
-
-if __name__ == '__main__':
-    sys.exit(pytest.main([__file__, *sys.argv[1:]]))

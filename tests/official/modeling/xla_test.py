@@ -1,7 +1,5 @@
 """Whether it is known that XLA compiles what is traced."""
 
-import sys
-
 import pytest
 import tensorflow as tf
 
@@ -30,7 +28,3 @@ def test_it_is_known_in_functions_and_in_what_they_call(compiled):
 
 def test_eagerly_nothing_is_compiled():
     assert not xla.is_compiled()
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

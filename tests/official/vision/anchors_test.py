@@ -1,7 +1,5 @@
 """Anchors against values by hand and a plain loop."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -63,7 +61,3 @@ def test_how_many_there_are_at_the_size_of_the_paper():
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         anchors.pyramid_anchors(**{'canvas': (64, 64), **arguments})
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

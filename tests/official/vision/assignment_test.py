@@ -1,14 +1,11 @@
 """Matching against a plain loop in float64; that drawing is uniform, and the same on 2 shards."""
 
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from official.modeling import random as stateless
-from official.vision import anchors
-from official.vision import assignment
+from official.vision import anchors, assignment
 
 
 def overlap(a, b):
@@ -299,7 +296,3 @@ def test_bad_arguments_of_sample():
         assignment.sample(labels, key, 0, 0.5)
     with pytest.raises(ValueError, match='positive_fraction = 1.5'):
         assignment.sample(labels, key, 4, 1.5)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,7 +1,6 @@
 """Boxes against counted pixels, values by hand, and the coding there and back."""
 
 import math
-import sys
 
 import hypothesis
 import hypothesis.strategies as st
@@ -194,7 +193,3 @@ def test_smooth_l1(x, beta, expected):
     np.testing.assert_allclose(
         box_ops.smooth_l1(tf.constant(x, tf.float32), beta), expected, rtol=1e-6
     )
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,9 +1,6 @@
 """What is drawn where."""
 
-import sys
-
 import numpy as np
-import pytest
 
 from official.vision import drawing
 
@@ -83,7 +80,3 @@ def test_fitted_keeps_the_aspect():
     fitted = drawing.fitted(image, 60, 60)
     assert fitted.shape == (60, 60, 3)
     assert not fitted[:, 15:45].any() and (fitted[:, :14] == 255).all()
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

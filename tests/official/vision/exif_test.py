@@ -1,11 +1,10 @@
 import io
 import struct
-import sys
 
 import numpy as np
-from PIL import Image, ImageOps
 import pytest
 import tensorflow as tf
+from PIL import Image, ImageOps
 
 from official.vision import exif
 
@@ -175,7 +174,3 @@ def test_in_a_pipeline_and_a_saved_model(tmp_path):
     loaded = tf.saved_model.load(str(tmp_path))
     for data, image in zip(files, images):
         np.testing.assert_array_equal(loaded.load(data), image)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -162,7 +160,3 @@ def test_maps_that_do_not_follow_one_another():
         fpn.FPN((), first_key())
     with pytest.raises(ValueError, match=r'FPN\.filters = 0'):
         fpn.FPN((3,), first_key(), 0)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

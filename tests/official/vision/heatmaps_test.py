@@ -1,9 +1,7 @@
-import sys
-
 import numpy as np
 import pytest
-from scipy import stats
 import tensorflow as tf
+from scipy import stats
 
 from official.vision import heatmaps
 
@@ -135,7 +133,3 @@ def test_peaks_between_cells(spread, error):
     found = heatmaps.decode(tf.constant(logits, tf.float32), rois)[:, 0, :2]
     assert np.sqrt(np.mean((found - mean) ** 2)) < error
     assert np.sqrt(np.mean((np.floor(mean) + 0.5 - mean) ** 2)) > 0.25
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -3,8 +3,8 @@
 import io
 import itertools
 import struct
-from typing import NamedTuple
 import zlib
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -136,7 +136,7 @@ def _png_file(kind, depth, transparent, interlaced):
     )
     # Pillow reads 16 bits of grey as integers, and compares a transparent colour of other depths
     # than 8 with pixels that it has scaled.
-    pillow = not (kind == 0 and depth == 16 or transparent and kind in (0, 2) and depth != 8)
+    pillow = not ((kind == 0 and depth == 16) or (transparent and kind in (0, 2) and depth != 8))
     return File(
         name,
         png(samples, depth, kind, palette, mark, interlaced),

@@ -2,16 +2,13 @@
 
 import io
 import re
-import sys
 
 import numpy as np
-from PIL import Image
-from PIL import ImageOps
 import pytest
 import tensorflow as tf
+from PIL import Image, ImageOps
 
-from official.vision import file_checks
-from official.vision import image_reader
+from official.vision import file_checks, image_reader
 from tests.official.vision import image_formats
 
 FILES = {file.name: file for file in image_formats.files()}
@@ -95,7 +92,3 @@ def test_chunks_that_break_off():
         place = contents.index(b'pHYs') - 4
         with pytest.raises(tf.errors.OpError):
             decode(contents[:place] + length + contents[place + 4 :])
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,10 +1,9 @@
 import math
-import sys
 
 import numpy as np
-from pycocotools import mask as coco
 import pytest
 import tensorflow as tf
+from pycocotools import mask as coco
 
 from official.vision import masks
 
@@ -290,7 +289,3 @@ def test_packing():
     np.testing.assert_array_equal(masks.unpack(masks.pack(many > 0), 112), many)
     with pytest.raises(ValueError, match='fill no whole bytes'):
         masks.pack(mini[:, :3, :3])
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,7 +1,5 @@
 """Suppression against one box after another, in float64, plain and compiled."""
 
-import sys
-
 import hypothesis
 import hypothesis.strategies as st
 import numpy as np
@@ -158,7 +156,3 @@ def test_bad_arguments():
 
     with pytest.raises(ValueError, match='known beforehand'):
         suppress(boxes, scores)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -93,7 +91,3 @@ def test_in_bfloat16_products_are_and_weights_are_not(frozen):
     y = block(tf.cast(x, tf.bfloat16))
     assert y.dtype == tf.bfloat16 and {v.dtype for v in block.variables} == {tf.float32}
     np.testing.assert_allclose(tf.cast(y, tf.float32), block(x), rtol=0.05, atol=0.1)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,4 @@
 import collections
-import sys
 
 import numpy as np
 import pytest
@@ -297,7 +296,3 @@ def test_the_configuration_makes_the_same_model():
 def test_a_network_that_cannot_be(arguments, told):
     with pytest.raises(ValueError, match=told):
         resnet.ResNet(**arguments)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

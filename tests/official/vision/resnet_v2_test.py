@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -247,7 +245,3 @@ def test_the_configuration_makes_the_same_model():
 def test_a_network_that_cannot_be(arguments, told):
     with pytest.raises(ValueError, match=told):
         resnet_v2.ResNetV2(**arguments)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

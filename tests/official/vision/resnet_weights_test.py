@@ -1,5 +1,3 @@
-import sys
-
 import h5py
 import numpy as np
 import pytest
@@ -108,7 +106,3 @@ def test_tensors_of_another_network():
     resnet_weights.check_none_left('f', layers, ['conv', 'extra'])
     with pytest.raises(ValueError, match='f has extra/gamma, which this network has not'):
         resnet_weights.check_none_left('f', layers, ['conv'])
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

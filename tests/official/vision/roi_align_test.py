@@ -1,5 +1,4 @@
 import math
-import sys
 
 import numpy as np
 import pytest
@@ -271,7 +270,3 @@ def test_bad_arguments(arguments, message):
     arguments = {'strides': STRIDES, 'size': 7, **arguments}
     with pytest.raises(ValueError, match=message):
         roi_align.roi_align(features(), BOXES, **arguments)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

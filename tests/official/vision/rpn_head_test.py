@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -139,7 +137,3 @@ def test_a_head_that_cannot_be():
         rpn_head.RPNHead(3, 0, first_key())
     with pytest.raises(ValueError, match=r'RPNHead\.filters = 0'):
         rpn_head.RPNHead(3, 1, first_key(), filters=0)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,7 +1,6 @@
 """The region proposal network against plain loops."""
 
 import math
-import sys
 
 import numpy as np
 import pytest
@@ -186,7 +185,3 @@ def test_a_size_for_each_level():
         rpn.RPN(4, random.make_key(0), strides=(8, 16), anchor_sizes=(8,))
     with pytest.raises(ValueError, match='RPN.negative_iou = 0.5 is above positive_iou = 0.4'):
         _rpn(negative_iou=0.5, positive_iou=0.4)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

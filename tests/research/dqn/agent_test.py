@@ -1,7 +1,6 @@
 """Loss, gradient, targets and target network, by hand."""
 
 import functools
-import sys
 
 import numpy as np
 import pytest
@@ -12,11 +11,7 @@ from tf_agents.policies import py_tf_eager_policy
 from tf_agents.specs import tensor_spec
 
 from official.modeling import optimizers
-from research.dqn import agent
-from research.dqn import catch
-from research.dqn import environment
-from research.dqn import network
-from research.dqn import replay
+from research.dqn import agent, catch, environment, network, replay
 
 
 class Constant(tf.keras.Model):
@@ -183,7 +178,3 @@ def test_bad_arguments():
         make(discount=1.5)
     with pytest.raises(ValueError, match='DqnAgent.error_clip = -1 must be above 0, or None'):
         make(error_clip=-1)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -2,21 +2,12 @@
 
 import functools
 import json
-import sys
 
 import numpy as np
-import pytest
 
-from official.modeling import optimizers
-from official.modeling import random
-from research.dqn import agent
-from research.dqn import environment
-from research.dqn import game
-from research.dqn import network
-from research.dqn import policy
-from research.dqn import replay
-from tests.research.dqn import numpy_algorithm_1
-from tests.research.dqn import tiny
+from official.modeling import optimizers, random
+from research.dqn import agent, environment, game, network, policy, replay
+from tests.research.dqn import numpy_algorithm_1, tiny
 
 SIZE, HISTORY, BATCH = 8, 3, 4
 START, EVERY, COPY = 24, 4, 4
@@ -181,7 +172,3 @@ def test_the_loop_is_algorithm_1(tmp_path):
     assert 40 < sum(greedy) < 120
     # Weights have moved much farther than the bounds above.
     assert max(np.abs(a - b).max() for a, b in zip(first, by_hand.network.weights)) > 0.05
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -91,7 +91,3 @@ def test_calls_lose_no_memory():
     )
     # 12 arrays would lose 192 bytes a call at least, one of them 16.
     assert float(answer.stdout) < 8
-
-
-if __name__ == '__main__':
-    sys.exit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,13 +1,11 @@
 """The emulator behind a game."""
 
 import collections
-import sys
 
 import numpy as np
 import pytest
 
-from research.dqn import atari
-from research.dqn import games
+from research.dqn import atari, games
 
 
 def play(game, actions):
@@ -77,7 +75,3 @@ def test_bad_input():
     for rom in ('', 3, None):
         with pytest.raises(ValueError, match=f'AtariGame.rom = {rom!r} must be the name of a game'):
             atari.AtariGame(rom)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,7 +1,5 @@
 """The small game of pixels."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -74,7 +72,3 @@ def test_balls_are_thrown_by_seed():
 
     assert columns(3) == columns(3) != columns(4)
     assert max(columns(3)) > 30 and min(columns(3)) < 6
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -2,21 +2,16 @@
 
 import functools
 import itertools
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from tf_agents.drivers import py_driver
 from tf_agents.metrics import py_metrics
 from tf_agents.policies import py_tf_eager_policy
-from tf_agents.drivers import py_driver
 from tf_agents.specs import tensor_spec
 
-from research.dqn import catch
-from research.dqn import collector
-from research.dqn import environment
-from research.dqn import policy
-from research.dqn import replay
+from research.dqn import catch, collector, environment, policy, replay
 from tests.research.dqn.scripted_game import ScriptedGame
 
 
@@ -144,7 +139,3 @@ def test_what_a_game_raises_arrives():
     with pytest.raises(environment.GameFailed):
         driver.run(env.reset(), chosen.get_initial_state(1))
     driver.close()
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

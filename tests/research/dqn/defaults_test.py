@@ -1,17 +1,11 @@
 """Without a gin file the classes have the values that the paper states."""
 
 import inspect
-import sys
 
 import pytest
 
 from official.modeling import optimizers
-from research.dqn import agent
-from research.dqn import environment
-from research.dqn import evaluation
-from research.dqn import experiment
-from research.dqn import policy
-from research.dqn import replay
+from research.dqn import agent, environment, evaluation, experiment, policy, replay
 from tests import conformance
 
 # Extended Data Table 1, and Methods, "Training details" and "Evaluation procedure"; the number of
@@ -67,7 +61,3 @@ def test_evaluations_during_training():
     assert (during.agent_steps, during.episodes) == (135_000, None)
     assert isinstance(parameters['epsilon'].default, policy.LinearEpsilon)
     assert parameters['agent'].default is agent.DqnAgent
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,16 +1,12 @@
 """Frame skip, stacks, no-op starts, lives and ends of the environment."""
 
 import functools
-import sys
 
 import numpy as np
 import pytest
 from tf_agents.trajectories import time_step as ts
 
-from research.dqn import atari
-from research.dqn import catch
-from research.dqn import environment
-from research.dqn import phi
+from research.dqn import atari, catch, environment, phi
 from tests.research.dqn.scripted_game import ScriptedGame, encoded
 
 
@@ -89,7 +85,7 @@ def test_an_episode_that_ends_in_the_noop_starts_is_not_seen():
     env.reset()
     for before, now in env.screens[..., 0, :, 0]:
         lit = [int(np.flatnonzero(screen)[0]) if screen.any() else None for screen in (before, now)]
-        assert lit[1] == 0 and lit[0] is None or lit[0] == lit[1] - 1
+        assert (lit[1] == 0 and lit[0] is None) or lit[0] == lit[1] - 1
 
 
 class Extra(ScriptedGame):
@@ -101,7 +97,7 @@ class Extra(ScriptedGame):
 
 def test_a_lost_life_is_terminal_for_the_target_and_the_game_goes_on():
     env = make(functools.partial(ScriptedGame, losses=(6, 15)))
-    step = env.reset()
+    env.reset()
     steps = [env.step(np.array([1])) for _ in range(6)]
     assert [float(step.discount[0]) for step in steps] == [1, 0, 1, 0, 1, 0]
     assert [bool(step.is_last()[0]) for step in steps] == [False] * 5 + [True]
@@ -263,7 +259,3 @@ def test_actions_that_there_are_not(action):
     env.reset()
     with pytest.raises(ValueError, match='are not one from 0 to'):
         env.step(np.array(action))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

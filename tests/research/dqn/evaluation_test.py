@@ -1,7 +1,6 @@
 """The protocol of evaluation."""
 
 import functools
-import sys
 
 import numpy as np
 import pytest
@@ -9,12 +8,7 @@ import tensorflow as tf
 from tf_agents.specs import tensor_spec
 from tf_agents.trajectories import time_step as ts
 
-from research.dqn import atari
-from research.dqn import catch
-from research.dqn import environment
-from research.dqn import evaluation
-from research.dqn import games
-from research.dqn import policy
+from research.dqn import atari, catch, environment, evaluation, games, policy
 from tests.research.dqn.scripted_game import ScriptedGame
 
 
@@ -241,7 +235,3 @@ def test_bad_arguments():
         evaluation.Evaluation(epsilon=2)
     with pytest.raises(ValueError, match='at 7 Hz: it does not divide the 60'):
         evaluation.random_play(None, 7, 0)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,14 +1,11 @@
 """The signatures of an exported policy, and what of them TFLite takes."""
 
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from official.core import export as core_export
-from research.dqn import export
-from research.dqn import network
+from research.dqn import export, network
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (1, 20, 20, 2), dtype=np.uint8)
 SCREENS = np.random.default_rng(1).integers(0, 256, (1, 2, 2, 40, 40, 3), dtype=np.uint8)
@@ -81,7 +78,3 @@ def test_screens_need_select_tf_ops(saved):
     expected = tf.saved_model.load(path).signatures['screens'](screens=tf.constant(SCREENS))
     np.testing.assert_allclose(found['q_values'], expected['q_values'], atol=1e-6)
     assert found['action_name'][0] == expected['action_name'].numpy()[0]
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,11 +1,8 @@
-import sys
-
 import numpy as np
 import pytest
 
 from official.core import figures
-from research.dqn import figure_3
-from research.dqn import games
+from research.dqn import figure_3, games
 
 
 @pytest.fixture
@@ -137,7 +134,3 @@ def test_the_same_scores_give_the_same_bytes():
 def test_a_game_outside_the_table():
     with pytest.raises(ValueError, match='Extended Data Table 2 has no game skiing'):
         figure_3.figure_3({'skiing': (0.0, None)})
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

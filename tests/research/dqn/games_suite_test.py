@@ -3,12 +3,10 @@
 import json
 import os
 import re
-import sys
 
 import pytest
 
-from research.dqn import games
-from research.dqn import games_suite
+from research.dqn import games, games_suite
 
 FILES = [f'gin_configs/dqn/{game}_nature.gin' for game in ('pong', 'breakout', 'tennis')]
 
@@ -63,7 +61,3 @@ def test_one_score_a_game():
     with pytest.raises(ValueError, match='two is a second experiment of the game pong'):
         games_suite.measured(found)
     assert games_suite.measured({'other': {'game': 'catch', 'score': 1.0}, 'rates': {}}) == {}
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

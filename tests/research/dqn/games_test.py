@@ -1,7 +1,6 @@
 import os
 import pathlib
 import re
-import sys
 
 import pytest
 
@@ -37,7 +36,7 @@ def test_every_cell_is_the_papers():
 
 
 def test_the_49_games_in_the_tables_order_are_roms():
-    assert len(games.GAMES) == 49 and games.GAMES == tuple(games.table())
+    assert len(games.GAMES) == 49 and tuple(games.table()) == games.GAMES
     names = [re.sub('[^a-z]', '', row.name.lower()) for row in games.table().values()]
     # The paper's order is the alphabet's.
     assert names == sorted(names)
@@ -145,7 +144,3 @@ def test_a_missing_or_damaged_rom(tmp_path, monkeypatch):
     monkeypatch.setattr(roms, '__file__', str(tmp_path / 'roms' / '__init__.py'))
     with pytest.raises(FileNotFoundError, match=r'roms/pong\.bin is missing; reinstall ale-py'):
         games.check_game('pong')
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -4,14 +4,12 @@ import functools
 import json
 import os
 import re
-import sys
 
 import pytest
 
 from official.core import suite
 from official.modeling import optimizers
-from research.dqn import experiment
-from research.dqn import learning_rates
+from research.dqn import experiment, learning_rates
 from tests.research.dqn import tiny
 
 
@@ -150,7 +148,3 @@ def test_agents_learn_with_their_rates(tmp_path):
 def test_rates_that_cannot_be(tmp_path, rates, wrong):
     with pytest.raises(ValueError, match=f'LearningRates.rates.*{wrong}'):
         make(tmp_path, rates=rates)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

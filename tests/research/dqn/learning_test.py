@@ -46,7 +46,3 @@ def test_catch_is_learnt_to_its_optimum(tmp_path):
     ):
         assert title in report
     assert report.count('data:image/gif') == 4 and 'Against a human tester' not in report
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

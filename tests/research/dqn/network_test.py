@@ -1,7 +1,5 @@
 """The Q-networks: sizes that the paper prints, and values by hand."""
 
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -201,7 +199,3 @@ def test_fit_in_a_notebook():
     targets = np.repeat([[0.0, 1.0], [1.0, 0.0]], 16, axis=0)
     model.fit(frames, targets, epochs=30, verbose=0)
     assert np.abs(model.predict(frames, verbose=0) - targets).max() < 0.3
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,12 +1,9 @@
 """phi against a slow reference from the paper's words, on real frames."""
 
-import sys
-
 import numpy as np
 import pytest
 
-from research.dqn import atari
-from research.dqn import phi
+from research.dqn import atari, phi
 from tests.research.dqn import numpy_algorithm_1
 
 
@@ -80,7 +77,3 @@ def test_tensorflow_gives_the_same_bytes(height, width, size):
                 stacks[batch, ..., frame],
                 phi.encode(screens[batch, frame, 1], screens[batch, frame, 0], size),
             )
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

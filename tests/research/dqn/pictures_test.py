@@ -1,14 +1,11 @@
-import sys
-
 import matplotlib
-from matplotlib.colors import to_hex
-from matplotlib.patches import ConnectionPatch
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
+from matplotlib.patches import ConnectionPatch
 
 from official.core import figures
-from research.dqn import pictures
-from research.dqn import selection
+from research.dqn import pictures, selection
 
 
 @pytest.fixture
@@ -281,8 +278,8 @@ def test_learning_curves_draw_what_is_known(drawings):
     np.testing.assert_array_equal(curve(predicted, 'predicted_q'), [[2, 1.5], [4, 2.5]])
     (band,) = score.collections
     corners = band.get_paths()[0].vertices
-    assert [8, 12] == sorted(set(corners[corners[:, 0] == 1, 1]))
-    assert [25, 35] == sorted(set(corners[corners[:, 0] == 4, 1]))
+    assert sorted(set(corners[corners[:, 0] == 1, 1])) == [8, 12]
+    assert sorted(set(corners[corners[:, 0] == 4, 1])) == [25, 35]
     labels = score.get_legend_handles_labels()[1]
     assert labels[1:] == ['DQN: 30', 'random player: 1', 'paper: 99']
     levels = [line.get_ydata()[0] for line in score.lines if not line.get_gid()]
@@ -314,7 +311,3 @@ def test_arrays_that_do_not_fit():
         pictures.values_along(hidden, np.zeros(5), screens, ('a', 'b'))
     with pytest.raises(ValueError, match=r'a screen is uint8 .* not float64 \[21, 16, 3\]'):
         pictures.values_along(hidden, np.zeros(5), screens / 255, 'abcde')
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,7 +1,5 @@
 """epsilon, exploration and ties."""
 
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -121,7 +119,3 @@ def test_bad_epsilon():
         policy.LinearEpsilon(final=1.1)
     with pytest.raises(ValueError, match='LinearEpsilon.final_agent_steps = -1 must be a whole'):
         policy.LinearEpsilon(final_agent_steps=-1)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,7 +1,5 @@
 """The sum tree against plain sums."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -50,7 +48,3 @@ def test_priorities_of_errors():
     np.testing.assert_allclose(preference.priority(np.array([-3.99, 0.0])), [2.0, 0.1])
     with pytest.raises(ValueError, match=r'Prioritization.exponent = 1.5 is outside \[0, 1\]'):
         priorities.Prioritization(exponent=1.5)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

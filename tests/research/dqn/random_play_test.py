@@ -1,15 +1,10 @@
 """The random players of several games."""
 
 import json
-import sys
 
 import pytest
 
-from research.dqn import atari
-from research.dqn import environment
-from research.dqn import evaluation
-from research.dqn import games
-from research.dqn import random_play
+from research.dqn import atari, environment, evaluation, games, random_play
 
 
 def make(run_dir, **arguments):
@@ -83,7 +78,3 @@ def test_the_sentence_of_the_six_games(tmp_path):
 def test_an_unknown_game_is_named_before_any_is_played(tmp_path):
     with pytest.raises(ValueError, match='no game pongg; did you mean pong'):
         make(tmp_path, games=('breakout', 'pongg'))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -3,14 +3,12 @@
 import pathlib
 import re
 import shlex
-import sys
 
 import gin
 import numpy as np
 import pytest
 
-from official.core import config
-from official.core import runner
+from official.core import config, runner
 from research.dqn import replay
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -33,8 +31,7 @@ def test_without_the_launcher():
 
 def test_exported_policy(tmp_path, monkeypatch):
     from official.core import export as core_export
-    from research.dqn import NatureQNetwork
-    from research.dqn import export
+    from research.dqn import NatureQNetwork, export
 
     class Pong:
         action_names = ('NOOP', 'FIRE', 'RIGHT', 'LEFT', 'RIGHTFIRE', 'LEFTFIRE')
@@ -83,7 +80,3 @@ def test_files_that_the_card_names_are_there():
         assert (ROOT / 'gin_configs' / 'dqn' / f'{name}.gin').exists(), name
     for name in re.findall(r'`(\w+\.py)`', text):
         assert (CARD.parent / name).exists(), name
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

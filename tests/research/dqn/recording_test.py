@@ -1,13 +1,11 @@
 """Recordings of play."""
 
 import functools
-import sys
 
 import numpy as np
 import pytest
 
-from research.dqn import environment
-from research.dqn import recording
+from research.dqn import environment, recording
 from tests.research.dqn.scripted_game import ScriptedGame, encoded
 
 
@@ -62,7 +60,3 @@ def test_bad_files(tmp_path):
     np.savez(path, **{**play(3)._asdict(), 'rewards': np.zeros(2)})
     with pytest.raises(ValueError, match='columns of different lengths'):
         recording.load(path, (4, 4, 4))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,14 +1,11 @@
 """Trainings that lose their replay memory, or a game while they are evaluated."""
 
 import os
-import sys
 
 import pytest
 
 from official.core import history
-from research.dqn import catch
-from research.dqn import environment
-from research.dqn import storage
+from research.dqn import catch, environment, storage
 from tests.research.dqn import tiny
 
 
@@ -143,7 +140,3 @@ def test_evaluations_share_one_function(tmp_path):
     assert run.play(protocol, 5) == first
     assert run.play(protocol, 6) != first
     assert run._actors[protocol.epsilon, 2]._function is function
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from research.dqn import priorities
-from research.dqn import replay
+from research.dqn import priorities, replay
 from tests.research.dqn import plain_replay
 
 
@@ -232,9 +231,3 @@ def test_bad_arguments():
             replay.FrameReplay(**{'capacity_frames': 100, name: value})
     with pytest.raises(ValueError, match=r'takes 707300.00 GB and .* GB of memory are free'):
         replay.FrameReplay(10**11)
-
-
-if __name__ == '__main__':
-    import sys
-
-    sys.exit(pytest.main([__file__, *sys.argv[1:]]))

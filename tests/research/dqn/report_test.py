@@ -1,15 +1,11 @@
 """The sections of the report, and what the recording behind them shows."""
 
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from official.modeling import random
-from research.dqn import pictures
-from research.dqn import recording
-from research.dqn import report
+from research.dqn import pictures, recording, report
 from tests.research.dqn import tiny
 
 
@@ -128,7 +124,3 @@ def test_a_game_of_the_paper_has_figure_3(run, monkeypatch):
 def test_in_parts():
     x = np.arange(250, dtype=np.float32)[:, None]
     np.testing.assert_array_equal(report.in_parts(lambda part: tf.constant(part) * 2, x), 2 * x)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -13,14 +13,16 @@ import pytest
 
 from official.core import history
 from official.modeling import optimizers
-from research.dqn import agent
-from research.dqn import catch
-from research.dqn import environment
-from research.dqn import evaluation
-from research.dqn import network
-from research.dqn import reverb_actor
-from research.dqn import reverb_learner
-from research.dqn import reverb_replay
+from research.dqn import (
+    agent,
+    catch,
+    environment,
+    evaluation,
+    network,
+    reverb_actor,
+    reverb_learner,
+    reverb_replay,
+)
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
@@ -241,7 +243,3 @@ def test_bad_arguments(tmp_path):
         make_learner(tmp_path, port=99999)
     with pytest.raises(FileNotFoundError, match='has no checkpoint: train first'):
         make_learner(tmp_path).evaluate()
-
-
-if __name__ == '__main__':
-    sys.exit(pytest.main([__file__, *sys.argv[1:]]))

@@ -8,9 +8,7 @@ import pytest
 import reverb
 import tensorflow as tf
 
-from research.dqn import replay
-from research.dqn import reverb_link
-from research.dqn import reverb_replay
+from research.dqn import replay, reverb_link, reverb_replay
 from tests.research.dqn import plain_replay
 
 SHAPE = (plain_replay.HEIGHT, plain_replay.WIDTH)
@@ -299,9 +297,3 @@ def test_bad_arguments():
         serve(rules, capacity_transitions=10, min_transitions=20)
     with pytest.raises(ValueError, match='An error buffer of 4 samples is smaller than the 8'):
         serve(rules, samples_per_insert=8.0, error_buffer_samples=4)
-
-
-if __name__ == '__main__':
-    import sys
-
-    sys.exit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 
@@ -65,7 +63,3 @@ def test_short_and_flat_episodes_have_moments_too():
     assert selection.largest_rises(np.zeros(1), 4, 15).tolist() == [0]
     assert selection.largest_rises(np.zeros(50), 4, 15).tolist() == [0, 30]
     assert selection.largest_rises(np.array([0.0, 0, 1, 0]), 4, 15).tolist() == [2]
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

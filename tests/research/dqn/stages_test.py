@@ -2,14 +2,12 @@
 
 import functools
 import json
-import sys
 
 import numpy as np
-from PIL import Image
 import pytest
+from PIL import Image
 
-from research.dqn import environment
-from research.dqn import stages
+from research.dqn import environment, stages
 from tests.research.dqn import tiny
 from tests.research.dqn.scripted_game import ScriptedGame
 
@@ -80,7 +78,3 @@ def test_a_film_that_fails_ends_no_training(tmp_path, capfd, monkeypatch):
 def test_moments_are_agent_steps(tmp_path):
     with pytest.raises(ValueError, match='DqnExperiment.film_at_agent_steps = 0 must be a whole'):
         tiny.make(tmp_path, film_at_agent_steps=(0,))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

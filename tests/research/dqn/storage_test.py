@@ -6,8 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from research.dqn import replay
-from research.dqn import storage
+from research.dqn import replay, storage
 from tests.research.dqn import plain_replay
 
 
@@ -232,9 +231,3 @@ def test_remote_folders_are_refused(monkeypatch):
 
 def test_free_memory_is_plausible():
     assert 10**8 < storage.free_memory() < 10**14
-
-
-if __name__ == '__main__':
-    import sys
-
-    sys.exit(pytest.main([__file__, *sys.argv[1:]]))

@@ -3,14 +3,7 @@
 import functools
 
 from official.modeling import optimizers
-from research.dqn import agent
-from research.dqn import catch
-from research.dqn import environment
-from research.dqn import evaluation
-from research.dqn import experiment
-from research.dqn import network
-from research.dqn import policy
-from research.dqn import replay
+from research.dqn import agent, catch, environment, evaluation, experiment, network, policy, replay
 
 
 def make(run_dir, strategy=None, game=catch.Catch, **overrides):

@@ -14,11 +14,7 @@ import pytest
 import tensorflow as tf
 
 from official.core import checkpoints
-from research.dqn import catch
-from research.dqn import environment
-from research.dqn import priorities
-from research.dqn import replay
-from research.dqn import storage
+from research.dqn import catch, environment, priorities, replay, storage
 from tests import conformance
 from tests.research.dqn import tiny
 
@@ -407,7 +403,3 @@ def test_the_result_has_score_and_random_players(tmp_path):
     assert [row['step'] // 200 for row in rows] == [1, 2]
     best = max(rows, key=lambda row: row['score'])
     assert result['step'] == best['step']  # Of equal scores max has the first, as training does.
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,14 +1,11 @@
 import base64
 import re
-import sys
 
 import numpy as np
-from PIL import Image
-from PIL import ImageSequence
 import pytest
+from PIL import Image, ImageSequence
 
-from research.dqn import games
-from research.dqn import video
+from research.dqn import games, video
 
 
 def read(path):
@@ -184,7 +181,3 @@ def test_html_holds_the_film(tmp_path):
     assert '<figcaption>21 &amp; 0</figcaption>' in text
     with pytest.raises(FileNotFoundError, match='no film .*b.gif'):
         video.html(str(tmp_path / 'b.gif'), 'b')
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

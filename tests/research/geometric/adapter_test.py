@@ -1,15 +1,10 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_gnn as tfgnn
 
-from research.geometric import adapter
-from research.geometric import graph_tensor
-from research.geometric import message_passing
-from research.geometric.convs import gcn_conv
-from research.geometric.convs import sage_conv
+from research.geometric import adapter, graph_tensor, message_passing
+from research.geometric.convs import gcn_conv, sage_conv
 from research.geometric.graph import Graph
 from tests.research.geometric import checks
 
@@ -156,7 +151,3 @@ def test_from_config():
         again(GRAPH).node_sets['nodes'][tfgnn.HIDDEN_STATE],
         update(GRAPH).node_sets['nodes'][tfgnn.HIDDEN_STATE],
     )
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

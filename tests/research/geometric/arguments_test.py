@@ -1,30 +1,33 @@
 """Numbers that no network can have are refused where it is made, in one sentence."""
 
 import re
-import sys
 
 import pytest
 import tensorflow as tf
 
-from research.geometric.convs import appnp
-from research.geometric.convs import arma_conv
-from research.geometric.convs import cheb_conv
-from research.geometric.convs import dynamic_edge_conv
-from research.geometric.convs import gat_conv
-from research.geometric.convs import gcn_conv
-from research.geometric.convs import gmm_conv
-from research.geometric.convs import nn_conv
-from research.geometric.convs import rgcn_conv
-from research.geometric.convs import sage_conv
-from research.geometric.convs import sg_conv
-from research.geometric.convs import spline_conv
-from research.geometric.convs import x_conv
-from research.geometric.models import conv_network
-from research.geometric.models import diff_pool_network
-from research.geometric.models import graph_classifier
-from research.geometric.models import node_classifier
-from research.geometric.models import node_networks
-from research.geometric.models import point_networks
+from research.geometric.convs import (
+    appnp,
+    arma_conv,
+    cheb_conv,
+    dynamic_edge_conv,
+    gat_conv,
+    gcn_conv,
+    gmm_conv,
+    nn_conv,
+    rgcn_conv,
+    sage_conv,
+    sg_conv,
+    spline_conv,
+    x_conv,
+)
+from research.geometric.models import (
+    conv_network,
+    diff_pool_network,
+    graph_classifier,
+    node_classifier,
+    node_networks,
+    point_networks,
+)
 
 RATE, COUNT = 'is outside [0, 1).', 'must be a whole number of at least 1.'
 
@@ -92,7 +95,3 @@ def propagating(*sizes, **arguments):
 def test_is_refused(make, sentence):
     with pytest.raises(ValueError, match=f'^{re.escape(sentence)}$'):
         make()
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,7 +1,4 @@
-import sys
-
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from research.geometric import batch_norm
@@ -83,7 +80,3 @@ def test_no_nodes():
     layer = batch_norm.NodeBatchNorm()
     out = layer(tf.zeros([2, 3]), tf.constant([False, False]), training=True)
     assert np.isfinite(out).all() and np.isfinite(layer.variance).all()
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,4 @@
 import itertools
-import sys
 
 import numpy as np
 import pytest
@@ -7,8 +6,7 @@ import scipy.sparse
 import tensorflow as tf
 import tensorflow_gnn as tfgnn
 
-from research.geometric import batching
-from research.geometric import graph_tensor
+from research.geometric import batching, graph_tensor
 from research.geometric.datasets.graph_dataset import GraphDataset
 from research.geometric.graph import Graph
 from tests.research.geometric import tiny_graphs
@@ -255,7 +253,3 @@ def test_bad_input():
         batching.train_batches(concatenated, [0, 3], 2)
     with pytest.raises(ValueError, match='there is no graph to train on'):
         batching.train_batches(concatenated, [], 2)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,19 +1,14 @@
 """Graph classification against what every model of the house must do."""
 
 import functools
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from official.core import keras_experiment
-from official.modeling import optimizers
-from official.modeling import schedules
-from research.geometric import batching
-from research.geometric import graph_data
-from research.geometric import graph_export
-from research.geometric import graph_tensor
+from official.modeling import optimizers, schedules
+from research.geometric import batching, graph_data, graph_export, graph_tensor
 from research.geometric.models import graph_classifier
 from tests import conformance
 from tests.research.geometric import tiny_graphs
@@ -141,7 +136,3 @@ def test_export_answers_as_the_model_does(tmp_path):
     assert [name.decode() for name in answers['predict_batch']['names']] == [
         experiment.data.class_names[label] for label in expected.argmax(1)
     ]
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,14 +1,11 @@
 """Operators and readouts in 16 bits and in float64: sums in float32, and the same values."""
 
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from research import geometric
-from research.geometric import segments
-from research.geometric import sparse
+from research.geometric import segments, sparse
 from research.geometric.pooling import readout
 from tests.research.geometric import checks
 
@@ -116,7 +113,3 @@ def test_a_mean_of_more_than_float16_holds():
     values = tf.fill([2000, 1], tf.constant(60_000.0, tf.float16))
     mean = segments.segment_mean(values, tf.zeros([2000], tf.int32), 1)
     assert mean.dtype == tf.float16 and float(mean[0, 0]) == 60_000
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,7 +1,4 @@
-import sys
-
 import numpy as np
-import pytest
 
 from research.geometric import embedding
 
@@ -37,7 +34,3 @@ def test_nothing_to_draw():
     for points in (np.zeros((9, 2)), np.full((9, 2), np.nan), np.ones((2, 2))):
         section = embedding.section('E', points, np.zeros(len(points), int), ('a',), 'node')
         assert 'No picture' in section.html
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -3,7 +3,6 @@
 import functools
 import json
 import os
-import sys
 
 import numpy as np
 import pytest
@@ -11,11 +10,7 @@ import tensorflow as tf
 
 from official.core import results
 from official.modeling import optimizers
-from research.geometric import batching
-from research.geometric import fold_experiment
-from research.geometric import graph_data
-from research.geometric import graph_export
-from research.geometric import graph_report
+from research.geometric import batching, fold_experiment, graph_data, graph_export, graph_report
 from research.geometric.models import graph_classifier
 from tests import conformance
 from tests.research.geometric import tiny_graphs
@@ -210,7 +205,3 @@ def test_bad_input(tmp_path):
         make(tmp_path, epochs=0)
     with pytest.raises(ValueError, match='trains on one device, not on the 2 replicas'):
         make(tmp_path, strategy=conformance.two_devices())
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -6,7 +6,6 @@ Ba 2015. Only the order of the graphs and the initial weights are the project's 
 """
 
 import functools
-import sys
 
 import numpy as np
 import pytest
@@ -14,13 +13,10 @@ import scipy.sparse
 from sklearn import model_selection
 
 from official.modeling import optimizers
-from research.geometric import batching
-from research.geometric import fold_experiment
-from research.geometric import graph_data
+from research.geometric import batching, fold_experiment, graph_data
 from research.geometric.convs import sage_conv
 from research.geometric.datasets import powerful_gnns
-from research.geometric.models import conv_network
-from research.geometric.models import graph_classifier
+from research.geometric.models import conv_network, graph_classifier
 from tests.research.geometric.datasets import real
 
 SEED, EPOCHS, BATCH, WIDTH, LAYERS = 5, 3, 128, 4, 2
@@ -199,7 +195,3 @@ def test_a_fold(tmp_path, monkeypatch):
     loss, accuracy = measured(shaped(chosen), tests[0])
     assert result['test_loss'] == pytest.approx(loss, rel=1e-4)
     assert result['test_accuracy_percent'] == pytest.approx(accuracy)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 
@@ -45,7 +43,3 @@ def test_bad_input():
     # One of each class for each fold is enough.
     tests = [fold.test for fold in folds.stratified_folds([0] * 5 + [1] * 5, 5)]
     assert all(np.bincount(test // 5).tolist() == [1, 1] for test in tests)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

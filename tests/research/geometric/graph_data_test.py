@@ -1,14 +1,11 @@
 import os
-import sys
 import zipfile
 
 import numpy as np
 import pytest
 import scipy.sparse
 
-from research.geometric import batching
-from research.geometric import graph_data
-from research.geometric import graph_tensor
+from research.geometric import batching, graph_data, graph_tensor
 from research.geometric.datasets.graph_dataset import GraphDataset
 from tests.research.geometric import tiny_graphs
 
@@ -104,7 +101,3 @@ def test_bad_input():
         unlabelled = GraphDataset([graph.replace(y=y) for graph in graphs], (), 'B')
         with pytest.raises(ValueError, match='B: graphs are classified by one label each, but'):
             make(source=lambda data_dir: unlabelled)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,16 +1,13 @@
 import functools
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from official.core import export
-from research.geometric import graph_export
-from research.geometric import graph_tensor
+from research.geometric import graph_export, graph_tensor
 from research.geometric.convs import gcn_conv
-from research.geometric.models import conv_network
-from research.geometric.models import graph_classifier
+from research.geometric.models import conv_network, graph_classifier
 from tests.research.geometric import tiny_graphs
 from tests.research.geometric.models import graph_networks
 
@@ -104,7 +101,3 @@ def test_bad_arrays_are_refused(tmp_path):
     refuses('x has a feature that is not finite', x=good['x'] * np.float32('nan'))
     refuses('batch must ascend', batch=good['batch'][::-1])
     refuses('batch must have one number a node', batch=good['batch'][:-1])
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,15 +1,10 @@
 import re
-import sys
 
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from official.core import page
-from research.geometric import embedding
-from research.geometric import graph_data
-from research.geometric import graph_report
-from research.geometric import graph_tensor
+from research.geometric import embedding, graph_data, graph_report, graph_tensor
 from research.geometric.models import graph_classifier
 from tests.research.geometric import tiny_graphs
 from tests.research.geometric.models import graph_networks
@@ -50,7 +45,3 @@ def test_sections(monkeypatch):
         ('features', 3),
     ):
         assert re.search(rf'{name}\s+{value}\s', text), (name, text)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import scipy.sparse
@@ -158,7 +156,3 @@ def test_other_sets_are_refused():
     nodes = tfgnn.GraphTensor.from_pieces(node_sets={'nodes': tensor.node_sets['nodes']})
     with pytest.raises(ValueError, match="no edge set 'edges', but none"):
         graph_tensor.from_graph_tensor(nodes)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import scipy.sparse
@@ -139,7 +137,3 @@ def test_no_number_of_nodes():
 def test_changes_are_checked():
     with pytest.raises(ValueError, match='x has 2 rows'):
         make().replace(x=np.ones((2, 2)))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

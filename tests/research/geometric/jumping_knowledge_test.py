@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -113,7 +111,3 @@ def test_widths():
             jumping_knowledge.JumpingKnowledge(mode)(xs)
     with pytest.raises(ValueError, match="mode = 'mean' is none of"):
         jumping_knowledge.JumpingKnowledge('mean')
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -40,7 +38,3 @@ def test_side_by_side_is_one_product_for_all():
     x, matrices = random.normal(size=(6, 3)), random.normal(size=(4, 3, 2))
     together = x @ kernels.side_by_side(tf.constant(matrices)).numpy()
     np.testing.assert_allclose(together, np.concatenate([x @ m for m in matrices], axis=1))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,7 +1,5 @@
 """Tests of research.geometric.mesh."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -44,7 +42,3 @@ def test_bad_meshes(vertices, faces, message):
     with pytest.raises(ValueError) as error:
         mesh.Mesh(vertices, faces, 'a.off')
     assert str(error.value) == f'a.off: {message}'
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

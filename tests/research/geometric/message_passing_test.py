@@ -1,11 +1,8 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from research.geometric import message_passing
-from research.geometric import sparse
+from research.geometric import message_passing, sparse
 from tests.research.geometric import checks
 
 
@@ -142,7 +139,3 @@ def test_graphs_of_any_size():
             rtol=1e-4,
             atol=1e-5,
         )
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

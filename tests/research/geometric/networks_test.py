@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -74,7 +72,3 @@ def test_get():
     assert again is not network and again.layers[0].get_config() == network.layers[0].get_config()
     with pytest.raises(ValueError, match="must be a Keras layer, got 'relu'"):
         networks.get('relu')
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -3,7 +3,6 @@
 import functools
 import json
 import os
-import sys
 
 import numpy as np
 import pytest
@@ -11,16 +10,10 @@ import tensorflow as tf
 
 from official.core import history
 from official.modeling import optimizers
-from research.geometric import node_data
-from research.geometric import node_export
-from research.geometric import node_trials
-from research.geometric.convs import gat_conv
-from research.geometric.convs import gcn_conv
-from research.geometric.datasets import karate
-from research.geometric.datasets import planetoid
-from research.geometric.datasets import splits
-from research.geometric.models import node_classifier
-from research.geometric.models import node_networks
+from research.geometric import node_data, node_export, node_trials
+from research.geometric.convs import gat_conv, gcn_conv
+from research.geometric.datasets import karate, planetoid, splits
+from research.geometric.models import node_classifier, node_networks
 from tests import conformance
 from tests.research.geometric.datasets import real
 
@@ -370,7 +363,3 @@ def test_gcn_learns_cora(tmp_path):
     experiment.train()
     # Table 1: 81.5 +- 0.6.
     assert 79.7 < experiment.evaluate()['test_accuracy_percent']['mean'] < 83.3
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -67,7 +65,3 @@ def test_rows_to_one():
         normalization.rows_to_one(tf.constant([[1.0, 3.0], [0.0, 0.0], [2.0, 0.0]])),
         [[0.25, 0.75], [0, 0], [1, 0]],
     )
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

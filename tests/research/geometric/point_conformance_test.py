@@ -1,20 +1,15 @@
 """Classification of point clouds against what every model of the house must do."""
 
 import functools
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from official.core import keras_experiment
-from official.modeling import optimizers
-from official.modeling import schedules
-from research.geometric import point_data
-from research.geometric import point_export
-from research.geometric import point_report
-from research.geometric.models import point_classifier
-from research.geometric.models import point_networks
+from official.modeling import optimizers, schedules
+from research.geometric import point_data, point_export, point_report
+from research.geometric.models import point_classifier, point_networks
 from tests import conformance
 from tests.research.geometric import point_shapes
 
@@ -129,7 +124,3 @@ def test_trained_exported_and_reported(tmp_path):
     clouds[1, 2, 0] = np.nan
     with pytest.raises(tf.errors.InvalidArgumentError, match='not finite'):
         predict(points=tf.constant(clouds))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -190,7 +188,3 @@ def test_voxels_of_a_folder(tmp_path):
     # Test grid 0 is training grid 1.
     distinct = next(iter(data.evaluation('test', batch_size=2)))[3]
     assert distinct.numpy().tolist() == [0, 1]
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

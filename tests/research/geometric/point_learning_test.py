@@ -1,7 +1,6 @@
 """Each method of Table 3 learns to tell simple shapes apart within seconds."""
 
 import functools
-import sys
 
 import numpy as np
 import pytest
@@ -9,8 +8,7 @@ import tensorflow as tf
 
 from official.modeling import optimizers
 from research.geometric import point_data
-from research.geometric.models import point_classifier
-from research.geometric.models import point_networks
+from research.geometric.models import point_classifier, point_networks
 from tests.research.geometric import point_shapes
 
 BALLS = dict(counts=(24, 8), radii=(0.6, 1.2), max_neighbors=12, head=(32,))
@@ -63,7 +61,3 @@ def test_shapes(name):
     clouds, labels = shapes('test')
     right = np.mean(model(clouds).numpy().argmax(1) == labels)
     assert right > 0.6
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -50,7 +50,7 @@ def compact(pooled):
     assert not used[sink] and batch.min() == -1
     rest = pooled.x.numpy()[~used]
     np.testing.assert_array_equal(rest, np.zeros_like(rest))
-    assert edges.shape[1] == 0 or (0 <= edges.min() and edges.max() <= sink)
+    assert edges.shape[1] == 0 or (edges.min() >= 0 and edges.max() <= sink)
     lost = (edges == sink).any(0)
     assert (edges[:, lost] == sink).all(), 'an edge joins the sink and another node'
     assert used[edges[:, ~lost]].all(), 'an edge joins a slot without a node'
@@ -151,7 +151,7 @@ def check_readout(make, reference, channels=3, equal=True, rtol=1e-4, atol=1e-5)
     weights = checks.values(layer)
 
     def whole(weights, x):
-        rows = {g: reference(weights, x[BATCH == g]) for g in range(GRAPHS) if SIZES[g]}
+        rows = {g: reference(weights, x[g == BATCH]) for g in range(GRAPHS) if SIZES[g]}
         like = np.zeros_like(next(iter(rows.values())))
         return np.stack([rows.get(g, like) for g in range(GRAPHS)])
 

@@ -46,7 +46,3 @@ def test_every_operator_is_a_layer_called_alike_and_says_where_it_is_from(name):
 def test_nothing_else_is_public_by_accident():
     assert set(OPERATORS) < set(geometric.__all__)
     assert all(hasattr(geometric, name) for name in geometric.__all__)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -2,10 +2,8 @@
 
 import pathlib
 import re
-import sys
 
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from tests.research.geometric.datasets import real
@@ -47,7 +45,3 @@ def test_a_network_on_graphs(capsys):
     labels = names['graphs'].labels[names['members'][150:]]
     assert names['logits'].shape == (38, 2)
     assert (names['logits'].argmax(1) == labels).mean() > 0.6
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,13 +1,10 @@
-import sys
-
 import numpy as np
 import pytest
 import scipy.sparse
 import tensorflow as tf
 import tensorflow_gnn as tfgnn
 
-from research.geometric import graph_tensor
-from research.geometric import sampling
+from research.geometric import graph_tensor, sampling
 from research.geometric.convs import sage_conv
 from research.geometric.graph import Graph
 
@@ -214,7 +211,3 @@ def test_bad_input():
         sampling.NeighbourSampler(GRAPH, (3, 0))
     with pytest.raises(ValueError, match='random: has no features to sample'):
         sampling.NeighbourSampler(GRAPH.replace(x=None), (3,))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -14,7 +12,7 @@ VALUES = checks.features(6, 2)
 def by_hand(function, empty=0.0):
     return np.array(
         [
-            function(VALUES[IDS == segment]) if (IDS == segment).any() else np.full(2, empty)
+            function(VALUES[segment == IDS]) if (segment == IDS).any() else np.full(2, empty)
             for segment in range(4)
         ]
     )
@@ -48,7 +46,7 @@ def test_equal_maxima_share_the_gradient():
 
 def softmax(logits):
     shares = np.exp(logits)
-    return np.stack([shares[row] / shares[IDS == IDS[row]].sum(0) for row in range(len(IDS))])
+    return np.stack([shares[row] / shares[IDS[row] == IDS].sum(0) for row in range(len(IDS))])
 
 
 def test_softmax_and_its_gradient():
@@ -114,7 +112,3 @@ def test_weighted_sum_and_its_gradients(jit_compile):
         rtol=1e-3,
         atol=1e-4,
     )
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,11 +1,8 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from research.geometric import smoothing
-from research.geometric import sparse
+from research.geometric import smoothing, sparse
 from tests.research.geometric import checks
 
 WEIGHTS = checks.uniform_attr()(checks.EDGES.shape[1])
@@ -64,7 +61,3 @@ def test_weights_beside_a_matrix_are_refused(normalize):
     adjacency = sparse.adjacency(checks.EDGES, checks.NODES)
     with pytest.raises(ValueError, match='edge_attr comes with a sparse adjacency matrix'):
         layer.smooth(tf.constant(checks.features()), adjacency, WEIGHTS)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import scipy.sparse
@@ -96,7 +94,3 @@ def test_weights_of_any_type_and_one_column():
             layer(x, edges, np.ones((2, 3)))
         with pytest.raises(ValueError, match=r'edge_attr has shape \(1,\)'):
             layer(x, edges, np.ones(1))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

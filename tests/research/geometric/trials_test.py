@@ -1,7 +1,6 @@
 import json
 import os
 import signal
-import sys
 
 import numpy as np
 import pytest
@@ -206,7 +205,3 @@ def test_damaged_checkpoint(tmp_path):
         f.truncate(os.path.getsize(file) // 2)
     with pytest.raises(checkpoints.CheckpointError, match='cut short'):
         Toy(str(tmp_path)).export()
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,18 +1,13 @@
 """The convolutional encoders: every shape by hand, parameters against the counts by hand."""
 
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from official.modeling import random
-from research.ladder import architectures
-from research.ladder import denoisers
+from research.ladder import architectures, denoisers
 from research.ladder import model as ladder
-from tests.research.ladder import numpy_maps
-from tests.research.ladder import numpy_reference
-from tests.research.ladder import parameter_counts
+from tests.research.ladder import numpy_maps, numpy_reference, parameter_counts
 
 # A valid convolution with a kernel k takes k - 1 off, a full one adds k - 1; pooling halves and
 # rounds up.
@@ -190,7 +185,3 @@ def test_every_layer_against_numpy(name):
     for l in range(1, depth + 1):
         np.testing.assert_allclose(path.z[l], expected.z[l], atol=2e-3, err_msg=f'layer {l}')
     np.testing.assert_allclose(tf.nn.softmax(path.logits), expected.h[-1], atol=1e-3)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,14 +1,10 @@
 """Numbers that no network can have are refused where it is made, in one sentence."""
 
 import re
-import sys
 
 import pytest
 
-from research.ladder import autoencoder
-from research.ladder import conv_pool_cnn_c
-from research.ladder import layers
-from research.ladder import model
+from research.ladder import autoencoder, conv_pool_cnn_c, layers, model
 
 NEVER, COUNT = 'is outside [0, inf).', 'must be a whole number of at least 1.'
 
@@ -64,7 +60,3 @@ def ladder(**arguments):
 def test_is_refused(make, sentence):
     with pytest.raises(ValueError, match=f'^{re.escape(sentence)}$'):
         make()
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,15 +1,11 @@
 """The autoencoder of Appendix B against a NumPy transcription, and trained on a toy."""
 
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from official.modeling import optimizers
-from official.modeling import random
-from research.ladder import autoencoder
-from research.ladder import data
+from official.modeling import optimizers, random
+from research.ladder import autoencoder, data
 from tests.research.ladder import numpy_reference as reference
 
 WIDTHS = (6, 5, 4, 4, 3)
@@ -163,7 +159,3 @@ def test_trains_classifies_and_denoises():
     assert config['attach_to'] == 2 and config['units'] == (30, 20, 4)
     again = autoencoder.Autoencoder.from_config(config)
     assert [v.shape for v in again.variables] == [v.shape for v in model.variables]
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -15,12 +15,8 @@ import tensorflow as tf
 
 from official.core import keras_experiment
 from official.data import digits
-from official.modeling import optimizers
-from official.modeling import random
-from official.modeling import schedules
-from research.ladder import data
-from research.ladder import export
-from research.ladder import model
+from official.modeling import optimizers, random, schedules
+from research.ladder import data, export, model
 from tests import conformance
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
@@ -288,7 +284,3 @@ def test_two_workers_make_the_update_of_one_device(tmp_path):
     assert np.sum(result['confusion_matrix']) == 500
     expected = one.evaluate()['test_error_percent']
     assert result['test_error_percent'] == pytest.approx(expected, abs=1.0)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

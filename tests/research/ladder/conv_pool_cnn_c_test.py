@@ -1,17 +1,12 @@
 """The supervised networks with dropout: shapes, parameters, and costs against NumPy."""
 
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from official.modeling import random
-from research.ladder import architectures
-from research.ladder import conv_pool_cnn_c
-from research.ladder import layers
-from tests.research.ladder import numpy_maps
-from tests.research.ladder import parameter_counts
+from research.ladder import architectures, conv_pool_cnn_c, layers
+from tests.research.ladder import numpy_maps, parameter_counts
 
 
 def overlapping_max_pool(x):
@@ -162,7 +157,3 @@ def test_trains_on_one_stream_and_on_two():
         assert losses[-1] < 0.8 * losses[0]
         weights.append(model.rungs[0].w.numpy())
     np.testing.assert_array_equal(*weights)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

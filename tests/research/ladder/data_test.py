@@ -1,14 +1,12 @@
 """Tests of research.ladder.data."""
 
 import re
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from official.data import images
-from official.data import whitening
+from official.data import images, whitening
 from research.ladder import data
 
 
@@ -346,7 +344,3 @@ def test_bad_input():
             _data(**{name: 0})
     with pytest.raises(ValueError, match='^batch size 8 cannot be divided evenly among 3 replicas'):
         _data(labelled_batch=6).train(input_context=tf.distribute.InputContext(1, 0, 3))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,13 +1,8 @@
 """Without a gin file the classes have the values that the paper states."""
 
-import sys
-
 import pytest
 
-from research.ladder import autoencoder
-from research.ladder import data
-from research.ladder import denoisers
-from research.ladder import model
+from research.ladder import autoencoder, data, denoisers, model
 from tests import conformance
 
 # Sec. 4.1: layers 784-1000-500-250-250-250-10, batches of 100, noise and multipliers of the full
@@ -37,7 +32,3 @@ def test_the_autoencoder_is_of_the_ladders_sizes():
         autoencoder.Autoencoder,
         {'units': PAPER[model.LadderNetwork]['encoder'], 'input_shape': (784,)},
     )
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,7 +1,5 @@
 """The denoising functions' starting values and values against the transcription of the paper."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -58,7 +56,3 @@ def test_values_of_maps_with_parameters_of_each_channel(name):
     expected = transcription(z, u, values)
     found = denoiser(z.astype(np.float32), u.astype(np.float32))
     np.testing.assert_allclose(found, expected, atol=2e-5)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

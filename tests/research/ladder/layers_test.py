@@ -1,7 +1,5 @@
 """Rungs of all kinds in a tiny convolutional ladder against the NumPy transcription."""
 
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,8 +7,7 @@ import tensorflow as tf
 from official.modeling import random
 from research.ladder import layers
 from research.ladder import model as ladder
-from tests.research.ladder import model_test
-from tests.research.ladder import numpy_maps
+from tests.research.ladder import model_test, numpy_maps
 from tests.research.ladder import numpy_reference as reference
 
 IMAGE = (5, 5, 1)
@@ -200,7 +197,3 @@ def test_starting_weights(rung, below, std):
         assert np.abs(w).max() > 4 * std  # Not uniform.
         np.testing.assert_allclose(v.std(), 1 / np.sqrt(300), atol=0.001)
     assert not np.allclose(w.ravel()[:9] / w.std(), v.ravel()[:9] / v.std(), atol=0.01)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -2,22 +2,16 @@
 
 import copy
 import pickle
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from official.modeling import optimizers
-from official.modeling import random
-from official.modeling import schedules
-from research.ladder import architectures
-from research.ladder import denoisers
-from research.ladder import layers
+from official.modeling import optimizers, random, schedules
+from research.ladder import architectures, denoisers, layers
 from research.ladder import model as ladder
-from tests.research.ladder import numpy_maps
+from tests.research.ladder import numpy_maps, numpy_training
 from tests.research.ladder import numpy_reference as reference
-from tests.research.ladder import numpy_training
 
 # Each denoiser with its transcription and, in the paper's order, the names of its parameters.
 DENOISERS = {
@@ -452,7 +446,3 @@ def test_bad_arguments():
         small_model(costs=(1.0, 2.0, 3.0))
     with pytest.raises(ValueError, match='does not denoise its input'):
         small_model(costs=(0.0, 0.0, 0.0, 1.0)).denoise(np.zeros((2, 5), np.float32))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

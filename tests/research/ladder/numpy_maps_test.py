@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 from scipy import signal
@@ -73,7 +71,3 @@ def test_one_by_one_convolution_is_a_dense_layer_at_each_place():
     x, weight = rng.normal(size=(2, 3, 3, 4)), rng.normal(size=(4, 5))
     got = maps.encode_map(Layer('conv'), weight[None, None], x)
     np.testing.assert_allclose(got, np.tensordot(x, weight, 1), atol=1e-13)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

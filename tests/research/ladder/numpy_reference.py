@@ -26,11 +26,11 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from typing import Callable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tests.research.ladder.numpy_maps import decode_map, encode_map, fully_connected, Layer
+from tests.research.ladder.numpy_maps import Layer, decode_map, encode_map, fully_connected
 
 EPSILON = 1e-10  # added to the variance, inside the root
 

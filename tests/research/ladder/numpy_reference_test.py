@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import sys
 
 import numpy as np
 import pytest
@@ -369,7 +368,3 @@ def test_convolution_over_the_whole_image_is_a_dense_layer():
         layers=[None, Layer('conv'), Layer('dense', 'softmax')],
     )
     assert convolutional.total == pytest.approx(dense.total, rel=1e-12)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

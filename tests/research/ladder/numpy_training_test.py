@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -71,7 +69,3 @@ def test_training_steps_by_hand():
     np.testing.assert_allclose(first.variances[1], [0.99 + 0.0025, 1.0], rtol=1e-9)
     # The columns are scaled by normalization again, so W has no gradient and stays.
     np.testing.assert_allclose(second.params['W'][1], np.eye(2), atol=1e-3)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -36,7 +36,8 @@ its 10 biases.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 PARAMETERS_A_UNIT = {'g': 9, 'g2': 7, 'g3': 4, 'g4': 9, 'g5': 10}
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
 from tests.research.ladder import parameter_counts as counts
@@ -39,7 +37,3 @@ def test_totals():
         for denoiser in ('g', 'g5'):
             got = counts.parameter_counts(layers, denoiser)
             assert got['total'] == totals[denoiser, got['V']]
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

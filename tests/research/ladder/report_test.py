@@ -2,20 +2,15 @@ import base64
 import functools
 import io
 import re
-import sys
 
 import numpy as np
-from PIL import Image
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from official.data import digits
 from official.modeling import random
-from research.ladder import data
-from research.ladder import denoisers
-from research.ladder import encoder
-from research.ladder import model
-from research.ladder import report
+from research.ladder import data, denoisers, encoder, model, report
 
 
 def ladder(costs=(100.0, 1.0, 0.1)):
@@ -121,7 +116,3 @@ def test_a_model_that_does_not_denoise_its_input_has_no_pictures_of_it():
     )
     text = ' '.join(section.html for section in sections)
     assert 'image/png' not in text and re.search(r'[Ll]ayer 2\b', text)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -253,7 +252,3 @@ def test_no_such_file(tmp_path):
         annotations.read(tmp_path / '1.json')
     with pytest.raises(problems.Malformed, match='cannot be read .Is a directory.'):
         annotations.read(tmp_path)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

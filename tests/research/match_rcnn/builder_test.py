@@ -5,20 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import sys
 
 import numpy as np
-from PIL import Image
 import pytest
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from PIL import Image
 
 from official.data import detection_table
 from official.data import problems as problems_lib
-from research.match_rcnn import deepfashion2
-from research.match_rcnn import prepare
-from research.match_rcnn import prepared
-from research.match_rcnn import sources
+from research.match_rcnn import deepfashion2, prepare, prepared, sources
 from tests.research.match_rcnn import tiny_deepfashion2 as tiny
 
 
@@ -251,7 +247,7 @@ def test_what_is_not_there(folder, data_dir, tmp_path):
 
 
 def test_data_in_another_format(folder, tmp_path):
-    from research.match_rcnn import builder  # pylint: disable=g-import-not-at-top
+    from research.match_rcnn import builder
 
     tiny.write(tmp_path / 'raw' / 'train', 1, [])
     builder.Deepfashion2(data_dir=str(tmp_path)).download_and_prepare(
@@ -259,7 +255,3 @@ def test_data_in_another_format(folder, tmp_path):
     )
     with pytest.raises(FileNotFoundError, match='prepared as tfrecord, .* needs array_record'):
         prepared.open_builder(str(tmp_path))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

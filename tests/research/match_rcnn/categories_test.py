@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -173,7 +171,3 @@ def test_contours_and_skeletons_are_their_own_mirror_images(category_id):
     on = {j for loop in category.contour for j in loop}
     missing = set() if category.name in ('shorts', 'trousers', 'skirt') else {0}
     assert on == set(range(category.landmarks)) - missing
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,19 +1,16 @@
 """One table of several runs."""
 
 import json
-import sys
 
 import pytest
 
-from research.match_rcnn import comparison
-from research.match_rcnn import published
-from research.match_rcnn import subsets
+from research.match_rcnn import comparison, published, subsets
 
 
 def _retrieval(value):
     return {
         'overall': {f'top{k}': value for k in (1, 5, 10, 15, 20)},
-        'levels': {column: value for column in subsets.COLUMNS},
+        'levels': dict.fromkeys(subsets.COLUMNS, value),
         'queries': 9,
         'level_queries': 7,
         'level_shop_items': 6,
@@ -64,7 +61,3 @@ def test_what_cannot_be_compared_is_named(tmp_path, capsys):
     (tmp_path / 'c' / 'result.json').write_text('{"step": 1, "seed": 0}')
     with pytest.raises(ValueError, match='has no retrieval'):
         comparison.table_5([str(tmp_path / 'c')])
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

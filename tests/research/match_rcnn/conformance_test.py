@@ -1,14 +1,13 @@
 """Match R-CNN against what every model of the house must do."""
 
 import functools
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import conformance  # Before any op of TensorFlow's.
 from official.core import checkpoints
+from tests import conformance  # Before any op of TensorFlow's.
 from tests.research.match_rcnn import tiny
 
 make = tiny.make
@@ -116,7 +115,3 @@ def test_bfloat16_changes_little(tmp_path):
             found[1][name], plain, rtol=0, atol=0.05 * np.abs(plain).max(), err_msg=name
         )
     experiment.train()
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import numpy as np
-from pycocotools import mask as coco_mask
 import pytest
+from pycocotools import mask as coco_mask
 
-from research.match_rcnn import annotations
-from research.match_rcnn import categories
-from research.match_rcnn import contours
+from research.match_rcnn import annotations, categories, contours
 from tests.research.match_rcnn import genuine
 
 # A vest (category 5), its neck a notch: the numbers are those of its landmarks, from 0.
@@ -171,7 +168,3 @@ def test_bad_input(landmarks, category, message):
     for function in contours.contours, contours.skeleton:
         with pytest.raises(ValueError, match=message):
             function(landmarks, category)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -3,18 +3,14 @@
 import json
 import os
 import shutil
-import sys
 
 import numpy as np
-from PIL import Image
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from official.data import problems as problems_lib
-from research.match_rcnn import categories
-from research.match_rcnn import data
-from research.match_rcnn import deepfashion2
-from research.match_rcnn import sources
+from research.match_rcnn import categories, data, deepfashion2, sources
 from tests.research.match_rcnn import tiny
 from tests.research.match_rcnn import tiny_deepfashion2 as written
 
@@ -260,7 +256,3 @@ def test_coco_source_takes_the_first_images(tmp_path, capsys):
     assert len(said) == len(table.problems.counts) == 2  # An image and two items lack something.
     with pytest.raises(ValueError, match='CocoSource.num_images = 0'):
         sources.CocoSource(str(tmp_path), num_images=0)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

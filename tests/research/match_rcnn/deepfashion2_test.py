@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import sys
 
 import numpy as np
-from PIL import Image
 import pytest
+from PIL import Image
 
 from official.data import problems as problems_lib
 from research.match_rcnn import deepfashion2
@@ -215,7 +214,3 @@ def test_folders_that_are_none(tmp_path):
     (tmp_path / 'image' / '000002.png').rename(tmp_path / 'image' / 'cat.png')
     with pytest.raises(ValueError, match='image/cat.png: the name is not a number'):
         deepfashion2.load(tmp_path)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

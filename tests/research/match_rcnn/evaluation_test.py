@@ -1,10 +1,7 @@
-import sys
-
 import numpy as np
 import pytest
 
-from official.data.detection_table import SHOP
-from official.data.detection_table import USER
+from official.data.detection_table import SHOP, USER
 from research.match_rcnn import evaluation
 from tests.research.match_rcnn import hand_made
 
@@ -270,7 +267,3 @@ def test_summary():
             for k in (1, 5, 10, 15, 20)
         ),
     }
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

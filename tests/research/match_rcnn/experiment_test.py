@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import shutil
-import sys
 
 import cv2
 import numpy as np
@@ -14,15 +13,17 @@ from PIL import Image
 from pycocotools import mask as rle
 
 from official.vision import drawing
-from research.match_rcnn import contours
-from research.match_rcnn import evaluation
-from research.match_rcnn import inference
-from research.match_rcnn import measurement
-from research.match_rcnn import pictures
-from research.match_rcnn import report
-from research.match_rcnn import result_files
-from research.match_rcnn import score
-from research.match_rcnn import sources
+from research.match_rcnn import (
+    contours,
+    evaluation,
+    inference,
+    measurement,
+    pictures,
+    report,
+    result_files,
+    score,
+    sources,
+)
 from tests.research.match_rcnn import tiny
 
 
@@ -34,7 +35,7 @@ class _Oracle:
 
     landmark_stream = mask_stream = True
 
-    class matching_network:  # pylint: disable=invalid-name
+    class matching_network:
         distance_weights = tf.constant([-1.0, -1.0])
 
     def __init__(self, data, wrong_class=False):
@@ -493,7 +494,3 @@ def test_a_retrieval_picture_has_frames_of_the_right_colour():
 def test_a_report_of_nothing_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         report.MatchReport(**arguments)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -3,7 +3,6 @@
 import functools
 import os
 import shutil
-import sys
 
 import numpy as np
 import pytest
@@ -216,11 +215,7 @@ def test_with_an_exported_match_rcnn(tmp_path):
     np.testing.assert_allclose(
         [match['similarity'] for match in result['matches']], best[expected], rtol=1e-3
     )
-    assert 0.01 < best[expected].min() and best[expected][1] < best[expected][0]
+    assert best[expected].min() > 0.01 and best[expected][1] < best[expected][0]
     np.testing.assert_allclose(
         index['embeddings'], np.concatenate(found['embeddings'].numpy()), atol=1e-3
     )
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -5,16 +5,12 @@ About two minutes and a half of one core's time. What the file itself reaches is
 """
 
 import os
-import sys
 
 import gin
 import numpy as np
-import pytest
 import tensorflow as tf
 
-from official.core import config
-from official.core import gin_source
-from official.core import runner
+from official.core import config, gin_source, runner
 
 FILE = os.path.join(gin_source.ROOT, 'gin_configs/match_rcnn/garments.gin')
 # Images of 128 x 96 pixels, 120 identities, networks of fewer channels and layers.
@@ -160,7 +156,3 @@ def test_unseen_garments_are_found(tmp_path):
     # What has learnt nothing stays below; its classes' masks differ by chance.
     for name in ('mask_gain', 'landmark_share', 'ranking'):
         assert untrained[name] < FLOORS[name], name
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import numpy as np
 import pytest
 
-from research.match_rcnn import annotations
-from research.match_rcnn import levels
+from research.match_rcnn import annotations, levels
 from tests.research.match_rcnn import genuine
 
 
@@ -83,7 +81,3 @@ def test_codes_of_two_more_genuine_items():
     assert [
         levels.zoom_in(_landmarks(modes), len(modes), (900, 900)) for modes in (top, skirt)
     ] == [3, 1]
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

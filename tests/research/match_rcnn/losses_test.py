@@ -1,10 +1,8 @@
 """The loss terms against float64 loops written from the formulas."""
 
 import math
-import sys
 
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from research.match_rcnn import losses
@@ -91,7 +89,3 @@ def test_nothing_to_learn_from_is_zero_with_a_finite_gradient():
         tape.watch(x)
         value = losses.mean_over(x, tf.zeros(2))
     assert value == 0 and not np.any(tape.gradient(value, x))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

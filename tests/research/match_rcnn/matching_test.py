@@ -1,9 +1,6 @@
 """The matching network against float64 NumPy."""
 
-import sys
-
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from official.modeling import random
@@ -101,7 +98,3 @@ def test_the_papers_widths():
     expected = 9 * 768 * 256 + 256 + 2 * (9 * 256 * 256 + 256) + 9 * 256 * 1024 + 1024
     expected += 1024 * 256 + 256 + 4 * 256 + 256 * 2 + 2
     assert network.count_params() == expected
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

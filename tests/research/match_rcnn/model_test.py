@@ -1,18 +1,14 @@
 """Match R-CNN: the paper's network by its numbers, and what a user can get wrong."""
 
 import functools
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from official.modeling import optimizers
-from official.modeling import random
+from official.modeling import optimizers, random
 from official.vision import resnet
-from research.match_rcnn import MatchRCNN
-from research.match_rcnn import detection
-from research.match_rcnn import roi_sampling
+from research.match_rcnn import MatchRCNN, detection, roi_sampling
 from tests.research.match_rcnn import tiny
 
 
@@ -232,7 +228,3 @@ def test_data_that_do_not_fit_are_refused():
         network.use_data(tiny.make_data())
     with pytest.raises(ValueError, match='not read in pairs'):
         tiny.make_model().use_data(tiny.make_data(pairs=False))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,21 +1,14 @@
 """A training step and the inference of the whole model against float64 NumPy."""
 
 import functools
-import sys
 
 import numpy as np
-import pytest
 import tensorflow as tf
 
-from official.modeling import optimizers
-from official.modeling import random
-from official.vision import assignment
-from official.vision import resnet
-from research.match_rcnn import losses
-from research.match_rcnn import pair_sampling
-from research.match_rcnn import roi_sampling
-from tests.research.match_rcnn import numpy_reference
-from tests.research.match_rcnn import tiny
+from official.modeling import optimizers, random
+from official.vision import assignment, resnet
+from research.match_rcnn import losses, pair_sampling, roi_sampling
+from tests.research.match_rcnn import numpy_reference, tiny
 
 COUNTS = (3, 2, 0)  # Landmarks of the three classes.
 CELLS = 16  # Of a mask in its box.
@@ -312,7 +305,3 @@ def test_inference(monkeypatch):
         atol=1e-5,
     )
     assert np.abs(match - 0.5).max() > 0.1
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

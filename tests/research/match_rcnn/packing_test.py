@@ -1,7 +1,5 @@
 """Packed entries and their places."""
 
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -52,7 +50,3 @@ def test_gradients_go_to_the_real_entries():
         loss = tf.reduce_sum(tf.square(y))
     expected = 2 * VALUES * REAL[..., np.newaxis]
     np.testing.assert_allclose(tf.convert_to_tensor(tape.gradient(loss, values)), expected)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,15 +1,12 @@
 """Pairs for the matching network: who is drawn, and the loss against a loop."""
 
 import math
-import sys
 
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from official.modeling import random
-from research.match_rcnn import pair_sampling
-from research.match_rcnn import roi_sampling
+from research.match_rcnn import pair_sampling, roi_sampling
 
 
 class _Network:
@@ -141,7 +138,3 @@ def test_the_papers_512_pairs():
     assert counted['pairs'] == 512
     # All logits are 1, so an eighth of the pairs is judged rightly.
     np.testing.assert_allclose(terms['pair_error_percent'], 87.5)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

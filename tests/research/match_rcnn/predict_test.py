@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import numpy as np
-from PIL import Image
 import pytest
-from pycocotools import mask as rle
 import tensorflow as tf
+from PIL import Image
+from pycocotools import mask as rle
 
 from research.match_rcnn import predict
 from tests.research.match_rcnn import tiny_deepfashion2 as tiny
@@ -121,7 +120,3 @@ def test_what_is_missing_is_named(model, folder, tmp_path, capsys):
         path.write_bytes(b'nothing')
     with pytest.raises(ValueError, match='there is no image that can be read'):
         predict.predict(model, str(folder), str(tmp_path / 'results'))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,11 +1,8 @@
 """The published figures, against numbers read off the paper's pages and against its text."""
 
-import sys
-
 import pytest
 
-from research.match_rcnn import published
-from research.match_rcnn import subsets
+from research.match_rcnn import published, subsets
 from research.match_rcnn.annotations import LEVELS
 from tests.research.match_rcnn import paper_tables
 
@@ -108,7 +105,3 @@ def test_the_release():
         assert list(row) == ['top1', 'top5', 'top10', 'top15', 'top20']
         for k in published.TOP:
             assert row[k] < published.RETRIEVAL[features]['detected'][k]
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

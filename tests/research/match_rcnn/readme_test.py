@@ -3,16 +3,13 @@
 import inspect
 import pathlib
 import re
-import sys
 
 import numpy as np
-import pytest
 import tensorflow as tf
 
 import research.match_rcnn
 from research.match_rcnn import sources
-from tests.research.match_rcnn import paper_tables
-from tests.research.match_rcnn import tiny
+from tests.research.match_rcnn import paper_tables, tiny
 
 CARD = pathlib.Path(research.match_rcnn.__file__).with_name('README.md')
 
@@ -24,7 +21,7 @@ def test_the_example_runs(monkeypatch):
     monkeypatch.setattr(sources, 'GarmentSource', lambda data_dir: garments)
     monkeypatch.setitem(vars(research.match_rcnn), 'MatchRCNN', lambda backbone: tiny.make_model())
     names = {}
-    exec(compile(code, str(CARD), 'exec'), names)  # pylint: disable=exec-used
+    exec(compile(code, str(CARD), 'exec'), names)
     assert set(names['found']) == {'boxes', 'classes', 'scores', 'masks', 'landmarks', 'embeddings'}
     assert np.isfinite(names['model'].history.history['loss'][0])
     # What the card calls `same` is the probability of a match, by the formula of Sec. 3: softmax of
@@ -92,7 +89,3 @@ def test_parameters_are_those_of_the_network():
         2_626_061,
         5_574_146,
     ]
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,21 +1,20 @@
 import json
 import pathlib
-import sys
 
 import numpy as np
 import pytest
 from pycocotools import mask as rle
 
-from official.data.detection_table import SHOP
-from official.data.detection_table import USER
+from official.data.detection_table import SHOP, USER
 from official.evaluation import coco_ap
-from research.match_rcnn import categories
-from research.match_rcnn import evaluation
-from research.match_rcnn import result_files
-from research.match_rcnn import retrieval_protocol
-from research.match_rcnn import retrieval_truth
-from tests.research.match_rcnn import genuine
-from tests.research.match_rcnn import hand_made
+from research.match_rcnn import (
+    categories,
+    evaluation,
+    result_files,
+    retrieval_protocol,
+    retrieval_truth,
+)
+from tests.research.match_rcnn import genuine, hand_made
 
 TOP, SKIRT, HAT = 1, 2, 3
 LEFT, RIGHT = (0, 0, 40, 80), (50, 10.5, 90, 80)
@@ -86,7 +85,7 @@ def test_landmarks_lie_where_their_class_has_them():
 def test_the_294_landmarks_of_deepfashion2():
     """A skirt's eight begin at 182, as counted in the categories before it."""
     counts = (25, 33, 31, 39, 15, 15, 10, 14, 8, 29, 37, 19, 19)
-    assert categories.LANDMARK_COUNTS == counts
+    assert counts == categories.LANDMARK_COUNTS
     builder = hand_made.detection_table.TableBuilder('all', categories.NAMES, counts, mask_size=8)
     builder.add_image('1.jpg', 1, (100, 100), USER, [])
     image = hand_made.found(1, (9, LEFT, 0.5))
@@ -308,7 +307,3 @@ def test_bad_files_are_named(tmp_path):
         ValueError, match='entry 1 has 1 gallery_image_id and 2 gallery_bbox; the first has 2'
     ):
         read(json.dumps([row, row | {'gallery_image_id': [2]}]), result_files.RETRIEVAL)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

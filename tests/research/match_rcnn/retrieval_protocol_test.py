@@ -1,11 +1,9 @@
 import dataclasses
-import sys
 
 import numpy as np
 import pytest
 
-from official.data.detection_table import SHOP
-from official.data.detection_table import USER
+from official.data.detection_table import SHOP, USER
 from research.match_rcnn import retrieval_protocol as protocol
 from tests.research.match_rcnn import hand_made
 
@@ -393,7 +391,3 @@ def test_bad_input_is_named():
     users = table.subset(np.flatnonzero(table.sources == USER))
     with pytest.raises(ValueError, match='hand-made has no image of a shop'):
         protocol.of_detections(users, [], SHOP)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

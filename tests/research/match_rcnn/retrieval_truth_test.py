@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import numpy as np
 import pytest
 
-from official.data.detection_table import SHOP
-from official.data.detection_table import USER
-from research.match_rcnn import retrieval_protocol
-from research.match_rcnn import retrieval_truth
+from official.data.detection_table import SHOP, USER
+from research.match_rcnn import retrieval_protocol, retrieval_truth
 from tests.research.match_rcnn import genuine
 
 
@@ -92,7 +89,3 @@ def test_files_that_are_none(tmp_path):
     (tmp_path / 'gallery.json').write_text('{}', 'utf8')
     with pytest.raises(ValueError, match='gallery.json holds no list'):
         retrieval_truth.load(str(tmp_path / 'query.json'), str(tmp_path / 'gallery.json'))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

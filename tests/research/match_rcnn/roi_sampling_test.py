@@ -1,9 +1,6 @@
 """RoIs for the streams: hand-made proposals, each of which can be judged by eye."""
 
-import sys
-
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from official.modeling import random
@@ -96,7 +93,3 @@ def test_a_quarter_positive():
         assert rois.weights.numpy().sum() == 32
         sets.append({tuple(box) for box in rois.boxes[0].numpy().tolist()})
     assert sets[0] != sets[1] and len(sets[0]) == 32
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

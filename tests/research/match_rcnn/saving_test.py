@@ -4,19 +4,15 @@ import copy
 import functools
 import os
 import pickle
-import sys
 
 import gin
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from official.core import config
-from official.core import gin_source
+from official.core import config, gin_source
 from official.modeling import optimizers
-from research.match_rcnn import MatchRCNN
-from research.match_rcnn import roi_sampling
-from research.match_rcnn import streams
+from research.match_rcnn import MatchRCNN, roi_sampling, streams
 from tests.research.match_rcnn import tiny
 
 
@@ -96,7 +92,3 @@ def test_parts_of_ones_own_and_of_gin(tmp_path):
     assert again.pair_sampler.user_rois == 2 and again.canonical_size == 96
     for one, other in zip(made.variables, again.variables, strict=True):
         np.testing.assert_array_equal(one, other)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

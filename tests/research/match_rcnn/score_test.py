@@ -4,14 +4,11 @@ files of retrieval."""
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
 from pycocotools import mask as rle
 
-from research.match_rcnn import deepfashion2
-from research.match_rcnn import retrieval_truth
-from research.match_rcnn import score
+from research.match_rcnn import deepfashion2, retrieval_truth, score
 from tests.research.match_rcnn import genuine
 from tests.research.match_rcnn import tiny_deepfashion2 as tiny
 
@@ -212,7 +209,3 @@ def test_what_is_wrong_is_named(folder, capsys):
     assert 'keys_results.json: entry 0 has keypoints [1], not 3 times 294 or 8' in error(
         results, truth
     )
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

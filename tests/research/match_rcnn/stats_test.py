@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import numpy as np
-from PIL import Image
 import pytest
+from PIL import Image
 
 from official.core import figures
-from research.match_rcnn import deepfashion2
-from research.match_rcnn import stats
+from research.match_rcnn import deepfashion2, stats
 from tests.research.match_rcnn import tiny_deepfashion2 as tiny
 
 
@@ -243,7 +241,3 @@ def test_nothing_to_count(tmp_path, capsys):
     with pytest.raises(SystemExit):
         stats.main([str(tmp_path / 'nowhere')])
     assert 'nowhere: no such file or folder of DeepFashion2' in capsys.readouterr().err
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

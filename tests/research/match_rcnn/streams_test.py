@@ -1,14 +1,11 @@
 """The three streams against plain NumPy, and maps of one class against those of all."""
 
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from official.modeling import random
-from research.match_rcnn import categories
-from research.match_rcnn import streams
+from research.match_rcnn import categories, streams
 from tests.research.match_rcnn import numpy_reference
 
 
@@ -138,7 +135,3 @@ def test_the_papers_streams():
 def test_a_stream_without_landmarks_is_refused():
     with pytest.raises(ValueError, match=r'LandmarkStream.landmark_counts = \(0, 0\)'):
         streams.LandmarkStream(3, (0, 0), _key())
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,7 +1,4 @@
-import sys
-
 import numpy as np
-import pytest
 
 from official.data.detection_table import USER
 from research.match_rcnn import subsets
@@ -48,7 +45,3 @@ def test_each_code_is_in_its_column_and_unknown_ones_in_the_last_alone():
         ['overall'],
     ]
     assert all(mask.dtype == np.bool_ for mask in masks.values())
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,11 +1,9 @@
 import base64
 import re
-import sys
 
 import pytest
 
-from research.match_rcnn import subsets
-from research.match_rcnn import tables
+from research.match_rcnn import subsets, tables
 
 
 def precision(start):
@@ -136,7 +134,3 @@ def drawn_groups(text):
         re.match('((?:curve|paper)-[a-z]*)"(.*)', one, re.DOTALL) for one in svg.split('<g id="')
     )
     return {match[1]: match[2] for match in groups if match}
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

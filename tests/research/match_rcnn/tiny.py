@@ -5,21 +5,21 @@ import os
 import tempfile
 
 from official.modeling import optimizers
-from official.vision import fpn
-from official.vision import resnet
-from official.vision import rpn
-from research.match_rcnn import data
-from research.match_rcnn import detection
-from research.match_rcnn import experiment
-from research.match_rcnn import export
-from research.match_rcnn import matching
-from research.match_rcnn import measurement
-from research.match_rcnn import model
-from research.match_rcnn import pair_sampling
-from research.match_rcnn import report
-from research.match_rcnn import roi_sampling
-from research.match_rcnn import sources
-from research.match_rcnn import streams
+from official.vision import fpn, resnet, rpn
+from research.match_rcnn import (
+    data,
+    detection,
+    experiment,
+    export,
+    matching,
+    measurement,
+    model,
+    pair_sampling,
+    report,
+    roi_sampling,
+    sources,
+    streams,
+)
 
 SIZE = (64, 48)
 TRAIN_PROPOSALS, PROPOSALS = 20, 16

@@ -10,9 +10,7 @@ import xml.etree.ElementTree
 
 import pytest
 
-from official.core import config
-from official.core import gin_source
-from official.core import run_folder
+from official.core import config, gin_source, run_folder
 from research.s3gan import comparison
 
 # Files that this test names, so that their folder comes along: gin_configs/s3gan/mnist_biggan.gin
@@ -350,7 +348,3 @@ def test_the_gin_files_name_what_there_is(name, tmp_path):
             if key.endswith('inferred_labels.path'):
                 wanted.add(binding.value.split('/')[2])
     assert wanted and wanted == set(made.first.files)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

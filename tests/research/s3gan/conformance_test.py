@@ -1,20 +1,16 @@
 """The GAN against what every model of the house must do."""
 
 import functools
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests import conformance  # Before any op of TensorFlow's.
 from official.core import checkpoints
-from official.data import digits
-from official.data import image_sources
-from official.data import labelling
+from official.data import digits, image_sources, labelling
 from research.s3gan import data as data_lib
-from research.s3gan import discriminator
-from research.s3gan import generator
+from research.s3gan import discriminator, generator
+from tests import conformance  # Before any op of TensorFlow's.
 from tests.research.s3gan import tiny
 
 make = tiny.make
@@ -73,7 +69,7 @@ def test_export_answers_as_the_model_does(tmp_path):
     )
     np.testing.assert_allclose(answers['serving_default']['images'], images, atol=1e-5)
     np.testing.assert_allclose(answers['generate']['images'], images[:2], atol=1e-5)
-    assert 0 <= images.min() and images.max() <= 1 and images.std() > 0
+    assert images.min() >= 0 and images.max() <= 1 and images.std() > 0
     pixels = answers['generate_pixels']['pixels']
     assert pixels.dtype == np.uint8 and np.abs(pixels - images * 255).max() <= 0.5001
     np.testing.assert_allclose(answers['discriminate']['logits'], logits, atol=1e-4)
@@ -136,7 +132,3 @@ def test_bfloat16_changes_little(tmp_path):
     assert np.any(images[0] != images[1])
     np.testing.assert_allclose(images[0], images[1], atol=0.05)
     experiment.train()
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -2,19 +2,15 @@
 
 import functools
 import os
-import sys
 
 import numpy as np
-from PIL import Image
 import pytest
-from sklearn import datasets
 import tensorflow as tf
+from PIL import Image
+from sklearn import datasets
 
-from official.core import distribution
-from official.core import errors
-from official.data import image_sources
-from official.data import images
-from official.data import labelling
+from official.core import distribution, errors
+from official.data import image_sources, images, labelling
 from research.s3gan import data as data_lib
 from research.s3gan import label_file
 
@@ -377,7 +373,3 @@ def test_photographs(tmp_path):
         difference = np.abs(image - expected[top : top + 128, left : left + 128])
         assert difference.mean() < 2 and difference.max() < 20, path
     assert not data.source.skipped['train'].indices
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,6 +1,5 @@
 """Scores of a generator against what is computed here by hand, and the check for collapse."""
 
-import sys
 import types
 
 import numpy as np
@@ -366,7 +365,3 @@ def test_bad_arguments_are_named():
         tiny.make_evaluation(splits=0)
     with pytest.raises(ValueError, match='CollapseCheck.fid_factor = 0.5'):
         evaluation.CollapseCheck(fid_factor=0.5)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,13 +1,10 @@
 """The two streams of the feature extractor's data, and what is evaluated."""
 
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from official.data import image_sources
-from official.data import labelling
+from official.data import image_sources, labelling
 from research.s3gan import feature_data
 
 NUM, TEST, CLASSES = 60, 23, 3
@@ -198,7 +195,3 @@ def test_data_that_cannot_be(arguments, told):
 def test_a_split_that_is_not_there(split, told):
     with pytest.raises(ValueError, match=told):
         make().evaluation(split)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

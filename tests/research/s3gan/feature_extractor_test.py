@@ -1,7 +1,6 @@
 """The feature extractor: its loss against Eqs. (1) and (2), metrics, what every model must do."""
 
 import functools
-import sys
 import types
 
 import numpy as np
@@ -9,12 +8,10 @@ import pytest
 import tensorflow as tf
 
 from official.core import keras_experiment
-from official.data import digits
-from official.data import image_sources
+from official.data import digits, image_sources
 from official.modeling import schedules
 from official.vision import resnet_v2
-from research.s3gan import feature_data
-from research.s3gan import feature_extractor
+from research.s3gan import feature_data, feature_extractor
 from tests import conformance
 
 SIZE, CLASSES = 6, 7
@@ -348,7 +345,3 @@ def test_export_answers_as_the_model_does(tmp_path):
     assert len(set(answers['pixels']['labels'])) > 1
     with pytest.raises(tf.errors.InvalidArgumentError, match='images has shape'):
         tf.saved_model.load(path).signatures['pixels'](images=tf.constant(images[:, ::2, ::2]))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

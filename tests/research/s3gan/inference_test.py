@@ -5,23 +5,17 @@ import errno
 import functools
 import json
 import os
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from official.core import gin_source
-from official.core import keras_experiment
-from official.data import digits
-from official.data import image_sources
+from official.core import gin_source, keras_experiment
+from official.data import digits, image_sources
 from official.data import images as images_lib
 from official.modeling import schedules
 from official.vision import resnet_v2
-from research.s3gan import feature_data
-from research.s3gan import feature_extractor
-from research.s3gan import inference
-from research.s3gan import label_file
+from research.s3gan import feature_data, feature_extractor, inference, label_file
 from tests import conformance
 
 SIZE, CLASSES, NUM = 4, 3, 40
@@ -344,7 +338,3 @@ def test_gin_files_of_clusters(size):
         ):
             assert steps == round(epochs * steps_per_epoch)
         assert bound['WarmupThenSteps.learning_rate'] == pytest.approx(0.1 * 2048 / 256)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 
 import numpy as np
 import pytest
@@ -183,7 +182,3 @@ def test_another_version(tmp_path):
     repack(path, about=about(path, version=2))
     with pytest.raises(ValueError, match=f'^{path} has version 2; this code reads 1.$'):
         read(path)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,14 +1,12 @@
 """Every loss by hand, and over two replicas."""
 
 import math
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from research.s3gan import losses
-from research.s3gan import rotations
+from research.s3gan import losses, rotations
 from tests import conformance
 
 
@@ -226,7 +224,3 @@ def test_rows_that_do_not_count():
     assert losses.rotation(
         logits, tf.constant([2, 2, 1]), tf.constant([1.0, 0, 1])
     ).numpy() == pytest.approx((math.log(4) + math.log(2)) / 2)
-
-
-if __name__ == '__main__':
-    sys.exit(pytest.main([__file__, *sys.argv[1:]]))

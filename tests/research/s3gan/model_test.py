@@ -1,19 +1,15 @@
 """The update of both players: who moves when, by which gradient, and for which method."""
 
 import functools
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from official.data import digits
-from official.data import image_sources
-from official.data import labelling
+from official.data import digits, image_sources, labelling
 from official.modeling import optimizers
 from research import s3gan
-from research.s3gan import fits
-from research.s3gan import losses
+from research.s3gan import fits, losses
 from research.s3gan import model as model_lib
 from tests.research.s3gan import tiny
 
@@ -379,7 +375,3 @@ def test_label_prior_is_that_of_the_data():
     np.testing.assert_allclose(model.label_prior[:2], [0.75, 0.25], atol=1e-3)
     _, y = model.draw(KEY, 4000)
     assert set(y.numpy()) == {0, 1} and 0.7 < np.mean(y == 0) < 0.8
-
-
-if __name__ == '__main__':
-    sys.exit(pytest.main([__file__, *sys.argv[1:]]))

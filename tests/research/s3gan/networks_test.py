@@ -1,13 +1,10 @@
 """Generator and discriminator: every tensor of the paper's tables, and what the layers compute."""
 
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from official.modeling import random
-from official.modeling import spectral
+from official.modeling import random, spectral
 from research import s3gan
 from research.s3gan import layers
 from tests.research.s3gan import tables
@@ -340,7 +337,3 @@ def test_the_configuration_builds_the_same_network():
 def test_bad_arguments(net, arguments, message):
     with pytest.raises(ValueError, match=message):
         net(**arguments)
-
-
-if __name__ == '__main__':
-    sys.exit(pytest.main([__file__, *sys.argv[1:]]))

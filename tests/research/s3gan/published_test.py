@@ -1,7 +1,6 @@
 """The published figures, against the tables as printed and numbers read off the paper's pages."""
 
 import re
-import sys
 
 import pytest
 
@@ -101,7 +100,3 @@ def test_names_that_are_none():
         published.split_name('mnist_s4gan_10')
     with pytest.raises(ValueError, match="'gan' is not the name of a method"):
         published.heading('gan')
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -4,16 +4,13 @@ import base64
 import functools
 import io
 import re
-import sys
 
 import numpy as np
-from PIL import Image
 import pytest
 import tensorflow as tf
+from PIL import Image
 
-from official.data import digits
-from official.data import image_sources
-from official.data import labelling
+from official.data import digits, image_sources, labelling
 from official.modeling import random
 from research import s3gan
 from research.s3gan import data as data_lib
@@ -197,7 +194,3 @@ def test_bad_arguments():
         report.GanReport(steps=1)
     with pytest.raises(ValueError, match='GanReport.rows = 0 must be'):
         report.GanReport(rows=0)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

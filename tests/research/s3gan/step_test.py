@@ -6,7 +6,6 @@ differences of the losses that `numpy_gan` writes down from the paper.
 """
 
 import functools
-import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -251,7 +250,3 @@ def test_a_step_of_both_players(method):
     assert float(logs['generator_loss']) == pytest.approx(losses[2])
     assert int(model.optimizer.iterations) == 1 == int(model.global_step)
     assert int(model.discriminator_optimizer.iterations) == 2
-
-
-if __name__ == '__main__':
-    sys.exit(pytest.main([__file__, *sys.argv[1:]]))

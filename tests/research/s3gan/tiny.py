@@ -6,16 +6,9 @@ import numpy as np
 import tensorflow as tf
 
 from official.core import keras_experiment
-from official.data import digits
-from official.data import image_sources
-from official.data import labelling
+from official.data import digits, image_sources, labelling
 from official.modeling import optimizers
-from research.s3gan import data
-from research.s3gan import discriminator
-from research.s3gan import evaluation
-from research.s3gan import export
-from research.s3gan import generator
-from research.s3gan import model
+from research.s3gan import data, discriminator, evaluation, export, generator, model
 
 SOURCE = functools.partial(image_sources.ArraySource, load=digits.load, image_size=32, resize=True)
 

@@ -1,11 +1,8 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from research.geometric import normalization
-from research.geometric import sparse
+from research.geometric import normalization, sparse
 from research.geometric.convs import agnn_conv
 from tests.research.geometric import checks
 from tests.research.geometric.convs import routes
@@ -98,7 +95,3 @@ def test_all_routes_agree():
 def test_edge_attr_is_refused():
     with pytest.raises(ValueError, match='no use for edge_attr'):
         agnn_conv.AGNNConv()(checks.features(), checks.EDGES, tf.ones(checks.EDGES.shape[1]))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

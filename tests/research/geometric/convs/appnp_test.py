@@ -1,12 +1,9 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from official.modeling import random
-from research.geometric import normalization
-from research.geometric import sparse
+from research.geometric import normalization, sparse
 from research.geometric.convs import appnp
 from tests.research.geometric import checks
 from tests.research.geometric.convs import routes
@@ -117,7 +114,3 @@ def test_dropout_of_edges_and_under_xla():
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         appnp.APPNP(**arguments)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,11 +1,8 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from research.geometric import normalization
-from research.geometric import sparse
+from research.geometric import normalization, sparse
 from research.geometric.convs import cheb_conv
 from tests.research.geometric import checks
 from tests.research.geometric.convs import routes
@@ -128,7 +125,3 @@ def test_terms_are_drawn_apart():
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         cheb_conv.ChebConv(4, **arguments)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

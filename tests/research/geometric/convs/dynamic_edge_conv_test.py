@@ -1,11 +1,8 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from research.geometric.convs import dynamic_edge_conv
-from research.geometric.convs import edge_conv
+from research.geometric.convs import dynamic_edge_conv, edge_conv
 from tests.research.geometric import checks
 
 Dense = tf.keras.layers.Dense
@@ -116,7 +113,3 @@ def test_errors():
         layer(checks.features(9), num_graphs=2)
     with pytest.raises(ValueError, match='k = 4 .* 3 points'):
         layer(checks.features(9), num_graphs=3)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -117,7 +115,3 @@ def test_errors():
         edge_conv.EdgeConv(network())((checks.features(6, 2), checks.features()), checks.EDGES)
     with pytest.raises(ValueError, match='must be a Keras layer'):
         edge_conv.EdgeConv(None)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

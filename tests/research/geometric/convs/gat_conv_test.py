@@ -1,12 +1,9 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from official.modeling import random
-from research.geometric import message_passing
-from research.geometric import sparse
+from research.geometric import message_passing, sparse
 from research.geometric.convs import gat_conv
 from tests.research.geometric import checks
 from tests.research.geometric.convs import routes
@@ -180,7 +177,3 @@ def test_bad_arguments():
         gat_conv.GATConv(1)(checks.features(), checks.EDGES, np.ones(10, np.float32))
     with pytest.raises(ValueError, match='dropout = 1.0 is outside'):
         gat_conv.GATConv(1, dropout=1.0)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

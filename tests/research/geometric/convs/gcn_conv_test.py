@@ -1,11 +1,8 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from research.geometric import normalization
-from research.geometric import sparse
+from research.geometric import normalization, sparse
 from research.geometric.convs import gcn_conv
 from tests.research.geometric import checks
 from tests.research.geometric.convs import routes
@@ -53,7 +50,3 @@ def test_all_routes_agree(weights):
     cached = sparse.adjacency(edges, checks.NODES, coefficients)
     routes.alike(layer(x, cached), expected)
     routes.alike(layer(tf.sparse.from_dense(x), cached), expected)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

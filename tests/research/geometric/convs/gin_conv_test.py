@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -95,7 +93,3 @@ def test_pair_of_a_bipartite_graph():
 def test_bad_argument():
     with pytest.raises(ValueError, match='must be a Keras layer'):
         gin_conv.GINConv(tf.nn.relu)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

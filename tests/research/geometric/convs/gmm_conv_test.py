@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -128,7 +126,3 @@ def test_errors():
         layer(x, checks.EDGES)
     with pytest.raises(ValueError, match=r'shape \(10, 3\), but dim = 2'):
         layer(x, checks.EDGES, checks.uniform_attr(3)(10))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -76,7 +74,3 @@ def test_second_gradients(function, reference, shape):
     np.testing.assert_allclose(
         outer.gradient(loss, values), tape.gradient(direct, values), rtol=1e-5, atol=1e-6
     )
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

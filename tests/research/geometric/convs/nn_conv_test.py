@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -139,7 +137,3 @@ def test_errors():
         nn_conv.NNConv(4, network(2, 12))(x, checks.EDGES)
     with pytest.raises(ValueError, match='must be a Keras layer'):
         nn_conv.NNConv(4, tf.nn.relu)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

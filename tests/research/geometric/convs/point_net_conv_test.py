@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -140,7 +138,3 @@ def test_errors():
         conv(x, checks.EDGES, pos=(pos, pos[:, :2]))
     with pytest.raises(ValueError, match='must be a Keras layer'):
         point_net_conv.PointNetConv('relu')
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

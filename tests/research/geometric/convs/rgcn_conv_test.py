@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -108,7 +106,7 @@ def test_adjacency_has_rows_divided_by_relation():
         dense[row, column] += value
     blocks = dense.reshape(checks.NODES, 4, checks.NODES)
     for r in range(4):
-        counts = checks.dense(checks.EDGES[:, TYPES == r], checks.NODES)
+        counts = checks.dense(checks.EDGES[:, r == TYPES], checks.NODES)
         np.testing.assert_allclose(
             blocks[:, r], counts / np.maximum(counts.sum(1, keepdims=True), 1), rtol=1e-6
         )
@@ -136,7 +134,3 @@ def test_bad_input():
         rgcn_conv.RGCNConv(4, 3)(None, checks.EDGES, TYPES)
     with pytest.raises(ValueError, match='relation 3 of edge 2 is none of 0 to 2'):
         rgcn_conv.relational_adjacency(checks.EDGES[:, :3], [0, 2, 3], checks.NODES, 3)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -142,7 +140,3 @@ def test_bad_arguments():
         sage_conv.SAGEConv(4, root_weight=False)((x, x), checks.EDGES)
     with pytest.raises(ValueError, match="'max' needs a dense x"):
         sage_conv.SAGEConv(4, 'max')(tf.sparse.from_dense(x), checks.EDGES)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,12 +1,8 @@
-import sys
-
 import numpy as np
 import pytest
 
-from research.geometric import normalization
-from research.geometric import sparse
-from research.geometric.convs import gcn_conv
-from research.geometric.convs import sg_conv
+from research.geometric import normalization, sparse
+from research.geometric.convs import gcn_conv, sg_conv
 from tests.research.geometric import checks
 from tests.research.geometric.convs import routes
 
@@ -75,7 +71,3 @@ def test_all_routes_agree(weights):
 def test_negative_steps_are_refused():
     with pytest.raises(ValueError, match='K = -1'):
         sg_conv.SGConv(4, K=-1)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import scipy.interpolate
@@ -202,7 +200,3 @@ def test_errors():
         spline_conv.SplineConv(2, 2)(checks.features(), checks.EDGES)
     with pytest.raises(ValueError, match=r'shape \(10, 3\), but dim = 2'):
         spline_conv.SplineConv(2, 2)(checks.features(), checks.EDGES, checks.uniform_attr(3)(10))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

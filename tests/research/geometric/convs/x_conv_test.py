@@ -1,11 +1,8 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from research.geometric import neighbors
-from research.geometric import sparse
+from research.geometric import neighbors, sparse
 from research.geometric.convs import x_conv
 from tests.research.geometric import checks
 
@@ -206,7 +203,3 @@ def test_errors():
         conv(x, sparse.adjacency(edges, 6), pos=pos)
     with pytest.raises(ValueError, match='dilation = 0 is not positive'):
         x_conv.XConv(5, 4, dilation=0)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,7 +1,5 @@
 """Tests of research.geometric.datasets.csr."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -51,7 +49,3 @@ def test_sparse_matrices_whose_parts_do_not_fit(change, message):
     with pytest.raises(ValueError) as error:
         csr.from_fields(fields, 'x')
     assert str(error.value) == message
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,13 +1,9 @@
 """Tests of research.geometric.datasets.csv_folder."""
 
-import sys
-
 import numpy as np
 import pytest
 
-from research.geometric.datasets import csv_builder
-from research.geometric.datasets import csv_folder
-from research.geometric.datasets import tfds_graphs
+from research.geometric.datasets import csv_builder, csv_folder, tfds_graphs
 from research.geometric.datasets.graph_dataset import GraphDataset
 from tests.research.geometric.datasets import alike
 
@@ -220,7 +216,3 @@ def test_no_folder(folder):
         'hold nodes.csv, edges.csv and labels.csv.$',
     ):
         csv_folder.load(folder)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

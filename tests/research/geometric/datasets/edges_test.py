@@ -1,9 +1,6 @@
 """Tests of research.geometric.datasets.edges."""
 
-import sys
-
 import numpy as np
-import pytest
 
 from research.geometric.datasets import edges
 
@@ -23,7 +20,3 @@ def test_numbers_of_nodes_do_not_overflow():
 def test_no_edges():
     assert edges.undirected([], [], 3).shape == (2, 0)
     assert edges.undirected([1], [1], 3).shape == (2, 0)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,7 +1,5 @@
 """Tests of research.geometric.datasets.graph_dataset."""
 
-import sys
-
 import numpy as np
 import pytest
 import scipy.sparse
@@ -83,7 +81,3 @@ def test_bad_input(graphs, fields, message):
     fields = {'class_names': ('no', 'yes'), 'name': 'set', **fields}
     with pytest.raises(ValueError, match=message):
         GraphDataset(graphs, **fields)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,15 +1,9 @@
 """Tests of research.geometric.datasets.karate."""
 
-import sys
-
 import numpy as np
 import pytest
 
-from research.geometric.datasets import graph_dataset
-from research.geometric.datasets import karate
-from research.geometric.datasets import karate_builder
-from research.geometric.datasets import splits
-from research.geometric.datasets import tfds_graphs
+from research.geometric.datasets import graph_dataset, karate, karate_builder, splits, tfds_graphs
 from research.geometric.datasets.graph_dataset import GraphDataset
 from tests.research.geometric.datasets import alike
 
@@ -79,7 +73,3 @@ def test_a_folder_that_nobody_reads_is_refused():
         ValueError, match='^--data_dir=mine would be ignored: karate.load reads no '
     ):
         karate.load('mine')
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

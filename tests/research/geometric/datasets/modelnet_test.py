@@ -1,14 +1,11 @@
 """Tests of research.geometric.datasets.modelnet."""
 
 import shutil
-import sys
 
 import numpy as np
 import pytest
 
-from research.geometric.datasets import modelnet
-from research.geometric.datasets import modelnet_builder
-from research.geometric.datasets import tfds_graphs
+from research.geometric.datasets import modelnet, modelnet_builder, tfds_graphs
 from tests.research.geometric.datasets import alike
 
 NAMES = ('chair', 'night_stand')
@@ -106,7 +103,3 @@ def test_builder(folder, tmp_path):
         modelnet_builder.ModelNet10(config='off', data_dir=tmp_path / 'tfds'), str(folder)
     )
     alike.assert_datasets_equal(tfds_graphs.from_tfds(builder), modelnet.read_folder(folder))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

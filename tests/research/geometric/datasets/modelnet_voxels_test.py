@@ -1,13 +1,9 @@
 """Tests of research.geometric.datasets.modelnet_voxels."""
 
-import sys
-
 import numpy as np
 import pytest
 
-from research.geometric.datasets import modelnet_builder
-from research.geometric.datasets import modelnet_voxels
-from research.geometric.datasets import tfds_graphs
+from research.geometric.datasets import modelnet_builder, modelnet_voxels, tfds_graphs
 from tests.research.geometric.datasets import alike
 
 
@@ -122,7 +118,3 @@ def test_bad_files(tmp_path):
     path.write_bytes(bytes(whole))
     with pytest.raises(ValueError, match=f'^{path}: damaged: Bad CRC-32'):
         modelnet_voxels.read(path)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

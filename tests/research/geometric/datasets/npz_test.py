@@ -2,15 +2,12 @@
 
 import collections
 import re
-import sys
 
 import numpy as np
 import pytest
 import scipy.sparse
 
-from research.geometric.datasets import npz
-from research.geometric.datasets import npz_builder
-from research.geometric.datasets import tfds_graphs
+from research.geometric.datasets import npz, npz_builder, tfds_graphs
 from research.geometric.datasets.graph_dataset import GraphDataset
 from tests.research.geometric.datasets import alike
 
@@ -244,7 +241,3 @@ def test_damaged_files(tmp_path):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=f'^{path}: truncated or no npz file: Bad CRC-32'):
         npz.read(path)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,7 +1,5 @@
 """Tests of research.geometric.datasets.off."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -155,7 +153,3 @@ def test_as_modelnet_writes_them(tmp_path):
     mesh = off.read(path)
     np.testing.assert_array_equal(mesh.vertices, vertices)
     np.testing.assert_array_equal(mesh.faces, faces)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -3,18 +3,19 @@
 import pathlib
 import pickle
 import re
-import sys
 
 import numpy as np
 import pytest
 import scipy.sparse
 import tensorflow_datasets as tfds
 
-from research.geometric.datasets import graph_dataset
-from research.geometric.datasets import planetoid
-from research.geometric.datasets import planetoid_builder
-from research.geometric.datasets import splits
-from research.geometric.datasets import tfds_graphs
+from research.geometric.datasets import (
+    graph_dataset,
+    planetoid,
+    planetoid_builder,
+    splits,
+    tfds_graphs,
+)
 from research.geometric.datasets.graph_dataset import GraphDataset
 from tests.research.geometric.datasets import alike
 from tests.research.geometric.datasets import real as real_files
@@ -332,7 +333,3 @@ def test_missing_files(tmp_path):
         with pytest.raises(FileNotFoundError, match=f'^{tmp_path}/ind.tiny.{part}: no such file'):
             planetoid.load(tmp_path, 'tiny')
         (tmp_path / 'away').rename(tmp_path / f'ind.tiny.{part}')
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

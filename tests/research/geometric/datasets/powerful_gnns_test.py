@@ -1,16 +1,12 @@
 """Tests of research.geometric.datasets.powerful_gnns, on small files and on real ones."""
 
 import shutil
-import sys
 
 import numpy as np
 import pytest
 
-from research.geometric.datasets import graph_dataset
-from research.geometric.datasets import powerful_gnns
-from tests.research.geometric.datasets import alike
-from tests.research.geometric.datasets import real
-
+from research.geometric.datasets import graph_dataset, powerful_gnns
+from tests.research.geometric.datasets import alike, real
 
 # A path of three nodes, whose middle one has a self loop; one node alone.
 TEXT = """2
@@ -170,7 +166,3 @@ def test_graphs_without_nodes(tmp_path):
     assert [int(graph.y) for graph in dataset.graphs] == [1, 0, 1]
     np.testing.assert_array_equal(dataset.graphs[1].edge_index, [[0, 1], [1, 0]])
     assert dataset.graphs[0].x.shape == (0, 2)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

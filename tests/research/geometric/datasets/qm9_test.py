@@ -1,7 +1,5 @@
 """Tests of research.geometric.datasets.qm9, on examples as TFDS has them; nothing is downloaded."""
 
-import sys
-
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
@@ -151,7 +149,3 @@ def test_nothing_is_downloaded_unasked(tmp_path, monkeypatch):
         qm9.load(str(tmp_path), download=True)
     with pytest.raises(ValueError, match="^QM9 has no configuration 'other'; known are dimenet"):
         qm9.load(str(tmp_path), config='other')
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,6 +1,5 @@
 """Tests of research.geometric.datasets.raw_files."""
 
-import sys
 import zipfile
 
 import numpy as np
@@ -73,7 +72,3 @@ def test_bad_tables(text, dtype, columns, message):
     with pytest.raises(ValueError) as error:
         raw_files.table(text, 'DS.txt', dtype, columns)
     assert str(error.value) == f'DS.txt: {message}'
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

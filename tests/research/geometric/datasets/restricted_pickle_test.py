@@ -4,7 +4,6 @@ import collections
 import os
 import pickle
 import re
-import sys
 
 import numpy as np
 import pytest
@@ -134,7 +133,3 @@ def test_damaged_and_missing_files(tmp_path):
         restricted_pickle.load(path)
     with pytest.raises(FileNotFoundError, match=f'^{tmp_path}/none: no such file.$'):
         restricted_pickle.load(tmp_path / 'none')
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,7 +1,5 @@
 """Tests of research.geometric.datasets.splits."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -65,11 +63,11 @@ def test_random_splits_draw_every_node_alike():
     for label, members in ((0, 40), (1, 30), (2, 20)):
         share = 10 / members
         expected, deviation = 2000 * share, np.sqrt(2000 * share * (1 - share))
-        assert np.abs(times[LABELS == label] - expected).max() < 5 * deviation
+        assert np.abs(times[label == LABELS] - expected).max() < 5 * deviation
         # A third of the 60 others validate.
         share = (1 - share) / 3
         deviation = np.sqrt(2000 * share * (1 - share))
-        assert np.abs(validation[LABELS == label] - 2000 * share).max() < 5 * deviation
+        assert np.abs(validation[label == LABELS] - 2000 * share).max() < 5 * deviation
     assert not times[LABELS == -1].any()
 
 
@@ -142,7 +140,3 @@ def test_fixed_splits_that_cannot_be(own, message):
     with pytest.raises(ValueError) as error:
         splits.fixed_split(graph)
     assert str(error.value).startswith(message)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

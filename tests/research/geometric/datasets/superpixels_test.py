@@ -1,16 +1,12 @@
 """Tests of research.geometric.datasets.superpixels."""
 
 import struct
-import sys
 
 import numpy as np
 import pytest
 
-from official.data import digits
-from official.data import mnist
-from research.geometric.datasets import superpixels
-from research.geometric.datasets import superpixels_builder
-from research.geometric.datasets import tfds_graphs
+from official.data import digits, mnist
+from research.geometric.datasets import superpixels, superpixels_builder, tfds_graphs
 from tests.research.geometric.datasets import alike
 
 
@@ -114,7 +110,3 @@ def test_builder(tmp_path):
     dataset = tfds_graphs.from_tfds(builder)
     alike.assert_datasets_equal(dataset, superpixels.from_images(mnist.load(str(tmp_path))))
     assert [int(graph.y) for graph in dataset.graphs] == [0, 9, 4] * 2
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

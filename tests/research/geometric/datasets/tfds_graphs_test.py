@@ -1,7 +1,5 @@
 """Tests of research.geometric.datasets.tfds_graphs: the round trip through TFDS is exact."""
 
-import sys
-
 import numpy as np
 import pytest
 import scipy.sparse
@@ -175,7 +173,3 @@ def test_data_that_are_not_as_declared(tmp_path):
     config.num_features = 3
     with pytest.raises(ValueError, match='^graphs: num_features is 2, but 3 in set/some/1.0.0.$'):
         tfds_graphs.prepare(Set(config=config, data_dir=tmp_path))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,16 +1,9 @@
 """Tests of research.geometric.datasets.tu_builder, on small files and on real ones."""
 
-import sys
-
 import pytest
 
-from research.geometric.datasets import graph_dataset
-from research.geometric.datasets import powerful_gnns
-from research.geometric.datasets import tfds_graphs
-from research.geometric.datasets import tu
-from research.geometric.datasets import tu_builder
-from tests.research.geometric.datasets import alike
-from tests.research.geometric.datasets import real
+from research.geometric.datasets import graph_dataset, powerful_gnns, tfds_graphs, tu, tu_builder
+from tests.research.geometric.datasets import alike, real
 
 
 @pytest.mark.parametrize('name', ['MUTAG', 'IMDB-BINARY'])
@@ -84,7 +77,3 @@ def test_missing_and_other_data(tmp_path):
         tfds_graphs.prepare(
             tu_builder.TUDataset(config='COLLAB', data_dir=tmp_path / 'tfds'), str(tmp_path)
         )
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,19 +1,15 @@
 """Tests of research.geometric.datasets.tu, on small files and on real ones."""
 
 import shutil
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from research.geometric import batching
-from research.geometric.datasets import graph_dataset
-from research.geometric.datasets import powerful_gnns
-from research.geometric.datasets import tu
+from research.geometric.datasets import graph_dataset, powerful_gnns, tu
 from research.geometric.transforms import degree_features
-from tests.research.geometric.datasets import alike
-from tests.research.geometric.datasets import real
+from tests.research.geometric.datasets import alike, real
 
 # A triangle with a tail, where node 2 has a self loop; one node alone; a pair.
 FILES = {
@@ -287,7 +283,3 @@ def test_table_5(tmp_path, monkeypatch, name, times, sizes):
             np.testing.assert_array_equal(
                 graph.edge_index[:, order], other.edge_index[:, np.lexsort(other.edge_index)]
             )
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

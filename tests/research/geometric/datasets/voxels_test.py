@@ -1,7 +1,5 @@
 """Tests of research.geometric.datasets.voxels."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -53,7 +51,3 @@ def test_bad_grids():
         voxels.surface(np.zeros((2, 2, 2)), 'a')
     with pytest.raises(ValueError, match=r'^a: the grid has shape \(2, 2\), not \[X, Y, Z\].$'):
         voxels.surface(np.ones((2, 2)), 'a')
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

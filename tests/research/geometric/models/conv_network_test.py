@@ -1,14 +1,11 @@
 """The networks of Table 2 against a transcription in NumPy, graph by graph."""
 
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from official.modeling import random
-from research.geometric import batching
-from research.geometric import graph_tensor
+from research.geometric import batching, graph_tensor
 from research.geometric.convs import gcn_conv
 from research.geometric.datasets.graph_dataset import GraphDataset
 from research.geometric.graph import Graph
@@ -216,7 +213,3 @@ def test_bad_counts():
     for field in ('channels', 'num_layers', 'pool_every'):
         with pytest.raises(ValueError, match=f'{field} = 0 must be positive'):
             conv_network.ConvNetwork(**{field: 0})
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

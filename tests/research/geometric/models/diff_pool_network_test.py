@@ -1,7 +1,6 @@
 """DiffPool's network against a transcription of Ying et al. 2018 in NumPy, graph by graph."""
 
 import math
-import sys
 
 import numpy as np
 import pytest
@@ -10,8 +9,7 @@ import tensorflow as tf
 from research.geometric import graph_tensor
 from research.geometric.models import diff_pool_network
 from tests.research.geometric import checks
-from tests.research.geometric.models import conv_network_test
-from tests.research.geometric.models import graph_networks
+from tests.research.geometric.models import conv_network_test, graph_networks
 
 
 def sage(layer, x, matrix):
@@ -89,7 +87,3 @@ def test_bad_counts():
         diff_pool_network.DiffPoolNetwork(0)
     with pytest.raises(ValueError, match='num_levels = 0 must be positive'):
         diff_pool_network.DiffPoolNetwork(5, num_levels=0)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

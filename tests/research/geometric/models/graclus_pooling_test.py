@@ -1,7 +1,4 @@
-import sys
-
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from official.modeling import random
@@ -48,7 +45,3 @@ def test_sizes_follow_the_data_where_they_are_not_known():
     )
     out = pair(tf.constant([[3.0], [5.0]]), tf.constant([[0, 1], [1, 0]]))
     np.testing.assert_array_equal(out, [[5.0], [0.0]])  # One node, and the sink.
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

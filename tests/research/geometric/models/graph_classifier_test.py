@@ -1,12 +1,9 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from official.modeling import random
-from research.geometric import batching
-from research.geometric import graph_tensor
+from research.geometric import batching, graph_tensor
 from research.geometric.models import graph_classifier
 from tests.research.geometric import tiny_graphs
 from tests.research.geometric.models import graph_networks
@@ -177,7 +174,3 @@ def test_edge_features():
             )
         )
         assert given == [[1, *shape[1:]], shape]
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -6,13 +6,14 @@ import tensorflow as tf
 
 from research.geometric import graph_tensor
 from research.geometric.convs import gcn_conv
-from research.geometric.models import conv_network
-from research.geometric.models import diff_pool_network
-from research.geometric.models import graclus_pooling
-from research.geometric.models import parts
-from research.geometric.models import sort_readout
-from research.geometric.pooling import set2set
-from research.geometric.pooling import top_k
+from research.geometric.models import (
+    conv_network,
+    diff_pool_network,
+    graclus_pooling,
+    parts,
+    sort_readout,
+)
+from research.geometric.pooling import set2set, top_k
 
 _flat = functools.partial(conv_network.ConvNetwork, channels=8)
 _gin = functools.partial(_flat, batch_norm=True)

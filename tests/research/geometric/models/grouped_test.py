@@ -1,16 +1,10 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from research.geometric import neighbors
-from research.geometric import segments
-from research.geometric.convs import nn_conv
-from research.geometric.convs import point_net_conv
-from research.geometric.convs import spline_conv
-from research.geometric.models import grouped
-from research.geometric.models import point_network
+from research.geometric import neighbors, segments
+from research.geometric.convs import nn_conv, point_net_conv, spline_conv
+from research.geometric.models import grouped, point_network
 from tests.research.geometric import checks
 
 CLOUDS, POINTS, QUERIES, SLOTS, WIDTH, CHANNELS = 2, 12, 4, 5, 3, 4
@@ -182,7 +176,3 @@ def test_networks_that_cannot_be_split():
 def test_configuration(layer):
     copy = type(layer).from_config(layer.get_config())
     assert copy.get_config() == layer.get_config()
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,20 +1,13 @@
 """A node classifier by itself: its seed, Keras' ways to copy and store it, and other types."""
 
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from official.modeling import optimizers
 from research.geometric import sparse
-from research.geometric.convs import appnp
-from research.geometric.convs import arma_conv
-from research.geometric.convs import gat_conv
-from research.geometric.convs import gcn_conv
-from research.geometric.convs import rgcn_conv
-from research.geometric.models import node_classifier
-from research.geometric.models import node_networks
+from research.geometric.convs import appnp, arma_conv, gat_conv, gcn_conv, rgcn_conv
+from research.geometric.models import node_classifier, node_networks
 from tests.research.geometric import checks
 
 LABELS, NODES = np.array([0, 1, 1, 0, 2, 1], np.int32), np.array([0, 1, 3, 4], np.int32)
@@ -154,7 +147,3 @@ def test_other_types(route, policy, tolerance):
     for change, other in zip(changes, expected[2], strict=True):
         assert change.dtype == ('float64' if policy == 'float64' else 'float32')
         np.testing.assert_allclose(change, other, rtol=0, atol=2 * tolerance * np.abs(other).max())
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

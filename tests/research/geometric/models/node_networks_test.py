@@ -1,16 +1,11 @@
 """Dropout of node networks and operators: by a key, or as Keras' own layers have it."""
 
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from official.modeling import random
-from research.geometric.convs import appnp
-from research.geometric.convs import arma_conv
-from research.geometric.convs import gat_conv
-from research.geometric.convs import gcn_conv
+from research.geometric.convs import appnp, arma_conv, gat_conv, gcn_conv
 from research.geometric.models import node_networks
 from tests.research.geometric import checks
 
@@ -60,7 +55,3 @@ def test_what_is_dropped_keeps_the_expectation():
     drawn = np.stack([run() for _ in range(600)])
     error = drawn.std(0) / 600**0.5
     assert (np.abs(drawn.mean(0) - plain) < 5 * error + 1e-6).all()
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 
@@ -35,7 +33,3 @@ def test_soft_attention():
             out[graph], (share * nodes).sum(0) / share.sum(), rtol=1e-4, atol=1e-5
         )
     assert np.all(out[1] == 0)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

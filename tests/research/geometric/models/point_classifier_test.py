@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -103,7 +101,3 @@ def test_what_is_measured():
 def test_embed():
     points = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
     np.testing.assert_array_equal(made().embed(points), points[:, 0])
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

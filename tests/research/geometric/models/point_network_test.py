@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -43,7 +41,7 @@ def test_levels_are_farthest_points_of_the_level_before(grid):
         # Sampled anew among what the level before has left.
         current = tf.gather(current, neighbors.farthest_points(current, count), batch_dims=1)
         np.testing.assert_array_equal(centroids, current)
-        assert x is None and given is None or np.array_equal(given, x)
+        assert (x is None and given is None) or np.array_equal(given, x)
         x = current.numpy()
     assert len(np.unique(x[0], axis=0)) == 3
 
@@ -114,7 +112,3 @@ def test_settings_that_cannot_be(settings, told):
 def test_too_few_points():
     with pytest.raises(ValueError, match='count = 12 points'):
         Passing(counts=(12,), head=(), readout='max')(clouds(11))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

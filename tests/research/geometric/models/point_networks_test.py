@@ -1,16 +1,10 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from official.modeling import random
 from research.geometric import neighbors
-from research.geometric.convs import edge_conv
-from research.geometric.convs import nn_conv
-from research.geometric.convs import point_net_conv
-from research.geometric.convs import spline_conv
-from research.geometric.convs import x_conv
+from research.geometric.convs import edge_conv, nn_conv, point_net_conv, spline_conv, x_conv
 from research.geometric.models import point_networks
 from tests.research.geometric import checks
 from tests.research.geometric.models import point_weights
@@ -183,7 +177,3 @@ def test_points_needed_for_the_neighbours():
         == 12
     )
     assert SMALL['MPNN']().points_needed == 16
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 
@@ -35,7 +33,3 @@ def test_bad_kernel():
         sort_readout.SortReadout(k=4)
     with pytest.raises(ValueError, match='kernel_size = 0 must be 1 to k = 4'):
         sort_readout.SortReadout(k=4, kernel_size=0)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

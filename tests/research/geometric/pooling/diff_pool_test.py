@@ -1,17 +1,10 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from research.geometric.pooling import diff_pool
-from tests.research.geometric import checks
-from tests.research.geometric import pooling_checks
-from tests.research.geometric.pooling_checks import BATCH
-from tests.research.geometric.pooling_checks import EDGES
-from tests.research.geometric.pooling_checks import GRAPHS
-from tests.research.geometric.pooling_checks import NODES
-from tests.research.geometric.pooling_checks import SIZES
+from tests.research.geometric import checks, pooling_checks
+from tests.research.geometric.pooling_checks import BATCH, EDGES, GRAPHS, NODES, SIZES
 
 ATTR = checks.uniform_attr()(EDGES.shape[1])
 
@@ -152,7 +145,3 @@ def test_to_dense(weight, max_nodes):
             )
             assert not out[graph, count:].any()
             assert not adjacency[graph, count:].any() and not adjacency[graph, :, count:].any()
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

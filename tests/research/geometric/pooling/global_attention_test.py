@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -68,7 +66,3 @@ def test_bad_arguments():
     for networks in ((None,), (dense(1, 'gate'), tf.nn.relu)):
         with pytest.raises(ValueError, match='must be a Keras layer'):
             global_attention.GlobalAttention(*networks)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,12 +1,9 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from official.modeling import random
-from research.geometric.pooling import graclus
-from research.geometric.pooling import pooled
+from research.geometric.pooling import graclus, pooled
 from tests.research.geometric import checks
 
 WEIGHTS = checks.uniform_attr()(checks.EDGES.shape[1])
@@ -217,7 +214,3 @@ def test_weights_that_are_not_positive(bad):
     ):
         with pytest.raises(ValueError, match='edge_weight, row 4 is .*, not positive'):
             call()
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,4 +1,3 @@
-import sys
 import time
 
 import numpy as np
@@ -66,7 +65,3 @@ def test_rank_in_graph():
             expected[nodes] = range(len(nodes))
         found = both(lambda batch, *keys: ordering.rank_in_graph(batch, 5, keys), batch, *keys)
         np.testing.assert_array_equal(found, expected)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,16 +1,10 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from research.geometric.pooling import pooled
-from tests.research.geometric import checks
-from tests.research.geometric import pooling_checks
-from tests.research.geometric.pooling_checks import BATCH
-from tests.research.geometric.pooling_checks import EDGES
-from tests.research.geometric.pooling_checks import GRAPHS
-from tests.research.geometric.pooling_checks import NODES
+from tests.research.geometric import checks, pooling_checks
+from tests.research.geometric.pooling_checks import BATCH, EDGES, GRAPHS, NODES
 
 ATTR = checks.uniform_attr()(EDGES.shape[1])
 # Node 1 of the first graph is dropped, cluster 3 has no node, and 0 and 1 have edges inside.
@@ -175,7 +169,3 @@ def test_clusters_that_cross_graphs():
 def test_types_of_edges_do_not_add_up():
     with pytest.raises(ValueError, match='edge_attr is of int32'):
         pooled.pool_clusters(pooling_checks.features(), EDGES, BATCH, CLUSTER, EDGES[0])
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

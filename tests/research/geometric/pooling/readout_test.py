@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -38,7 +36,3 @@ def test_softmax_of_each_graph():
 def test_words():
     with pytest.raises(ValueError, match="aggregation = 'add' is none of sum, mean, max"):
         readout.Readout('add')
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 
@@ -46,7 +44,3 @@ def test_formula(steps):
 def test_no_reading():
     with pytest.raises(ValueError, match='steps = 0'):
         set2set.Set2Set(0)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

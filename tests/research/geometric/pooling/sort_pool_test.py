@@ -1,5 +1,3 @@
-import sys
-
 import numpy as np
 import pytest
 
@@ -38,7 +36,3 @@ def test_ties_by_hand():
 def test_bad_arguments(k, ties, words):
     with pytest.raises(ValueError, match=words):
         sort_pool.SortPool(k, ties)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

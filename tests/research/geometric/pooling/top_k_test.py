@@ -1,18 +1,13 @@
 import fractions
 import math
-import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from research.geometric.pooling import top_k
-from tests.research.geometric import checks
-from tests.research.geometric import pooling_checks
-from tests.research.geometric.pooling_checks import BATCH
-from tests.research.geometric.pooling_checks import EDGES
-from tests.research.geometric.pooling_checks import GRAPHS
-from tests.research.geometric.pooling_checks import NODES
+from tests.research.geometric import checks, pooling_checks
+from tests.research.geometric.pooling_checks import BATCH, EDGES, GRAPHS, NODES
 
 ATTR = checks.uniform_attr()(EDGES.shape[1])
 
@@ -206,7 +201,3 @@ def test_sizes_that_are_not_known():
 def test_ratio(ratio):
     with pytest.raises(ValueError, match=f'ratio = {ratio} is outside'):
         top_k.TopKPooling(ratio)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

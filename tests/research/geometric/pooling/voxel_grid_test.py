@@ -1,11 +1,8 @@
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from research.geometric.pooling import pooled
-from research.geometric.pooling import voxel_grid
+from research.geometric.pooling import pooled, voxel_grid
 from tests.research.geometric import pooling_checks
 
 
@@ -83,7 +80,3 @@ def test_pooling():
 def test_size(size):
     with pytest.raises(ValueError, match='size = .* must be positive'):
         voxel_grid.voxel_grid(np.zeros([3, 2], np.float32), np.zeros(3, np.int32), size)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

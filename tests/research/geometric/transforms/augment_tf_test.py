@@ -1,7 +1,5 @@
 """Tests of research.geometric.transforms.augment_tf."""
 
-import sys
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -75,7 +73,3 @@ def test_bad_arguments():
         augment_tf.scale(POINTS, KEY, 0, 1)
     with pytest.raises(ValueError, match='^deviation = -1 or clip = 0.05 is negative.$'):
         augment_tf.jitter(POINTS, KEY, -1)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

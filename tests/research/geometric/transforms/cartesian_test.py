@@ -1,7 +1,5 @@
 """Tests of research.geometric.transforms.cartesian."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -40,7 +38,3 @@ def test_bad_input():
         cartesian.cartesian(SOME, maximum=0)
     with pytest.raises(ValueError, match=r'^b: the graph has no positions \(pos\).$'):
         cartesian.cartesian(graph.Graph(EDGES, num_nodes=3, name='b'))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,7 +1,5 @@
 """Tests of research.geometric.transforms.center."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -38,7 +36,3 @@ def test_one_place_and_no_positions():
         np.testing.assert_array_equal(transform(same).pos, np.zeros((3, 2)))
         with pytest.raises(ValueError, match=r'^b: the graph has no positions \(pos\).$'):
             transform(graph.Graph(NONE, num_nodes=5, name='b'))
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,14 +1,11 @@
 """Tests of research.geometric.transforms.degree_features."""
 
-import sys
-
 import numpy as np
 import pytest
 import scipy.sparse
 
 from research.geometric import graph
-from research.geometric.datasets import graph_dataset
-from research.geometric.datasets import powerful_gnns
+from research.geometric.datasets import graph_dataset, powerful_gnns
 from research.geometric.transforms import degree_features
 from tests.research.geometric.datasets import real
 
@@ -63,7 +60,3 @@ def test_imdb_binary():
     """Its highest degree is 135; REDDIT-BINARY, of more than 1 000, has one feature as above."""
     dataset = powerful_gnns.read(real.powerful_gnns('IMDB-BINARY'))
     assert degree_features.with_degree_features(dataset).num_features == 136
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

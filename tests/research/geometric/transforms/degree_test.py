@@ -1,7 +1,5 @@
 """Tests of research.geometric.transforms.degree."""
 
-import sys
-
 import numpy as np
 import pytest
 import scipy.sparse
@@ -31,7 +29,3 @@ def test_normalized():
     np.testing.assert_allclose(degree.normalized_degree(SOME, 1.5, 0.5).x, [[3], [-1], [-1], [-3]])
     with pytest.raises(ValueError, match='^deviation = 0 is not positive.$'):
         degree.normalized_degree(SOME, 1, 0)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,7 +1,5 @@
 """Tests of research.geometric.transforms.distance."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -25,7 +23,3 @@ def test_by_hand():
 def test_bad_input():
     with pytest.raises(ValueError, match='^a: an edge is 5 long, more than maximum = 4.5.$'):
         distance.distance(SOME, maximum=4.5)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

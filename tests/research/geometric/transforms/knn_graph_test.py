@@ -1,7 +1,5 @@
 """Tests of research.geometric.transforms.knn_graph."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -61,7 +59,3 @@ def test_bad_input():
         knn_graph.knn_graph(_cloud(5), 0)
     with pytest.raises(ValueError, match=r'^b: the graph has no positions \(pos\).$'):
         knn_graph.knn_graph(graph.Graph(NONE, num_nodes=5, name='b'), 1)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

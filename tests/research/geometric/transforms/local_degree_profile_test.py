@@ -1,9 +1,6 @@
 """Tests of research.geometric.transforms.local_degree_profile."""
 
-import sys
-
 import numpy as np
-import pytest
 
 from research.geometric import graph
 from research.geometric.transforms import local_degree_profile
@@ -47,7 +44,3 @@ def test_no_edges():
     np.testing.assert_array_equal(
         local_degree_profile.local_degree_profile(some).x, np.zeros((2, 5))
     )
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

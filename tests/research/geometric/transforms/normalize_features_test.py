@@ -1,7 +1,5 @@
 """Tests of research.geometric.transforms.normalize_features."""
 
-import sys
-
 import numpy as np
 import pytest
 import scipy.sparse
@@ -34,7 +32,3 @@ def test_bad_features():
             normalize_features.normalize_features(
                 graph.Graph(NONE, kind([[1.0, -3.0], [2, 0]]), name='a')
             )
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

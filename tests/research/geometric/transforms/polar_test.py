@@ -1,7 +1,5 @@
 """Tests of research.geometric.transforms.polar."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -31,7 +29,3 @@ def test_bad_input():
         polar.polar(graph.Graph(EDGES, pos=np.zeros((6, 3)), name='b'))
     with pytest.raises(ValueError, match='^a: an edge is 2 long, more than maximum = 1.$'):
         polar.polar(SOME, maximum=1)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

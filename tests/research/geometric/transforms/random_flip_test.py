@@ -1,7 +1,5 @@
 """Tests of research.geometric.transforms.random_flip."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -50,7 +48,3 @@ def test_bad_input():
         random_flip.random_flip(SOME, 0, 3)
     with pytest.raises(ValueError, match=r'^probability = 1.5 is outside \[0, 1\].$'):
         random_flip.random_flip(SOME, 0, 0, 1.5)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,7 +1,5 @@
 """Tests of research.geometric.transforms.random_jitter."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -41,7 +39,3 @@ def test_noise():
 def test_bad_input():
     with pytest.raises(ValueError, match='^deviation = -1 or clip = 0.05 is negative.$'):
         random_jitter.random_jitter(SOME, 0, -1)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -1,7 +1,5 @@
 """Tests of research.geometric.transforms.random_rotate."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -61,7 +59,3 @@ def test_angles_are_uniform(pos, axis, plane):
 def test_bad_axis():
     with pytest.raises(ValueError, match='^axis = 3 is not 0, 1 or 2.$'):
         random_rotate.random_rotate(SOME, 0, axis=3)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

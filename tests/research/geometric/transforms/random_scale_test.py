@@ -1,7 +1,5 @@
 """Tests of research.geometric.transforms.random_scale."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -40,7 +38,3 @@ def test_one_factor_within_bounds():
 def test_bad_bounds(low, high):
     with pytest.raises(ValueError, match=f'^low = {low} and high = {high} are not 0 < low <= high'):
         random_scale.random_scale(SOME, 0, low, high)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

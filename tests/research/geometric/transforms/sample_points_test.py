@@ -1,7 +1,5 @@
 """Tests of research.geometric.transforms.sample_points."""
 
-import sys
-
 import numpy as np
 import pytest
 import scipy.stats
@@ -85,7 +83,3 @@ def test_bad_input():
     flat = mesh.Mesh(VERTICES, [[6, 7, 8]], 'b.off')
     with pytest.raises(ValueError, match='^b.off: the mesh has no area, its 1 faces have none.$'):
         sample_points.sample_points(flat, 5, 0)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

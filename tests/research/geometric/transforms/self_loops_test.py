@@ -1,7 +1,5 @@
 """Tests of research.geometric.transforms.self_loops."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -40,7 +38,3 @@ def test_remove():
     np.testing.assert_array_equal(some.edge_attr, [0, 2, 3])
     bare = self_loops.remove_self_loops(graph.Graph(EDGES, num_nodes=3))
     assert bare.edge_attr is None and bare.num_edges == 3
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

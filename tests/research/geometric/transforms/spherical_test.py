@@ -1,7 +1,5 @@
 """Tests of research.geometric.transforms.spherical."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -41,7 +39,3 @@ def test_bad_input():
         spherical.spherical(graph.Graph(EDGES, pos=np.zeros((6, 2)), name='b'))
     with pytest.raises(ValueError, match='^a: an edge is 2 long, more than maximum = 1.$'):
         spherical.spherical(SOME, maximum=1)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-
 import cv2
 import numpy as np
 import pytest
 
-from research.match_rcnn.garments import annotation
-from research.match_rcnn.garments import body
+from research.match_rcnn.garments import (
+    annotation,
+    body,
+    cloth,
+    cuts,
+    identities,
+    outfits,
+    people,
+    prints,
+    shape,
+)
 from research.match_rcnn.garments import camera as camera_lib
-from research.match_rcnn.garments import cloth
-from research.match_rcnn.garments import cuts
-from research.match_rcnn.garments import identities
-from research.match_rcnn.garments import outfits
-from research.match_rcnn.garments import people
-from research.match_rcnn.garments import prints
-from research.match_rcnn.garments import shape
 from research.match_rcnn.garments import stage as stage_lib
 
 
@@ -129,7 +129,3 @@ def test_hidden_items_are_left_out():
     stage, view = _stage(camera_lib.placing((0, 0.8), (40, 20), 50))
     _box(view, -0.5, 0.6, 0.335, 2.0)
     assert annotation.items(stage) == []
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -63,7 +61,3 @@ def test_bent_points_are_the_fixed_points():
             wave = np.sin(2 * np.pi * (fx * bent_x + fy * bent_y + phase))
             x, y = x - ax * wave, y - ay * wave
         assert (bent_x, bent_y) == pytest.approx((x, y), abs=1e-4)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -61,7 +59,3 @@ def test_layers_are_limited():
     canvas.layers = 255
     with pytest.raises(ValueError, match='255 layers'):
         canvas.new_layer()
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 
-from research.match_rcnn.garments import body
-from research.match_rcnn.garments import cuts
+from research.match_rcnn.garments import body, cuts
 
 
 @pytest.mark.parametrize('category_id', range(1, 14))
@@ -38,7 +35,3 @@ def test_measures_are_the_categorys(category_id):
             assert cut.length < 0.5
         elif category_id == cuts.TROUSERS:
             assert cut.length > 0.8
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -5,17 +5,14 @@ from __future__ import annotations
 import collections
 import hashlib
 import json
-import sys
 
 import cv2
 import numpy as np
 import pytest
 
 from official.data import detection_table
-from research.match_rcnn import annotations
-from research.match_rcnn import categories
-from research.match_rcnn.garments import cuts
-from research.match_rcnn.garments import dataset
+from research.match_rcnn import annotations, categories
+from research.match_rcnn.garments import cuts, dataset
 
 _SMALL = {'num_identities': {'train': 2, 'validation': 1}, 'users': 1, 'shops': 1, 'size': (64, 64)}
 _SETTINGS = {
@@ -260,7 +257,3 @@ def test_every_style_has_both_sources(drawn):
                 sources[annotation.pair_id, item.style].add(annotation.source)
     alone = [key for key, found in sources.items() if len(found) < 2]
     assert len(alone) <= 0.03 * len(sources), alone
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

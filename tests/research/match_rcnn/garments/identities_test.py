@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-import pytest
-
-from research.match_rcnn.garments import cuts
-from research.match_rcnn.garments import identities
-from research.match_rcnn.garments import prints
+from research.match_rcnn.garments import cuts, identities, prints
 
 
 def test_every_thirteen_have_all_categories():
@@ -65,7 +59,3 @@ def test_partners_are_worn_with_the_main_garment():
             assert partners <= set(cuts.LOWER)
         else:
             assert partners <= set(cuts.TOPS + cuts.DRESSES)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import cv2
 import numpy as np
 import pytest
 
 from research.match_rcnn import categories
-from research.match_rcnn.garments import body
-from research.match_rcnn.garments import cuts
-from research.match_rcnn.garments import lower
+from research.match_rcnn.garments import body, cuts, lower
 
 
 @pytest.mark.parametrize('category_id', cuts.LOWER)
@@ -48,7 +44,3 @@ def test_layout_of_a_skirt():
     assert p[3, 1] == pytest.approx(1.4)
     # Below the hip the side is straight.
     assert p[3, 0] == pytest.approx(-(0.34 + 0.16 * (1.4 - body.HIP) / (2.0 - body.HIP)), abs=2e-3)
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
-import pytest
 
-from research.match_rcnn.garments import cuts
-from research.match_rcnn.garments import identities
-from research.match_rcnn.garments import outfits
+from research.match_rcnn.garments import cuts, identities, outfits
 
 
 def _identities(count=52):
@@ -80,7 +75,3 @@ def test_what_is_under_outwear_fits_into_it():
             assert inner.sleeve_width <= outer.sleeve_width - 0.02 + 1e-9
             seen += 1
     assert seen > 3
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

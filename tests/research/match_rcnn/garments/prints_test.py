@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 
 import numpy as np
 import pytest
@@ -74,8 +73,4 @@ def test_decal_is_inside_its_square():
     colour, cover = prints.decal(pattern, _PALETTE)
     assert 1000 < (cover > 0).sum() < 7000
     letters = (colour == _PALETTE.third).all(-1)
-    assert 150 < letters.sum() and (cover[letters] > 0).all()
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))
+    assert letters.sum() > 150 and (cover[letters] > 0).all()

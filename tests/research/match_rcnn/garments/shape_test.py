@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
-import pytest
 
 from research.match_rcnn.garments import shape
 
@@ -44,7 +41,3 @@ def test_eased():
     np.testing.assert_allclose(
         shape.eased(np.array([-1, 0, 0.5, 1, 2, 2.5, 9]), knots), [0, 0, 0.625, 2, 4, 2, 0]
     )
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
-import pytest
 
-from research.match_rcnn.garments import annotation
-from research.match_rcnn.garments import body
+from research.match_rcnn.garments import (
+    annotation,
+    body,
+    cloth,
+    cuts,
+    identities,
+    outfits,
+    people,
+    prints,
+)
 from research.match_rcnn.garments import camera as camera_lib
-from research.match_rcnn.garments import cloth
-from research.match_rcnn.garments import cuts
-from research.match_rcnn.garments import identities
-from research.match_rcnn.garments import outfits
-from research.match_rcnn.garments import people
-from research.match_rcnn.garments import prints
 from research.match_rcnn.garments import stage as stage_lib
 
 _STYLE = prints.Pattern(), prints.Palette((10, 20, 200), (220, 210, 30), (40, 240, 60))
@@ -86,7 +85,3 @@ def test_the_arm_on_the_far_side_is_behind_the_body():
     modes = _modes([_TROUSERS, cut], body.Pose(arms=arms, far=1))[cuts.LONG_TOP]
     assert modes[10:12] == [2, 2]  # The left cuff.
     assert modes[27:29] == [1, 1]  # The right one.
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import cv2
 import numpy as np
 import pytest
 
 from research.match_rcnn import categories
-from research.match_rcnn.garments import body
-from research.match_rcnn.garments import cuts
-from research.match_rcnn.garments import upper
+from research.match_rcnn.garments import body, cuts, upper
 
 _IDS = [i for i in range(1, 14) if i not in cuts.LOWER]
 _POSE = body.Pose(arms=((30.0, 25.0), (30.0, 25.0)))
@@ -106,7 +102,3 @@ def test_sleeves_follow_the_arms():
     assert out[11, 0] < down[11, 0] - 0.3 and out[11, 1] < down[11, 1] - 0.3  # The left cuff.
     np.testing.assert_allclose(out[25:32], down[25:32])  # The right one stays.
     np.testing.assert_allclose(out[:7], down[:7])
-
-
-if __name__ == '__main__':
-    raise SystemExit(pytest.main([__file__, *sys.argv[1:]]))

@@ -208,9 +208,9 @@ def main() -> None:
         asked = answer('arboretum', sys.argv[1:], LIST)
         if asked:
             _check_installed()
-            version = '%d.%d' % sys.version_info[:2]
-            called = [sys.executable, *launcher(*asked)]
-            os.execve(sys.executable, called, environ(version))
+            version = f'{sys.version_info[0]}.{sys.version_info[1]}'
+            rest = launcher(*asked)
+            os.execve(sys.executable, [sys.executable, *rest], environ(version))
     except UsageError as error:
         tell('arboretum', str(error))
         sys.exit(2)

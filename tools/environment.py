@@ -102,7 +102,7 @@ def _find(version: str) -> str | None:
     return None
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def version_of(python: str) -> str:
     """Returns the version of a Python, such as '3.11', or '' where it cannot be run."""
     code = 'import sys; print("%d.%d" % sys.version_info[:2])'

@@ -325,7 +325,7 @@ def uv_variables(pip: dict[str, list[str]], env: dict[str, str]) -> dict[str, st
     if shutil.which('keyring'):
         variables['UV_KEYRING_PROVIDER'] = 'subprocess'
     store = ssl.get_default_verify_paths()
-    if not pip.get('cert') and (store.cafile or store.capath and os.listdir(store.capath)):
+    if not pip.get('cert') and (store.cafile or (store.capath and os.listdir(store.capath))):
         # As pip: an administrator's certificates count.
         variables |= {'UV_SYSTEM_CERTS': '1', 'UV_NATIVE_TLS': '1'}
     return {name: text for name, text in variables.items() if text and name not in env}

@@ -37,6 +37,8 @@ INSTALL = (
     'install a Python with pip (Debian, Ubuntu: apt-get install python3-pip; Fedora: dnf install'
     ' python3.13 python3-pip; Arch: pacman -S python-pip) or uv, and run ./garden again'
 )
+# uv's variables that hold addresses of indexes.
+INDEXES = ('UV_DEFAULT_INDEX', 'UV_INDEX_URL', 'UV_INDEX', 'UV_EXTRA_INDEX_URL')
 # What pip and uv print when no index answers; pip with no retries only says "from versions: none".
 NO_NETWORK = re.compile(
     'Connection refused|NewConnectionError|[Nn]ame resolution|Name or service not known|dns error|'
@@ -149,17 +151,18 @@ def find(folder: pathlib.Path, lock: pathlib.Path, run: Runner) -> Uv:
     """
     env = {name: value for name, value in os.environ.items() if not ASTRAY.match(name)}
     settings = pip_settings(env)
+    env = {**env, **uv_variables(settings, env)}
     no_index = settings.get('no-index', ['0'])[0].lower() in ('1', 'true', 'yes', 'on')
-    set_up = (env | uv_variables(settings, env), ['--no-index'] if no_index else [])
+    flags = ['--no-index'] if no_index else []
     there = shutil.which('uv')
     if there and _version(there) >= OLDEST_UV:
-        return Uv(there, *set_up)
+        return Uv(there, env, flags)
     pin = _block(lock, 'uv')
     kept = folder / f'uv-{pin.partition("==")[2].split()[0]}'
     if not kept.exists():
         folder.mkdir(exist_ok=True)
-        _download(kept, pin, settings, env, run)
-    return Uv(str(kept), *set_up)
+        _download(kept, pin, env, run)
+    return Uv(str(kept), env, flags)
 
 
 def _version(uv: str) -> tuple[int, ...]:
@@ -177,9 +180,7 @@ def _block(lock: pathlib.Path, name: str) -> str:
     return found.group() + '\n'
 
 
-def _download(
-    uv: pathlib.Path, pin: str, settings: dict[str, list[str]], env: dict[str, str], run: Runner
-) -> None:
+def _download(uv: pathlib.Path, pin: str, env: dict[str, str], run: Runner) -> None:
     """Downloads the uv that the requirement `pin` names to the file `uv`."""
     pip = _pip()
     with tempfile.TemporaryDirectory(dir=uv.parent) as folder:
@@ -189,9 +190,9 @@ def _download(
             requirements.write_text(pin)
             download = ['download', '--require-hashes', '--no-deps', '--only-binary=:all:']
             download += ['--no-input', '--quiet', '--disable-pip-version-check', '--dest', work]
-            run([*pip, *download, '-r', requirements], env | {'PIP_REQUIRE_VIRTUALENV': '0'})
+            run([*pip, *download, '-r', requirements], {**env, 'PIP_REQUIRE_VIRTUALENV': '0'})
         else:
-            _from_index(work, pin, settings, run)
+            _from_index(work, pin, env, run)
         for wheel in work.glob('*.whl'):
             _unpack(wheel, work / 'uv')
             (work / 'uv').replace(uv)
@@ -223,21 +224,24 @@ def _pip() -> list[str] | None:
     return None
 
 
-def _from_index(work: pathlib.Path, pin: str, settings: dict[str, list[str]], run: Runner) -> None:
+def _from_index(work: pathlib.Path, pin: str, env: dict[str, str], run: Runner) -> None:
     """Downloads the wheel that `pin` names into `work` from the user's indexes, as pip would."""
     version = pin.partition('==')[2].split()[0]
     wanted = re.compile(rf'uv-{re.escape(version)}-.*(-any|manylinux.*{platform.machine()})\.whl$')
-    indexes = [*settings.get('index-url', []), *settings.get('extra-index-url', [])]
+    # An index of uv may have a name: "corporate=https://...".
+    indexes = [
+        re.sub(r'^\w+=', '', index) for name in INDEXES for index in env.get(name, '').split()
+    ]
     if not indexes:
         run.note('pip', 'there is no pip and no index is configured')
     for index in indexes:
         page = index.rstrip('/') + '/uv/'
         try:
-            for link in re.findall(r'href="([^"#]+)', _read(page, settings).decode()):
+            for link in re.findall(r'href="([^"#]+)', _read(page, env).decode()):
                 address = urllib.parse.urljoin(page, html.unescape(link))
                 name = urllib.parse.unquote(address.rpartition('/')[2])
                 if wanted.match(name):
-                    wheel = _read(address, settings)
+                    wheel = _read(address, env)
                     if f'--hash=sha256:{hashlib.sha256(wheel).hexdigest()}' in pin:
                         (work / name).write_bytes(wheel)
                         return
@@ -246,21 +250,19 @@ def _from_index(work: pathlib.Path, pin: str, settings: dict[str, list[str]], ru
             run.note(index, str(error))
 
 
-def _read(address: str, settings: dict[str, list[str]]) -> bytes:
-    """Returns what `address` holds, with the user's password, proxy and certificates."""
+def _read(address: str, env: dict[str, str]) -> bytes:
+    """Returns what `address` holds, asked for with the user's password, proxy and certificates."""
     parts = urllib.parse.urlsplit(address)
     user, at, host = parts.netloc.rpartition('@')
     request = urllib.request.Request(urllib.parse.urlunsplit(parts._replace(netloc=host)))
     if at:
         encoded = base64.b64encode(urllib.parse.unquote(user).encode()).decode()
         request.add_header('Authorization', f'Basic {encoded}')
-    handlers: list[urllib.request.BaseHandler] = []
-    if settings.get('cert'):
-        context = ssl.create_default_context(cafile=settings['cert'][0])
-        handlers.append(urllib.request.HTTPSHandler(context=context))
-    if settings.get('proxy'):
-        proxy = settings['proxy'][0]
-        handlers.append(urllib.request.ProxyHandler({'http': proxy, 'https': proxy}))
+    context = ssl.create_default_context(cafile=env.get('SSL_CERT_FILE'))
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.HTTPSHandler(context=context)]
+    if 'ALL_PROXY' in env:
+        proxies = dict.fromkeys(('http', 'https'), env['ALL_PROXY'])
+        handlers.append(urllib.request.ProxyHandler({**proxies, **urllib.request.getproxies()}))
     with urllib.request.build_opener(*handlers).open(request, timeout=60) as response:
         return response.read()
 
@@ -309,7 +311,7 @@ def uv_variables(pip: dict[str, list[str]], env: dict[str, str]) -> dict[str, st
         # No link to a Python that uv gets: the user's PATH stays as it is.
         'UV_PYTHON_INSTALL_BIN': '0',
     }
-    if not any(name.startswith('UV_') and 'INDEX' in name for name in env):
+    if not any(name in env for name in INDEXES):
         variables |= {
             'UV_DEFAULT_INDEX': ' '.join(pip.get('index-url', [])),
             'UV_INDEX': ' '.join(pip.get('extra-index-url', [])),

@@ -76,7 +76,7 @@ def choose(root: pathlib.Path) -> Choice:
     choice = _choice(root, first, None)
     # Looking for a Python takes longer than looking at the environment.
     if is_current(choice):
-        return choice
+        return choice._replace(python=os.path.realpath(python_of(choice.folder)))
     for version in STACKS:
         path = _find(version)
         if path:

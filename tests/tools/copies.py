@@ -1,7 +1,7 @@
 """Small copies of the repository in which `garden` makes environments without a network.
 
-The locks of a copy pin wheels that `plant` makes: `thing` (with a `pytest` that says how it was
-called) and a `uv`, which counts its installs, does as $FAKE_UV says, and hands over to the real one.
+The locks of a copy pin wheels that `plant` makes: `thing`, with a `pytest` that says how it was
+called, and a `uv`, which counts its installs, does as $FAKE_UV says, and hands over to the real one.
 """
 
 from __future__ import annotations
@@ -174,7 +174,10 @@ def python_mirror(folder: pathlib.Path, version: str) -> dict[str, str]:
     """
     home = folder / 'python'
     (home / f'lib/python{version}').mkdir(parents=True)
-    (home / f'lib/python{version}/_sysconfigdata__linux_.py').write_text('build_time_vars = {}\n')
+    # Without it, or without its comment, uv takes the Python for damaged.
+    (home / f'lib/python{version}/_sysconfigdata__linux_.py').write_text(
+        '# system configuration generated and used by the sysconfig module\nbuild_time_vars = {}\n'
+    )
     program = home / f'bin/python{version}'
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec {BASE} "$@"\n')

@@ -96,7 +96,9 @@ def run(site, cwd, *arguments):
     script = (info / 'entry_points.txt').read_text()
     assert script.split() == ['[console_scripts]', 'arboretum', '=', 'official.command:main']
     # As the script that pip writes; ROOT is no place to import from.
-    code = f'import sys; sys.path.insert(0, {str(site)!r}); from official.command import main; main()'
+    code = (
+        f'import sys; sys.path.insert(0, {str(site)!r}); from official.command import main; main()'
+    )
     return subprocess.run(
         [sys.executable, '-P', '-c', code, *arguments],
         cwd=cwd, env={'PYTHONPATH': str(site), 'HOME': str(cwd)}, capture_output=True, text=True,

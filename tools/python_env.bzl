@@ -74,7 +74,7 @@ def _python_env_impl(ctx):
         base = ctx.which("python3")
         if not base:
             fail("python_env: there is no python3 on PATH; ARBORETUM_VENV may name an environment")
-        _run(ctx, "making the Python environment", [base, "-I", script, "venv"])
+        _run(ctx, "making the Python environment", [base, "-I", "-S", script, "venv"])
         python = ctx.path("venv/bin/python")
     packages = _run(ctx, "listing the packages", [python, "-I", "-c", _PACKAGES])
     version = ".".join(packages.split("\n")[0][len("python=="):].split(".")[:2])

@@ -95,6 +95,12 @@ def test_what_any_python_runs_is_written_for_3_9(path):
     ast.parse((ROOT / path).read_text(), feature_version=(3, 9))
 
 
+def test_packages_of_the_users_python_are_not_looked_at(repository):
+    # official/__init__.py checks which Keras is installed: not there.
+    (repository.root / 'official/__init__.py').write_text('import sys; assert sys.flags.no_site')
+    assert repository.run('list')[0] == 0
+
+
 def test_broken_python_is_passed_over(ready):
     ready.program('python3', 'echo "no such version" >&2; exit 127\n')
     status, output, _ = ready.run('train', GIN)

@@ -169,7 +169,7 @@ def make(choice: Choice, tell: Callable[[str], None], hold: tuple[int, ...] = ()
             folder.unlink(missing_ok=True)
         folder.mkdir(parents=True)
         with open(folder / LOG, 'w', encoding='utf-8') as log:
-            _install(choice, tell, installer.Runner(log, hold))
+            _install(choice, tell, installer.Runner(log, hold, choice.lock.parent))
         partial = folder / (STAMP + '.partial')
         partial.write_text('\n'.join([digest, *_top_level(choice), '']))
         partial.replace(folder / STAMP)
@@ -182,11 +182,12 @@ def _install(choice: Choice, tell: Callable[[str], None], run: installer.Runner)
     uv, env, no_index = installer.find(folder.parent / '.uv', lock, run)
     python = choice.python
     if python is None:
-        tell(f'there is no Python {VERSIONS} on PATH; uv gets a Python {choice.version} ...')
+        wanted = choice.version if os.environ.get('ARBORETUM_PYTHON') else VERSIONS
+        tell(f'there is no Python {wanted} on PATH; uv gets a Python {choice.version} ...')
         if not run([uv, 'python', 'install', choice.version], env):
             raise EnvironmentFailure(
-                f'Python {VERSIONS} is needed, there is none on PATH, and uv could not get one'
-                f' ({run.reason()}); {installer.INSTALL}.'
+                f'there is no Python {wanted} on PATH, and uv could not get one ({run.reason()});'
+                f' {installer.INSTALL}.'
             )
         python = choice.version
     # Keeps the log that is in the folder.
@@ -194,7 +195,8 @@ def _install(choice: Choice, tell: Callable[[str], None], run: installer.Runner)
     # The locks override what some packages ask of others: their own pins are not looked at.  What
     # has no wheel is built with the lock's setuptools, not with one that no hash vouches for.
     packages = [uv, 'pip', 'install', '--python', python_of(folder), '--no-deps', *no_index]
-    packages += ['--require-hashes', '--build-constraints', lock, '-r', lock]
+    # By its name: many a uv takes the path to end at a space.
+    packages += ['--require-hashes', '--build-constraints', lock.name, '-r', lock.name]
     packages += ['--compile-bytecode', '--no-progress']
     if not run(venv, env) or not run(packages, env):
         raise EnvironmentFailure(

@@ -335,6 +335,7 @@ def test_uv_gets_a_python_where_none_fits(repository, tmp_path, monkeypatch):
     (repository.bin / f'python{VERSION}').unlink()
     for name, value in repository.environ(**python_mirror(tmp_path, VERSION)).items():
         monkeypatch.setenv(name, value)
+    monkeypatch.delenv('ARBORETUM_PYTHON', raising=False)
     told = []
     environment.make(choice(repository, None), told.append)
     assert told == [
@@ -345,7 +346,11 @@ def test_uv_gets_a_python_where_none_fits(repository, tmp_path, monkeypatch):
     assert not (repository.root / '.local/bin').exists()
 
 
-def test_python_that_cannot_be_downloaded(repository, tmp_path, monkeypatch):
+@pytest.mark.parametrize('asked, wanted', [
+    ('', '3.11, 3.12 or 3.13'), (VERSION, VERSION),
+])  # fmt: skip
+def test_python_that_cannot_be_downloaded(repository, tmp_path, monkeypatch, asked, wanted):
+    monkeypatch.setenv('ARBORETUM_PYTHON', asked)
     mirror = python_mirror(tmp_path, VERSION)
     shutil.rmtree(tmp_path / 'mirror')
     for name, value in repository.environ(**mirror).items():
@@ -353,7 +358,9 @@ def test_python_that_cannot_be_downloaded(repository, tmp_path, monkeypatch):
     with pytest.raises(environment.EnvironmentFailure) as failure:
         environment.make(choice(repository, None), lambda sentence: None)
     sentence = str(failure.value)
-    assert sentence.startswith('Python 3.11, 3.12 or 3.13 is needed, there is none on PATH, and uv')
+    assert sentence.startswith(
+        'there is no Python 3.11, 3.12 or 3.13 on PATH, and uv could not get'
+    )
     for word in (
         'No such file',
         'Debian, Ubuntu: apt-get install ',

@@ -51,7 +51,7 @@ def find(repository, monkeypatch, run):
 
 
 @pytest.mark.parametrize('version, taken', [
-    ('0.13.9', True), ('0.6.0', True), ('1.2', True), ('0.5.31', False), ('', False),
+    ('0.13.9', True), ('0.8.0', True), ('1.2', True), ('0.7.22', False), ('', False),
 ])  # fmt: skip
 def test_uv_on_path_is_taken_where_it_is_recent_enough(find, repository, version, taken):
     mine = repository.program('uv', f'echo "uv {version}"\n')

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from research.match_rcnn import annotations, categories, contours
+from research.match_rcnn import annotation_files, categories, contours
 from tests.research.match_rcnn import genuine
 
 # A vest (category 5), its neck a notch: the numbers are those of its landmarks, from 0.
@@ -131,7 +131,7 @@ def test_outwear_is_both_of_its_fronts():
 def test_the_first_stage_of_a_genuine_item(number, least):
     """Of a top, and of trousers that the edge of the image and the top hide the half of: there
     people drew what no landmark tells."""
-    item = annotations.parse(json.dumps(genuine.ANNOTATION), '000001.json').items[number]
+    item = annotation_files.parse(json.dumps(genuine.ANNOTATION), '000001.json').items[number]
     mask = contours.first_stage_mask(item.landmarks, item.category, 624, 468)
     refined = coco_mask.decode(
         coco_mask.merge(

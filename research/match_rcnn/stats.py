@@ -207,7 +207,7 @@ def text(counts: Mapping[str, Any], title: str) -> str:
         '  '.join(
             [
                 row[0].ljust(widths[0]),
-                *(cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:])),
+                *(cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:-1], strict=True)),
                 row[-1],
             ]
         )

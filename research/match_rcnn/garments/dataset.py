@@ -171,7 +171,7 @@ def _draw_in_processes(folder, workers):
         for number in range(workers)
     ]
     complaints = [process.communicate()[1] for process in running]
-    for process, complaint in zip(running, complaints):
+    for process, complaint in zip(running, complaints, strict=True):
         if process.returncode:
             raise RuntimeError(
                 f'{folder}: the drawing ended with status {process.returncode}: '

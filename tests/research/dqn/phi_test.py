@@ -37,7 +37,7 @@ def frames(game, count, seed=0):
         screen = np.empty(play.screen_shape, np.uint8)
         play.screen(screen)
         screens.append(screen)
-    pairs = [pair for pair in zip(screens[1:], screens) if np.any(pair[0] != pair[1])]
+    pairs = [pair for pair in zip(screens[1:], screens, strict=True) if np.any(pair[0] != pair[1])]
     return pairs[:: len(pairs) // count][:count]
 
 

@@ -223,7 +223,7 @@ def test_contours_of_whole_items_are_their_masks(drawn):
 
 
 def test_renderings_of_a_style_are_alike(drawn):
-    """Colours in the mask: a consumer's item is nearer to the shops' of its style than to others."""
+    """Colours in the mask: a consumer's item is nearer to the shops' of its style than others."""
     features = {detection_table.USER: [], detection_table.SHOP: []}
     for image, annotation in drawn:
         lab = cv2.cvtColor(image, cv2.COLOR_BGR2LAB)

@@ -143,8 +143,8 @@ path, inputs, outputs = sys.argv[1:]
 model = tf.saved_model.load(path)
 answers = {}
 for name, arrays in np.load(inputs, allow_pickle=True).item().items():
-    answers[name] = {key: value.numpy() for key, value in
-                     model.signatures[name](**{k: tf.constant(v) for k, v in arrays.items()}).items()}
+    found = model.signatures[name](**{key: tf.constant(value) for key, value in arrays.items()})
+    answers[name] = {key: value.numpy() for key, value in found.items()}
 np.save(outputs, answers, allow_pickle=True)
 extra = [m for m in sys.modules if m.split('.')[0] in
          ('official', 'research', 'tensorflow_gnn', 'tf_agents', 'tensorflow_addons')]

@@ -29,7 +29,7 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
         names too, so that `LaderNetwork` finds `model.LadderNetwork`.
     """
     choices = sorted(set(choices))
-    by_part = {}
+    by_part: dict[str, list[str]] = {}
     for choice in choices:
         for key in (choice.lower(), choice.lower().rsplit('.', 1)[-1]):
             by_part.setdefault(key, []).append(choice)

@@ -80,7 +80,7 @@ def load(
     )
     paths = [os.path.join(image_dir, image['file_name']) for image in images.values()]
     headers = image_files.headers(paths) if check_images else [None] * len(paths)
-    for image, path, header in zip(images.values(), paths, headers):
+    for image, path, header in zip(images.values(), paths, headers, strict=True):
         stored, orientation = (image['height'], image['width']), 1
         if check_images:
             if not image_files.note(header, path, annotation_file, own):
@@ -133,7 +133,9 @@ def to_coco(
     """
     offsets = table.landmark_offsets
     categories = []
-    for number, (identity, name) in enumerate(zip(table.category_ids, table.class_names)):
+    for number, (identity, name) in enumerate(
+        zip(table.category_ids, table.class_names, strict=True)
+    ):
         category = {'id': identity, 'name': name}
         if landmarks:
             count = offsets[-1] if all_landmarks else table.landmark_counts[number]
@@ -170,7 +172,9 @@ def to_coco(
             'height': int(height),
             'width': int(width),
         }
-        for identity, path, (height, width) in zip(table.image_ids, table.paths, table.sizes)
+        for identity, path, (height, width) in zip(
+            table.image_ids, table.paths, table.sizes, strict=True
+        )
     ]
     return {'images': images, 'annotations': annotations, 'categories': categories}
 
@@ -249,7 +253,8 @@ def _entry(entry, part, number, file) -> None:
                 (
                     problems_lib.BAD_ENTRY,
                     f'{file}: image {entry["file_name"]} has height '
-                    f'{size[0]!r} and width {size[1]!r}; there are 1 to {detection_table.MAX_EDGE}.',
+                    f'{size[0]!r} and width {size[1]!r}; there are 1 to '
+                    f'{detection_table.MAX_EDGE}.',
                 )
             )
 

@@ -79,7 +79,7 @@ class Classes:
         )
         self.counts = tuple(map(len, keypoints.values()))
         self.flip = landmark_names.flips(list(keypoints.values()))
-        for name, count, row in zip(self.names, self.counts, self.flip[1:]):
+        for name, count, row in zip(self.names, self.counts, self.flip[1:], strict=True):
             if count > 1 and (row == self.flip[0]).all():
                 problems.add(problems_lib.NO_MIRROR, f'{file}, category {name}')
 

@@ -332,7 +332,7 @@ class DetectionPipeline:
                 tf.where(
                     tf.reshape(image['mirrored'], [-1, *[1] * (one.shape.rank - 1)]), other, one
                 )
-                for one, other in zip((boxes, landmarks, masks), others)
+                for one, other in zip((boxes, landmarks, masks), others, strict=True)
             )
         features |= {
             'images': image['images'],

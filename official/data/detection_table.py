@@ -412,7 +412,7 @@ def _checked_flip(flip, counts, name) -> np.ndarray:
         raise ValueError(
             f'{name}: landmark_flip has shape {list(flip.shape)} instead of {list(shape)}.'
         )
-    for category, (row, count) in enumerate(zip(flip, (0, *counts))):
+    for category, (row, count) in enumerate(zip(flip, (0, *counts), strict=True)):
         there, back = row[:count], np.arange(count)
         if (
             (row[count:] != np.arange(count, shape[1])).any()

@@ -285,7 +285,7 @@ class _Evaluation(cocoeval.COCOeval):
         ignored = tuple(truth['ignored'][aRng[0]] for truth in truths)
         key = imgId, catId, ignored
         if key not in self._done:
-            for truth, ignore in zip(truths, ignored):
+            for truth, ignore in zip(truths, ignored, strict=True):
                 truth['ignore'] = ignore
             self._done[key] = super().evaluateImg(imgId, catId, self._EVERY_AREA, maxDet)
         return self._done[key]

@@ -241,7 +241,10 @@ def clip_polygon(points: np.ndarray, size: tuple[float, float]) -> np.ndarray:
     if not len(points):
         return points
     least, most = points.min(0).tolist(), points.max(0).tolist()
-    if all(-length <= low and high <= 2 * length for low, high, length in zip(least, most, size)):
+    if all(
+        -length <= low and high <= 2 * length
+        for low, high, length in zip(least, most, size, strict=True)
+    ):
         return points  # As nearly all are.
     for axis, length in enumerate(size):
         for sign, limit in (1, 2 * length), (-1, length):

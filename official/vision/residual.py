@@ -162,7 +162,7 @@ class Block(tf.keras.layers.Layer):
         with tf.name_scope(name):
             self.convs = []
             before = inputs
-            for number, (size, filters) in enumerate(zip(self.SIZES, widths), 1):
+            for number, (size, filters) in enumerate(zip(self.SIZES, widths, strict=True), 1):
                 self.convs.append(
                     ConvNorm(
                         before,

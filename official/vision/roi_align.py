@@ -233,7 +233,7 @@ def _by_sparse_products(tables, number, rows, row_weights, columns, column_weigh
             tf.raw_ops.SparseTensorDenseMatMul(
                 b=tf.reshape(tf.gather(of_bins, which), [-1, channels]), adjoint_a=True, **matrix
             )
-            for which, matrix in zip(members, matrices)
+            for which, matrix in zip(members, matrices, strict=True)
         ]
 
     return tf.dynamic_stitch(members, parts), gradient

@@ -1,4 +1,4 @@
-"""S3GAN's gin files: every method of Table 1 at both sizes, with the paper's settings and figures."""
+"""S3GAN's gin files: methods of Table 1 at both sizes, with the paper's settings and figures."""
 
 import functools
 import glob

@@ -45,7 +45,7 @@ def key_of(observation, action, reward, discount, following):
 
 
 def keys(batch):
-    return [key_of(*row) for row in zip(*batch[:5])]
+    return [key_of(*row) for row in zip(*batch[:5], strict=True)]
 
 
 def everything(server, rules):

@@ -76,7 +76,7 @@ def test_calibration_on_two_devices(tmp_path):
     two = make(str(tmp_path / 'two'), strategy=conformance.two_devices())
     for experiment in (one, two):
         experiment.model.calibrate(experiment._distributed(experiment.data.calibration))
-    for rung, other in zip(one.model.rungs, two.model.rungs):
+    for rung, other in zip(one.model.rungs, two.model.rungs, strict=True):
         np.testing.assert_allclose(rung.mean, other.mean.values[0], atol=1e-4)
         np.testing.assert_allclose(rung.variance, other.variance.values[0], rtol=1e-3)
         assert np.any(rung.mean.numpy() != 0)
@@ -161,7 +161,7 @@ def test_bfloat16_changes_the_products_and_little_else(tmp_path):
         gradients = tape.gradient(terms['loss'], experiment.model.trainable_variables)
         assert all(
             g.dtype == v.dtype == tf.float32
-            for g, v in zip(gradients, experiment.model.trainable_variables)
+            for g, v in zip(gradients, experiment.model.trainable_variables, strict=True)
         )
         costs.append(float(terms['loss']))
     assert costs[0] != costs[1]

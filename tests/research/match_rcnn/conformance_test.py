@@ -1,6 +1,7 @@
 """Match R-CNN against what every model of the house must do."""
 
 import functools
+import pathlib
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def test_export_answers_as_the_model_does(tmp_path):
     path = experiment.export()
     data = experiment.data
     table = data.table('validation')
-    files = [open(file, 'rb').read() for file in table.paths[:3]]
+    files = [pathlib.Path(file).read_bytes() for file in table.paths[:3]]
     with experiment.reported_model() as trained:
         batch = next(iter(data.evaluation('validation')))
         found = trained.detect(batch['images'], batch['sizes'])

@@ -28,7 +28,8 @@ def reference(lambda_max):
         while len(polynomials) < len(weights['kernel']):
             polynomials.append(2 * scaled @ polynomials[-1] - polynomials[-2])
         return weights['bias'] + sum(
-            polynomial @ x @ theta for polynomial, theta in zip(polynomials, weights['kernel'])
+            polynomial @ x @ theta
+            for polynomial, theta in zip(polynomials, weights['kernel'], strict=True)
         )
 
     return formula

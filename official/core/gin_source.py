@@ -200,8 +200,16 @@ def _statements(text: str, place) -> Iterator[Any]:
             f'{place(deepest + 1)}: brackets are nested too deeply to be read.'
         ) from None
     except tokenize.TokenError as error:
+        # Each version of Python has its own words, and another line, for the same mistake.
         message, (line, _) = error.args
-        raise ValueError(f'{place(line)}: the text ends too soon ({message}).') from None
+        lines = text.splitlines()
+        if 'EOF' not in message:  # From 3.12 on, for a quote without the other one.
+            line_text = lines[line - 1].strip()
+            raise ValueError(
+                f'{place(line)}: cannot read {line_text!r} (Unable to parse value.).'
+            ) from None
+        inside = 'string' if 'string' in message else 'statement'
+        raise ValueError(f'{place(len(lines))}: the text ends within a {inside}.') from None
     except SyntaxError as error:
         line = (error.text or '').strip() or text.strip().split('\n')[-1]  # Where it ends.
         unreadable = _UNREADABLE.search(error.msg)

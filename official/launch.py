@@ -14,6 +14,7 @@ import warnings
 import gin
 from absl import app, flags, logging
 
+from official.compat import start_up
 from official.core import config, distribution, errors, run_folder, runner
 
 _LARGEST_SEED = 2**32 - 1  # Of NumPy's.
@@ -117,6 +118,7 @@ def launch(
         run_folder.check(run_dir, identity, starts='train' in mode)
     print(f'{mode}: {configuration.path} in {run_dir}', flush=True)
     _prepare_environment(strategy, tpu, (run_dir, data_dir or ''))
+    start_up.import_tensorflow()
     # The strategy first: TensorFlow wants to know its devices before it runs anything.
     made = distribution.make_strategy(strategy, tpu, wait_minutes)
     config.load(configuration)
@@ -153,7 +155,7 @@ def main(arguments: list[str]) -> None:
 def _prepare_environment(strategy: str, tpu: str | None, paths: tuple[str, ...]) -> None:
     """Keeps start-up notes of libraries from the user; variables that are set stay as they are."""
     # 3: at 2 every import of TensorFlow says that cuDNN and two more are registered twice.
-    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', start_up.QUIET)
     on_google_cloud = strategy == 'tpu' or any(path.startswith('gs://') for path in paths)
     if not on_google_cloud:  # There, the metadata server gives the credentials.
         os.environ.setdefault('NO_GCE_CHECK', 'true')

@@ -8,8 +8,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
-import tensorflow as tf
 import tqdm
+
+from official.compat import keras_private
 
 
 def signals_to_end() -> list[signal.Signals]:
@@ -43,12 +44,7 @@ def end(number: int, place: str) -> None:
     raise SystemExit(128 + number)
 
 
-class _Callback(tf.keras.callbacks.Callback):
-    # Tensors as logs: nothing waits for values that nobody reads.
-    _supports_tf_logs = True
-
-
-class NanGuard(_Callback):
+class NanGuard(keras_private.TensorLogsCallback):
     """Stops training when a loss was NaN or infinite.
 
     Args:
@@ -73,7 +69,7 @@ class NanGuard(_Callback):
         self.check()
 
 
-class Progress(_Callback):
+class Progress(keras_private.TensorLogsCallback):
     """One bar over all steps of a training, wherever it resumes.
 
     Args:
@@ -114,7 +110,7 @@ class Progress(_Callback):
         self._bar.close()
 
 
-class Preemption(_Callback):
+class Preemption(keras_private.TensorLogsCallback):
     """Saves a checkpoint on a signal to end, after the step that runs, and ends the process.
 
     The signals are SIGTERM, Ctrl-C, SIGQUIT and SIGHUP, the last not under `nohup`. A second one

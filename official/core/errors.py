@@ -13,7 +13,7 @@ import dis
 from collections.abc import Iterable
 
 _OURS = ('official', 'research', 'tests')
-_KINDS = (ValueError, OSError, RuntimeError, FloatingPointError)
+_KINDS = (ValueError, OSError, RuntimeError, FloatingPointError, ImportError)
 # AutoGraph puts the first line, and frames, before what a graph raises; Keras the other behind it.
 _AROUND = ('in user code:', 'Call arguments received by layer')
 # gin puts this line, and what follows it, after the message of whatever passes through it.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from official.compat import tensorflow_private
 from official.core import averaging
 from official.modeling import batch_statistics, random
 
@@ -38,7 +39,7 @@ class Model(tf.keras.Model):
         self.average: averaging.WeightAverage | None = None
         self._set_metrics([])
 
-    @tf.__internal__.tracking.no_automatic_dependency_tracking
+    @tensorflow_private.untracked
     def _set_metrics(self, metrics: list) -> None:
         # Not tracked: the state of a metric is no part of a checkpoint.
         self._own_metrics = metrics

@@ -90,6 +90,8 @@ def make_builder(name: str, data_dir: str | None = None, file_format: str | None
     os.environ.setdefault('NO_GCE_CHECK', 'true')
     import tensorflow_datasets as tfds  # Takes seconds.
 
+    from official.data import digits_builder  # noqa: F401  TFDS knows what is imported.
+
     options = {} if file_format is None else {'file_format': file_format}
     try:
         return tfds.builder(name, data_dir=data_dir, try_gcs=False, **options)

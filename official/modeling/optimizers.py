@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from official.compat import keras_private
 from official.core import checks
 
 
@@ -76,13 +77,14 @@ class FusedAdam(tf.keras.optimizers.Adam):
         if isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable)
             return
-        index = self._index_dict[self._var_key(variable)]
+        index = keras_private.slot_index(self, variable)
         dtype = variable.dtype
         step = tf.cast(self.iterations + 1, dtype)
+        first, second = keras_private.adam_slots(self)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
-            m=self._momentums[index].handle,
-            v=self._velocities[index].handle,
+            m=first[index].handle,
+            v=second[index].handle,
             beta1_power=tf.pow(tf.cast(self.beta_1, dtype), step),
             beta2_power=tf.pow(tf.cast(self.beta_2, dtype), step),
             lr=tf.cast(self.learning_rate, dtype),
@@ -147,13 +149,14 @@ class CentredRMSProp(tf.keras.optimizers.RMSprop):
         if isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable)
             return
-        index = self._index_dict[self._var_key(variable)]
+        index = keras_private.slot_index(self, variable)
         dtype = variable.dtype
+        gradients, squares = keras_private.rmsprop_slots(self)
         # The op wants a variable for a momentum and writes the step to it where there is none.
         tf.raw_ops.ResourceApplyCenteredRMSProp(
             var=variable.handle,
-            mg=self._average_gradients[index].handle,
-            ms=self._velocities[index].handle,
+            mg=gradients[index].handle,
+            ms=squares[index].handle,
             mom=self._steps[index].handle,
             lr=tf.cast(self.learning_rate, dtype),
             rho=tf.cast(self.rho, dtype),
@@ -163,7 +166,7 @@ class CentredRMSProp(tf.keras.optimizers.RMSprop):
         )
 
     def build(self, var_list):
-        built = getattr(self, '_built', False)
+        built = keras_private.is_built(self)
         super().build(var_list)
         if not built:
             self._steps = [
@@ -232,14 +235,14 @@ class MomentumSGD(tf.keras.optimizers.SGD):
         self._exclude = exclude
 
     def build(self, var_list):
-        built = getattr(self, '_built', False)
+        built = keras_private.is_built(self)
         super().build(var_list)
         if not built:
             # Asked here, where variables are whole and have their names, not in each replica.
             self._decays = [not self._exclude(variable) for variable in var_list]
 
     def update_step(self, gradient, variable):
-        index = self._index_dict[self._var_key(variable)]
+        index = keras_private.slot_index(self, variable)
         dtype = variable.dtype
         # A sparse gradient, too: all rows decay, and v goes on in all of them.
         gradient = tf.convert_to_tensor(gradient)

@@ -136,7 +136,7 @@ def rasterize(segmentation: list[np.ndarray] | dict, box: np.ndarray, size: int)
     """
     from pycocotools import mask as coco  # Takes its time to load, and models do without.
 
-    x1, y1, x2, y2 = np.asarray(box, np.float64)
+    x1, y1, x2, y2 = np.asarray(box, np.float64).tolist()
     if not (x2 > x1 and y2 > y1):
         raise ValueError(f'rasterize: box {[x1, y1, x2, y2]} (x1, y1, x2, y2) has no area.')
     if isinstance(segmentation, dict):

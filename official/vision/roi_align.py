@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from official.compat import tensorflow_private
 from official.core import checks
-from official.modeling import xla
 
 
 def level_of(
@@ -122,7 +122,7 @@ def roi_align(
     @tf.custom_gradient
     def align(*tables):
         wide = [tf.cast(table, tf.float32) for table in tables]
-        if xla.is_compiled() or tf.config.list_logical_devices('GPU'):
+        if tensorflow_private.is_compiled() or tf.config.list_logical_devices('GPU'):
             bins, gradient = _by_gathers(wide, *taps)
         else:
             bins, gradient = _by_sparse_products(wide, *taps)

@@ -31,6 +31,22 @@ class QNetwork(tf_agents_network.Network):
         del step_type
         return self.model(observation, training=training), network_state
 
+    def create_variables(self, input_tensor_spec=None, **kwargs):
+        """Makes the weights by calling the model on an observation of zeros.
+
+        tf-agents draws one from its spec, for uint8 below 255 + 1, which NumPy 2 makes 0.
+
+        Args:
+          input_tensor_spec: spec of an observation; by default the one that was given.
+          **kwargs: of `call`.
+
+        Returns:
+          The spec of the values of one observation.
+        """
+        spec = input_tensor_spec or self.input_tensor_spec
+        values, _ = self(tf.zeros([1, *spec.shape], spec.dtype), **kwargs)
+        return tf.TensorSpec(values.shape[1:], values.dtype)
+
 
 class DqnAgent(dqn_agent.DqnAgent):
     """Deep Q-learning (Mnih et al. 2015, Algorithm 1).

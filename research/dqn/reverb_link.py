@@ -5,10 +5,9 @@ from __future__ import annotations
 import socket
 import time
 
-import reverb
 import tensorflow as tf
-from tf_agents.experimental.distributed import reverb_variable_container
 
+from official.compat.reverb_server import reverb, reverb_variable_container
 from research.dqn import reverb_replay
 
 

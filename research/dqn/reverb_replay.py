@@ -23,10 +23,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import reverb
 import tensorflow as tf
-from tf_agents.experimental.distributed import reverb_variable_container
 
+from official.compat.reverb_server import reverb, reverb_variable_container
 from research.dqn import replay
 
 TRANSITIONS = 'transitions'

@@ -14,6 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from official.compat import tensorflow_private
 from official.core import checks
 from official.modeling import random
 
@@ -24,7 +25,7 @@ def named(thing: Callable) -> str | Callable:
     Keras writes a function's name without its module, and a class not at all. What cannot be found
     under its name, such as a lambda, is returned itself and left to Keras.
     """
-    names = [f'tensorflow.{name}' for name in getattr(thing, '_tf_api_names', ())]
+    names = [f'tensorflow.{name}' for name in tensorflow_private.public_names(thing)]
     for name in [*names, f'{thing.__module__}.{thing.__qualname__}']:
         if pydoc.locate(name) is thing:
             return name

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from official.compat import tensorflow_private
 from official.core import checks
 from official.core import model as core_model
 from official.modeling import random
@@ -196,7 +197,7 @@ class MatchRCNN(core_model.Model):
             )
         self._create_metrics()
 
-    @tf.__internal__.tracking.no_automatic_dependency_tracking
+    @tensorflow_private.untracked
     def _create_metrics(self):
         names = ['loss', 'cls_loss', 'box_loss', 'rpn_cls_loss', 'rpn_box_loss']
         names += ['pose_loss'] * bool(self.landmark_stream) + ['mask_loss'] * bool(self.mask_stream)

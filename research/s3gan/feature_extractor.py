@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from official.compat import tensorflow_private
 from official.core import checks, export
 from official.core import model as core_model
 from official.data import image_sources
@@ -99,7 +100,7 @@ class FeatureExtractor(core_model.Model):
             name=name,
         )
 
-    @tf.__internal__.tracking.no_automatic_dependency_tracking
+    @tensorflow_private.untracked
     def _create_metrics(self, names):
         self._means = {name: tf.keras.metrics.Mean(name) for name in names}
         self._matrices = {

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from official.compat import tensorflow_private
 from official.core import checks
 from official.core import model as core_model
 from official.modeling import batch_statistics, normalization, random
@@ -443,7 +444,7 @@ class S3GAN(core_model.Model):
             config[field] = lambda net=net, **_: net
         return cls(**config)
 
-    @tf.__internal__.tracking.no_automatic_dependency_tracking
+    @tensorflow_private.untracked
     def _create_metrics(self, names):
         self._set_metrics([tf.keras.metrics.Mean(name) for name in names])
         self.built = True

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official.compat import keras_private
 from official.core import config, keras_experiment, runner
 from research.geometric import graph as graph_lib
 from research.geometric import point_data
@@ -162,7 +163,7 @@ def test_settings(name, tmp_path):
     epoch = TRAINING_CLOUDS / given['batch_size']
     assert made.train_steps == epochs * epoch
     assert made.save_every_steps in (epoch, 2 * epoch)
-    rate = made.model.optimizer._learning_rate
+    rate = keras_private.learning_rate(made.model.optimizer)
     quarters = [
         float(rate(tf.constant(int(q * made.train_steps), tf.int64)))
         for q in (0, 0.2499, 0.2501, 0.5001, 0.7501, 0.9999)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official.compat import keras_private
 from official.core import config, gin_source, keras_experiment, runner
 from official.data import images
 from research.ladder import architectures, autoencoder, conv_pool_cnn_c, data
@@ -218,7 +219,7 @@ def _check_steps(name, made):
     assert made.save_every_steps == an_epoch
     assert an_epoch % bound(name, 'KerasExperiment.steps_per_execution') == 0
     optimizer = made.model.optimizer
-    rate = lambda step: float(optimizer._learning_rate(tf.constant(step, tf.int64)))
+    rate = lambda step: float(keras_private.learning_rate(optimizer)(tf.constant(step, tf.int64)))
     if name == 'table3_cifar10_all_conv_pool_cnn_c':
         assert made.train_steps == 350 * an_epoch and optimizer.momentum == 0.9
         rates = [rate(epochs * an_epoch + 1) for epochs in (0, 199, 200, 250, 300)]

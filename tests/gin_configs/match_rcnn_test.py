@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from official import launch
+from official.compat import keras_private
 from official.core import config, gin_source
 from official.modeling import optimizers
 from research.match_rcnn import model as model_lib
@@ -104,7 +105,9 @@ def test_schedule_is_the_papers(name, loaded):
     first, second = int(8 * an_epoch), int(11 * an_epoch)
     loaded(name)
     optimizer = gin.get_configurable(optimizers.MomentumSGD)()
-    rate = optimizer._learning_rate  # The property would be the rate of the first step.
+    rate = keras_private.learning_rate(
+        optimizer
+    )  # The property would be the rate of the first step.
     rates = [float(rate(step)) for step in (500, first - 1, first, second - 1, second)]
     assert rates == pytest.approx([0.02, 0.02, 0.002, 0.002, 0.0002])
     assert 0 < float(rate(1)) < float(rate(250)) < 0.02

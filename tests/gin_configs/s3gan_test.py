@@ -206,7 +206,7 @@ PAPERS_SETTINGS = {
 PAPERS_FEATURES = {
     ('', 'KerasExperiment.model'): '@feature_extractor.FeatureExtractor',
     ('', 'KerasExperiment.data'): '@feature_data.FeatureData',
-    ('', 'KerasExperiment.optimizer'): '@keras_optimizers.SGD',
+    ('', 'KerasExperiment.optimizer'): '@tf.keras.optimizers.SGD',
     ('', 'KerasExperiment.split'): 'test',
     ('', 'KerasExperiment.train_steps'): 54_216,
     ('', 'SGD.learning_rate'): '@schedules.WarmupThenSteps()',

@@ -174,9 +174,7 @@ def _numbers(content: bytes, where: str) -> _Numbers:
     starts = np.searchsorted(tokens, newlines)
     counts, starts = np.diff(starts), starts[:-1]
     for dtype in (np.int64, np.float64):
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore', DeprecationWarning)  # It stops where no number is.
-            values = np.fromstring(content, dtype, sep=' ')
+        values = _parsed(content, dtype)
         if len(values) == len(tokens):
             break
     else:
@@ -190,6 +188,16 @@ def _numbers(content: bytes, where: str) -> _Numbers:
             'finite number.'
         )
     return numbers
+
+
+def _parsed(content: bytes, dtype) -> np.ndarray:
+    """Returns the numbers before the first token that is no number of `dtype`, or none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', DeprecationWarning)  # It stops where no number is.
+            return np.fromstring(content, dtype, sep=' ')
+    except ValueError:  # NumPy 2.3 and later raise it in place of the warning.
+        return np.empty(0, dtype)
 
 
 def _no_number(content: bytes, tokens, newlines, where: str) -> str:

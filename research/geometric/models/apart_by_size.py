@@ -6,6 +6,8 @@ import contextlib
 
 import tensorflow as tf
 
+from official.compat import tensorflow_private
+
 
 class ApartBySize(tf.keras.Model):
     """A mixin that traces a function for each element spec of the data sets it is given.
@@ -19,7 +21,7 @@ class ApartBySize(tf.keras.Model):
         super().__init__(*args, **kwargs)
         self._forget_functions()
 
-    @tf.__internal__.tracking.no_automatic_dependency_tracking
+    @tensorflow_private.untracked
     def _forget_functions(self):
         self._functions = {}
 

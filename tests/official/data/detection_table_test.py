@@ -158,7 +158,7 @@ def test_mini_masks_are_the_polygons_inside_the_box():
         if any(near_edge(polygon, x, y, 1.0) for polygon in polygons):
             continue
         assert mask[row, column] == any(inside(polygon, x, y) for polygon in polygons), (x, y)
-        compared, filled = compared + 1, filled + mask[row, column]
+        compared, filled = compared + 1, filled + int(mask[row, column])
     assert compared > 1000 and 200 < filled < compared - 200
 
 

@@ -19,10 +19,13 @@ from research.dqn import (
     environment,
     evaluation,
     network,
-    reverb_actor,
-    reverb_learner,
-    reverb_replay,
 )
+
+pytest.importorskip(
+    'reverb', reason='dm-reverb exists for TensorFlow 2.15 on Python 3.11 only', exc_type=ImportError
+)
+
+from research.dqn import reverb_actor, reverb_learner, reverb_replay  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 

@@ -12,21 +12,36 @@ for variable in ('OMP_NUM_THREADS', 'TF_NUM_INTRAOP_THREADS'):
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 os.environ.setdefault('NO_GCE_CHECK', 'true')
 
-import contextlib  # noqa: E402  (the environment comes first)
+import collections  # noqa: E402  (the environment comes first)
+import contextlib  # noqa: E402
 import ctypes  # noqa: E402
 import gc  # noqa: E402
+import pathlib  # noqa: E402
 
 import pytest  # noqa: E402
 
 from official.core import distribution  # noqa: E402
 
+# Test functions that take more than SLOW_SECONDS over all their parameters, one per line.
+SLOW = pathlib.Path(__file__).parent / 'slow.txt'
+SLOW_SECONDS = 2.0
+
 distribution.virtual_cpu_devices(2)
 
 
 def pytest_addoption(parser):
-    parser.addoption(
-        '--quick', action='store_true', help='run only what takes seconds, not the tests marked slow'
+    group = parser.getgroup('speed')
+    group.addoption('--quick', action='store_true', help=f'leave out the tests in {SLOW.name}')
+    group.addoption(
+        '--find-slow',
+        action='store_true',
+        help=f'write {SLOW.name} anew, with the test functions that took over {SLOW_SECONDS:g} s',
     )
+
+
+def pytest_configure(config):
+    if config.getoption('find_slow') and not hasattr(config, 'workerinput'):
+        config.pluginmanager.register(FindSlow(config.getoption('quick')))
 
 
 def pytest_xdist_auto_num_workers(config):
@@ -35,15 +50,44 @@ def pytest_xdist_auto_num_workers(config):
     return None if any(map(os.path.isdir, paths)) else 0
 
 
+def function_of(nodeid: str) -> str:
+    """Returns the name of a test function, without its parameters."""
+    return nodeid.partition('[')[0]
+
+
 def pytest_collection_modifyitems(config, items):
-    """Leaves out slow tests where asked to; else begins with their files, so that none ends last."""
-    slow = {item for item in items if item.get_closest_marker('slow')}
-    if config.getoption('quick'):
-        config.hook.pytest_deselected(items=[item for item in items if item in slow])
-        items[:] = [item for item in items if item not in slow]
+    """Leaves out slow tests for --quick; workers begin with files that have some of them."""
+    quick = config.getoption('quick')
+    if not quick and not hasattr(config, 'workerinput'):
         return
-    files = {item.path for item in slow}
-    items.sort(key=lambda item: item.path not in files)
+    slow = set(SLOW.read_text().splitlines())
+    if quick:
+        left_out = [item for item in items if function_of(item.nodeid) in slow]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if function_of(item.nodeid) not in slow]
+    else:
+        # The files with the most slow tests first: a long one at the end would keep one worker.
+        numbers = collections.Counter(name.partition('::')[0] for name in slow)
+        items.sort(key=lambda item: -numbers[item.nodeid.partition('::')[0]])
+
+
+class FindSlow:
+    """Adds up the seconds of each test function, and writes those that are slow.
+
+    Args:
+      quick: the functions that the file names have not been run, and stay.
+    """
+
+    def __init__(self, quick: bool):
+        self._slow = set(SLOW.read_text().splitlines()) if quick else set()
+        self._seconds = collections.Counter()
+
+    def pytest_runtest_logreport(self, report):
+        self._seconds[function_of(report.nodeid)] += report.duration
+
+    def pytest_sessionfinish(self):
+        found = {name for name, seconds in self._seconds.items() if seconds > SLOW_SECONDS}
+        SLOW.write_text(''.join(f'{name}\n' for name in sorted(self._slow | found)))
 
 
 def pytest_collection_finish():

@@ -76,8 +76,8 @@ def test_two_devices(trained, tmp_path):
     conformance.check_two_devices(trained, tmp_path)
 
 
-def test_calibration_on_two_devices(tmp_path):
-    one = make(str(tmp_path / 'one'))
+def test_calibration_on_two_devices(trained, tmp_path):
+    one = trained.make(str(tmp_path / 'one'))
     two = make(str(tmp_path / 'two'), strategy=conformance.two_devices())
     for experiment in (one, two):
         experiment.model.calibrate(experiment._distributed(experiment.data.calibration))
@@ -252,7 +252,7 @@ experiment.evaluate()
 """
 
 
-def test_two_workers_make_the_update_of_one_device(tmp_path):
+def test_two_workers_make_the_update_of_one_device(trained, tmp_path):
     import portpicker
 
     addresses = [f'localhost:{portpicker.pick_unused_port()}' for _ in range(2)]
@@ -276,9 +276,7 @@ def test_two_workers_make_the_update_of_one_device(tmp_path):
     ]
     errors = [worker.communicate(timeout=240)[1] for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], errors
-    one = make(str(tmp_path / 'one'), model_overrides={'noise_shards': 2})
-    one.train()
-    two = make(run_dir)
+    one, two = trained.experiment, make(run_dir)
     conformance.assert_close(conformance.weights(two), conformance.weights(one), 1e-3, 1e-4)
     with open(os.path.join(run_dir, 'result.json')) as f:
         result = json.load(f)

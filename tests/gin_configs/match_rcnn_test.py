@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official import launch
+from official import launch, listing
 from official.compat import keras_private
 from official.core import config, gin_source
 from official.modeling import optimizers
 from research.match_rcnn import model as model_lib
 from research.match_rcnn import published
-from tools import listing
 
 # A file that this test names, so that its folder comes along: gin_configs/match_rcnn/garments.gin
 FOLDER = os.path.join(gin_source.ROOT, 'gin_configs', 'match_rcnn')

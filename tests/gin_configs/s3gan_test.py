@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official import listing
 from official.core import config, gin_source, runner
 from official.data import image_sources
 from research.s3gan import data as data_lib
 from research.s3gan import label_file
-from tools import listing
 
 # A file that this test names, so that its folder comes along: gin_configs/s3gan/mnist_biggan.gin
 FOLDER = os.path.join(gin_source.ROOT, 'gin_configs', 's3gan')

@@ -63,7 +63,7 @@ def test_blocks_and_macros(tmp_path):
             'toy.gin:8: the text ends within a statement.',
         ),
         (
-            "toy.Model.name = \'\'\'a\n\n\n",
+            "toy.Model.name = '''a\n\n\n",
             'toy.gin:10: the text ends within a string.',
         ),
         (

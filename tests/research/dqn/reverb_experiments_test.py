@@ -22,7 +22,9 @@ from research.dqn import (
 )
 
 pytest.importorskip(
-    'reverb', reason='dm-reverb exists for TensorFlow 2.15 on Python 3.11 only', exc_type=ImportError
+    'reverb',
+    reason='dm-reverb exists for TensorFlow 2.15 on Python 3.11 only',
+    exc_type=ImportError,
 )
 
 from research.dqn import reverb_actor, reverb_learner, reverb_replay  # noqa: E402

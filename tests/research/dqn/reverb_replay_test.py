@@ -11,7 +11,9 @@ from research.dqn import replay
 from tests.research.dqn import plain_replay
 
 reverb = pytest.importorskip(
-    'reverb', reason='dm-reverb exists for TensorFlow 2.15 on Python 3.11 only', exc_type=ImportError
+    'reverb',
+    reason='dm-reverb exists for TensorFlow 2.15 on Python 3.11 only',
+    exc_type=ImportError,
 )
 
 from research.dqn import reverb_link, reverb_replay  # noqa: E402

@@ -87,6 +87,8 @@ class Tree:
 
     def __init__(self, root: pathlib.Path):
         self.root = root
+        # Kept here and not on the class, which would keep every tree.
+        self.imports = functools.cache(self._read_imports)
         # Package -> names of its Python and gin files.
         self.files: dict[str, list[str]] = {}
         for top in ROOTS:
@@ -120,8 +122,7 @@ class Tree:
                         found.setdefault(f'{package}/{name}', []).append(rule)
         return found
 
-    @functools.cache
-    def imports(self, path: str) -> list[str]:
+    def _read_imports(self, path: str) -> list[str]:
         """Returns the files of our own that `path` imports or, in a test, names, from the root.
 
         A module that does not exist is returned as the path it would have.
@@ -298,7 +299,7 @@ class Tree:
         """Makes the BUILD file load the Python rules that it uses."""
         build = self.build(package)
         text = re.sub(r'^load\("//tools:python.bzl".*\)\n+', '', build.read_text(), flags=re.M)
-        kinds = sorted({kind for kind in re.findall(r'^(py_\w+)\(', text, re.MULTILINE)})
+        kinds = sorted(set(re.findall(r'^(py_\w+)\(', text, re.MULTILINE)))
         load = ', '.join(f'"{kind}"' for kind in ['//tools:python.bzl', *kinds])
         build.write_text(f'load({load})\n\n{text.lstrip()}' if kinds else text)
 

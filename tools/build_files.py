@@ -105,6 +105,8 @@ class Tree:
 
     def __init__(self, root: pathlib.Path):
         self.root = root
+        # Kept here and not on the class, which would keep every tree.
+        self.imports = functools.cache(self._read_imports)
         # Package -> names of its Python and gin files.
         self.files: dict[str, list[str]] = {}
         for top in ROOTS:
@@ -149,8 +151,7 @@ class Tree:
                         found.setdefault(f'{package}/{name}', []).append(rule)
         return found
 
-    @functools.cache
-    def imports(self, path: str) -> list[str]:
+    def _read_imports(self, path: str) -> list[str]:
         """Returns the files of our own that `path` imports or, in a test, names, from the root.
 
         A module that does not exist is returned as the path it would have.

@@ -83,7 +83,7 @@ def load(
     for image, path, header in zip(images.values(), paths, headers, strict=True):
         stored, orientation = (image['height'], image['width']), 1
         if check_images:
-            if not image_files.note(header, path, annotation_file, own):
+            if not image_files.note(header, path, annotation_file, own) or header is None:
                 continue
             if not _fits(stored, header, path, own):
                 continue
@@ -100,7 +100,8 @@ def load(
             path,
             image['id'],
             stored[::-1] if orientation >= 5 else stored,
-            _SOURCES.get(image.get('source'), detection_table.UNKNOWN),
+            # Of other sets the field may be of any kind.
+            _SOURCES.get(str(image.get('source')), detection_table.UNKNOWN),
             [item for item in items if item is not None],
             file,
         )
@@ -278,7 +279,7 @@ def _images(entries, file, faults) -> dict[int, dict]:
 
 def _by_image(entries, images, file, problems, faults) -> dict[int, list]:
     """The annotations of each image."""
-    found = {image: [] for image in images}
+    found: dict[int, list[dict]] = {image: [] for image in images}
     for number, annotation in enumerate(entries):
         try:
             _entry(annotation, 'annotations', number, file)

@@ -240,7 +240,9 @@ class TableBuilder:
         self._faults = faults
         self.mask_size, self.category_ids = mask_size, tuple(category_ids or ())
         self.landmark_flip = _checked_flip(landmark_flip, self.landmark_counts, name)
-        self._paths, self._segmentations, self._files = [], [], []
+        self._paths: list[str] = []
+        self._segmentations: list = []
+        self._files: list[str] = []
         landmarks = self.landmark_flip.shape[1]
         self._images = {
             'image_ids': _Column(np.int64),
@@ -325,8 +327,8 @@ class TableBuilder:
                 errors.append(error)
         if errors and self._faults is None:
             raise problems_lib.Malformed.of(errors)
-        for error in errors:
-            self._faults.add(error)
+        for found in errors:
+            self._faults.add(found)
         return good
 
     def _add_items(self, items):

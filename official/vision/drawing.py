@@ -178,15 +178,13 @@ def objects(
     """
     canvas = Canvas(image)
     colors = [PALETTE[number % len(PALETTE)] for number in range(len(boxes))]
-    for number in range(len(boxes)) if masks is not None else ():
-        canvas.mask(masks[number], colors[number])
-    for number in range(len(boxes)) if landmarks is not None else ():
-        canvas.landmarks(
-            landmarks[number],
-            colors[number],
-            (skeletons or {}).get(int(classes[number]), ()),
-            least_landmark,
-        )
+    for mask, color in zip(masks, colors, strict=True) if masks is not None else ():
+        canvas.mask(mask, color)
+    for points, color, class_ in (
+        zip(landmarks, colors, classes, strict=True) if landmarks is not None else ()
+    ):
+        edges = (skeletons or {}).get(int(class_), ())
+        canvas.landmarks(points, color, edges, least_landmark)
     for number, (box, class_) in enumerate(zip(boxes, classes, strict=True)):
         text = names[int(class_) - 1]
         if scores is not None:

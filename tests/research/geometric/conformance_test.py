@@ -119,7 +119,8 @@ def test_export_answers_as_the_model_does(tmp_path):
     together = {
         'x': np.concatenate([graph.x for graph in graphs]),
         'edge_index': np.concatenate(
-            [graph.edge_index + start for graph, start in zip(graphs, starts, strict=True)], axis=1
+            [graph.edge_index + start for graph, start in zip(graphs, starts[:-1], strict=True)],
+            axis=1,
         ).astype(np.int32),
         'batch': np.repeat(np.arange(len(graphs)), np.diff(starts)).astype(np.int32),
     }

@@ -98,10 +98,13 @@ def pytest_collection_finish():
 
 @pytest.fixture(autouse=True, scope='module')
 def _memory_is_given_back():
-    """TensorFlow keeps the graphs of a module's tests until they are cleared."""
+    """Frees the graphs of a module's tests, as all of them would fill gigabytes."""
     yield
     import tensorflow as tf
 
+    from official.compat import gradient_registry
+
+    gradient_registry.forget_custom_gradients()
     tf.keras.backend.clear_session()
     gc.collect()
     with contextlib.suppress(AttributeError):  # Only the GNU C library has it.

@@ -19,7 +19,9 @@ import gc  # noqa: E402
 import pathlib  # noqa: E402
 
 import pytest  # noqa: E402
+import tensorflow as tf  # noqa: E402
 
+from official.compat import gradient_registry  # noqa: E402
 from official.core import distribution  # noqa: E402
 
 # Test functions that take more than SLOW_SECONDS over all their parameters, one per line.
@@ -96,13 +98,12 @@ def pytest_collection_finish():
     gc.freeze()
 
 
-@pytest.fixture(autouse=True, scope='module')
-def _memory_is_given_back():
-    """TensorFlow keeps the graphs of a module's tests until they are cleared."""
-    yield
-    import tensorflow as tf
-
-    tf.keras.backend.clear_session()
-    gc.collect()
-    with contextlib.suppress(AttributeError):  # Only the GNU C library has it.
-        ctypes.CDLL(None).malloc_trim(0)
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item, nextitem):
+    """Frees the graphs of a test, which together would fill gigabytes."""
+    gradient_registry.forget_custom_gradients()
+    if nextitem is None or nextitem.path != item.path:
+        tf.keras.backend.clear_session()
+        gc.collect()
+        with contextlib.suppress(AttributeError):  # Only the GNU C library has it.
+            ctypes.CDLL(None).malloc_trim(0)

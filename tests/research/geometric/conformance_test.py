@@ -77,7 +77,11 @@ def test_two_devices(trained, tmp_path):
     conformance.check_two_devices(trained, tmp_path)
 
 
-@pytest.mark.parametrize('name', sorted(graph_networks.NETWORKS))
+# Without what has the operators of others: gin0 is compiled above, gin_eps and sage are here.
+COMPILED = sorted(graph_networks.NETWORKS.keys() - {'gin0', 'sage_without_jk'})
+
+
+@pytest.mark.parametrize('name', COMPILED)
 def test_every_train_step_compiles_with_xla(name):
     """One update on a padded batch, with the same weights after it as without XLA."""
     graphs = batching.Concatenated(tiny_graphs.dataset(12))
@@ -87,14 +91,15 @@ def test_every_train_step_compiles_with_xla(name):
         tf.keras.utils.set_random_seed(1)
         model = graph_classifier.GraphClassifier(graph_networks.NETWORKS[name](), 3, 2, hidden=8)
         model.compile(tf.keras.optimizers.SGD(0.1))
-        tf.function(model.train_step, autograph=False, jit_compile=jit_compile)(data)
+        start = model.weights_of_network()[0].numpy()
+        step = model.train_step
+        if jit_compile:
+            step = tf.function(step, autograph=False, jit_compile=True)
+        step(data)
         weights.append(model.weights_of_network())
-    start = weights[0][0]
+        assert np.abs(start - weights[-1][0]).max() > 0
     for one, other in zip(*weights, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5, err_msg=one.name)
-    tf.keras.utils.set_random_seed(1)
-    fresh = graph_classifier.GraphClassifier(graph_networks.NETWORKS[name](), 3, 2, hidden=8)
-    assert np.abs(start - fresh.weights_of_network()[0]).max() > 0
 
 
 def test_export_answers_as_the_model_does(tmp_path):

@@ -32,7 +32,7 @@ def test_xla(trained, tmp_path):
 
 def test_two_devices(trained, tmp_path):
     """Statistics of batch norm, the vectors u, the averages and the scores are those of one."""
-    conformance.check_two_devices(trained, tmp_path, atol=5e-4)
+    conformance.check_two_devices(trained, tmp_path, atol=5e-4, counted=False)
 
 
 def test_standing_statistics_on_two_devices(tmp_path):

@@ -10,6 +10,7 @@ import logging as python_logging
 import os
 import sys
 import warnings
+from typing import NoReturn
 
 import gin
 from absl import app, flags, logging
@@ -61,7 +62,8 @@ def parse_flags(arguments: list[str]) -> list[str]:
     except flags.Error as error:
         _stop(' '.join(str(error).split()), 2)
     if flags.FLAGS['verbosity'].using_default_value:
-        flags.FLAGS.verbosity = -1  # Warnings; absl would make it 0 and show TensorFlow's notes.
+        # Warnings; absl would make it 0 and show TensorFlow's notes. Its types are of reading only.
+        flags.FLAGS.verbosity = -1  # type: ignore[assignment]
     if len(rest) > 1:
         hint = f'; did you mean --gin_file={rest[1]}?' if rest[1].endswith('.gin') else '.'
         _stop(f'{rest[1]!r} is no flag{hint}', 2)
@@ -177,7 +179,7 @@ def _prepare_environment(strategy: str, tpu: str | None, paths: tuple[str, ...])
         pass
 
 
-def _stop(sentence: str, code: int) -> None:
+def _stop(sentence: str, code: int) -> NoReturn:
     print(f'error: {sentence}', file=sys.stderr, flush=True)
     sys.exit(code)
 

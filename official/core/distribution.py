@@ -5,6 +5,7 @@ TensorFlow is imported where it is needed, so that flags and TF_CONFIG are check
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -142,7 +143,9 @@ def _cluster() -> tuple[dict[str, list[str]], str, int]:
 
 
 def _is_address(value: object) -> bool:
-    port = value.rpartition(':')[2] if isinstance(value, str) else ''
+    if not isinstance(value, str):
+        return False
+    port = value.rpartition(':')[2]
     return port.isdecimal() and ':' in value and 0 < int(port) < 2**16
 
 
@@ -246,12 +249,10 @@ def virtual_cpu_devices(count: int) -> list[str]:
     import tensorflow as tf
 
     cpu = tf.config.list_physical_devices('CPU')[0]
-    try:
+    with contextlib.suppress(RuntimeError):  # It is too late, but it may have been done before.
         tf.config.set_logical_device_configuration(
             cpu, [tf.config.LogicalDeviceConfiguration()] * count
         )
-    except RuntimeError:  # It is too late, but it may have been done before.
-        pass
     names = [device.name for device in tf.config.list_logical_devices('CPU')]
     if len(names) < count:
         raise RuntimeError(

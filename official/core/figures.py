@@ -13,6 +13,7 @@ import io
 import math
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,8 @@ PALETTE = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#7
 _DASHES = ('-', (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)))  # When the colours are used up.
 _LARGEST = 1e150  # Matplotlib's axes cannot span from -1e308 to 1e308.
 _MOST_POINTS = 800  # A curve of more points than a screen has pixels only makes a larger file.
-_STYLE = {
+# Matplotlib's own type names every key that there is.
+_STYLE: Any = {
     'font.family': 'DejaVu Sans',
     'font.size': 9,
     'text.color': INK,
@@ -113,7 +115,7 @@ def curves(
     with figure() as drawing:
         axes = drawing.add_subplot(title=title, xlabel='step', ylabel=y_label)
         names = [results.label(key) for key in keys]
-        for index, (key, name, color) in enumerate(zip(keys, names, _colors(keys))):
+        for index, (key, name, color) in enumerate(zip(keys, names, _colors(keys), strict=True)):
             steps, values = _points(history, key, log)
             dashes = '-' if compare else _DASHES[index // len(PALETTE) % len(_DASHES)]
             _curve(axes, steps, values, key, name, color, dashes)

@@ -164,7 +164,7 @@ def find(gin_file: str, place: str = '') -> str:
             return path
     kind = 'is a folder, not a gin file' if os.path.isdir(gin_file) else 'does not exist'
     folder = gin_file if os.path.isdir(gin_file) else os.path.dirname(gin_file)
-    near = []
+    near: list[str] = []
     for base in (folder or '.', os.path.join(ROOT, folder)):
         if not near and os.path.isdir(base):
             near = [os.path.join(folder, n) for n in os.listdir(base) if n.endswith('.gin')]
@@ -175,8 +175,8 @@ def find(gin_file: str, place: str = '') -> str:
             for name in names
             if name.endswith('.gin')
         ]
-    near = errors.did_you_mean(gin_file, near)
-    raise FileNotFoundError(f'{place + ": " if place else ""}{gin_file} {kind}{near}')
+    meant = errors.did_you_mean(gin_file, near)
+    raise FileNotFoundError(f'{place + ": " if place else ""}{gin_file} {kind}{meant}')
 
 
 class _Delegate(config_parser.ParserDelegate):
@@ -234,7 +234,8 @@ def _read_into(source: Source, path: str, included: bool) -> None:
         source.head = lines[
             : next((i for i, line in enumerate(lines) if not line.startswith('#')), len(lines))
         ]
-    mine, dynamic, includes = {}, False, 0
+    mine: dict[str, str] = {}
+    dynamic, includes = False, 0
     for statement in _statements(text, lambda line: f'{path}:{line}'):
         place = f'{path}:{statement.location.line_num}'
         if isinstance(statement, config_parser.ImportStatement):

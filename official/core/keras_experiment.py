@@ -7,6 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -181,7 +182,7 @@ class KerasExperiment(model_experiment.ModelExperiment):
         self.data = data(seed=seed, data_dir=data_dir)
         with self.strategy.scope():
             self.model.use_data(self.data)
-        if hasattr(evaluator, 'use_data'):
+        if evaluator is not None and hasattr(evaluator, 'use_data'):
             evaluator.use_data(self.data, {split, monitor_split} - {None})
         self.baseline = baseline and baseline(
             run_dir=os.path.join(run_dir, 'baseline'),
@@ -379,7 +380,7 @@ class KerasExperiment(model_experiment.ModelExperiment):
         """
         with self.reported_model():
             logs = self._logs(self.split)
-        result = {'step': self._step, 'seed': self.seed}
+        result: dict[str, Any] = {'step': self._step, 'seed': self.seed}
         for name, value in logs.items():
             if isinstance(value, (str, dict)):
                 result[name] = value

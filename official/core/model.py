@@ -172,4 +172,4 @@ class Model(tf.keras.Model):
         gradients = tape.gradient(loss, variables)
         if scaled:
             gradients = optimizer.get_unscaled_gradients(gradients)
-        optimizer.apply_gradients(zip(gradients, variables))
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))

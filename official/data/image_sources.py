@@ -7,6 +7,7 @@ are for sets that fit into memory; the other two decode as they go, and may crop
 from __future__ import annotations
 
 import abc
+import functools
 import os
 from collections.abc import Callable
 
@@ -143,7 +144,7 @@ class _EncodedSource(ImageSource):
         self.random_crop = random_crop
         self.resampling = resampling
         self.skipped: dict[str, encoded_images.Skipped] = {
-            split: encoded_images.Skipped(lambda index, split=split: self._describe(split, index))
+            split: encoded_images.Skipped(functools.partial(self._describe, split))
             for split in SPLITS
         }
 
@@ -224,7 +225,7 @@ class FolderSource(_EncodedSource):
         if self.class_names != others:
             odd = sorted(set(self.class_names) ^ set(others))[0]
             raise ValueError(f'{data_dir}: class {odd} is in only one of {train} and {test}.')
-        self._paths = {}
+        self._paths: dict[str, tf.Tensor] = {}
 
     def labels(self, split):
         return self._folders[split].labels
@@ -277,7 +278,7 @@ class TfdsSource(_EncodedSource):
         self.class_names = self._splits['train'].class_names
         if not self.class_names:
             raise ValueError(f'{name}: this data set has no labels.')
-        self._labels = {}
+        self._labels: dict[str, np.ndarray] = {}
 
     def labels(self, split):
         if split not in self._labels:

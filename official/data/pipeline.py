@@ -21,11 +21,11 @@ import tensorflow as tf
 
 
 class Slices(NamedTuple):
-    """Which slices of the global batch a pipeline serves: numbers first to first + count - 1."""
+    """Which slices of the global batch a pipeline serves: numbers first to first + served - 1."""
 
     size: int  # examples in one replica's slice
     first: int
-    count: int
+    served: int
 
 
 def replica_slices(

@@ -151,7 +151,8 @@ def trained(
 
 def _warn(model: SmallClassifier) -> None:
     """Sets `warning`, and logs it, if the classifier is so poor that its features say little."""
-    error = float(_ERROR.search(model.about)[1])
+    told = _ERROR.search(model.about)
+    error = float(told[1]) if told else 0.0
     if error > _POOR_PERCENT:
         model.warning = (
             f'Scores over a classifier that errs on {error:.0f} % of the test images '

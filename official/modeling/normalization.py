@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -100,7 +101,8 @@ class BatchNorm(tf.keras.layers.Layer):
         self.epsilon = epsilon
         self.decay = decay
         with tf.name_scope(name):
-            self.gamma = self.beta = None
+            self.gamma: Any = None
+            self.beta: Any = None
             if not conditional:
                 self.gamma = self.add_weight('gamma', (channels,), initializer='ones')
                 self.beta = self.add_weight('beta', (channels,), initializer='zeros')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -109,7 +110,7 @@ class WarmupThenSteps(tf.keras.optimizers.schedules.LearningRateSchedule):
     ):
         decay_steps = tuple(decay_steps)
         ascending = (-1, warmup_steps, *decay_steps)
-        if any(one >= other for one, other in zip(ascending, ascending[1:])):
+        if any(one >= other for one, other in itertools.pairwise(ascending)):
             raise ValueError(
                 f'warmup_steps = {warmup_steps} and decay_steps = {decay_steps} must be ascending, '
                 'from 0 on.'

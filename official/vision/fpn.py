@@ -5,6 +5,7 @@ Lin et al. 2017, "Feature Pyramid Networks for Object Detection".
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
@@ -89,8 +90,8 @@ class FPN(tf.keras.layers.Layer):
         """
         if len(maps) != len(self.lateral):
             raise ValueError(f'FPN has {len(self.lateral)} levels and got {len(maps)} maps.')
-        for level, (fine, coarse) in enumerate(zip(maps, maps[1:])):
-            for n, half in zip(fine.shape[1:3], coarse.shape[1:3]):
+        for level, (fine, coarse) in enumerate(itertools.pairwise(maps)):
+            for n, half in zip(fine.shape[1:3], coarse.shape[1:3], strict=True):
                 if None not in (n, half) and half != -(-n // 2):
                     raise ValueError(
                         f'FPN: map {level} is {list(fine.shape[1:3])} and map {level + 1} is '

@@ -87,7 +87,7 @@ def roi_align(
     Raises:
       ValueError: if `boxes` or `strides` are not as said, or a count is below 1.
     """
-    height, width = (size, size) if np.ndim(size) == 0 else size
+    height, width = (size, size) if isinstance(size, int) else size
     checks.positive('roi_align', samples=samples, height=height, width=width)
     finest = _finest_level(strides, len(pyramid))
     boxes = tf.stop_gradient(tf.cast(boxes, tf.float32))
@@ -233,7 +233,7 @@ def _by_sparse_products(tables, number, rows, row_weights, columns, column_weigh
             tf.raw_ops.SparseTensorDenseMatMul(
                 b=tf.reshape(tf.gather(of_bins, which), [-1, channels]), adjoint_a=True, **matrix
             )
-            for which, matrix in zip(members, matrices)
+            for which, matrix in zip(members, matrices, strict=True)
         ]
 
     return tf.dynamic_stitch(members, parts), gradient

@@ -141,7 +141,7 @@ class RPN(tf.keras.layers.Layer):
         return [
             tf.constant(level)
             for level in anchors.pyramid_anchors(
-                tuple(canvas), self.strides, self.anchor_sizes, self.aspect_ratios
+                (canvas[0], canvas[1]), self.strides, self.anchor_sizes, self.aspect_ratios
             )
         ]
 

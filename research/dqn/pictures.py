@@ -256,7 +256,7 @@ def values_along(
         around.margins(x=0.01)
         labelled = [axes.get_legend_handles_labels() for axes in (around, along)]
         drawing.legend(
-            *(actions + kinds for actions, kinds in zip(*labelled)),
+            *(actions + kinds for actions, kinds in zip(*labelled, strict=True)),
             fontsize=7,
             loc='outside lower center',
             ncols=7,
@@ -368,14 +368,15 @@ def _add_screens(drawing, axes, points, screens, colors, titles=None):
     rows = math.ceil(len(screens) / 2)
     columns = [axes.get_gridspec()[column].subgridspec(rows, 1) for column in (0, 2)]
     slots = [drawing.add_subplot(columns[slot % 2][slot // 2]) for slot in range(len(screens))]
-    for slot, screen in zip(slots, screens):
+    for slot, screen in zip(slots, screens, strict=True):
         _screen(slot, screen, 'white', ' ' if titles else '')
     drawing.draw_without_rendering()  # Only now is known where things are.
     ends = [slot.transAxes.transform((1 - index % 2, 0.5)) for index, slot in enumerate(slots)]
     starts = axes.transData.transform(points)
     # Lines of the least total length do not cross.
     for index, slot in zip(
-        *linear_sum_assignment(np.linalg.norm(starts[:, None] - np.array(ends), axis=-1))
+        *linear_sum_assignment(np.linalg.norm(starts[:, None] - np.array(ends), axis=-1)),
+        strict=True,
     ):
         slots[slot].clear()
         _screen(slots[slot], screens[index], colors[index], titles[index] if titles else '')
@@ -495,7 +496,8 @@ def _learning_curve(rows, key, title, x_label, unit, lines) -> str:
             gid=key,
             label=f'DQN: {values[-1]:.4g}',
         )
-        for (name, value), dashes in zip(lines.items(), (':', '--')):
+        # At most two lines.
+        for (name, value), dashes in zip(lines.items(), (':', '--'), strict=False):
             axes.axhline(
                 value,
                 color=figures.INK,

@@ -39,7 +39,10 @@ class GraphReport:
         classes = np.bincount(graphs.labels, minlength=data.num_classes)
         rows = [
             ['graphs', len(graphs)],
-            *([f'graphs of class {name}', int(n)] for name, n in zip(data.class_names, classes)),
+            *(
+                [f'graphs of class {name}', int(n)]
+                for name, n in zip(data.class_names, classes, strict=True)
+            ),
             ['nodes, mean', float(graphs.node_counts.mean())],
             ['nodes, most', int(graphs.node_counts.max())],
             ['edges, both directions, mean', float(graphs.edge_counts.mean())],

@@ -8,6 +8,7 @@ block-diagonal graph (Fey & Lenssen 2019, Sec. 2, "Mini-batch Handling").
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -129,7 +130,7 @@ def from_graph_tensor(
     attr = np.asarray(edges[EDGE_ATTR]) if EDGE_ATTR in edges.features else None
     labels = graph_tensor.context.features.get(Y)
     graphs = []
-    for number, (first, end) in enumerate(zip(node_ends[:-1], node_ends[1:])):
+    for number, (first, end) in enumerate(itertools.pairwise(node_ends)):
         some = slice(edge_ends[number], edge_ends[number + 1])
         own = {field: values[first:end] for field, values in features.items()}
         graphs.append(

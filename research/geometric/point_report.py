@@ -57,7 +57,7 @@ class PointReport:
             *([f'clouds of split {split}', len(rows)] for split, rows in data.splits.items()),
             *(
                 [f'training clouds of class {name}', int(count)]
-                for name, count in zip(names, counts)
+                for name, count in zip(names, counts, strict=True)
             ),
         ]
         return [

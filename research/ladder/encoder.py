@@ -142,20 +142,23 @@ class EncoderNetwork(core_model.Model):
         # Batches of a Python generator come without a known shape.
         batches = [tf.ensure_shape(x, [None, *self.example_shape]) for x in batches]
         sizes = [tf.shape(x)[0] if x.shape[0] is None else x.shape[0] for x in batches]
-        h = [x if key is None else self.corrupt(x, key, 0) for x, key in zip(batches, noise_keys)]
+        h = [
+            x if key is None else self.corrupt(x, key, 0)
+            for x, key in zip(batches, noise_keys, strict=True)
+        ]
         z, statistics = [[x] for x in h], [[None] for _ in h]
         for l, rung in enumerate(self.rungs, 1):
             # One product for all batches: the weights are read once.
             together = tf.concat(h, 0) if len(h) > 1 else h[0]
             projected = rung.project(tf.cast(together, self.compute_dtype))
             projected = tf.split(projected, sizes) if len(h) > 1 else [projected]
-            for i, (z_pre, key) in enumerate(zip(projected, noise_keys)):
+            for i, (z_pre, key) in enumerate(zip(projected, noise_keys, strict=True)):
                 normalized = self.normalize(z_pre)
                 statistics[i].append((normalized.mean, normalized.variance))
                 z_i = normalized.z if key is None else self.corrupt(normalized.z, key, l)
                 z[i].append(z_i)
                 h[i] = self._activate(l, z_i)
-        return [Path(*path) for path in zip(z, statistics, h)]
+        return [Path(*path) for path in zip(z, statistics, h, strict=True)]
 
     def normalize(self, z_pre: tf.Tensor) -> batch_statistics.Normalized:
         """N_B of Sec. 3.2."""
@@ -201,7 +204,7 @@ class EncoderNetwork(core_model.Model):
         with tf.GradientTape() as tape:
             costs, clean = self.costs(x_labelled, y, x_unlabelled, key)
         self.apply_gradients(tape, costs['loss'])
-        for rung, (mean, variance) in zip(self.rungs, clean.statistics[1:]):
+        for rung, (mean, variance) in zip(self.rungs, clean.statistics[1:], strict=True):
             for average, new in ((rung.mean, mean), (rung.variance, variance)):
                 average.assign_add((1 - _STATISTICS_MOMENTUM) * (new - average))
         means = self.metrics[:-1]
@@ -241,7 +244,7 @@ class EncoderNetwork(core_model.Model):
         def accumulate(x, count):
             def on_replica(x, count):
                 (clean,) = self.encode([x], [None])
-                for rung, (mean, variance) in zip(self.rungs, clean.statistics[1:]):
+                for rung, (mean, variance) in zip(self.rungs, clean.statistics[1:], strict=True):
                     rung.mean.assign_add((mean - rung.mean) / count)
                     rung.variance.assign_add((variance - rung.variance) / count)
 

@@ -72,8 +72,8 @@ class LadderReport:
             'Clean, corrupted and denoised',
             grid
             + page.paragraph(
-                'The first test image of each class, the same image with the noise of training, and '
-                "the decoder's estimate of the clean one. Black and white are "
+                'The first test image of each class, the same image with the noise of training, '
+                "and the decoder's estimate of the clean one. Black and white are "
                 f'{low:.3g} and {high:.3g}.',
                 note=True,
             ),
@@ -82,12 +82,12 @@ class LadderReport:
     def _functions(self, model, input_range) -> Section:
         parts = [
             page.paragraph(
-                "What each layer has learned as its denoising function, drawn as the paper's Figure 1 "
-                'draws the optimal one: across the corrupted value, upwards its denoised estimate. On '
-                'the dashed line nothing would change; the green arrows show how the thick curve moves '
-                'values towards more probable ones. Each colour is one value of u, the message from '
-                'the layer above, in its standard deviations; above the input, so are z and its '
-                'estimate, in those of the clean values.'
+                "What each layer has learned as its denoising function, drawn as the paper's "
+                'Figure 1 draws the optimal one: across the corrupted value, upwards its denoised '
+                'estimate. On the dashed line nothing would change; the green arrows show how the '
+                'thick curve moves values towards more probable ones. Each colour is one value of '
+                'u, the message from the layer above, in its standard deviations; above the input, '
+                'so are z and its estimate, in those of the clean values.'
             ),
             self._legend(),
             '<h3>Figure 1: optimal for two modes</h3>',
@@ -117,9 +117,9 @@ class LadderReport:
             )
         parts.append(
             page.paragraph(
-                'Drawn are the units (in convolutions: channels) whose function bends most, that is, '
-                'lies farthest from a plane in z and u: a function as flat as a plane ignores what u '
-                'says about z.',
+                'Drawn are the units (in convolutions: channels) whose function bends most, that '
+                'is, lies farthest from a plane in z and u: a function as flat as a plane ignores '
+                'what u says about z.',
                 note=True,
             )
         )
@@ -138,7 +138,7 @@ class LadderReport:
 
         swatches = ''.join(
             f'<span class=swatch style="background:{to_hex(color)}"></span>u = {u:g}'
-            for u, color in zip(self.u_values, self._colors())
+            for u, color in zip(self.u_values, self._colors(), strict=True)
         )
         return f'<p class=note>{swatches}</p>'
 

@@ -110,7 +110,7 @@ class GallerySearch(experiment.Experiment):
         old = self._read_index()
         known = {}
         if old and old['model'] == stamp:
-            known = {file: rows for file, rows in zip(old['files'], _rows_of_images(old))}
+            known = dict(zip(old['files'], _rows_of_images(old), strict=True))
         (files, others), new, damaged = _image_files(self.data_dir), [], []
         if others:
             suffixes = ', '.join(image_files.SUFFIXES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
@@ -98,7 +99,7 @@ class MatchingNetwork(tf.keras.layers.Layer):
                     relu=True,
                     name=f'conv{index + 1}',
                 )
-                for index, (inputs, outputs) in enumerate(zip(sizes, sizes[1:]))
+                for index, (inputs, outputs) in enumerate(itertools.pairwise(sizes))
             ]
             self.dense = convolutions.Dense(
                 sizes[-1], units, random.fold_in(key, len(widths)), name='fc'

@@ -27,7 +27,7 @@ def prepare(manual_dir: str, data_dir: str | None = None):
 
     Raises:
       FileNotFoundError: no such folder, or none of the splits in it.
-      ValueError: what `annotations.parse` says of a file.
+      ValueError: what `annotation_files.parse` says of a file.
     """
     deepfashion2.splits_of(manual_dir)
     made = prepared.make_builder(data_dir, 'array_record')

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from official.data import detection_table
 from official.data import problems as problems_lib
-from research.match_rcnn import annotations, deepfashion2
+from research.match_rcnn import annotation_files, deepfashion2
 
 _AT_ONCE = 64
 
@@ -81,9 +81,9 @@ def table_of(builder, split: str) -> detection_table.DetectionTable:
     made = deepfashion2.table_builder(problems.name, problems)
     for image_id, name, size, content in _index(builder, split, examples):
         if content:
-            found = annotations.parse(content, f'{name} in {builder.data_path}')
+            found = annotation_files.parse(content, f'{name} in {builder.data_path}')
         else:
-            found = annotations.Annotation(detection_table.UNKNOWN, 0, [])
+            found = annotation_files.Annotation(detection_table.UNKNOWN, 0, [])
         made.add_image(name, image_id, size, found.source, found.items)
     return made.build()
 

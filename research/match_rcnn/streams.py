@@ -366,7 +366,9 @@ def _overlap_add(quarters: Sequence[tf.Tensor]) -> tf.Tensor:
     pairs = tf.add_n(
         [
             tf.pad(quarter, [[0, 0], [down, 1 - down], [across, 1 - across], [0, 0]])
-            for quarter, (down, across) in zip(quarters, ((0, 0), (0, 1), (1, 0), (1, 1)))
+            for quarter, (down, across) in zip(
+                quarters, ((0, 0), (0, 1), (1, 0), (1, 1)), strict=True
+            )
         ]
     )
     # Operations whose gradients are fast; that of a strided slice is not.

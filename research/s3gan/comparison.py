@@ -215,7 +215,7 @@ class Comparison(experiment.Experiment):
 
     def _curves(self) -> str:
         charts = []
-        for head, key in zip(_HEADS, _KEYS):
+        for head, key in zip(_HEADS, _KEYS, strict=True):
             values: dict[int, dict] = {}
             headings = []
             for name in self.runs.files:

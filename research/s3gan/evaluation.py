@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable
 
@@ -214,15 +213,17 @@ class _Real:
         self.statistics = fid.FeatureStatistics()
         self.statistics.add(features)
         self.variance = float(np.trace(self.statistics.covariance))
+        self._manifolds: dict[int, precision_recall.Manifold] = {}
 
     def some(self, number: int) -> np.ndarray:
         """A random sample: as files lie in folders, the first are of the first classes."""
         return self.features[np.sort(self._order[:number])]
 
-    @functools.cache
     def manifold(self, number: int) -> precision_recall.Manifold:
         """Manifold of `some` features."""
-        return precision_recall.Manifold(self.some(number), _NEIGHBOURS)
+        if number not in self._manifolds:
+            self._manifolds[number] = precision_recall.Manifold(self.some(number), _NEIGHBOURS)
+        return self._manifolds[number]
 
 
 def _differ(batches: tf.data.Dataset) -> bool:
@@ -248,7 +249,7 @@ def _variance_within(features: np.ndarray, y: np.ndarray) -> float:
 
 def _run(step, dataset, strategy) -> list[np.ndarray]:
     """step(*elements) of each replica's elements, all results one after another."""
-    results = zip(*distribution.results_of(step, dataset, strategy))
+    results = zip(*distribution.results_of(step, dataset, strategy), strict=True)
     return [np.concatenate(column) for column in results]
 
 
@@ -300,6 +301,6 @@ class CollapseCheck:
             return
         raise FloatingPointError(
             f'The generator has collapsed at step {last[-1]["step"]}: {what}; the lowest FID was '
-            f'{best[self._fid]:.1f} at step {best["step"]}. The checkpoint before this one is kept; '
-            '--mode=evaluate measures it.'
+            f'{best[self._fid]:.1f} at step {best["step"]}. The checkpoint before this one is '
+            'kept; --mode=evaluate measures it.'
         )

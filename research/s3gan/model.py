@@ -322,7 +322,7 @@ class S3GAN(core_model.Model):
         net, number = self.discriminator, real.shape[0]
         turned = self._turned(real)
         features = net.features(tf.concat([real, fake, turned], 0), training=True)
-        of_real, of_fake, of_turned = tf.split(features, [number, number, turned.shape[0]])
+        of_real, _, of_turned = tf.split(features, [number, number, turned.shape[0]])
         logs = {}
         known = layers.probabilities(labels, net.num_classes)
         if self.label_loss is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import tensorflow as tf
 
@@ -101,7 +103,7 @@ class GanReport:
         return generate(model, np.tile(z, (1, self.steps, 1)), y)
 
     def _pairs(self, labels):
-        return list(zip(labels, labels[1:]))[: self.interpolations]
+        return list(itertools.pairwise(labels))[: self.interpolations]
 
     def _of_labels(self, model, labels, columns, key, stream) -> np.ndarray:
         z = _z(model, key, stream, 0, len(labels) * columns)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official import listing
 from official.compat import keras_private
 from official.core import config, keras_experiment, runner
 from research.geometric import graph as graph_lib
@@ -15,7 +16,6 @@ from research.geometric.datasets import graph_dataset, modelnet
 from research.geometric.models import point_networks
 from tests.gin_configs import geometric_files
 from tests.research.geometric.models import point_weights
-from tools import listing
 
 # Its folder comes along with a file that is named here: gin_configs/geometric/table3_short.gin
 # Method and accuracy as Table 3 prints them, and the class.

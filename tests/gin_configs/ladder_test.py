@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official import listing
 from official.compat import keras_private
 from official.core import config, gin_source, keras_experiment, runner
 from official.data import images
@@ -28,7 +29,6 @@ from tests.gin_configs.ladder_facts import (
     facts,
     labels_of,
 )
-from tools import listing
 
 # A file that this test names, so that its folder comes along: gin_configs/ladder/digits_100.gin
 FOLDER = os.path.join(gin_source.ROOT, 'gin_configs', 'ladder')

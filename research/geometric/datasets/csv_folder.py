@@ -118,7 +118,7 @@ def _rows(path: str, columns: list[str], more: bool = False) -> Iterator[tuple[s
                 [field.strip() for field in row[: len(columns)]]
                 + [
                     _number(text, where, name)
-                    for text, name in zip(row[len(columns) :], header[len(columns) :])
+                    for text, name in zip(row[len(columns) :], header[len(columns) :], strict=True)
                 ],
             )
     except csv.Error as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import warnings
@@ -88,7 +89,7 @@ def read(
     ends = np.append(0, np.cumsum(sizes))
     stem = os.path.basename(file)[: -len('.txt')]
     graphs = []
-    for graph, (start, stop) in enumerate(zip(ends[:-1], ends[1:])):
+    for graph, (start, stop) in enumerate(itertools.pairwise(ends)):
         some = slice(adjacency.indptr[start], adjacency.indptr[stop])
         edges = np.stack([sources[some], targets[some]]) - np.int32(start)
         if not self_loops:
@@ -200,7 +201,7 @@ def _parsed(content: bytes, dtype) -> np.ndarray:
 
 
 def _no_number(content: bytes, tokens, newlines, where: str) -> str:
-    for start, stop in zip(tokens, np.append(tokens[1:], len(content))):
+    for start, stop in zip(tokens, np.append(tokens[1:], len(content)), strict=True):
         token = content[start:stop].strip().decode('utf-8', 'replace')
         try:
             float(token)

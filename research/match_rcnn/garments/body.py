@@ -37,7 +37,7 @@ class Pose:
 
 def _limb(start, side, angles, lengths, count):
     points = [np.asarray(start, float) * [side, 1]]
-    for angle, length in zip(np.radians(angles), lengths):
+    for angle, length in zip(np.radians(angles), lengths, strict=True):
         points.append(points[-1] + length * np.array([side * np.sin(angle), np.cos(angle)]))
     t = np.linspace(0, sum(lengths), count)
     stops = np.cumsum([0, *lengths])

@@ -106,9 +106,7 @@ def fill(image: np.ndarray, outlines: list[np.ndarray], value) -> None:
 
 def line(image: np.ndarray, points: np.ndarray, value, width: float, closed: bool = False) -> None:
     """Draws a line of a width in pixels through points."""
-    cv2.polylines(
-        image, [fixed(points)], closed, value, max(1, int(round(width))), cv2.LINE_8, _SHIFT
-    )
+    cv2.polylines(image, [fixed(points)], closed, value, max(1, round(width)), cv2.LINE_8, _SHIFT)
 
 
 def discs(image: np.ndarray, centres: np.ndarray, value, radius: float) -> None:

@@ -145,7 +145,7 @@ def _closure(made):
             marks.append(_line(part, line - [sign * 0.055, 0], 0.72, 0.008))
             marks.append(_line(part, line, 0.45, 0.016))
     if cut.closure == 'buttons':
-        step = max(3, int(round((cut.length - cut.neck_depth) / 0.16)))
+        step = max(3, round((cut.length - cut.neck_depth) / 0.16))
         places = body.along(edge, np.linspace(0.06, 0.94, step)) * [-1, 1] + [0.028, 0]
         marks.append(_discs('right_front', places, second=True, tone=0.6, radius=0.02))
     return marks
@@ -173,7 +173,7 @@ def _pockets(made):
 
 
 def _cuff(cut, part, outer, inner):
-    step = max(1, int(round(len(outer) * 0.05 / cut.sleeve)))
+    step = max(1, round(len(outer) * 0.05 / cut.sleeve))
     seam = np.array([outer[-1 - step], inner[-1 - step]])
     marks = []
     if cut.cuffs == 'rib':

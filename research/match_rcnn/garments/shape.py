@@ -7,6 +7,7 @@ y down, the origin at the base of the neck. `side` is -1 for the picture's left,
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -112,7 +113,8 @@ def path(points: Sequence, bulges: Sequence[float] | float = 0.0) -> np.ndarray:
     """Points along `points` with a bulge for each stretch (`curve`); ends with the last point."""
     bulges = np.broadcast_to(bulges, len(points) - 1)
     pieces = [
-        curve(a, b, bulge, 8 if bulge else 2) for a, b, bulge in zip(points, points[1:], bulges)
+        curve(a, b, bulge, 8 if bulge else 2)
+        for (a, b), bulge in zip(itertools.pairwise(points), bulges, strict=True)
     ]
     return np.concatenate([*pieces, np.asarray(points[-1], float)[np.newaxis]])
 

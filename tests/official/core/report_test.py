@@ -3,6 +3,7 @@ import html.parser
 import io
 import json
 import os
+import pathlib
 import re
 import xml.etree.ElementTree
 
@@ -264,13 +265,13 @@ def test_long_curves_are_thinned_but_keep_their_ends():
     history = [{'step': step, 'cost': (step % 7) + 1.0} for step in range(50_000)]
     text = figures.curves(history, ['cost'], 'Cost')
     assert len(text) < 100_000
-    x, y = drawn(text, 'curve-cost').T
+    x, _ = drawn(text, 'curve-cost').T
     assert 400 < len(x) <= 800 and x[-1] == x.max()
 
 
 def test_the_same_run_gives_the_same_bytes(tmp_path):
     run_dir = write_run(tmp_path)
-    pages = [open(report.run_report(run_dir, 'x'), 'rb').read() for _ in range(2)]
+    pages = [pathlib.Path(report.run_report(run_dir, 'x')).read_bytes() for _ in range(2)]
     assert pages[0] == pages[1]
 
 
@@ -339,7 +340,7 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatc
     monkeypatch.setattr(os, 'replace', fails)
     with pytest.raises(OSError, match='disk full'):
         page.write_report(path, 'new', '', [])
-    assert os.listdir(tmp_path) == ['report.html'] and '<h1>old' in open(path).read()
+    assert os.listdir(tmp_path) == ['report.html'] and '<h1>old' in pathlib.Path(path).read_text()
 
 
 @pytest.mark.parametrize(

@@ -212,7 +212,7 @@ def test_images_that_are_not_as_they_should_be(folder, capsys):
     names = [os.path.basename(path)[:-4] for path in table.paths]
     assert names == ['b', 'a', 'turned', 'stored', 'half', 'grey', 'small', 'empty']
     boxes = {name: table.boxes[table.items_of(row)].tolist() for row, name in enumerate(names)}
-    sizes = dict(zip(names, table.sizes.tolist()))
+    sizes = dict(zip(names, table.sizes.tolist(), strict=True))
     upright = [[1, 4, 4, 10]]
     assert boxes['turned'] == boxes['half'] == boxes['grey'] == upright and boxes['empty'] == []
     assert sizes['turned'] == sizes['half'] == [40, 10]  # Half: the pipeline scales.
@@ -427,7 +427,7 @@ def test_landmarks_end_to_end(folder):
     written = {
         'images': [
             {**image, 'source': source}
-            for image, source in zip(content()['images'], ('shop', 'user'))
+            for image, source in zip(content()['images'], ('shop', 'user'), strict=True)
         ],
         'categories': [
             {'id': 1, 'name': 'a', 'keypoints': names},

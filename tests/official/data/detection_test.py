@@ -1,6 +1,7 @@
 """Tests of official.data.detection: geometry against float64 NumPy, order, pairs, bad images."""
 
 import io
+import pathlib
 
 import numpy as np
 import pytest
@@ -153,7 +154,7 @@ def has_partner(table, item):
 
     def source(one):
         return table.sources[
-            [row for row in range(table.num_images) if one in table.items_of(row)][0]
+            next(row for row in range(table.num_images) if one in table.items_of(row))
         ]
 
     single = [other for other in range(table.num_items) if not table.crowd[other]]
@@ -480,7 +481,9 @@ def test_kinds_of_files(tmp_path):
     batch = take(make(builder.build(), min_size=48, max_size=64).evaluation(1))
     assert batch['sizes'].tolist() == [[48, 64]] * 13
     assert batch['scales'].tolist() == [[2, 2]] * 12 + [[4, 4]]
-    for image, boxes, landmarks in zip(batch['images'], batch['boxes'], batch['landmarks']):
+    for image, boxes, landmarks in zip(
+        batch['images'], batch['boxes'], batch['landmarks'], strict=True
+    ):
         assert boxes[0].tolist() == [8, 12, 36, 24] and landmarks[0, 0].tolist() == [8, 12, 2]
         rows, columns = np.nonzero(image[..., 1] > 100)
         np.testing.assert_allclose(
@@ -489,7 +492,7 @@ def test_kinds_of_files(tmp_path):
 
 
 def test_images_come_from_a_reader_if_given(table, plain):
-    contents = tf.constant([open(path, 'rb').read() for path in table.paths])
+    contents = tf.constant([pathlib.Path(path).read_bytes() for path in table.paths])
     asked = []
 
     def read(rows):

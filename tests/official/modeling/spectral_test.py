@@ -196,7 +196,7 @@ def test_in_one_product_the_gradients_are_the_same(options):
             tape.watch(x)
             loss = tf.reduce_sum(layer(x) ** 3)
         gradients.append(tape.gradient(loss, [x, layer.kernel, layer.bias]))
-    for one, other in zip(*gradients):
+    for one, other in zip(*gradients, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-3)
 
 

@@ -170,7 +170,9 @@ def test_two_players_share_a_plane_in_their_colours(drawings):
     (drawing,) = drawings
     (scatter,) = drawing.axes[0].collections
     colors = [to_hex(color) for color in scatter.get_facecolors()]
-    points = {tuple(point): color for point, color in zip(scatter.get_offsets(), colors)}
+    points = {
+        tuple(point): color for point, color in zip(scatter.get_offsets(), colors, strict=True)
+    }
     blue, orange = figures.PALETTE[0], figures.PALETTE[4]
     assert colors.count(blue) == 40 and colors.count(orange) == 20
     shown, places = shots(drawing), selection.flat(hidden, 0)

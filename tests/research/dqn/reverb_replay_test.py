@@ -11,7 +11,9 @@ from research.dqn import replay
 from tests.research.dqn import plain_replay
 
 reverb = pytest.importorskip(
-    'reverb', reason='dm-reverb exists for TensorFlow 2.15 on Python 3.11 only', exc_type=ImportError
+    'reverb',
+    reason='dm-reverb exists for TensorFlow 2.15 on Python 3.11 only',
+    exc_type=ImportError,
 )
 
 from research.dqn import reverb_link, reverb_replay  # noqa: E402
@@ -50,7 +52,7 @@ def key_of(observation, action, reward, discount, following):
 
 
 def keys(batch):
-    return [key_of(*row) for row in zip(*batch[:5])]
+    return [key_of(*row) for row in zip(*batch[:5], strict=True)]
 
 
 def everything(server, rules):

@@ -55,20 +55,21 @@ def make(run_dir, strategy=None, model_overrides=None, **overrides):
     )
 
 
-def test_resume(tmp_path):
-    conformance.check_resume(make, tmp_path, stop_at=6)
+@pytest.fixture(name='trained', scope='module')
+def trained_fixture(tmp_path_factory):
+    return conformance.Trained(make, tmp_path_factory.mktemp('trained'), stop_at=6)
 
 
-def test_xla(tmp_path):
-    conformance.check_xla(make, tmp_path)
+def test_resume(trained, tmp_path):
+    conformance.check_resume(trained, tmp_path)
 
 
-def test_two_devices(tmp_path):
-    conformance.check_two_devices(make, tmp_path)
+def test_xla(trained, tmp_path):
+    conformance.check_xla(trained, tmp_path)
 
 
-def test_bad_checkpoint(tmp_path):
-    conformance.check_bad_checkpoint(make, tmp_path)
+def test_two_devices(trained, tmp_path):
+    conformance.check_two_devices(trained, tmp_path)
 
 
 def test_trained_exported_and_reported(tmp_path):

@@ -178,7 +178,7 @@ def test_retrieval_by_raw_pixels_goes_by_the_pixels(eager, monkeypatch, knows):
         (first,) = (identities[int(np.argmax(sources == 2))],)
         queries = [
             identity
-            for identity, source in zip(identities, sources)
+            for identity, source in zip(identities, sources, strict=True)
             if source == 1 and identity[1] > 0
         ]
         expected = queries.count(first) / len(queries)
@@ -258,19 +258,6 @@ def test_landmarks_of_another_set_are_measured(eager, tmp_path):
     result = _measured(oracle, data)
     assert result['landmark_sigmas'] == '0.05 for each landmark, as none are given'
     assert result['landmarks_ap'] == pytest.approx(1)
-
-
-def test_crops_are_what_is_in_the_boxes():
-    image = np.zeros([1, 32, 32, 3], np.uint8)
-    image[0, 8:24, 4:20] = [255, 0, 51]
-    crops = inference._crops(tf.constant(image), tf.constant([[[4.0, 8, 20, 24], [20, 0, 32, 8]]]))
-    assert crops.shape == (1, 2, 768)
-    np.testing.assert_allclose(
-        tf.reshape(crops[0, 0], [16, 16, 3])[2:-2, 2:-2],
-        np.full([12, 12, 3], [1, 0, 0.2]),
-        atol=1e-5,
-    )
-    assert not np.any(tf.reshape(crops[0, 1], [16, 16, 3])[2:-2, 2:-2])
 
 
 def test_a_run_from_training_to_the_report(tmp_path):

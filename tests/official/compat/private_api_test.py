@@ -109,7 +109,13 @@ def test_private_apis_are_in_compat_only():
     assert not outside, '\n'.join(outside)
     # It does look: these are the ones of compat.
     names = {use.rpartition(' ')[2] for use in inside}
-    assert {'__internal__', '_index_dict', '_SEED_GENERATOR', '_tf_api_names', '_velocities'} <= names
+    assert {
+        '__internal__',
+        '_index_dict',
+        '_SEED_GENERATOR',
+        '_tf_api_names',
+        '_velocities',
+    } <= names
     assert 'tensorflow.python.ops.control_flow_util' in names
 
 

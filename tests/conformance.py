@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official.compat import tensorflow_private
 from official.core import distribution
 
 
@@ -267,6 +268,8 @@ def assert_defaults(owner, stated):
 def tflite(path, signature, inputs, select=False):
     """Answers of one signature of a SavedModel, converted for TFLite: output to array.
 
+    None if it was converted, and TensorFlow's own interpreter cannot run what came of it.
+
     Args:
       path: the SavedModel.
       signature: name of the signature.
@@ -279,7 +282,10 @@ def tflite(path, signature, inputs, select=False):
             tf.lite.OpsSet.TFLITE_BUILTINS,
             tf.lite.OpsSet.SELECT_TF_OPS,
         ]
-    interpreter = tf.lite.Interpreter(model_content=converter.convert())
+    content = converter.convert()
+    if select and not tensorflow_private.has_flex_delegate():
+        return None
+    interpreter = tf.lite.Interpreter(model_content=content)
     details = interpreter.get_signature_runner(signature).get_input_details()
     for name, value in inputs.items():
         interpreter.resize_tensor_input(details[name]['index'], value.shape)

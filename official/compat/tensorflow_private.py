@@ -1,4 +1,7 @@
-"""What is used of TensorFlow and has no public name there; all of it is in 2.15 to 2.21."""
+"""What is used of TensorFlow and has no public name there; all of it is in 2.15 to 2.21.
+
+And one thing that cannot be asked of it otherwise than by its version.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,15 @@ def public_names(symbol: Callable) -> tuple[str, ...]:
     not TensorFlow's.
     """
     return tuple(getattr(symbol, '_tf_api_names', ()))
+
+
+def has_flex_delegate() -> bool:
+    """Returns True if `tf.lite.Interpreter` runs models that were converted with `SELECT_TF_OPS`.
+
+    The wheels of TensorFlow 2.20 and later convert such models as before but cannot run them: the
+    delegate is not in them any more. Other runtimes, as Android's, bring their own.
+    """
+    return tuple(map(int, tf.__version__.split('.')[:2])) < (2, 20)
 
 
 def disable_op_determinism() -> None:

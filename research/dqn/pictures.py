@@ -107,7 +107,8 @@ def two_players(
       hidden_agent: activations of the last hidden layer in the agent's own states, float
         [N, units]; drawn blue.
       hidden_other: the same network's in the other player's states, float [M, units]; orange.
-      screens_agent, screens_other: RGB, uint8, N and M of [height, width, 3].
+      screens_agent: RGB, uint8, N of [height, width, 3].
+      screens_other: the same of the other player, M of them.
       seed: where t-SNE begins, the order of drawing, and which states are left out.
       other_name: who the other player is, such as 'random player' (in the paper, a human).
       shots: screenshots, at most.

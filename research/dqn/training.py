@@ -42,6 +42,8 @@ class _Progress(tf.Module):
 class Training:
     """One training of an agent in a run folder.
 
+    Arguments that are not here are those of `DqnExperiment`.
+
     Args:
       run_dir: the run folder.
       seed: the run's seed.
@@ -54,7 +56,6 @@ class Training:
       evaluate: called with the agent step, gives `evaluation.Scores`.
       held_out: gives the held-out states.
       at_checkpoint: called with the agent step after a checkpoint that has a row of the history.
-      Others: see `DqnExperiment`.
     """
 
     def __init__(

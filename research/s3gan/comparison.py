@@ -50,8 +50,8 @@ class Comparison(experiment.Experiment):
         Inception; if not, the report says that only orders may be compared.
 
     Raises:
-      ValueError: if files are of several data sets, or a name is none of a method.
-      What `Suite` raises.
+      ValueError: if files are of several data sets, a name is none of a method, or `Suite` refuses
+        an argument.
     """
 
     def __init__(

@@ -71,7 +71,11 @@ class GeneratorBlock(tf.keras.layers.Layer):
       outputs: channels that go out.
       condition: size of the condition of the batch norms.
       key: of the initial weights.
-      options: see `Generator`: unit_gain, upsampling, fused, normalize, decay.
+      unit_gain: see `Generator`.
+      upsampling: see `Generator`.
+      fused: see `Generator`.
+      normalize: see `Generator`.
+      decay: see `Generator`.
       name: name of the block.
     """
 

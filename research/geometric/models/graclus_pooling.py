@@ -14,9 +14,6 @@ class GraclusPooling(tf.keras.layers.Layer):
 
     - Matched in the graph, anew in each step (`parallel_graclus`).
 
-    Args:
-      name: name of the layer.
-
     Call arguments:
       x: node features [N, F].
       edge_index: integers [2, E].

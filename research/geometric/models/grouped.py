@@ -35,7 +35,7 @@ def kernel_mean(
 ) -> tf.Tensor:
     """Mean over the neighbours j of i of x_j sum_k a_k(e_ij) Theta_k.
 
-    Features are summed for each target and k first, a product [K, k] [k, F] for each target, so
+    Features are summed for each target and k first, a product [K, k] x [k, F] for each target, so
     that what is stored for an edge is as wide as its coefficients and its features, not their
     product.
 

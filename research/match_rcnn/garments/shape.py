@@ -94,7 +94,8 @@ def curve(start, end, bulge: float = 0.0, count: int = 8) -> np.ndarray:
     """Points from `start` to just before `end` on a parabola.
 
     Args:
-      start, end: points.
+      start: first point, [x, y].
+      end: last point, [x, y].
       bulge: greatest distance from the chord, as a part of its length; positive is to the left of
         who walks from start to end, with y down.
       count: number of points.

@@ -93,9 +93,13 @@ class FindSlow:
 
 
 def pytest_collection_finish():
-    """What is imported by now stays; the collector need not look at it again."""
+    """What is imported by now stays; the collector need not look at it again.
+
+    Nor need it look so often: tracing a training step makes millions of objects that stay.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.hookimpl(trylast=True)

@@ -3,10 +3,11 @@
     ./garden python tools/build_files.py          says what is wrong, exit status 1
     ./garden python tools/build_files.py --fix    adds the missing rules, sources and dependencies
 
-A folder has one py_library, named after it, of its Python files, and one py_test a test file;
-another py_library, where one would go round in circles, is made by hand and then kept in step.  The
-imports in a file, inside functions too, decide the dependencies; `VISIBLE_TO` is the rule of who
-may import whom, which Bazel enforces through each package's default visibility.
+A folder has one py_library, named after it, of its Python files; another one, where imports would
+go round in circles, is made by hand and then kept in step.  Each test file is an entry of the
+folder's py_tests, or a py_test where it needs `data`, `size` or `tags`, which are written by hand.
+The imports in a file, inside functions too, decide the dependencies; `VISIBLE_TO` is the rule of
+who may import whom, which Bazel enforces through each package's default visibility.
 """
 
 from __future__ import annotations
@@ -28,25 +29,42 @@ VISIBLE_TO = (
         r'//benchmarks:__subpackages__ //gin_configs/\1:__subpackages__ '
         r'//research/\1:__subpackages__ //tests:__subpackages__',
     ),
-    (r'research', '//visibility:private'),
+    (r'research', '//research:__subpackages__'),
     (r'gin_configs.*', '//:__pkg__ //gin_configs:__pkg__ //tests:__subpackages__'),
     (r'benchmarks.*', '//benchmarks:__subpackages__ //tests:__subpackages__'),
     (r'tests.*', '//tests:__subpackages__'),
     (r'tools.*', '//tests:__subpackages__'),
 )
 OWNERS = ('py_library', 'py_test')
+# Folders whose own `__init__.py` runs before anything in them: every library in them names its
+# target, and others have it through those.
+PACKAGES = ('official', 'research')
+# Runs within that of official.
+WITHOUT_PACKAGE = '//official/compat'
+# The dependency that tools/python.bzl gives to every test.
+OF_EVERY_TEST = '//tests'
+COLUMNS = 100
 
 
 class Rule:
-    """One rule of a BUILD file: its kind, name, and lists with the place of each in the text."""
+    """One rule of a BUILD file: its kind, name, and lists with the place of each in the text.
 
-    def __init__(self, package: str, call: ast.Call, files: list[str]):
+    Args:
+      package: Folder of the BUILD file, from the root.
+      call: The call that makes the rule; of py_tests(), which makes several.
+      values: Attribute -> expression.
+      files: Names of the package's Python and gin files.
+    """
+
+    def __init__(self, package: str, call: ast.Call, values: dict[str, ast.expr], files: list[str]):
         self.package = package
-        self.kind = call.func.id
         self.call = call
-        self.values = {word.arg: word.value for word in call.keywords}
+        self.values = values
+        self.in_table = call.func.id == 'py_tests'
+        self.kind = 'py_test' if self.in_table else call.func.id
         self.name = ast.literal_eval(self.values['name'])
-        self.sources = self._strings('srcs', files)
+        is_test = self.kind == 'py_test'
+        self.sources = [f'{self.name}.py'] if is_test else self._strings('srcs', files)
         self.configs = [name for name in self._strings('data', files) if name.endswith('.gin')]
         self.deps = [absolute_label(label, package) for label in self._strings('deps', files)]
 
@@ -87,6 +105,8 @@ class Tree:
 
     def __init__(self, root: pathlib.Path):
         self.root = root
+        # Kept here and not on the class, which would keep every tree.
+        self.imports = functools.cache(self._read_imports)
         # Package -> names of its Python and gin files.
         self.files: dict[str, list[str]] = {}
         for top in ROOTS:
@@ -103,12 +123,23 @@ class Tree:
 
     def rules(self, package: str) -> list[Rule]:
         """Returns the rules with a name of the BUILD file of `package`, none where it has none."""
+        found = []
+        for call in self._calls(package):
+            values = {word.arg: word.value for word in call.keywords}
+            if call.func.id == 'py_tests':
+                table = values['tests']
+                for key, deps in zip(table.keys, table.values, strict=True):
+                    entry = {'name': key, 'deps': deps}
+                    found.append(Rule(package, call, entry, self.files[package]))
+            elif 'name' in values:
+                found.append(Rule(package, call, values, self.files[package]))
+        return found
+
+    def _calls(self, package: str) -> list[ast.Call]:
         if not self.build(package).exists():
             return []
         tree = ast.parse(self.build(package).read_text(), str(self.build(package)))
-        calls = [node.value for node in tree.body if isinstance(node.value, ast.Call)]
-        named = [call for call in calls if any(word.arg == 'name' for word in call.keywords)]
-        return [Rule(package, call, self.files[package]) for call in named]
+        return [node.value for node in tree.body if isinstance(node.value, ast.Call)]
 
     def owners(self) -> dict[str, list[Rule]]:
         """Returns the libraries and tests that name each file: path from the root -> rules."""
@@ -120,8 +151,7 @@ class Tree:
                         found.setdefault(f'{package}/{name}', []).append(rule)
         return found
 
-    @functools.cache
-    def imports(self, path: str) -> list[str]:
+    def _read_imports(self, path: str) -> list[str]:
         """Returns the files of our own that `path` imports or, in a test, names, from the root.
 
         A module that does not exist is returned as the path it would have.
@@ -154,7 +184,8 @@ class Tree:
         """Returns the files that `import module` or `from module import name` runs."""
         parts = module.split('.')
         packages = ['/'.join(parts[: n + 1]) + '/__init__.py' for n in range(len(parts))]
-        found = [path for path in packages if self._has_code(path)]
+        above = [f'{package}/__init__.py' for package in PACKAGES]
+        found = [path for path in packages if path not in above and self._has_code(path)]
         candidates = [[*parts, name], parts] if name else [parts]
         for candidate in candidates:
             path = '/'.join(candidate)
@@ -168,14 +199,17 @@ class Tree:
         return [*found, '/'.join(missing) + '.py']
 
     def _has_code(self, path: str) -> bool:
-        """Returns whether the file `path` is there and holds more than a docstring."""
+        """Returns True if the file `path` is there and holds more than a docstring."""
         if not (self.root / path).exists():
             return False
         module = ast.parse((self.root / path).read_text(encoding='utf-8'), path)
         return len(module.body) > (ast.get_docstring(module) is not None)
 
     def wanted(self, rule: Rule, owners: dict[str, list[Rule]]) -> set[str]:
-        """Returns the labels that the sources of `rule` import from; //gin_configs wants all."""
+        """Returns the labels that `rule` has to name, as its sources import from them.
+
+        //gin_configs wants all of its packages.
+        """
         paths: list[str] = []
         for name in [*rule.sources, *rule.configs]:
             path = f'{rule.package}/{name}'
@@ -185,9 +219,15 @@ class Tree:
             parts = rule.package.split('/')
             above = ['/'.join(parts[: n + 1]) + '/conftest.py' for n in range(len(parts))]
             paths += [path for path in above if (self.root / path).exists()]
+        top = rule.package.split('/')[0]
+        if top in PACKAGES and rule.label != WITHOUT_PACKAGE:
+            package = f'{top}/__init__.py'
+            # The target itself stands for what its file imports.
+            paths += [package] if rule.sources != ['__init__.py'] or rule.package != top else []
         if rule.package == 'gin_configs':
             paths += [path for path in owners if path.endswith('.gin')]
-        return {owners[path][0].label for path in paths if path in owners} - {rule.label}
+        given = {rule.label, OF_EVERY_TEST} if rule.kind == 'py_test' else {rule.label}
+        return {owners[path][0].label for path in paths if path in owners} - given
 
     def problems(self) -> list[str]:
         """Returns a sentence for each thing that is wrong."""
@@ -203,6 +243,10 @@ class Tree:
                     found += [f'{package}/BUILD: {rule.name} names {x}, not there' for x in gone]
                     missing = sorted(self.wanted(rule, owners) - set(rule.deps))
                     found += [f'{package}/BUILD: {rule.name} needs {label}' for label in missing]
+                if rule.kind == 'py_test' and OF_EVERY_TEST in rule.deps:
+                    found.append(
+                        f'{package}/BUILD: {rule.name} names {OF_EVERY_TEST}, as every test has it'
+                    )
         return found
 
     def _visibility_problems(self, package: str) -> list[str]:
@@ -228,7 +272,7 @@ class Tree:
         return found
 
     def fix(self) -> None:
-        """Adds missing BUILD files, rules, sources and dependencies; takes away sources gone."""
+        """Adds missing BUILD files, rules, sources and dependencies; takes away what is gone."""
         for package, names in self.files.items():
             if not self.build(package).exists():
                 self.build(package).write_text(f'\n{default_visibility(package)}\n')
@@ -237,9 +281,13 @@ class Tree:
             for name in names:
                 if f'{package}/{name}' not in self.owners():
                     self._add(package, name)
-            for rule in self.rules(package):
+            # The last one first: a change moves what is behind it.
+            for rule in reversed(self.rules(package)):
                 if rule.kind in OWNERS and set(rule.sources) - set(names):
-                    self._set(rule, 'srcs', [name for name in rule.sources if name in names])
+                    if rule.kind == 'py_test':
+                        self._remove(rule)
+                    else:
+                        self._set(rule, 'srcs', [name for name in rule.sources if name in names])
         owners = self.owners()
         for package in self.files:
             for name in [rule.name for rule in self.rules(package) if rule.kind in OWNERS]:
@@ -260,7 +308,7 @@ class Tree:
         library = package.rsplit('/', 1)[-1]
         known = self._rule(package, library)
         if stem.endswith('_test'):
-            self._append(package, f'py_test(\n    name = "{stem}",\n    srcs = ["{name}"],\n)')
+            self._add_test(package, stem)
         elif known:
             self._set(known, 'srcs', sorted({*known.sources, name}))
         elif suffix == 'gin':
@@ -271,36 +319,63 @@ class Tree:
             lines = f'    name = "{library}",\n{only}    srcs = ["{name}"],\n'
             self._append(package, f'py_library(\n{lines})')
 
+    def _add_test(self, package: str, name: str) -> None:
+        """Adds the test `name` to the package's table of tests, in order."""
+        tables = [call for call in self._calls(package) if call.func.id == 'py_tests']
+        if not tables:
+            return self._append(package, f'py_tests(tests = {{\n    "{name}": [],\n}})')
+        table = tables[0].keywords[0].value
+        behind = [key.lineno for key in table.keys if ast.literal_eval(key) > name]
+        lines = self.build(package).read_text().splitlines(keepends=True)
+        lines.insert(min(behind, default=table.end_lineno) - 1, f'    "{name}": [],\n')
+        self.build(package).write_text(''.join(lines))
+
     def _append(self, package: str, rule: str) -> None:
         build = self.build(package)
         build.write_text(f'{build.read_text().rstrip()}\n\n{rule}\n')
 
+    def _remove(self, rule: Rule) -> None:
+        """Takes the lines of `rule` away."""
+        first, last = rule.call, rule.call
+        if rule.in_table:
+            first, last = rule.values['name'], rule.values['deps']
+        lines = self.build(rule.package).read_text().splitlines(keepends=True)
+        del lines[first.lineno - 1 : last.end_lineno]
+        text = re.sub(r'\n{3,}', '\n\n', ''.join(lines))
+        self.build(rule.package).write_text(text.rstrip() + '\n')
+
     def _set(self, rule: Rule, key: str, values: list[str]) -> None:
         """Writes `values` as the list `key` of `rule`."""
-        text = self.build(rule.package).read_text()
-        starts = [0]
-        for line in text.splitlines(keepends=True):
-            starts.append(starts[-1] + len(line))
-        quoted = [f'"{value}"' for value in values]
-        rendered = '[' + ''.join(f'\n        {value},' for value in quoted) + '\n    ]'
-        if len(quoted) < 2:
-            rendered = f'[{"".join(quoted)}]'
+        lines = self.build(rule.package).read_text().splitlines(keepends=True)
         old = rule.values.get(key)
-        if old is not None:
-            begin = starts[old.lineno - 1] + old.col_offset
-            end = starts[old.end_lineno - 1] + old.end_col_offset
+        # A line of a table of tests is as long as it may be, another list has a line per value.
+        most = COLUMNS - old.col_offset - len(',') if rule.in_table else 0
+        rendered = rendered_list(values, most)
+        if old is None:
+            line = rule.call.end_lineno - 1
+            lines[line] = f'    {key} = {rendered},\n{lines[line]}'
         else:
-            begin = end = starts[rule.call.end_lineno - 1] + rule.call.end_col_offset - 1
-            rendered = f'    {key} = {rendered},\n'
-        self.build(rule.package).write_text(text[:begin] + rendered + text[end:])
+            begin, end = old.lineno - 1, old.end_lineno - 1
+            rendered = lines[begin][: old.col_offset] + rendered + lines[end][old.end_col_offset :]
+            lines[begin : end + 1] = [rendered]
+        self.build(rule.package).write_text(''.join(lines))
 
     def _set_load(self, package: str) -> None:
         """Makes the BUILD file load the Python rules that it uses."""
         build = self.build(package)
         text = re.sub(r'^load\("//tools:python.bzl".*\)\n+', '', build.read_text(), flags=re.M)
-        kinds = sorted({kind for kind in re.findall(r'^(py_\w+)\(', text, re.MULTILINE)})
+        kinds = sorted(set(re.findall(r'^(py_\w+)\(', text, re.MULTILINE)))
         load = ', '.join(f'"{kind}"' for kind in ['//tools:python.bzl', *kinds])
         build.write_text(f'load({load})\n\n{text.lstrip()}' if kinds else text)
+
+
+def rendered_list(values: list[str], most: int) -> str:
+    """Returns `values` as an attribute of a BUILD file: on one line up to `most` characters."""
+    quoted = [f'"{value}"' for value in values]
+    short = f'[{", ".join(quoted)}]'
+    if len(values) < 2 or len(short) <= most:
+        return short
+    return '[\n' + ''.join(f'        {value},\n' for value in quoted) + '    ]'
 
 
 def default_visibility(package: str) -> str:
@@ -316,11 +391,14 @@ def default_visibility(package: str) -> str:
 
 
 def may_import(path: str, imported: str) -> bool:
-    """Returns whether the file `path` may import the file `imported`, by design."""
+    """Returns True if the file `path` may import the file `imported`, by design."""
     top, *_ = path.split('/')
     other = imported.split('/')
     if top == 'tests' or other[0] == top == 'official' or other[0] == top == 'tools':
         return True
+    if top == 'tools':
+        # The verbs that the command of the wheel has as well.
+        return imported == 'official/command.py'
     if top == 'benchmarks':
         return other[0] in ('benchmarks', 'official', 'research')
     if top in ('research', 'gin_configs'):

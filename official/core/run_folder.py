@@ -79,12 +79,17 @@ def claim(
     """Makes `run_dir` the run folder of `identity`, and this process the only one in it.
 
     Args:
-      run_dir, identity, starts: see `check`.
+      run_dir: see `check`.
+      identity: see `check`.
+      starts: see `check`.
       write: False in a worker that is not the chief: nothing is checked, locked or written.
 
     Raises:
       BlockingIOError: if another process works in the folder.
-      The errors of `check`.
+      FileNotFoundError: see `check`.
+      FileExistsError: see `check`.
+      PermissionError: see `check`.
+      ValueError: see `check`.
     """
     if not write:
         yield
@@ -259,7 +264,8 @@ def _locked(run_dir: str) -> Iterator[None]:
         yield
         return
     try:
-        file = open(os.path.join(run_dir, _LOCK), 'a+', encoding='utf-8')
+        # The `with` below closes it: an error inside is none of opening.
+        file = open(os.path.join(run_dir, _LOCK), 'a+', encoding='utf-8')  # noqa: SIM115
     except OSError as error:
         raise PermissionError(f'{run_dir} cannot be written: {error.strerror}.') from None
     with file:

@@ -33,7 +33,7 @@ def test_nothing_wrong(tmp_path):
         'tests/official/core/a_test.py': 'from official.core import a\n',
         'tests/official/core/BUILD': build(
             'tests/official/core',
-            'py_test(name = "a_test", srcs = ["a_test.py"], deps = ["//official/core"])',
+            'py_tests(tests = {"a_test": ["//official/core"]})',
         ),
     })  # fmt: skip
     assert tree.problems() == []
@@ -122,8 +122,8 @@ def test_gin_file_that_a_test_names_is_a_dependency(tmp_path):
         'tests/b_test.py': 'FLAG = "--gin_file=gin_configs/ladder/no_such.gin"\n',
         'tests/BUILD': build(
             'tests',
-            'py_test(name = "a_test", srcs = ["a_test.py"])',
-            'py_test(name = "b_test", srcs = ["b_test.py"])',
+            'py_test(name = "a_test")',
+            'py_tests(tests = {"b_test": []})',
         ),
     })  # fmt: skip
     assert tree.problems() == ['tests/BUILD: a_test needs //gin_configs/ladder']
@@ -138,8 +138,8 @@ def test_module_that_a_test_runs_by_name_is_a_dependency(tmp_path):
         'tests/b_test.py': 'LOGGER = "official.core.no_module"\n',
         'tests/BUILD': build(
             'tests',
-            'py_test(name = "a_test", srcs = ["a_test.py"])',
-            'py_test(name = "b_test", srcs = ["b_test.py"])',
+            'py_test(name = "a_test")',
+            'py_tests(tests = {"b_test": []})',
         ),
     })  # fmt: skip
     assert tree.problems() == ['tests/BUILD: a_test needs //official/core']
@@ -231,7 +231,7 @@ def test_fix_makes_everything(tmp_path):
         )
         """)
     assert (tmp_path / 'tests/research/ladder/BUILD').read_text() == textwrap.dedent("""\
-        load("//tools:python.bzl", "py_library", "py_test")
+        load("//tools:python.bzl", "py_library", "py_tests")
 
         package(default_visibility = ["//tests:__subpackages__"])
 
@@ -241,16 +241,106 @@ def test_fix_makes_everything(tmp_path):
             srcs = ["helper.py"],
         )
 
-        py_test(
-            name = "model_test",
-            srcs = ["model_test.py"],
-            deps = [
-                ":ladder",
-                "//research/ladder",
-                "//tests",
-            ],
-        )
+        py_tests(tests = {
+            "model_test": [":ladder", "//research/ladder"],
+        })
         """)
+
+
+TABLE = """\
+py_tests(tests = {
+    # Of no other file.
+    "a_test": [],
+    "c_test": [
+        "//official/core",
+        "//official/data",
+    ],
+    "gone_test": ["//official/core"],
+})
+
+py_test(
+    name = "old_test",
+    tags = ["sandbox"],
+)"""
+
+
+def test_fix_keeps_a_table_of_tests(tmp_path):
+    long = [f'official/rather_long_name_of_a_folder_{n}' for n in range(3)]
+    files = {f'{package}/a.py': '' for package in ('official/core', 'official/data', *long)}
+    tree = plant(tmp_path, {
+        **files,
+        'tests/a_test.py': 'import official.data.a\n',
+        'tests/b_test.py': ''.join(f'import {package.replace("/", ".")}.a\n' for package in long),
+        'tests/c_test.py': 'import official.core.a\n',
+        'tests/d_test.py': 'import official.core.a\nimport official.data.a\n',
+        'tests/BUILD': build('tests', TABLE),
+    })  # fmt: skip
+    tree.fix()
+    assert tree.problems() == []
+    assert (tmp_path / 'tests/BUILD').read_text() == textwrap.dedent("""\
+        load("//tools:python.bzl", "py_tests")
+
+        package(default_visibility = ["//tests:__subpackages__"])
+
+        py_tests(tests = {
+            # Of no other file.
+            "a_test": ["//official/data"],
+            "b_test": [
+                "//official/rather_long_name_of_a_folder_0",
+                "//official/rather_long_name_of_a_folder_1",
+                "//official/rather_long_name_of_a_folder_2",
+            ],
+            "c_test": [
+                "//official/core",
+                "//official/data",
+            ],
+            "d_test": ["//official/core", "//official/data"],
+        })
+        """)
+    tree.fix()
+    assert 'b_test' in (tmp_path / 'tests/BUILD').read_text()
+
+
+@pytest.mark.parametrize('length, lines', [(54, 1), (55, 4)])
+def test_line_of_a_table_of_tests_is_at_most_100_columns(tmp_path, length, lines):
+    package = 'official/' + length * 'x'
+    tree = plant(tmp_path, {
+        f'{package}/a.py': '',
+        'official/b/a.py': '',
+        'tests/a_test.py': f'import official.b.a\nimport {package.replace("/", ".")}.a\n',
+        'tests/BUILD': '',
+    })  # fmt: skip
+    tree.fix()
+    text = (tmp_path / 'tests/BUILD').read_text()
+    written = text[text.index('    "a_test"') : text.index('})')]
+    assert written.count('\n') == lines
+    assert max(map(len, written.splitlines())) <= 100
+
+
+def test_dependency_of_every_test_is_named_by_none(tmp_path):
+    tree = plant(tmp_path, {
+        'tests/conftest.py': '',
+        'tests/a_test.py': '',
+        'tests/b_test.py': '',
+        'tests/BUILD': build(
+            'tests',
+            'py_library(name = "tests", srcs = ["conftest.py"])',
+            'py_tests(tests = {"a_test": [], "b_test": [":tests"]})',
+        ),
+    })  # fmt: skip
+    assert tree.problems() == ['tests/BUILD: b_test names //tests, as every test has it']
+
+
+def test_entry_without_file(tmp_path):
+    tree = plant(tmp_path, {
+        'tests/a.py': '',
+        'tests/BUILD': build(
+            'tests',
+            'py_library(name = "tests", srcs = ["a.py"])',
+            'py_tests(tests = {"b_test": []})',
+        ),
+    })  # fmt: skip
+    assert tree.problems() == ['tests/BUILD: b_test names b_test.py, not there']
 
 
 def test_fix_keeps_what_a_person_wrote(tmp_path):
@@ -259,7 +349,6 @@ def test_fix_keeps_what_a_person_wrote(tmp_path):
         py_test(
             name = "a_test",
             size = "large",
-            srcs = ["a_test.py"],
             data = ["//:garden"],
             tags = ["exclusive"],
             deps = ["//gin_configs"],
@@ -285,7 +374,6 @@ def test_fix_keeps_what_a_person_wrote(tmp_path):
         py_test(
             name = "a_test",
             size = "large",
-            srcs = ["a_test.py"],
             data = ["//:garden"],
             tags = ["exclusive"],
             deps = [

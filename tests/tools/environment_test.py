@@ -30,6 +30,7 @@ def choice(repository, python=BASE):
 
 
 def test_environment_is_made_once(repository):
+    shutil.rmtree(repository.root / '.uv')
     status, _, errors = repository.run('train', GIN)
     assert status == 0
     first, second = errors.splitlines()

@@ -34,6 +34,7 @@ def find(repository, monkeypatch, run):
     """Returns a function that finds a uv with the variables of a copy and `more`."""
     repository.wheel('uv', '1.0', {'uv-1.0.data/scripts/uv': PROGRAM})
     repository.lock()
+    shutil.rmtree(repository.root / '.uv')
     (repository.root / 'tools/get_uv').write_text('exit 1\n')
     monkeypatch.setattr(installer, '__file__', str(repository.root / 'tools/installer.py'))
 

@@ -68,9 +68,9 @@ def choose(root: pathlib.Path) -> Choice:
         version = version_of(path)
         if version in STACKS:
             return _choice(root, version, os.path.abspath(path))
-        found = f'is Python {version}' if version else 'cannot be run'
+        is_what = f'is Python {version}' if version else 'cannot be run'
         raise EnvironmentFailure(
-            f'ARBORETUM_PYTHON names {asked}, which {found}; {VERSIONS} is needed.'
+            f'ARBORETUM_PYTHON names {asked}, which {is_what}; {VERSIONS} is needed.'
         )
     first, *_ = STACKS
     choice = _choice(root, first, None)
@@ -78,9 +78,9 @@ def choose(root: pathlib.Path) -> Choice:
     if is_current(choice):
         return choice._replace(python=os.path.realpath(python_of(choice.folder)))
     for version in STACKS:
-        path = _find(version)
-        if path:
-            return _choice(root, version, path)
+        found = _find(version)
+        if found:
+            return _choice(root, version, found)
     return choice
 
 
@@ -90,7 +90,7 @@ def _choice(root: pathlib.Path, version: str, python: str | None) -> Choice:
 
 
 def _find(version: str) -> str | None:
-    """Returns the path of a Python `version`: the running one's, or one on PATH."""
+    """Returns the path of a Python `version`: the running one's, one on PATH or one of pyenv's."""
     if version_of(sys._base_executable) == version:
         return sys._base_executable
     for name in (f'python{version}', 'python3', 'python'):
@@ -101,9 +101,9 @@ def _find(version: str) -> str | None:
                 return os.path.abspath(path)
     # What pyenv has installed is behind a starter that knows of the chosen version only.
     pyenv = pathlib.Path(os.environ.get('PYENV_ROOT') or pathlib.Path.home() / '.pyenv')
-    for path in sorted(pyenv.glob(f'versions/{version}.*/bin/python')):
-        if version_of(str(path)) == version:
-            return str(path)
+    for installed in sorted(pyenv.glob(f'versions/{version}.*/bin/python')):
+        if version_of(str(installed)) == version:
+            return str(installed)
     return None
 
 

@@ -193,7 +193,6 @@ def _download(uv: pathlib.Path, pin: str, env: dict[str, str], run: Runner) -> N
                 reason = run.reason()
         if not list(work.glob('*.whl')):
             reason = _from_index(work, pin, env) or reason
-            run.log.write(f'uv: {reason}\n')
         for wheel in work.glob('*.whl'):
             _unpack(wheel, work / 'uv')
             (work / 'uv').replace(uv)
@@ -290,8 +289,8 @@ def pip_settings(env: dict[str, str]) -> dict[str, list[str]]:
     files = [
         f'{folder}/pip/pip.conf' for folder in env.get('XDG_CONFIG_DIRS', '/etc/xdg').split(':')
     ]
-    files += ['/etc/pip.conf', home / '.pip/pip.conf']
-    files += [pathlib.Path(env.get('XDG_CONFIG_HOME') or home / '.config') / 'pip/pip.conf']
+    files += ['/etc/pip.conf', f'{home}/.pip/pip.conf']
+    files += [f'{env.get("XDG_CONFIG_HOME") or home / ".config"}/pip/pip.conf']
     settings: dict[str, list[str]] = {}
     # A later file is the stronger one, and so is a later section.
     for file in [] if own == os.devnull else [*files, *filter(None, [own])]:

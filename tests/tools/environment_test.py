@@ -403,6 +403,15 @@ def test_machine_without_python(repository, tmp_path):
     assert repository.run('train', GIN, UV_PYTHON_DOWNLOADS='never')[2] == ''
 
 
+@pytest.mark.parametrize('name', ['ARBORETUM_PYTHON', 'ARBORETUM_VENV'])
+def test_machine_with_no_python_but_the_named_one(ready, name):
+    (ready.bin / f'python{VERSION}').unlink()
+    moved = ready.root / 'moved'
+    ready.venv.rename(moved)
+    value = BASE if name == 'ARBORETUM_PYTHON' else str(moved)
+    assert ready.run('train', GIN, **{name: value})[0] == 0
+
+
 def test_machine_without_python_and_network(repository, tmp_path):
     machine_without_python(repository)
     mirror = python_mirror(tmp_path, '3.11')

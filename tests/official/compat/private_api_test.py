@@ -161,6 +161,20 @@ def test_gin_files_name_keras_as_tensorflow_does():
             assert not wrong.search(f.read()), path
 
 
+def test_what_the_second_stack_lacks_is_needed_nowhere():
+    """tensorflow-addons nowhere, dm-reverb only where one sentence says that it is missing."""
+    found = {
+        (module.split('.')[0], path)
+        for path, text in _sources().items()
+        if path.startswith(('official', 'research', 'benchmarks'))
+        for node in ast.walk(ast.parse(text))
+        for module in _imports(node)
+    }
+    assert ('tensorflow', 'official/core/model.py') in found
+    lacking = {use for use in found if use[0] in ('tensorflow_addons', 'reverb')}
+    assert lacking == {('reverb', 'official/compat/reverb_server.py')}
+
+
 # What a subclass gives a name that its base class has, by accident or to change it.
 
 

@@ -8,6 +8,7 @@ import inspect
 import os
 import pkgutil
 import re
+import sys
 import types
 
 import pytest
@@ -28,8 +29,8 @@ OTHERS = {
     ('benchmarks/dqn_torch.py', '_n_updates'),  # Stable-Baselines3
     ('benchmarks/s3gan_torch.py', '_foreach_lerp_'),  # PyTorch
     ('tests/research/geometric/datasets/restricted_pickle_test.py', '_private'),  # NumPy
-    ('tests/tools/copies.py', '_base_executable'),  # Python
 }
+STANDARD = sys.stdlib_module_names  # Such as sys._base_executable.
 NAMED = ('getattr', 'hasattr', 'setattr', 'delattr')  # Functions that take a name.
 
 
@@ -44,9 +45,13 @@ def _defined(tree):
             yield node.name
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
-        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            if isinstance(node.value, ast.Name) and node.value.id in ('self', 'cls'):
-                yield node.attr
+        elif (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.ctx, ast.Store)
+            and isinstance(node.value, ast.Name)
+            and node.value.id in ('self', 'cls')
+        ):
+            yield node.attr
 
 
 def _imports(node):
@@ -74,11 +79,11 @@ def uses(path, text, ours):
             yield f'{path}:{node.lineno}: {module}'
         names = []
         if isinstance(node, ast.Attribute):
-            names.append(node.attr)
+            of_python = isinstance(node.value, ast.Name) and node.value.id in STANDARD
+            names += [] if of_python else [node.attr]
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            if node.func.id in NAMED and len(node.args) > 1:
-                name = node.args[1]
-                names += [name.value] if isinstance(name, ast.Constant) else []
+            name = node.args[1:2] if node.func.id in NAMED else []
+            names += [node.value for node in name if isinstance(node, ast.Constant)]
         for name in names:
             known = name in ours or name in NAMED_TUPLE or (path, name) in OTHERS
             if _is_private(str(name)) and not known:
@@ -144,7 +149,13 @@ def test_a_planted_use_is_named(line):
 
 @pytest.mark.parametrize(
     'line',
-    ['self._steps', 'pair._replace(x=1)', 'tf.keras.layers.Dense(1)._name_of_ours', 'x.__class__'],
+    [
+        'self._steps',
+        'sys._base_executable',
+        'pair._replace(x=1)',
+        'tf.keras.layers.Dense(1)._name_of_ours',
+        'x.__class__',
+    ],
 )
 def test_what_is_ours_or_public_is_not(line):
     assert not list(uses('research/planted.py', line, {*_ours(), '_name_of_ours'}))

@@ -25,7 +25,7 @@ from official.compat import gradient_registry  # noqa: E402
 from official.core import distribution  # noqa: E402
 
 # Test functions that take more than SLOW_SECONDS over all their parameters, one per line.
-SLOW = pathlib.Path(__file__).parent / 'slow.txt'
+SLOW = pathlib.Path(__file__).resolve().with_name('slow.txt')
 SLOW_SECONDS = 2.0
 
 distribution.virtual_cpu_devices(2)
@@ -93,9 +93,13 @@ class FindSlow:
 
 
 def pytest_collection_finish():
-    """What is imported by now stays; the collector need not look at it again."""
+    """What is imported by now stays; the collector need not look at it again.
+
+    Nor need it look so often: tracing a training step makes millions of objects that stay.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.hookimpl(trylast=True)

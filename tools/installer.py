@@ -98,12 +98,6 @@ class Runner:
                 child.wait()
         return child.returncode == 0
 
-    def note(self, tried: str, error: str) -> None:
-        """Writes into the log what failed without an installer."""
-        # Not the password of an index.
-        self.log.write(f'\n$ {re.sub("//[^/]*@", "//", tried)}\nerror: {error}\n')
-        self.log.flush()
-
     def reason(self) -> str:
         """Returns in a few words why the last command failed."""
         text = pathlib.Path(self.log.name).read_text(encoding='utf-8', errors='replace')
@@ -185,19 +179,22 @@ def _download(uv: pathlib.Path, pin: str, env: dict[str, str], run: Runner) -> N
     pip = _pip()
     with tempfile.TemporaryDirectory(dir=uv.parent) as folder:
         work = pathlib.Path(folder)
+        reason = 'there is no pip and no index is configured'
         if pip:
             requirements = work / 'uv.lock'
             requirements.write_text(pin)
             download = ['download', '--require-hashes', '--no-deps', '--only-binary=:all:']
             download += ['--no-input', '--quiet', '--disable-pip-version-check', '--dest', work]
-            run([*pip, *download, '-r', requirements], {**env, 'PIP_REQUIRE_VIRTUALENV': '0'})
-        else:
-            _from_index(work, pin, env, run)
+            download += ['-r', requirements]
+            if not run([*pip, *download], {**env, 'PIP_REQUIRE_VIRTUALENV': '0'}):
+                reason = run.reason()
+        if not list(work.glob('*.whl')):
+            reason = _from_index(work, pin, env) or reason
+            run.log.write(f'uv: {reason}\n')
         for wheel in work.glob('*.whl'):
             _unpack(wheel, work / 'uv')
             (work / 'uv').replace(uv)
             return
-    reason = run.reason()
     if not run(['sh', pathlib.Path(__file__).parent / 'get_uv', uv.parent], env):
         raise EnvironmentFailure(
             f'uv, which makes the environment, could not be downloaded ({reason}); {INSTALL}.'
@@ -210,7 +207,7 @@ def _pip() -> list[str] | None:
     The running Python may be that of an environment without pip; then its base is asked.
     """
     python = sys._base_executable
-    wheels = glob.glob('/usr/share/python-wheels/pip-*.whl')
+    wheels = glob.glob('/usr/share/python-wheels/pip-*.whl') if sys.base_prefix == '/usr' else []
     spec = importlib.util.find_spec('ensurepip')
     if spec and spec.submodule_search_locations:
         wheels += glob.glob(os.path.join(spec.submodule_search_locations[0], '_bundled/pip-*.whl'))
@@ -224,16 +221,19 @@ def _pip() -> list[str] | None:
     return None
 
 
-def _from_index(work: pathlib.Path, pin: str, env: dict[str, str], run: Runner) -> None:
-    """Downloads the wheel that `pin` names into `work` from the user's indexes, as pip would."""
+def _from_index(work: pathlib.Path, pin: str, env: dict[str, str]) -> str:
+    """Downloads the wheel that `pin` names into `work` from the user's indexes, as pip would.
+
+    Returns:
+        Why none was downloaded from the last index, or ''.
+    """
     version = pin.partition('==')[2].split()[0]
     wanted = re.compile(rf'uv-{re.escape(version)}-.*(-any|manylinux.*{platform.machine()})\.whl$')
     # An index of uv may have a name: "corporate=https://...".
     indexes = [
         re.sub(r'^\w+=', '', index) for name in INDEXES for index in env.get(name, '').split()
     ]
-    if not indexes:
-        run.note('pip', 'there is no pip and no index is configured')
+    reason = ''
     for index in indexes:
         page = index.rstrip('/') + '/uv/'
         try:
@@ -244,10 +244,12 @@ def _from_index(work: pathlib.Path, pin: str, env: dict[str, str], run: Runner) 
                     wheel = _read(address, env)
                     if f'--hash=sha256:{hashlib.sha256(wheel).hexdigest()}' in pin:
                         (work / name).write_bytes(wheel)
-                        return
-                    run.note(index, f'{name} has another hash than the lock says')
+                        return ''
+                    reason = f'{name} has another hash than the lock says'
         except (OSError, ValueError) as error:
-            run.note(index, str(error))
+            # Not the password of an index.
+            reason = f'{re.sub("//[^/]*@", "//", page)}: {error}'
+    return reason
 
 
 def _read(address: str, env: dict[str, str]) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
@@ -52,7 +52,7 @@ class WeightAverage(tf.Module):
             average.assign_add(tf.cast(rate, variable.dtype) * (variable - average))
 
     @contextlib.contextmanager
-    def swapped_in(self, variables: Sequence[tf.Variable]):
+    def swapped_in(self, variables: Sequence[tf.Variable]) -> Iterator[None]:
         """Puts the averages in the place of `variables` while the context lasts."""
         originals = [variable.numpy() for variable in variables]
         for average, variable in zip(self.averages, variables, strict=True):

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import tqdm
 
@@ -51,7 +52,7 @@ class NanGuard(keras_private.TensorLogsCallback):
       last_checkpoint: function that gives the last good checkpoint's path or None.
     """
 
-    def __init__(self, last_checkpoint):
+    def __init__(self, last_checkpoint: Callable[[], str | None]):
         super().__init__()
         self._last_checkpoint = last_checkpoint
 
@@ -65,7 +66,7 @@ class NanGuard(keras_private.TensorLogsCallback):
                 f'{checkpoint or "none: training had not come to its first one"}.'
             )
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.check()
 
 
@@ -92,7 +93,7 @@ class Progress(keras_private.TensorLogsCallback):
             dynamic_ncols=True,
         )
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.advance(int(self.model.global_step.numpy()))
 
     def advance(self, step: int) -> None:
@@ -121,12 +122,12 @@ class Preemption(keras_private.TensorLogsCallback):
       step: function that gives the step; by default the model's.
     """
 
-    def __init__(self, save, step=None):
+    def __init__(self, save: Callable[[], Any], step: Callable[[], int] | None = None):
         super().__init__()
         self._save = save
         self._step = step or (lambda: int(self.model.global_step.numpy()))
-        self._signal = None
-        self._handling = None
+        self._signal: Any = None
+        self._handling: Any = None
 
     def __enter__(self):
         self._handling = handling_signals(self._note)
@@ -144,12 +145,12 @@ class Preemption(keras_private.TensorLogsCallback):
             raise KeyboardInterrupt
         self._signal = number
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         # The last step of an interval has its evaluation and its checkpoint yet to come.
         if self._signal is not None and batch + 1 < self.params['steps']:
             self._stop()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.check()
 
     def check(self) -> None:

@@ -12,7 +12,7 @@ import html
 import io
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,7 +55,7 @@ _STYLE: Any = {
 
 
 @contextlib.contextmanager
-def figure(width: float = 4.8, height: float = 3.2):
+def figure(width: float = 4.8, height: float = 3.2) -> Iterator[Any]:
     """An empty Matplotlib figure of `width` x `height` inches, drawn in the house's style.
 
     Use as `with figure() as drawing:`; draw and call `svg` inside.
@@ -70,7 +70,7 @@ def figure(width: float = 4.8, height: float = 3.2):
         yield drawing
 
 
-def svg(drawing, alt: str, caption: str = '') -> str:
+def svg(drawing: Any, alt: str, caption: str = '') -> str:
     """A Matplotlib figure as an HTML figure.
 
     Args:

@@ -6,7 +6,7 @@ import contextlib
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -359,7 +359,7 @@ class KerasExperiment(model_experiment.ModelExperiment):
         )
 
     @contextlib.contextmanager
-    def reported_model(self):
+    def reported_model(self) -> Iterator[tf.keras.Model]:
         """The trained model as it is reported: best or last, averaged, calibrated."""
         if not self._restore(self.report_best):
             raise FileNotFoundError(

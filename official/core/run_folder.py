@@ -79,12 +79,17 @@ def claim(
     """Makes `run_dir` the run folder of `identity`, and this process the only one in it.
 
     Args:
-      run_dir, identity, starts: see `check`.
+      run_dir: see `check`.
+      identity: see `check`.
+      starts: see `check`.
       write: False in a worker that is not the chief: nothing is checked, locked or written.
 
     Raises:
       BlockingIOError: if another process works in the folder.
-      The errors of `check`.
+      FileNotFoundError: see `check`.
+      FileExistsError: see `check`.
+      PermissionError: see `check`.
+      ValueError: see `check`.
     """
     if not write:
         yield

@@ -116,10 +116,16 @@ class ArraySource(ImageSource):
                 pixels = (_resized if resize else _padded)(pixels, self.image_size)
             self._images[split] = pixels
 
-    def labels(self, split):
+    def labels(self, split: str) -> np.ndarray:
         return self._labels[split]
 
-    def images(self, examples, split, used=None, seed=None):
+    def images(
+        self,
+        examples: tf.data.Dataset,
+        split: str,
+        used: tf.Tensor | None = None,
+        seed: int | None = None,
+    ) -> tf.data.Dataset:
         del seed
         pixels = pipeline.on_host(self._images[split])
         which = None if used is None else pipeline.on_host(used)
@@ -227,7 +233,7 @@ class FolderSource(_EncodedSource):
             raise ValueError(f'{data_dir}: class {odd} is in only one of {train} and {test}.')
         self._paths: dict[str, tf.Tensor] = {}
 
-    def labels(self, split):
+    def labels(self, split: str) -> np.ndarray:
         return self._folders[split].labels
 
     def _describe(self, split, index):
@@ -280,7 +286,7 @@ class TfdsSource(_EncodedSource):
             raise ValueError(f'{name}: this data set has no labels.')
         self._labels: dict[str, np.ndarray] = {}
 
-    def labels(self, split):
+    def labels(self, split: str) -> np.ndarray:
         if split not in self._labels:
             self._labels[split] = self._splits[split].labels()
         return self._labels[split]

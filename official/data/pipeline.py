@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -195,7 +196,7 @@ def eval_batches(
     return positions.map(padded)
 
 
-def on_host(array) -> tf.Tensor:
+def on_host(array: np.ndarray) -> tf.Tensor:
     """One tensor in the host's memory, for pipelines to gather from."""
     with tf.device('CPU:0'):
         return tf.constant(array)

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import zipfile
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -68,7 +69,7 @@ class SmallClassifier(tf.keras.Model):
         features = self._hidden(tf.reshape(x, [-1, x.shape[1] * x.shape[2] * x.shape[3]]))
         return features, self._output(features)
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         images, labels = data
         with tf.GradientTape() as tape:
             logits = self._forward(tf.cast(images, tf.float32) / 255)[1]

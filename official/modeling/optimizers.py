@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -43,13 +44,13 @@ class FusedAdam(tf.keras.optimizers.Adam):
 
     def __init__(
         self,
-        learning_rate=0.001,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        clipnorm=None,
-        global_clipnorm=None,
-        name='Adam',
+        learning_rate: float | Callable = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        clipnorm: float | None = None,
+        global_clipnorm: float | None = None,
+        name: str = 'Adam',
     ):
         _check_learning_rate('FusedAdam', learning_rate)
         checks.share('FusedAdam', beta_1=beta_1, beta_2=beta_2)
@@ -73,7 +74,7 @@ class FusedAdam(tf.keras.optimizers.Adam):
             name=name,
         )
 
-    def update_step(self, gradient, variable):
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
         if isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable)
             return
@@ -94,7 +95,7 @@ class FusedAdam(tf.keras.optimizers.Adam):
             grad=gradient,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         return {
             key: config[key]
@@ -132,7 +133,13 @@ class CentredRMSProp(tf.keras.optimizers.RMSprop):
         [0, 1).
     """
 
-    def __init__(self, learning_rate=0.00025, rho=0.95, epsilon=0.01 / 32**2, name='RMSprop'):
+    def __init__(
+        self,
+        learning_rate: float | Callable = 0.00025,
+        rho: float = 0.95,
+        epsilon: float = 0.01 / 32**2,
+        name: str = 'RMSprop',
+    ):
         _check_learning_rate('CentredRMSProp', learning_rate)
         checks.share('CentredRMSProp', rho=rho)
         checks.above_zero('CentredRMSProp', epsilon=epsilon)
@@ -145,7 +152,7 @@ class CentredRMSProp(tf.keras.optimizers.RMSprop):
             name=name,
         )
 
-    def update_step(self, gradient, variable):
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
         if isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable)
             return
@@ -165,7 +172,7 @@ class CentredRMSProp(tf.keras.optimizers.RMSprop):
             grad=gradient,
         )
 
-    def build(self, var_list):
+    def build(self, var_list: Sequence[tf.Variable]) -> None:
         built = keras_private.is_built(self)
         super().build(var_list)
         if not built:
@@ -173,7 +180,7 @@ class CentredRMSProp(tf.keras.optimizers.RMSprop):
                 self.add_variable_from_reference(variable, 'step') for variable in var_list
             ]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         return {key: config[key] for key in ('learning_rate', 'rho', 'epsilon', 'name')}
 
@@ -211,12 +218,12 @@ class MomentumSGD(tf.keras.optimizers.SGD):
 
     def __init__(
         self,
-        learning_rate=0.01,
-        momentum=0.9,
-        weight_decay=0.0,
+        learning_rate: float | Callable = 0.01,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
         exclude: Callable[[tf.Variable], bool] = is_vector,
-        global_clipnorm=None,
-        name='MomentumSGD',
+        global_clipnorm: float | None = None,
+        name: str = 'MomentumSGD',
     ):
         _check_learning_rate('MomentumSGD', learning_rate)
         checks.within('MomentumSGD', 0, 1, momentum=momentum)
@@ -234,14 +241,14 @@ class MomentumSGD(tf.keras.optimizers.SGD):
         self._coupled_decay = weight_decay
         self._exclude = exclude
 
-    def build(self, var_list):
+    def build(self, var_list: Sequence[tf.Variable]) -> None:
         built = keras_private.is_built(self)
         super().build(var_list)
         if not built:
             # Asked here, where variables are whole and have their names, not in each replica.
             self._decays = [not self._exclude(variable) for variable in var_list]
 
-    def update_step(self, gradient, variable):
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
         index = keras_private.slot_index(self, variable)
         dtype = variable.dtype
         # A sparse gradient, too: all rows decay, and v goes on in all of them.
@@ -256,7 +263,7 @@ class MomentumSGD(tf.keras.optimizers.SGD):
             momentum=tf.cast(self.momentum, dtype),
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         return {
             **{

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -35,12 +36,12 @@ class ConstantThenLinear(tf.keras.optimizers.schedules.LearningRateSchedule):
         self.decay_start = decay_start
         self.decay_end = decay_end
 
-    def __call__(self, step):
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
         step = tf.cast(step, tf.float32)
         left = (self.decay_end - step) / (self.decay_end - self.decay_start)
         return self.learning_rate * tf.clip_by_value(left, 0.0, 1.0)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'learning_rate': self.learning_rate,
             'decay_start': self.decay_start,
@@ -70,11 +71,11 @@ class StepDecay(tf.keras.optimizers.schedules.LearningRateSchedule):
         self.every_steps = every_steps
         self.factor = factor
 
-    def __call__(self, step):
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
         times = tf.cast(step, tf.int64) // self.every_steps
         return self.learning_rate * tf.pow(float(self.factor), tf.cast(times, tf.float32))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'learning_rate': self.learning_rate,
             'every_steps': self.every_steps,
@@ -121,7 +122,7 @@ class WarmupThenSteps(tf.keras.optimizers.schedules.LearningRateSchedule):
         self.decay_steps = decay_steps
         self.factor = factor
 
-    def __call__(self, step):
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
         step = tf.cast(step, tf.int64)
         passed = tf.reduce_sum(tf.cast(step >= tf.constant(self.decay_steps, tf.int64), tf.float32))
         rate = self.learning_rate * tf.pow(float(self.factor), passed)
@@ -129,7 +130,7 @@ class WarmupThenSteps(tf.keras.optimizers.schedules.LearningRateSchedule):
             return rate
         return rate * tf.minimum(1.0, tf.cast(step, tf.float32) / self.warmup_steps)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'learning_rate': self.learning_rate,
             'warmup_steps': self.warmup_steps,

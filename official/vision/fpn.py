@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -71,7 +72,7 @@ class FPN(tf.keras.layers.Layer):
             )
         self.built = True
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**self._config, 'key': random.key_config(self._key)}
 
     def call(self, maps: Sequence[tf.Tensor]) -> list[tf.Tensor]:

@@ -234,5 +234,5 @@ class ResNet(tf.keras.Model):
                     if conv is not None:
                         yield f'conv{number}_block{index}_{place}', conv
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return dict(self._config)

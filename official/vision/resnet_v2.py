@@ -152,7 +152,7 @@ class ResNetV2(tf.keras.Model):
             outputs.append(x)
         return outputs
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return dict(self._config)
 
 

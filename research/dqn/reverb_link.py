@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from typing import Any
 
 import tensorflow as tf
 
@@ -31,7 +32,7 @@ class Link:
         self,
         address: str,
         frame_shape: tuple[int, int],
-        weights,
+        weights: Any,
         connect_seconds: float = 20,
         reconnect_seconds: float = 600,
     ):

@@ -20,7 +20,7 @@ import errno
 import socket
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -52,7 +52,7 @@ class Rules(NamedTuple):
     clip_rewards: bool
 
 
-def broadcast(weights, rules: Rules) -> dict:
+def broadcast(weights: Any, rules: Rules) -> dict:
     """What is in the table of weights, as variables: weights, 'updates', 'done' and the rules.
 
     Args:

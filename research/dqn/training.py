@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -42,6 +43,8 @@ class _Progress(tf.Module):
 class Training:
     """One training of an agent in a run folder.
 
+    Arguments that are not here are those of `DqnExperiment`.
+
     Args:
       run_dir: the run folder.
       seed: the run's seed.
@@ -54,7 +57,6 @@ class Training:
       evaluate: called with the agent step, gives `evaluation.Scores`.
       held_out: gives the held-out states.
       at_checkpoint: called with the agent step after a checkpoint that has a row of the history.
-      Others: see `DqnExperiment`.
     """
 
     def __init__(
@@ -62,8 +64,8 @@ class Training:
         run_dir: str,
         seed: int,
         strategy: tf.distribute.Strategy,
-        agent,
-        env,
+        agent: Any,
+        env: Any,
         make_replay: Callable,
         exploration: policy.Epsilon,
         epsilon: Callable,

@@ -164,7 +164,7 @@ class Concatenated:
 
 def train_batches(
     graphs: Concatenated,
-    members,
+    members: np.ndarray,
     batch_size: int,
     seed: int = 0,
     start_step: int = 0,
@@ -199,7 +199,7 @@ def train_batches(
 
 
 def train_indices(
-    members,
+    members: np.ndarray,
     batch_size: int,
     seed: int = 0,
     start_step: int = 0,
@@ -231,7 +231,7 @@ def train_indices(
 
 def evaluation_batches(
     graphs: Concatenated,
-    members,
+    members: np.ndarray,
     batch_size: int,
     input_context: tf.distribute.InputContext | None = None,
     padding: Padding | None = largest,

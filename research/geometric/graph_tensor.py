@@ -9,7 +9,7 @@ block-diagonal graph (Fey & Lenssen 2019, Sec. 2, "Mini-batch Handling").
 from __future__ import annotations
 
 import itertools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
@@ -42,12 +42,12 @@ class Arrays(NamedTuple):
 
 
 def from_pieces(
-    node_sizes,
-    edge_sizes,
-    edge_index,
-    node_features=None,
-    edge_features=None,
-    context_features=None,
+    node_sizes: Any,
+    edge_sizes: Any,
+    edge_index: Any,
+    node_features: Any = None,
+    edge_features: Any = None,
+    context_features: Any = None,
 ) -> tfgnn.GraphTensor:
     """A scalar GraphTensor of several graphs, one after the other.
 

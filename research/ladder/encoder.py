@@ -7,7 +7,7 @@ network shares with the networks that the paper compares it with.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -122,7 +122,9 @@ class EncoderNetwork(core_model.Model):
         self.built = True
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> EncoderNetwork:
         return cls(**tf.keras.saving.deserialize_keras_object(config, custom_objects))
 
     # Training.
@@ -199,7 +201,7 @@ class EncoderNetwork(core_model.Model):
         """
         raise NotImplementedError(f'{type(self).__name__} has no costs().')
 
-    def update(self, data, key):
+    def update(self, data: Any, key: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         (x_labelled, x_unlabelled), y = data
         with tf.GradientTape() as tape:
             costs, clean = self.costs(x_labelled, y, x_unlabelled, key)
@@ -214,7 +216,7 @@ class EncoderNetwork(core_model.Model):
 
     # Test.
 
-    def call(self, x, training=None):
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         del training  # The corrupted path has its own name.
         h = tf.cast(x, tf.float32)
         for l, rung in enumerate(self.rungs, 1):
@@ -222,7 +224,7 @@ class EncoderNetwork(core_model.Model):
             h = self._activate(l, (z_pre - rung.mean) * tf.math.rsqrt(rung.variance + EPSILON))
         return tf.nn.softmax(h)
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         x, y, weight = tf.keras.utils.unpack_x_y_sample_weight(data)
         confusion_matrix = self.metrics[-1]
         confusion_matrix.update_state(y, tf.argmax(self(x), axis=1), weight)

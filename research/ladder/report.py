@@ -7,8 +7,10 @@ corrupted and denoised, and the learned denoising functions drawn as Figure 1 dr
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from official.core import figures, page
 from official.core.page import Section
@@ -41,7 +43,7 @@ class LadderReport:
         self.hidden_range = hidden_range
         self.points = points
 
-    def __call__(self, model, data, key) -> list[Section]:
+    def __call__(self, model: tf.keras.Model, data: Any, key: tf.Tensor) -> list[Section]:
         """The sections, of those that the model has.
 
         Args:
@@ -190,7 +192,7 @@ class LadderReport:
                 )
 
 
-def images_of_classes(model, data, key) -> dict[str, np.ndarray]:
+def images_of_classes(model: tf.keras.Model, data: Any, key: tf.Tensor) -> dict[str, np.ndarray]:
     """The first test image of each class, clean, corrupted and denoised.
 
     Whole batches go through the model, as it may use the statistics of a batch.
@@ -230,7 +232,9 @@ def images_of_classes(model, data, key) -> dict[str, np.ndarray]:
     return {'labels': np.array(labels), **stacks}
 
 
-def denoised_values(denoiser, z: np.ndarray, u_values: Sequence[float]) -> np.ndarray:
+def denoised_values(
+    denoiser: tf.keras.layers.Layer, z: np.ndarray, u_values: Sequence[float]
+) -> np.ndarray:
     """g(z, u) of every unit, every unit given the same z and u.
 
     Args:
@@ -247,7 +251,7 @@ def denoised_values(denoiser, z: np.ndarray, u_values: Sequence[float]) -> np.nd
     return np.asarray(values).astype(np.float32).reshape(*grid_z.shape, denoiser.units)
 
 
-def normalized_as_clean(curves: np.ndarray, rung) -> np.ndarray:
+def normalized_as_clean(curves: np.ndarray, rung: Any) -> np.ndarray:
     """z_hat on the scale of z, as the denoising cost of Eq. (2) compares them.
 
     Args:

@@ -51,7 +51,7 @@ class GallerySearch(experiment.Experiment):
         run_dir: str,
         seed: int = 0,
         data_dir: str | None = None,
-        strategy=None,
+        strategy: tf.distribute.Strategy | None = None,
         *,
         saved_model: str = 'runs/match_rcnn/garments/saved_model',
         query: str | None = None,

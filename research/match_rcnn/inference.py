@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -19,8 +20,8 @@ _steps: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def detections(
-    model,
-    data,
+    model: tf.keras.Model,
+    data: Any,
     strategy: tf.distribute.Strategy,
     split: str,
     rows: np.ndarray | None = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -114,7 +115,7 @@ class MatchingNetwork(tf.keras.layers.Layer):
             )
         self.built = True
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**self._config, 'key': random.key_config(self._key)}
 
     def call(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -64,7 +66,7 @@ class MatchReport:
         self.images, self.queries, self.failures = images, queries, failures
         self.matches, self.looked_at = matches, looked_at
 
-    def __call__(self, model, data, key: tf.Tensor) -> list[Section]:
+    def __call__(self, model: tf.keras.Model, data: Any, key: tf.Tensor) -> list[Section]:
         """The sections, of the validation images.
 
         Args:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -64,7 +65,7 @@ class GanEvaluation:
         self._sampled = None  # The model and the function of its last call.
         self._real: dict[str, _Real] = {}
 
-    def use_data(self, data, splits) -> None:
+    def use_data(self, data: Any, splits: Iterable[str]) -> None:
         """Called before the training: looks whether there will be scores at its end.
 
         Args:
@@ -100,7 +101,12 @@ class GanEvaluation:
                 )
 
     def __call__(
-        self, model, data, strategy: tf.distribute.Strategy, split: str, final: bool
+        self,
+        model: tf.keras.Model,
+        data: Any,
+        strategy: tf.distribute.Strategy,
+        split: str,
+        final: bool,
     ) -> dict:
         """Scores of `model`, an `S3GAN`, against the real images of `data`, a `GanData`.
 

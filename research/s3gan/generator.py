@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from official.modeling import normalization, random, spectral
@@ -183,5 +185,5 @@ class Generator(tf.keras.Model):
         x = tf.cast(self.final_conv(x, training=moving), tf.float32)
         return (tf.tanh(x) + 1.0) / 2.0
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return dict(self._config)

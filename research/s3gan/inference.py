@@ -54,7 +54,7 @@ class FeatureExperiment(experiment_lib.Experiment):
         run_dir: str,
         seed: int = 0,
         data_dir: str | None = None,
-        strategy=None,
+        strategy: tf.distribute.Strategy | None = None,
         *,
         experiment: Callable,
         clusters: Sequence[int] = (),

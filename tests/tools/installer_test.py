@@ -120,6 +120,11 @@ def index(repository, tmp_path):
         server.shutdown()
 
 
+def test_index_serves_it_where_pip_fails(find, repository, index, monkeypatch):
+    monkeypatch.setattr(installer, '_pip', lambda: ['/bin/false'])
+    assert find(PIP_INDEX_URL=index).program == str(repository.root / '.uv/uv-1.0')
+
+
 @pytest.mark.parametrize('name', ['PIP_INDEX_URL', 'PIP_EXTRA_INDEX_URL', 'UV_DEFAULT_INDEX'])
 def test_index_serves_it_where_there_is_no_pip(find, repository, index, monkeypatch, name):
     monkeypatch.setattr(installer, '_pip', lambda: None)
@@ -139,7 +144,7 @@ def test_neither_pip_nor_index(find, monkeypatch):
     with pytest.raises(installer.EnvironmentFailure) as failure:
         find()
     assert str(failure.value) == (
-        'uv, which makes the environment, could not be downloaded (error: there is no pip and no'
+        'uv, which makes the environment, could not be downloaded (there is no pip and no'
         f' index is configured); {installer.INSTALL}.'
     )
 

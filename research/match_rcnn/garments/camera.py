@@ -65,7 +65,8 @@ class Camera:
         """Where the canvas's pixels come from.
 
         Args:
-          height, width: of the canvas.
+          height: of the canvas, in pixels.
+          width: of the canvas, in pixels.
 
         Returns:
           float32 [height, width, 2]: the figure's coordinates of each pixel's centre.

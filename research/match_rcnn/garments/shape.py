@@ -90,11 +90,17 @@ class Garment:
     folds: list[Fold]
 
 
-def curve(start, end, bulge: float = 0.0, count: int = 8) -> np.ndarray:
+def curve(
+    start: Sequence[float] | np.ndarray,
+    end: Sequence[float] | np.ndarray,
+    bulge: float = 0.0,
+    count: int = 8,
+) -> np.ndarray:
     """Points from `start` to just before `end` on a parabola.
 
     Args:
-      start, end: points.
+      start: first point, [x, y].
+      end: last point, [x, y].
       bulge: greatest distance from the chord, as a part of its length; positive is to the left of
         who walks from start to end, with y down.
       count: number of points.
@@ -124,7 +130,9 @@ def mirrored(points: np.ndarray) -> np.ndarray:
     return np.asarray(points, float)[::-1] * [-1, 1]
 
 
-def tube(axis: np.ndarray, widths, side: int) -> tuple[np.ndarray, np.ndarray]:
+def tube(
+    axis: np.ndarray, widths: Sequence[float] | np.ndarray, side: int
+) -> tuple[np.ndarray, np.ndarray]:
     """The outer and the inner edge of cloth around an arm or leg.
 
     Args:
@@ -142,7 +150,7 @@ def tube(axis: np.ndarray, widths, side: int) -> tuple[np.ndarray, np.ndarray]:
     return axis + normals * widths, axis - normals * widths
 
 
-def eased(x, knots: Sequence[tuple[float, float]]) -> np.ndarray:
+def eased(x: float | np.ndarray, knots: Sequence[tuple[float, float]]) -> np.ndarray:
     """Interpolates (x, y) knots with flat tangents at each."""
     xs, ys = np.array(knots, float).T
     x = np.clip(x, xs[0], xs[-1])

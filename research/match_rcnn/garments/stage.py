@@ -39,7 +39,8 @@ class Stage:
     """A canvas with the garments that are on it.
 
     Args:
-      height, width: of the picture.
+      height: of the picture, in pixels.
+      width: of the picture, in pixels.
       supersampling: pixels of the canvas a pixel of the picture, along each axis.
 
     Attributes:

@@ -82,8 +82,8 @@ def uses(path, text, ours):
             of_python = isinstance(node.value, ast.Name) and node.value.id in STANDARD
             names += [] if of_python else [node.attr]
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            name = node.args[1:2] if node.func.id in NAMED else []
-            names += [node.value for node in name if isinstance(node, ast.Constant)]
+            second = node.args[1:2] if node.func.id in NAMED else []
+            names += [name.value for name in second if isinstance(name, ast.Constant)]
         for name in names:
             known = name in ours or name in NAMED_TUPLE or (path, name) in OTHERS
             if _is_private(str(name)) and not known:

@@ -16,6 +16,7 @@ class _Copies(tf.keras.Model):
     def __init__(self, score):
         super().__init__()
         self.score = tf.keras.layers.Dense(1, bias_initializer=tf.constant_initializer(score))
+        self.score.build([None, 4])  # A trace that makes variables is followed by a second one.
         self.traces = []
 
     def examine(self, images, sizes, boxes, classes):

@@ -58,10 +58,12 @@ def run(root: pathlib.Path, *arguments: str) -> str:
 
 
 def test_experiment_learns(copy):
-    steps = [f'--gin_param=KerasExperiment.{name}=100' for name in ('train_steps', 'save_every_steps')]
+    steps = [
+        f'--gin_param=KerasExperiment.{name}=100' for name in ('train_steps', 'save_every_steps')
+    ]
     run(copy, 'official.launch', f'--gin_file={CONFIG}', '--model_dir=run', *steps)
     result = json.loads((copy / 'run/result.json').read_text())
-    # By chance 90; seeds 0 to 2 give FIGURES.
+    # By chance 90; seeds 0 to 2 give 6.8, 5.8 and 6.0.
     assert result['test_error_percent'] < 20
     assert (copy / 'run/report.html').exists()
 
@@ -70,17 +72,13 @@ def test_its_tests_pass(copy):
     assert re.search(r'^8 passed', run(copy, 'pytest', '-q', '-p', 'no:cacheprovider', TESTS), re.M)
 
 
-@pytest.mark.parametrize('old, new', [
-    ('(1 - epsilon) * tf.one_hot', 'epsilon * tf.one_hot'),
-    ('epsilon / num_classes', 'epsilon / (num_classes - 1)'),
-])  # fmt: skip
-def test_its_tests_can_fail(copy, tmp_path, old, new):
+def test_its_golden_values_can_fail(copy, tmp_path):
     shutil.copytree(copy, tmp_path / 'copy')
     path = tmp_path / 'copy/research/label_smoothing/model.py'
     text = path.read_text()
-    assert text.count(old) >= 1
-    path.write_text(text.replace(old, new))
-    with pytest.raises(AssertionError, match='3 failed, 2 passed|4 failed, 1 passed'):
+    assert 'return (1 - epsilon)' in text
+    path.write_text(text.replace('return (1 - epsilon)', 'return epsilon'))
+    with pytest.raises(AssertionError, match='4 failed, 1 passed'):
         run(tmp_path / 'copy', 'pytest', '-q', f'{TESTS}/model_test.py')
 
 

@@ -25,6 +25,7 @@ network's 9.3 ms; the floor is 27 % of the update.
 from __future__ import annotations
 
 import argparse
+import itertools
 import pathlib
 import statistics
 import sys
@@ -57,7 +58,7 @@ def update_flops(
       decoded: rows through the decoder and back.
       forward_only: rows through the encoder without a gradient.
     """
-    weights = sum(below * above for below, above in zip(widths, widths[1:]))
+    weights = sum(below * above for below, above in itertools.pairwise(widths))
     lowest = widths[0] * widths[1]
     encoder = trained * (3 * weights - lowest) + forward_only * weights
     return 2 * (encoder + decoded * 3 * weights)

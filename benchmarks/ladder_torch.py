@@ -15,6 +15,7 @@ tests/benchmarks/ladder_torch_test.py compares its costs and gradients with the 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import time
 
@@ -58,7 +59,7 @@ class Ladder(nn.Module):
 
     def __init__(self, widths=WIDTHS):
         super().__init__()
-        pairs = list(zip(widths, widths[1:]))
+        pairs = list(itertools.pairwise(widths))
         self.encoder = nn.ModuleList(nn.Linear(m, n, bias=False) for m, n in pairs)
         self.decoder = nn.ModuleList(nn.Linear(n, m, bias=False) for m, n in pairs)
         self.beta = nn.ParameterList(torch.zeros(n) for n in widths[1:])

@@ -7,6 +7,8 @@ head this project goes back at the drawn anchors alone, which it computes once m
 
 from __future__ import annotations
 
+import itertools
+
 from benchmarks import match_rcnn_data
 
 BLOCKS, STEM = (3, 4, 6, 3), 64  # ResNet-50.
@@ -88,7 +90,7 @@ def landmark() -> int:
 
 def matching() -> int:
     """Multiplications for the feature vector of a RoI."""
-    convs = sum(9 * inputs * outputs for inputs, outputs in zip(MATCHING, MATCHING[1:]))
+    convs = sum(9 * inputs * outputs for inputs, outputs in itertools.pairwise(MATCHING))
     return MASK**2 * convs + MATCHING[-1] * MATCHING_UNITS
 
 

@@ -30,6 +30,7 @@ compiler and Python's headers, and minutes; leave its forms out with --forms.
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import pathlib
 import sys
@@ -144,7 +145,7 @@ class Products(NamedTuple):
     pairs: int = 0
 
     def __add__(self, other: Products) -> Products:
-        return Products(*(one + two for one, two in zip(self, other)))
+        return Products(*(one + two for one, two in zip(self, other, strict=True)))
 
 
 def _resampled(inputs: int, outputs: int, size: int, fused: bool) -> tuple[int, int]:
@@ -174,7 +175,7 @@ def generator_products(config: Config, fused: bool = False) -> Products:
     widths, size = [config.ch * width for width in config.generator], SEED_SIZE
     lowest = CHUNK * widths[0] * size**2
     total = Products(lowest, lowest)
-    for number, (inputs, outputs) in enumerate(zip(widths, widths[1:]), 1):
+    for number, (inputs, outputs) in enumerate(itertools.pairwise(widths), 1):
         conditions = 2 * (inputs + outputs) * (CHUNK + EMBEDDING)
         resampled = sum(_resampled(inputs, outputs, size, fused))
         size *= 2

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import math
 import pathlib
@@ -227,7 +228,7 @@ class Generator(nn.Module):
         self.layout, self.attention = layout, config.attention[0]
         self.embed_y = nn.Embedding(config.classes, EMBEDDING)
         self.fc_noise = spectral(nn.Linear(CHUNK, widths[0] * SEED_SIZE**2), kind)
-        for number, sizes in enumerate(zip(widths, widths[1:]), 1):
+        for number, sizes in enumerate(itertools.pairwise(widths), 1):
             self.add_module(f'B{number}', GeneratorBlock(*sizes, CHUNK + EMBEDDING, kind))
         if self.attention:
             self.non_local_block = NonLocalBlock(widths[self.attention], kind)
@@ -253,7 +254,7 @@ class Discriminator(nn.Module):
         super().__init__()
         widths = [config.ch * width for width in config.discriminator]
         self.blocks, self.attention = len(widths), config.attention[1]
-        for number, sizes in enumerate(zip([config.channels, *widths], widths), 1):
+        for number, sizes in enumerate(itertools.pairwise([config.channels, *widths]), 1):
             down = number < len(widths)
             self.add_module(f'B{number}', DiscriminatorBlock(*sizes, down, kind))
         if self.attention:
@@ -327,7 +328,7 @@ class Training:
         self.discriminator = Discriminator(config, kind).to(memory_format=self.layout)
         self.optimizers = [
             torch.optim.Adam(net.parameters(), rate, betas=(0.0, 0.999), fused=True)
-            for net, rate in zip((self.generator, self.discriminator), LEARNING_RATES)
+            for net, rate in zip((self.generator, self.discriminator), LEARNING_RATES, strict=True)
         ]
         self.averages = [weights.detach().clone() for weights in self.generator.parameters()]
         if compiled:

@@ -10,10 +10,12 @@ import logging as python_logging
 import os
 import sys
 import warnings
+from typing import NoReturn
 
 import gin
 from absl import app, flags, logging
 
+from official.compat import start_up
 from official.core import config, distribution, errors, run_folder, runner
 
 _LARGEST_SEED = 2**32 - 1  # Of NumPy's.
@@ -60,7 +62,8 @@ def parse_flags(arguments: list[str]) -> list[str]:
     except flags.Error as error:
         _stop(' '.join(str(error).split()), 2)
     if flags.FLAGS['verbosity'].using_default_value:
-        flags.FLAGS.verbosity = -1  # Warnings; absl would make it 0 and show TensorFlow's notes.
+        # Warnings; absl would make it 0 and show TensorFlow's notes. Its types are of reading only.
+        flags.FLAGS.verbosity = -1  # type: ignore[assignment]
     if len(rest) > 1:
         hint = f'; did you mean --gin_file={rest[1]}?' if rest[1].endswith('.gin') else '.'
         _stop(f'{rest[1]!r} is no flag{hint}', 2)
@@ -117,6 +120,7 @@ def launch(
         run_folder.check(run_dir, identity, starts='train' in mode)
     print(f'{mode}: {configuration.path} in {run_dir}', flush=True)
     _prepare_environment(strategy, tpu, (run_dir, data_dir or ''))
+    start_up.import_tensorflow()
     # The strategy first: TensorFlow wants to know its devices before it runs anything.
     made = distribution.make_strategy(strategy, tpu, wait_minutes)
     config.load(configuration)
@@ -153,7 +157,7 @@ def main(arguments: list[str]) -> None:
 def _prepare_environment(strategy: str, tpu: str | None, paths: tuple[str, ...]) -> None:
     """Keeps start-up notes of libraries from the user; variables that are set stay as they are."""
     # 3: at 2 every import of TensorFlow says that cuDNN and two more are registered twice.
-    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+    os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', start_up.QUIET)
     on_google_cloud = strategy == 'tpu' or any(path.startswith('gs://') for path in paths)
     if not on_google_cloud:  # There, the metadata server gives the credentials.
         os.environ.setdefault('NO_GCE_CHECK', 'true')
@@ -175,7 +179,7 @@ def _prepare_environment(strategy: str, tpu: str | None, paths: tuple[str, ...])
         pass
 
 
-def _stop(sentence: str, code: int) -> None:
+def _stop(sentence: str, code: int) -> NoReturn:
     print(f'error: {sentence}', file=sys.stderr, flush=True)
     sys.exit(code)
 

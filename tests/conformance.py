@@ -2,13 +2,20 @@
 
 `make` below is a function make(run_dir, strategy=None, model_overrides=None, **overrides) that
 returns a `KerasExperiment` whose training takes seconds; `overrides` replace arguments of the
-experiment, `model_overrides` arguments of the model. Importing this module gives the process two
-virtual CPUs, which has to come before TensorFlow's first op.
+experiment, `model_overrides` arguments of the model. A module trains it once, in a fixture:
+
+    @pytest.fixture(scope='module')
+    def trained(tmp_path_factory):
+        return conformance.Trained(make, tmp_path_factory.mktemp('trained'), stop_at=6)
 """
 
+import atexit
+import functools
 import inspect
 import json
 import os
+import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -16,14 +23,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official.core import checkpoints, distribution
-
-DEVICES = distribution.virtual_cpu_devices(2)
+from official.compat import tensorflow_private
+from official.core import distribution
 
 
 def two_devices():
-    """The strategy over two virtual CPUs."""
-    return distribution.mirrored(tuple(DEVICES))
+    """The strategy over the two virtual CPUs that tests/conftest.py gives every process."""
+    return distribution.mirrored(tuple(distribution.virtual_cpu_devices(2)))
 
 
 def weights(experiment):
@@ -51,12 +57,8 @@ def assert_close(one, other, rtol, atol):
         np.testing.assert_allclose(one[name], other[name], rtol=rtol, atol=atol, err_msg=name)
 
 
-class _Killed(Exception):
-    pass
-
-
-def _train_until(experiment, step):
-    """Trains, and stops without a word after the execution that reaches `step`."""
+def _after_execution(experiment, action):
+    """Has `action(step)` called after each execution of the training step."""
     original = experiment.model.make_train_function
 
     def make_train_function(force=False):
@@ -64,43 +66,90 @@ def _train_until(experiment, step):
 
         def run(iterator):
             logs = function(iterator)
-            if int(experiment.model.global_step.numpy()) >= step:
-                raise _Killed
+            action(int(experiment.model.global_step.numpy()))
             return logs
 
         return run
 
     experiment.model.make_train_function = make_train_function
+
+
+class _Killed(Exception):
+    pass
+
+
+def train_until(experiment, step):
+    """Trains, and stops without a word after the execution that reaches `step`."""
+
+    def kill(at):
+        if at >= step:
+            raise _Killed
+
+    _after_execution(experiment, kill)
     with pytest.raises(_Killed):
         experiment.train()
 
 
-def check_resume(make, tmp_path, stop_at):
-    """Stopped at `stop_at` and begun again, the weights end with the same bits."""
-    whole = make(str(tmp_path / 'whole'))
-    whole.train()
-    _train_until(make(str(tmp_path / 'stopped')), stop_at)
-    resumed = make(str(tmp_path / 'stopped'))
+class Trained:
+    """A training that the checks of a module share, with what a kill at `stop_at` would leave.
+
+    The noise is drawn in two shards, as two devices draw it.
+
+    Attributes:
+      make: function that makes the experiment in a folder.
+      experiment: the one that was trained.
+      stopped: the run's folder as it was after the execution that reached `stop_at`.
+    """
+
+    def __init__(self, make, folder: pathlib.Path, stop_at: int, shards: bool = True):
+        self.make = functools.partial(make, model_overrides={'noise_shards': 2}) if shards else make
+        self.experiment = self.make(str(folder / 'run'))
+        self.stopped = folder / 'stopped'
+
+        def leave(step):
+            if step >= stop_at and not self.stopped.exists():
+                shutil.copytree(self.experiment.run_dir, self.stopped)
+
+        _after_execution(self.experiment, leave)
+        self.experiment.train()
+
+    def copy(self, folder) -> str:
+        """Returns a copy in `folder` of the run's folder, for tests that write into it."""
+        return shutil.copytree(self.experiment.run_dir, os.path.join(folder, 'copy'))
+
+
+def check_resume(trained, tmp_path):
+    """Killed and begun again, the weights end with the same bits."""
+    run_dir = shutil.copytree(trained.stopped, tmp_path / 'resumed')
+    resumed = trained.make(str(run_dir))
+    # There is something to resume, and steps of it that are taken again.
+    assert resumed._checkpoints.steps() and os.listdir(run_dir / 'checkpoints') != os.listdir(
+        os.path.join(trained.experiment.run_dir, 'checkpoints')
+    )
     resumed.train()
     assert int(resumed.model.global_step) == resumed.train_steps
-    assert_same_bits(weights(resumed), weights(whole))
+    assert_same_bits(weights(resumed), weights(trained.experiment))
 
 
-def check_xla(make, tmp_path, rtol=1e-3, atol=1e-4):
+def check_xla(trained, tmp_path, rtol=1e-3, atol=1e-4, **overrides):
     """With and without XLA the update is the same."""
-    plain = make(str(tmp_path / 'plain'))
-    compiled = make(str(tmp_path / 'xla'), jit_compile=True)
+    compiled = trained.make(str(tmp_path), jit_compile=True, **overrides)
     assert compiled.model.jit_compile
-    plain.train()
     compiled.train()
-    assert_close(weights(compiled), weights(plain), rtol, atol)
+    assert_close(weights(compiled), weights(trained.experiment), rtol, atol)
 
 
-def check_two_devices(make, tmp_path, rtol=1e-3, atol=1e-4):
-    """Two devices make the update of one that draws noise in two shards."""
-    one = make(str(tmp_path / 'one'), model_overrides={'noise_shards': 2})
-    two = make(str(tmp_path / 'two'), strategy=two_devices())
-    one.train()
+def check_two_devices(trained, tmp_path, rtol=1e-3, atol=1e-4, counted=True):
+    """Two devices make the update of one that draws noise in two shards, and the same scores.
+
+    Args:
+      trained: the training on one device.
+      tmp_path: a folder.
+      rtol: relative tolerance of the weights.
+      atol: absolute tolerance of the weights.
+      counted: the result has a confusion matrix, in which every example is counted once.
+    """
+    one, two = trained.experiment, trained.make(str(tmp_path), strategy=two_devices())
     two.train()
     assert two.strategy.num_replicas_in_sync == 2
     assert_close(weights(two), weights(one), rtol, atol)
@@ -109,51 +158,54 @@ def check_two_devices(make, tmp_path, rtol=1e-3, atol=1e-4):
         assert all(
             row[key] == pytest.approx(other[key], rel=1e-3) for key in row if key != 'train_seconds'
         )
-    result, other = one.evaluate(), two.evaluate()
-    assert np.sum(result.get('confusion_matrix', 0)) == np.sum(other.get('confusion_matrix', 0))
+    if counted:
+        totals = [np.sum(experiment.evaluate()['confusion_matrix']) for experiment in (one, two)]
+        assert totals[0] == totals[1] > 0
 
 
-def check_bad_checkpoint(make, tmp_path):
-    """A checkpoint that was cut short is named, not restored and not overwritten."""
-    run_dir = str(tmp_path / 'run')
-    experiment = make(run_dir)
-    experiment.train()
-    path = experiment._checkpoints.path(experiment._checkpoints.steps()[-1])
-    file = os.path.join(path, 'weights.data-00000-of-00001')
-    size = os.path.getsize(file)
-    with open(file, 'r+b') as f:
-        f.truncate(size // 2)
-    with pytest.raises(checkpoints.CheckpointError) as error:
-        make(run_dir).train()
-    assert f'{file} has {size // 2} bytes, not {size}' in str(error.value)
-    assert os.path.getsize(file) == size // 2
-    with open(file, 'r+b') as f:
-        f.truncate(size)
-    with pytest.raises(checkpoints.CheckpointError, match='SHA-256'):
-        make(run_dir).evaluate()
-    os.remove(file)
-    with pytest.raises(checkpoints.CheckpointError, match='is missing'):
-        make(run_dir).export()
-
-
+# Reads a line of paths, answers with an empty one, or with the error, and ends with its input.
 _CLIENT = """
-import json, sys
+import gc, json, sys, traceback
 import numpy as np, tensorflow as tf
-path, inputs, outputs = sys.argv[1:]
-model = tf.saved_model.load(path)
-answers = {}
-for name, arrays in np.load(inputs, allow_pickle=True).item().items():
-    answers[name] = {key: value.numpy() for key, value in
-                     model.signatures[name](**{k: tf.constant(v) for k, v in arrays.items()}).items()}
-np.save(outputs, answers, allow_pickle=True)
-extra = [m for m in sys.modules if m.split('.')[0] in
-         ('official', 'research', 'tensorflow_gnn', 'tf_agents', 'tensorflow_addons')]
-assert not extra, extra
+def answer(path, inputs, outputs):
+    model = tf.saved_model.load(path)
+    answers = {}
+    for name, arrays in np.load(inputs, allow_pickle=True).item().items():
+        found = model.signatures[name](**{key: tf.constant(array) for key, array in arrays.items()})
+        answers[name] = {key: value.numpy() for key, value in found.items()}
+    np.save(outputs, answers, allow_pickle=True)
+    extra = [m for m in sys.modules if m.split('.')[0] in
+             ('official', 'research', 'tensorflow_gnn', 'tf_agents', 'tensorflow_addons')]
+    assert not extra, extra
+for line in sys.stdin:
+    try:
+        answer(*json.loads(line))
+        print(json.dumps(''), flush=True)
+    except BaseException:
+        print(json.dumps(traceback.format_exc()), flush=True)
+    gc.collect()
 """
 
 
+@functools.cache
+def _client():
+    """The one process of this one that serves exported models and imports TensorFlow only."""
+    environment = {**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3'}
+    environment.pop('PYTHONPATH', None)
+    client = subprocess.Popen(
+        [sys.executable, '-P', '-c', _CLIENT],
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+        cwd='/',
+    )
+    atexit.register(client.kill)
+    return client
+
+
 def check_export(path, inputs, tmp_path):
-    """Calls signatures of a SavedModel in a fresh process that imports TensorFlow alone.
+    """Calls signatures of a SavedModel in another process, which imports TensorFlow only.
 
     Args:
       path: the SavedModel.
@@ -163,23 +215,13 @@ def check_export(path, inputs, tmp_path):
     Returns:
       Signature to output to array.
     """
-    np.save(tmp_path / 'inputs.npy', inputs, allow_pickle=True)
-    environment = {**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3'}
-    environment.pop('PYTHONPATH', None)
-    subprocess.run(
-        [
-            sys.executable,
-            '-c',
-            _CLIENT,
-            path,
-            str(tmp_path / 'inputs.npy'),
-            str(tmp_path / 'outputs.npy'),
-        ],
-        check=True,
-        cwd=tmp_path,
-        env=environment,
-    )
-    return np.load(tmp_path / 'outputs.npy', allow_pickle=True).item()
+    files = [str(tmp_path / 'inputs.npy'), str(tmp_path / 'outputs.npy')]
+    np.save(files[0], inputs, allow_pickle=True)
+    client = _client()
+    print(json.dumps([os.path.abspath(path), *files]), file=client.stdin, flush=True)
+    error = json.loads(client.stdout.readline())
+    assert not error, error
+    return np.load(files[1], allow_pickle=True).item()
 
 
 def saved_model_cli(path, signature, name, array, tmp_path):
@@ -226,6 +268,8 @@ def assert_defaults(owner, stated):
 def tflite(path, signature, inputs, select=False):
     """Answers of one signature of a SavedModel, converted for TFLite: output to array.
 
+    None if it was converted, and TensorFlow's own interpreter cannot run what came of it.
+
     Args:
       path: the SavedModel.
       signature: name of the signature.
@@ -238,7 +282,10 @@ def tflite(path, signature, inputs, select=False):
             tf.lite.OpsSet.TFLITE_BUILTINS,
             tf.lite.OpsSet.SELECT_TF_OPS,
         ]
-    interpreter = tf.lite.Interpreter(model_content=converter.convert())
+    content = converter.convert()
+    if select and not tensorflow_private.has_flex_delegate():
+        return None
+    interpreter = tf.lite.Interpreter(model_content=content)
     details = interpreter.get_signature_runner(signature).get_input_details()
     for name, value in inputs.items():
         interpreter.resize_tensor_input(details[name]['index'], value.shape)

@@ -29,13 +29,18 @@ VISIBLE_TO = (
         r'//benchmarks:__subpackages__ //gin_configs/\1:__subpackages__ '
         r'//research/\1:__subpackages__ //tests:__subpackages__',
     ),
-    (r'research', '//visibility:private'),
+    (r'research', '//research:__subpackages__'),
     (r'gin_configs.*', '//:__pkg__ //gin_configs:__pkg__ //tests:__subpackages__'),
     (r'benchmarks.*', '//benchmarks:__subpackages__ //tests:__subpackages__'),
     (r'tests.*', '//tests:__subpackages__'),
     (r'tools.*', '//tests:__subpackages__'),
 )
 OWNERS = ('py_library', 'py_test')
+# Folders whose own `__init__.py` runs before anything in them: every library in them names its
+# target, and others have it through those.
+PACKAGES = ('official', 'research')
+# Runs within that of official.
+WITHOUT_PACKAGE = '//official/compat'
 # The dependency that tools/python.bzl gives to every test.
 OF_EVERY_TEST = '//tests'
 COLUMNS = 100
@@ -100,6 +105,8 @@ class Tree:
 
     def __init__(self, root: pathlib.Path):
         self.root = root
+        # Kept here and not on the class, which would keep every tree.
+        self.imports = functools.cache(self._read_imports)
         # Package -> names of its Python and gin files.
         self.files: dict[str, list[str]] = {}
         for top in ROOTS:
@@ -144,8 +151,7 @@ class Tree:
                         found.setdefault(f'{package}/{name}', []).append(rule)
         return found
 
-    @functools.cache
-    def imports(self, path: str) -> list[str]:
+    def _read_imports(self, path: str) -> list[str]:
         """Returns the files of our own that `path` imports or, in a test, names, from the root.
 
         A module that does not exist is returned as the path it would have.
@@ -178,7 +184,8 @@ class Tree:
         """Returns the files that `import module` or `from module import name` runs."""
         parts = module.split('.')
         packages = ['/'.join(parts[: n + 1]) + '/__init__.py' for n in range(len(parts))]
-        found = [path for path in packages if self._has_code(path)]
+        above = [f'{package}/__init__.py' for package in PACKAGES]
+        found = [path for path in packages if path not in above and self._has_code(path)]
         candidates = [[*parts, name], parts] if name else [parts]
         for candidate in candidates:
             path = '/'.join(candidate)
@@ -192,7 +199,7 @@ class Tree:
         return [*found, '/'.join(missing) + '.py']
 
     def _has_code(self, path: str) -> bool:
-        """Returns whether the file `path` is there and holds more than a docstring."""
+        """Returns True if the file `path` is there and holds more than a docstring."""
         if not (self.root / path).exists():
             return False
         module = ast.parse((self.root / path).read_text(encoding='utf-8'), path)
@@ -212,6 +219,11 @@ class Tree:
             parts = rule.package.split('/')
             above = ['/'.join(parts[: n + 1]) + '/conftest.py' for n in range(len(parts))]
             paths += [path for path in above if (self.root / path).exists()]
+        top = rule.package.split('/')[0]
+        if top in PACKAGES and rule.label != WITHOUT_PACKAGE:
+            package = f'{top}/__init__.py'
+            # The target itself stands for what its file imports.
+            paths += [package] if rule.sources != ['__init__.py'] or rule.package != top else []
         if rule.package == 'gin_configs':
             paths += [path for path in owners if path.endswith('.gin')]
         given = {rule.label, OF_EVERY_TEST} if rule.kind == 'py_test' else {rule.label}
@@ -379,11 +391,14 @@ def default_visibility(package: str) -> str:
 
 
 def may_import(path: str, imported: str) -> bool:
-    """Returns whether the file `path` may import the file `imported`, by design."""
+    """Returns True if the file `path` may import the file `imported`, by design."""
     top, *_ = path.split('/')
     other = imported.split('/')
     if top == 'tests' or other[0] == top == 'official' or other[0] == top == 'tools':
         return True
+    if top == 'tools':
+        # The verbs that the command of the wheel has as well.
+        return imported == 'official/command.py'
     if top == 'benchmarks':
         return other[0] in ('benchmarks', 'official', 'research')
     if top in ('research', 'gin_configs'):

@@ -1,46 +1,133 @@
-"""The Python environment, made from a lock file: standard library only.
+"""The Python environments, one for each Python, made from the locks: standard library only.
 
-    python tools/environment.py FOLDER LOCK    makes FOLDER (Bazel's repository rule calls this)
-    ensure(folder, lock)                       the same where it is needed (`garden` calls this)
+    python tools/environment.py FOLDER    makes FOLDER (Bazel's repository rule calls this)
+    ensure(choose(root), tell)            the same where it is needed (`garden` calls this)
 
-uv does the installing: it takes a quarter of pip's time.  It is itself a package of the lock, which
-pip installs first; where uv fails (a proxy or a key ring that it does not know), pip does it all.
+uv makes them; tools/installer.py finds it.  Here is what uv leaves to its caller: the choice of a
+Python and its lock, a stamp that says that an environment is whole, a lock against other processes,
+and one sentence where something fails.
 """
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import fcntl
+import functools
 import hashlib
-import importlib.metadata
-import importlib.util
 import os
 import pathlib
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import NamedTuple
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tools import installer  # noqa: E402  (the path comes first)
+from tools.installer import EnvironmentFailure  # noqa: E402
+
+# Python -> its environment and its lock.  Where several are there the first is taken: the model
+# cards are measured with 3.11.
+STACKS = {
+    '3.11': ('.venv', 'requirements.lock'),
+    '3.13': ('.venv-3.13', 'requirements_py312.lock'),
+    '3.12': ('.venv-3.12', 'requirements_py312.lock'),
+}
+VERSIONS = '3.11, 3.12 or 3.13'
 
 # Written last, so that an environment with a stamp is whole.  Holds the digest of the lock and the
 # top level of site-packages, one name a line.
 STAMP = 'made_from_lock'
 LOG = 'install.log'
 
-# What pip and uv print when no index answers; pip with no retries only says "from versions: none".
-NO_NETWORK = re.compile(
-    'Connection refused|NewConnectionError|[Nn]ame resolution|Name or service not known|dns error|'
-    'Network is unreachable|No route to host|timed out|ConnectTimeout|Could not connect|'
-    'error sending request|ProxyError|Tunnel connection failed|'
-    'from versions: none'
-)
+
+class Choice(NamedTuple):
+    """An environment that is to be used."""
+
+    version: str  # Of its Python, such as '3.11'.
+    python: str | None  # Path of the Python to make it with; None where uv has to get one.
+    folder: pathlib.Path
+    lock: pathlib.Path
 
 
-class EnvironmentFailure(Exception):
-    """The environment could not be made; the message is one sentence for the user."""
+def choose(root: pathlib.Path) -> Choice:
+    """Returns the environment of `root` that ARBORETUM_PYTHON or the Pythons on PATH call for.
+
+    Raises:
+        EnvironmentFailure: ARBORETUM_PYTHON names nothing that fits.
+    """
+    asked = os.environ.get('ARBORETUM_PYTHON', '')
+    if asked in STACKS:
+        return _choice(root, asked, _find(asked))
+    if asked:
+        path = shutil.which(asked) or asked
+        version = version_of(path)
+        if version in STACKS:
+            return _choice(root, version, os.path.abspath(path))
+        found = f'is Python {version}' if version else 'cannot be run'
+        raise EnvironmentFailure(
+            f'ARBORETUM_PYTHON names {asked}, which {found}; {VERSIONS} is needed.'
+        )
+    first, *_ = STACKS
+    choice = _choice(root, first, None)
+    # Looking for a Python takes longer than looking at the environment.
+    if is_current(choice):
+        return choice._replace(python=os.path.realpath(python_of(choice.folder)))
+    for version in STACKS:
+        path = _find(version)
+        if path:
+            return _choice(root, version, path)
+    return choice
+
+
+def _choice(root: pathlib.Path, version: str, python: str | None) -> Choice:
+    folder, lock = STACKS[version]
+    return Choice(version, python, root / folder, root / lock)
+
+
+def _find(version: str) -> str | None:
+    """Returns the path of a Python `version`: the running one's, or one on PATH."""
+    if version_of(sys._base_executable) == version:
+        return sys._base_executable
+    for name in (f'python{version}', 'python3', 'python'):
+        # Every folder of PATH: the first may hold a starter that knows of no such version.
+        for folder in os.get_exec_path():
+            path = shutil.which(name, path=folder or os.curdir)
+            if path and version_of(path) == version:
+                return os.path.abspath(path)
+    return None
+
+
+@functools.cache
+def version_of(python: str) -> str:
+    """Returns the version of a Python, such as '3.11', or '' where it cannot be run."""
+    code = 'import sys; print("%d.%d" % sys.version_info[:2])'
+    try:
+        result = subprocess.run(
+            [python, '-I', '-c', code], capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return ''
+    return result.stdout.strip()
+
+
+def given(folder: str) -> tuple[str, str]:
+    """Returns path and version of the Python of an environment that the user names.
+
+    Raises:
+        EnvironmentFailure: `folder` has no Python that fits.
+    """
+    python = str(python_of(pathlib.Path(folder).absolute()))
+    version = version_of(python)
+    if version not in STACKS:
+        raise EnvironmentFailure(
+            f'ARBORETUM_VENV names {folder}, which is no environment of Python {VERSIONS}.'
+        )
+    return python, version
 
 
 def python_of(folder: pathlib.Path) -> pathlib.Path:
@@ -48,32 +135,33 @@ def python_of(folder: pathlib.Path) -> pathlib.Path:
     return folder / 'bin' / 'python'
 
 
-def is_current(folder: pathlib.Path, lock: pathlib.Path) -> bool:
-    """Returns whether `folder` is a whole environment made from `lock` as it is now."""
+def is_current(choice: Choice) -> bool:
+    """Returns True if the environment is whole and made from the lock as it is now."""
     try:
-        digest, *names = (folder / STAMP).read_text().splitlines()
+        digest, *names = (choice.folder / STAMP).read_text().splitlines()
         return (
-            digest == _digest(lock)
-            and os.access(python_of(folder), os.X_OK)
-            and set(names) <= set(_top_level(folder))
+            digest == _digest(choice.lock)
+            and os.access(python_of(choice.folder), os.X_OK)
+            and set(names) <= set(_top_level(choice))
         )
     except (OSError, ValueError):
         return False
 
 
-def make(folder: pathlib.Path, lock: pathlib.Path, hold: tuple[int, ...] = ()) -> None:
-    """Makes the environment `folder` anew from the hashed requirements of `lock`.
+def make(choice: Choice, tell: Callable[[str], None], hold: tuple[int, ...] = ()) -> None:
+    """Makes an environment anew from the hashed requirements of its lock.
 
     Args:
-        folder: what is there is removed first.
-        lock: requirements with hashes, uv among them.
+        choice: what is in its folder is removed first.
+        tell: is called with each sentence for the user.
         hold: file descriptors that the installers keep open, so that a lock on one of them lasts
             as long as any of them runs, also where this process was killed.
 
     Raises:
         EnvironmentFailure: the packages could not be installed; folder/install.log has the details.
     """
-    digest = _digest(lock)
+    folder = choice.folder
+    digest = _digest(choice.lock)
     try:
         if folder.is_dir() and not folder.is_symlink():
             shutil.rmtree(folder)
@@ -81,47 +169,73 @@ def make(folder: pathlib.Path, lock: pathlib.Path, hold: tuple[int, ...] = ()) -
             folder.unlink(missing_ok=True)
         folder.mkdir(parents=True)
         with open(folder / LOG, 'w', encoding='utf-8') as log:
-            _install(folder, lock, lambda command, env: _run(command, env, log, hold))
+            _install(choice, tell, installer.Runner(log, hold))
         partial = folder / (STAMP + '.partial')
-        partial.write_text('\n'.join([digest, *_top_level(folder), '']))
+        partial.write_text('\n'.join([digest, *_top_level(choice), '']))
         partial.replace(folder / STAMP)
     except OSError as error:
         raise EnvironmentFailure(f'{folder} could not be made: {error}.') from error
 
 
-def ensure(folder: pathlib.Path, lock: pathlib.Path, tell: Callable[[str], None]) -> None:
-    """Makes the environment `folder` where it is missing, half made or of another lock.
+def _install(choice: Choice, tell: Callable[[str], None], run: installer.Runner) -> None:
+    folder, lock = choice.folder, choice.lock
+    uv, env, no_index = installer.find(folder.parent / '.uv', lock, run)
+    python = choice.python
+    if python is None:
+        tell(f'there is no Python {VERSIONS} on PATH; uv gets a Python {choice.version} ...')
+        if not run([uv, 'python', 'install', choice.version], env):
+            raise EnvironmentFailure(
+                f'Python {VERSIONS} is needed, there is none on PATH, and uv could not get one'
+                f' ({run.reason()}); {installer.INSTALL}.'
+            )
+        python = choice.version
+    # Keeps the log that is in the folder.
+    venv = [uv, 'venv', '--allow-existing', '--no-project', '--python', python, folder]
+    # The locks override what some packages ask of others: their own pins are not looked at.  What
+    # has no wheel is built with the lock's setuptools, not with one that no hash vouches for.
+    packages = [uv, 'pip', 'install', '--python', python_of(folder), '--no-deps', *no_index]
+    packages += ['--require-hashes', '--build-constraints', lock, '-r', lock]
+    packages += ['--compile-bytecode', '--no-progress']
+    if not run(venv, env) or not run(packages, env):
+        raise EnvironmentFailure(
+            f'the packages of {lock.name} could not be installed ({run.reason()}); ./garden begins'
+            f' anew when it is run again, and {folder / LOG} has the details.'
+        )
 
-    The calling process keeps a shared lock for its life, through exec too, on a file beside
-    `folder`; making takes an exclusive one.  So two that begin together make one environment, and
-    none is taken from under a run.
+
+def ensure(choice: Choice, tell: Callable[[str], None]) -> None:
+    """Makes an environment where it is missing, half made or of another lock.
+
+    The calling process keeps a shared lock for its life, through exec too, on a file beside the
+    environment; making takes an exclusive one.  So two that begin together make one environment,
+    and none is taken from under a run.
 
     Args:
-        folder: the environment.
-        lock: requirements with hashes.
+        choice: the environment.
         tell: is called with each sentence for the user.
 
     Raises:
         EnvironmentFailure: as in `make`.
     """
+    folder = choice.folder
     try:
         descriptor = os.open(f'{folder}.lock', os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
-        if is_current(folder, lock):
+        if is_current(choice):
             return
         raise EnvironmentFailure(
             f'{folder} cannot be made: {error}; ARBORETUM_VENV may name an environment elsewhere.'
         ) from error
     os.set_inheritable(descriptor, True)
     _flock(descriptor, fcntl.LOCK_SH, tell)
-    while not is_current(folder, lock):
+    while not is_current(choice):
         _flock(descriptor, fcntl.LOCK_EX, tell)
         # Another one may have made it while this one waited.
-        if not is_current(folder, lock):
-            packages = len(re.findall(r'^[\w.-]+==', lock.read_text(), re.MULTILINE))
+        if not is_current(choice):
+            packages = len(re.findall(r'^[\w.-]+==', choice.lock.read_text(), re.MULTILINE))
             tell(f'making the environment {folder} ({packages} packages; a minute or two) ...')
             start = time.monotonic()
-            make(folder, lock, hold=(descriptor,))
+            make(choice, tell, hold=(descriptor,))
             tell(f'the environment is ready after {time.monotonic() - start:.0f} s')
         _flock(descriptor, fcntl.LOCK_SH, tell)
 
@@ -140,188 +254,14 @@ def _digest(lock: pathlib.Path) -> str:
     return hashlib.sha256(lock.read_bytes()).hexdigest()
 
 
-def _top_level(folder: pathlib.Path) -> list[str]:
-    version = f'python{sys.version_info[0]}.{sys.version_info[1]}'
-    names = os.listdir(folder / 'lib' / version / 'site-packages')
+def _top_level(choice: Choice) -> list[str]:
+    names = os.listdir(choice.folder / f'lib/python{choice.version}/site-packages')
     return sorted(name for name in names if name != '__pycache__')
-
-
-def _install(
-    folder: pathlib.Path,
-    lock: pathlib.Path,
-    run: Callable[[list, dict[str, str]], bool],
-) -> None:
-    env = _clean_environ()
-    pip = _make_empty(folder, env, run)
-    quiet = ['--quiet', '--no-input', '--disable-pip-version-check']
-    install = ['install', '--require-hashes', *quiet]
-    # First what installs and builds the others: a package without a wheel is built with the lock's
-    # setuptools, not with one that no hash vouches for.
-    first = folder / 'first.lock'
-    first.write_text(_block(lock, 'uv') + _block(lock, 'setuptools'))
-    if not run([*pip, *install, '--only-binary=:all:', '-r', first], env):
-        raise EnvironmentFailure(_failure(folder, lock))
-    python = python_of(folder)
-    every = ['--no-build-isolation', '-r', lock]
-    settings, flags = _uv_settings(_pip_settings(pip, env), env)
-    uv = [python, '-I', '-m', 'uv', 'pip', 'install', '--python', python, '--no-progress', *flags]
-    if run([*uv, '--require-hashes', '--compile-bytecode', *every], env | settings):
-        return
-    if not run([*pip, *install, *every], env):
-        raise EnvironmentFailure(_failure(folder, lock))
-
-
-def _make_empty(
-    folder: pathlib.Path,
-    env: dict[str, str],
-    run: Callable[[list, dict[str, str]], bool],
-) -> list:
-    """Makes an environment without packages in `folder` and returns a pip command for it.
-
-    Debian leaves ensurepip out of its Python, and other Pythons come without pip: either will do.
-    """
-    venv = [sys.executable, '-I', '-m', 'venv']
-    if _has_pip() and run([*venv, '--without-pip', folder], env):
-        return [sys.executable, '-I', '-m', 'pip', '--python', python_of(folder)]
-    if importlib.util.find_spec('ensurepip') and run([*venv, folder], env):
-        return [python_of(folder), '-I', '-m', 'pip']
-    raise EnvironmentFailure(
-        f'{sys.executable} has neither pip nor ensurepip to install packages with'
-        ' (Debian: apt-get install python3-pip).'
-    )
-
-
-def _has_pip() -> bool:
-    """Returns whether the running Python has a pip that knows the option --python."""
-    try:
-        version = re.match(r'(\d+)\.(\d+)', importlib.metadata.version('pip'))
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return bool(version) and tuple(map(int, version.groups())) >= (22, 3)
-
-
-def _run(command: list, env: dict[str, str], log, hold: tuple[int, ...]) -> bool:
-    """Runs `command` with its output in the file `log`; returns whether it succeeded."""
-    log.write('$ ' + ' '.join(map(str, command)) + '\n')
-    log.flush()
-    with _interrupts_noted() as interrupts:
-        child = subprocess.Popen(
-            [str(part) for part in command],
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            pass_fds=hold,
-        )
-        # Not one long wait: it would not be ended by an interrupt just before its system call.
-        while child.poll() is None and not interrupts:
-            time.sleep(0.05)
-        if child.returncode is None:
-            # A terminal interrupts the installer too, which may have something to clear away.
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(timeout=0.25)
-            child.kill()
-            child.wait()
-    return child.returncode == 0
-
-
-@contextlib.contextmanager
-def _interrupts_noted() -> Iterator[list[int]]:
-    """Yields a list that each interrupt adds to; KeyboardInterrupt follows at the end.
-
-    At once, while Popen is at work, it would leave an installer that nobody could stop.
-    """
-    noted: list[int] = []
-    before = signal.getsignal(signal.SIGINT)
-    # A shell starts what runs in the background with interrupts ignored: that stays so.
-    if before is signal.SIG_IGN:
-        yield noted
-        return
-    signal.signal(signal.SIGINT, lambda number, _: noted.append(number))
-    try:
-        yield noted
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if noted:
-        raise KeyboardInterrupt
-
-
-def _clean_environ() -> dict[str, str]:
-    """Returns the environment variables without those that would lead an installer astray."""
-    env = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith('PYTHON') and name not in ('PIP_TARGET', 'PIP_PREFIX', 'PIP_ROOT')
-    }
-    return env | {'PIP_USER': '0', 'PIP_REQUIRE_VIRTUALENV': '0'}
-
-
-def _block(lock: pathlib.Path, name: str) -> str:
-    """Returns the lines of `lock` that pin the package `name`, with its hashes."""
-    found = re.search(rf'^{name}==.*(?:\n[ \t].*)*', lock.read_text(), re.MULTILINE)
-    if not found:
-        raise EnvironmentFailure(f'{lock} pins no {name}, which the others are installed with.')
-    return found.group() + '\n'
-
-
-def _pip_settings(pip: list, env: dict[str, str]) -> dict[str, list[str]]:
-    """Returns the user's pip configuration: option name to its values."""
-    # Without pip's --python, which would start it twice.
-    command = [str(part) for part in [*pip[:4], 'config', 'list']]
-    listed = subprocess.run(command, env=env, capture_output=True, text=True, check=False).stdout
-    settings: dict[str, list[str]] = {}
-    # A later section is the stronger one.
-    for section in ('global', 'install', ':env:'):
-        for name, value in re.findall(rf'^{section}\.([\w-]+)=(.*)$', listed, re.MULTILINE):
-            with contextlib.suppress(ValueError, SyntaxError):
-                settings[name] = str(ast.literal_eval(value)).split()
-    return settings
-
-
-def _uv_settings(
-    pip: dict[str, list[str]], env: dict[str, str]
-) -> tuple[dict[str, str], list[str]]:
-    """Returns pip's configuration as uv's environment variables and flags; uv's own go first."""
-    settings = {
-        # As pip: the best match of all indexes, which the hashes make safe.
-        'UV_INDEX_STRATEGY': 'unsafe-best-match',
-        'UV_PYTHON_DOWNLOADS': 'never',
-    }
-    if not any(name.startswith('UV_') and 'INDEX' in name for name in env):
-        settings |= {
-            'UV_DEFAULT_INDEX': ' '.join(pip.get('index-url', [])),
-            'UV_INDEX': ' '.join(pip.get('extra-index-url', [])),
-        }
-    settings |= {
-        'UV_FIND_LINKS': ','.join(pip.get('find-links', [])),
-        'UV_INSECURE_HOST': ' '.join(pip.get('trusted-host', [])),
-        'SSL_CERT_FILE': ' '.join(pip.get('cert', [])),
-        'ALL_PROXY': ' '.join(pip.get('proxy', [])),
-    }
-    flags = ['--no-index'] if pip.get('no-index', ['0'])[0].lower() in ('1', 'true', 'yes') else []
-    return {name: text for name, text in settings.items() if text and name not in env}, flags
-
-
-def _failure(folder: pathlib.Path, lock: pathlib.Path) -> str:
-    """Returns one sentence on why the last installer failed."""
-    log = (folder / LOG).read_text(encoding='utf-8', errors='replace')
-    last = log[log.rindex('\n$ ') :] if '\n$ ' in log else log
-    if 'No space left on device' in last:
-        why = 'the disk is full'
-    elif NO_NETWORK.search(last):
-        why = 'no package index answers'
-    else:
-        lines = [line.strip() for line in last.splitlines() if line.strip()]
-        errors = [line for line in lines if 'error' in line.lower()] or lines
-        why = errors[-1]
-    return (
-        f'the packages of {lock.name} could not be installed ({why.rstrip(".")}); ./garden begins'
-        f' anew when it is run again, and {folder / LOG} has the details.'
-    )
 
 
 if __name__ == '__main__':
     try:
-        make(pathlib.Path(sys.argv[1]).absolute(), pathlib.Path(sys.argv[2]).absolute())
+        made = choose(ROOT)._replace(folder=pathlib.Path(sys.argv[1]).absolute())
+        make(made, lambda sentence: print(sentence, file=sys.stderr))
     except EnvironmentFailure as failure:
         sys.exit(f'environment: {failure}')

@@ -9,6 +9,7 @@ number or truth value changed; titles and references of results stay.
 from __future__ import annotations
 
 import ast
+import itertools
 import pathlib
 import re
 from collections.abc import Iterator
@@ -167,7 +168,7 @@ def _of_python(text: str) -> Iterator[tuple[int, int, str, str]]:
                 yield between(node.left, node.right, _ARITHMETIC[type(node.op)])
         elif isinstance(node, ast.BoolOp):
             new = 'or' if isinstance(node.op, ast.And) else 'and'
-            for left, right in zip(node.values, node.values[1:], strict=False):
+            for left, right in itertools.pairwise(node.values):
                 yield between(left, right, new)
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.Not, ast.USub)):
             start, end = span(node)[0], span(node.operand)[0]

@@ -227,6 +227,7 @@ class Workplace:
             '-m',
             'pytest',
             '-x',
+            '-n0',
             '-q',
             '--no-header',
             '--tb=no',

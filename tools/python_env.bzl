@@ -1,11 +1,11 @@
-"""The Python environment of all Python targets, made from the lock file.
+"""The Python environment of all Python targets, made from a lock.
 
 python_env() makes an environment inside the external repository with tools/environment.py, as
 `garden` makes its own, or uses one that exists.  The repository also holds the toolchain that makes
-every py_binary and py_test run under it.  It is made anew when the lock, the script, an attribute
-or one of these environment variables changes:
+every py_binary and py_test run under it.  It is made anew when a lock, a script, an attribute or one
+of these environment variables changes:
 
-  ARBORETUM_PYTHON  the Python 3.11 to make the environment with, a name or a path
+  ARBORETUM_PYTHON  the Python of the environment: 3.11, 3.12, 3.13, a name or a path
   ARBORETUM_VENV    an environment that exists already, to use as it is
 """
 
@@ -35,11 +35,14 @@ toolchain(
 )
 """
 
+# As in `garden`: Keras 2 beside a TensorFlow whose own is Keras 3.
+_KERAS_2 = "export TF_USE_LEGACY_KERAS=1\n"
+
 # -P keeps the folder of the started file off sys.path.  That file is a link into the source tree,
 # where neighbours that no target names would be found.
 _PYTHON = """\
 #!/bin/sh
-exec "{python}" -P "$@"
+{keras}exec "{python}" -P "$@"
 """
 
 # Not "pip freeze": an environment that uv made has no pip.
@@ -60,37 +63,38 @@ def _run(ctx, doing, arguments):
 
 def _python_env_impl(ctx):
     # ctx.path of a label makes the file one that this repository depends on.
-    lock = ctx.path(ctx.attr.requirements)
-    script = ctx.path(ctx.attr.script)
+    script = [ctx.path(label) for label in ctx.attr.scripts + ctx.attr.locks][0]
     venv = ctx.os.environ.get("ARBORETUM_VENV", "")
     if venv:
         python = ctx.path(venv + "/bin/python")
         if not python.exists:
             fail("python_env: ARBORETUM_VENV names %s, which is no environment" % venv)
     else:
-        name = ctx.os.environ.get("ARBORETUM_PYTHON", "") or ctx.attr.python
-        base = ctx.path(name) if name.startswith("/") else ctx.which(name)
+        # The script runs under any, and finds the one that is asked for.
+        base = ctx.which("python3")
         if not base:
-            fail("python_env: there is no %s on PATH; ARBORETUM_PYTHON may name one" % name)
-        _run(ctx, "making the Python environment", [base, "-I", script, "venv", lock])
+            fail("python_env: there is no python3 on PATH; ARBORETUM_VENV may name an environment")
+        _run(ctx, "making the Python environment", [base, "-I", "-S", script, "venv"])
         python = ctx.path("venv/bin/python")
     packages = _run(ctx, "listing the packages", [python, "-I", "-c", _PACKAGES])
-    if not packages.startswith("python==%s." % ctx.attr.python_version):
-        fail("python_env: %s is no Python %s" % (python, ctx.attr.python_version))
+    version = ".".join(packages.split("\n")[0][len("python=="):].split(".")[:2])
+    if version not in ctx.attr.python_versions:
+        fail("python_env: %s is Python %s, not one of %s" % (python, version, ", ".join(ctx.attr.python_versions)))
 
     # An input of every test: a result from before a change of the environment is not reused.
     ctx.file("packages.txt", packages)
-    ctx.file("python", _PYTHON.format(python = python), executable = True)
+    keras = "" if version == "3.11" else _KERAS_2
+    ctx.file("python", _PYTHON.format(keras = keras, python = python), executable = True)
     ctx.file("BUILD", _BUILD)
     ctx.file("WORKSPACE", "workspace(name = \"%s\")\n" % ctx.name)
 
 python_env = repository_rule(
     implementation = _python_env_impl,
     attrs = {
-        "python": attr.string(mandatory = True),
-        "python_version": attr.string(mandatory = True),
-        "requirements": attr.label(mandatory = True, allow_single_file = True),
-        "script": attr.label(mandatory = True, allow_single_file = True),
+        "locks": attr.label_list(mandatory = True, allow_files = True),
+        "python_versions": attr.string_list(mandatory = True),
+        # The first is run, and the others are what it imports.
+        "scripts": attr.label_list(mandatory = True, allow_files = True),
     },
     environ = ["ARBORETUM_PYTHON", "ARBORETUM_VENV"],
 )

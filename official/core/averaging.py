@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
@@ -48,17 +48,17 @@ class WeightAverage(tf.Module):
         rate = 1 - self.decay
         if self.start_step:
             rate = tf.where(step < self.start_step, 1.0, rate)
-        for average, variable in zip(self.averages, variables):
+        for average, variable in zip(self.averages, variables, strict=True):
             average.assign_add(tf.cast(rate, variable.dtype) * (variable - average))
 
     @contextlib.contextmanager
-    def swapped_in(self, variables: Sequence[tf.Variable]):
+    def swapped_in(self, variables: Sequence[tf.Variable]) -> Iterator[None]:
         """Puts the averages in the place of `variables` while the context lasts."""
         originals = [variable.numpy() for variable in variables]
-        for average, variable in zip(self.averages, variables):
+        for average, variable in zip(self.averages, variables, strict=True):
             variable.assign(average.numpy())
         try:
             yield
         finally:
-            for original, variable in zip(originals, variables):
+            for original, variable in zip(originals, variables, strict=True):
                 variable.assign(original)

@@ -7,9 +7,11 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
-import tensorflow as tf
 import tqdm
+
+from official.compat import keras_private
 
 
 def signals_to_end() -> list[signal.Signals]:
@@ -43,19 +45,14 @@ def end(number: int, place: str) -> None:
     raise SystemExit(128 + number)
 
 
-class _Callback(tf.keras.callbacks.Callback):
-    # Tensors as logs: nothing waits for values that nobody reads.
-    _supports_tf_logs = True
-
-
-class NanGuard(_Callback):
+class NanGuard(keras_private.TensorLogsCallback):
     """Stops training when a loss was NaN or infinite.
 
     Args:
       last_checkpoint: function that gives the last good checkpoint's path or None.
     """
 
-    def __init__(self, last_checkpoint):
+    def __init__(self, last_checkpoint: Callable[[], str | None]):
         super().__init__()
         self._last_checkpoint = last_checkpoint
 
@@ -69,11 +66,11 @@ class NanGuard(_Callback):
                 f'{checkpoint or "none: training had not come to its first one"}.'
             )
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.check()
 
 
-class Progress(_Callback):
+class Progress(keras_private.TensorLogsCallback):
     """One bar over all steps of a training, wherever it resumes.
 
     Args:
@@ -96,7 +93,7 @@ class Progress(_Callback):
             dynamic_ncols=True,
         )
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.advance(int(self.model.global_step.numpy()))
 
     def advance(self, step: int) -> None:
@@ -114,7 +111,7 @@ class Progress(_Callback):
         self._bar.close()
 
 
-class Preemption(_Callback):
+class Preemption(keras_private.TensorLogsCallback):
     """Saves a checkpoint on a signal to end, after the step that runs, and ends the process.
 
     The signals are SIGTERM, Ctrl-C, SIGQUIT and SIGHUP, the last not under `nohup`. A second one
@@ -125,12 +122,12 @@ class Preemption(_Callback):
       step: function that gives the step; by default the model's.
     """
 
-    def __init__(self, save, step=None):
+    def __init__(self, save: Callable[[], Any], step: Callable[[], int] | None = None):
         super().__init__()
         self._save = save
         self._step = step or (lambda: int(self.model.global_step.numpy()))
-        self._signal = None
-        self._handling = None
+        self._signal: Any = None
+        self._handling: Any = None
 
     def __enter__(self):
         self._handling = handling_signals(self._note)
@@ -148,12 +145,12 @@ class Preemption(_Callback):
             raise KeyboardInterrupt
         self._signal = number
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         # The last step of an interval has its evaluation and its checkpoint yet to come.
         if self._signal is not None and batch + 1 < self.params['steps']:
             self._stop()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.check()
 
     def check(self) -> None:

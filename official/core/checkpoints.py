@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterable
 
 import tensorflow as tf
 
@@ -26,7 +27,7 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be restored; the message names the file."""
 
 
-def all_finite(variables) -> bool:
+def all_finite(variables: Iterable[tf.Variable]) -> bool:
     """Returns True if every value of some variables is finite; others are not worth saving."""
     return all(bool(tf.reduce_all(tf.math.is_finite(v.read_value()))) for v in variables)
 

@@ -200,10 +200,10 @@ def _parameters(named: Any) -> tuple[dict[str, inspect.Parameter], bool]:
         signatures = []
         for base in inspect.getmro(named):
             if '__init__' in base.__dict__ and base is not object:
-                signature = inspect.signature(base.__init__)
+                signature = inspect.signature(base.__dict__['__init__'])
                 parameters = list(signature.parameters.values())[1:]  # Without self.
                 signatures.append(signature.replace(parameters=parameters))
-    found = {}
+    found: dict[str, inspect.Parameter] = {}
     for signature in signatures:
         passes_on = False
         for parameter in signature.parameters.values():

@@ -5,15 +5,21 @@ TensorFlow is imported where it is needed, so that flags and TF_CONFIG are check
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
 import re
 import socket
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from absl import logging
 
 from official.core import checks, rendezvous
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 STRATEGIES = ('one_device', 'mirrored', 'multi_worker', 'tpu')
 _CONNECT_SECONDS = 10
@@ -41,7 +47,9 @@ def check(name: str, tpu: str | None = None, wait_minutes: float | None = None) 
         cluster_task()
 
 
-def make_strategy(name: str, tpu: str | None = None, wait_minutes: float | None = None):
+def make_strategy(
+    name: str, tpu: str | None = None, wait_minutes: float | None = None
+) -> tf.distribute.Strategy:
     """Returns a `tf.distribute.Strategy`. Call it before anything else that runs on a device.
 
     Args:
@@ -74,7 +82,7 @@ def make_strategy(name: str, tpu: str | None = None, wait_minutes: float | None 
 
 
 @functools.cache
-def mirrored(devices: tuple[str, ...]):
+def mirrored(devices: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
     """The MirroredStrategy over `devices` of this process.
 
     There is one only: the collective operations of a second one would meet those of the first,
@@ -142,7 +150,9 @@ def _cluster() -> tuple[dict[str, list[str]], str, int]:
 
 
 def _is_address(value: object) -> bool:
-    port = value.rpartition(':')[2] if isinstance(value, str) else ''
+    if not isinstance(value, str):
+        return False
+    port = value.rpartition(':')[2]
     return port.isdecimal() and ':' in value and 0 < int(port) < 2**16
 
 
@@ -177,7 +187,7 @@ def lost_worker(error: Exception) -> str | None:
     )
 
 
-def is_chief(strategy) -> bool:
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Returns True if this process is the one that writes files, under `strategy`."""
     import tensorflow as tf
 
@@ -190,7 +200,7 @@ def is_chief(strategy) -> bool:
     return not resolver.task_id
 
 
-def from_all_workers(strategy, value: int) -> list[int]:
+def from_all_workers(strategy: tf.distribute.Strategy, value: int) -> list[int]:
     """Waits until every worker of `strategy` has called it, and returns the values of all."""
     import tensorflow as tf
 
@@ -204,7 +214,7 @@ def from_all_workers(strategy, value: int) -> list[int]:
     return strategy.experimental_local_results(gathered)[0].numpy().tolist()
 
 
-def results_of(step, dataset, strategy):
+def results_of(step: Callable, dataset: Any, strategy: tf.distribute.Strategy) -> Iterator[Any]:
     """Runs a function on every element of a distributed dataset, and collects from all replicas.
 
     Args:
@@ -223,7 +233,7 @@ def results_of(step, dataset, strategy):
         yield tf.nest.map_structure(lambda value: strategy.gather(value, axis=0).numpy(), results)
 
 
-def supports_jit_compile(strategy) -> bool:
+def supports_jit_compile(strategy: tf.distribute.Strategy) -> bool:
     """Returns True if `compile(jit_compile=True)` works under `strategy`.
 
     It does on one device and on a TPU; MirroredStrategy refuses it, over one machine or several.
@@ -246,12 +256,10 @@ def virtual_cpu_devices(count: int) -> list[str]:
     import tensorflow as tf
 
     cpu = tf.config.list_physical_devices('CPU')[0]
-    try:
+    with contextlib.suppress(RuntimeError):  # It is too late, but it may have been done before.
         tf.config.set_logical_device_configuration(
             cpu, [tf.config.LogicalDeviceConfiguration()] * count
         )
-    except RuntimeError:  # It is too late, but it may have been done before.
-        pass
     names = [device.name for device in tf.config.list_logical_devices('CPU')]
     if len(names) < count:
         raise RuntimeError(

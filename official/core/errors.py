@@ -13,11 +13,16 @@ import dis
 from collections.abc import Iterable
 
 _OURS = ('official', 'research', 'tests')
-_KINDS = (ValueError, OSError, RuntimeError, FloatingPointError)
+_KINDS = (ValueError, OSError, RuntimeError, FloatingPointError, ImportError)
 # AutoGraph puts the first line, and frames, before what a graph raises; Keras the other behind it.
 _AROUND = ('in user code:', 'Call arguments received by layer')
 # gin puts this line, and what follows it, after the message of whatever passes through it.
 _GIN_SUFFIX = ('\n  No values supplied by Gin', '\n  In call to configurable')
+# Packages that an install may lack, and how to get them.
+_MISSING = {
+    'tf_agents': 'DQN needs tf-agents, which no install brings on Python 3.12 and later, as it asks '
+    'for packages that are not to be had there: pip install --no-deps tf-agents==0.19.0.',
+}
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
@@ -29,7 +34,7 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
         names too, so that `LaderNetwork` finds `model.LadderNetwork`.
     """
     choices = sorted(set(choices))
-    by_part = {}
+    by_part: dict[str, list[str]] = {}
     for choice in choices:
         for key in (choice.lower(), choice.lower().rsplit('.', 1)[-1]):
             by_part.setdefault(key, []).append(choice)
@@ -44,6 +49,8 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
 
 def sentence(error: BaseException) -> str | None:
     """Returns the sentence that tells a user of bad input, or None if `error` is a bug."""
+    if isinstance(error, ModuleNotFoundError) and error.name in _MISSING:
+        return _MISSING[error.name]
     if not isinstance(error, _KINDS) or not _raised_here(error):
         return None
     text = str(error)

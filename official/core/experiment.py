@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from typing import Any
 
 
 class Experiment(abc.ABC):
@@ -17,7 +18,7 @@ class Experiment(abc.ABC):
       strategy: the `tf.distribute` strategy to build models under.
     """
 
-    def __init__(self, run_dir: str, seed: int, data_dir: str | None, strategy):
+    def __init__(self, run_dir: str, seed: int, data_dir: str | None, strategy: Any):
         self.run_dir = run_dir
         self.seed = seed
         self.data_dir = data_dir

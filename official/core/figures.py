@@ -12,7 +12,8 @@ import html
 import io
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,8 @@ PALETTE = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#7
 _DASHES = ('-', (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)))  # When the colours are used up.
 _LARGEST = 1e150  # Matplotlib's axes cannot span from -1e308 to 1e308.
 _MOST_POINTS = 800  # A curve of more points than a screen has pixels only makes a larger file.
-_STYLE = {
+# Matplotlib's own type names every key that there is.
+_STYLE: Any = {
     'font.family': 'DejaVu Sans',
     'font.size': 9,
     'text.color': INK,
@@ -53,7 +55,7 @@ _STYLE = {
 
 
 @contextlib.contextmanager
-def figure(width: float = 4.8, height: float = 3.2):
+def figure(width: float = 4.8, height: float = 3.2) -> Iterator[Any]:
     """An empty Matplotlib figure of `width` x `height` inches, drawn in the house's style.
 
     Use as `with figure() as drawing:`; draw and call `svg` inside.
@@ -68,7 +70,7 @@ def figure(width: float = 4.8, height: float = 3.2):
         yield drawing
 
 
-def svg(drawing, alt: str, caption: str = '') -> str:
+def svg(drawing: Any, alt: str, caption: str = '') -> str:
     """A Matplotlib figure as an HTML figure.
 
     Args:
@@ -113,7 +115,7 @@ def curves(
     with figure() as drawing:
         axes = drawing.add_subplot(title=title, xlabel='step', ylabel=y_label)
         names = [results.label(key) for key in keys]
-        for index, (key, name, color) in enumerate(zip(keys, names, _colors(keys))):
+        for index, (key, name, color) in enumerate(zip(keys, names, _colors(keys), strict=True)):
             steps, values = _points(history, key, log)
             dashes = '-' if compare else _DASHES[index // len(PALETTE) % len(_DASHES)]
             _curve(axes, steps, values, key, name, color, dashes)

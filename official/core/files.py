@@ -166,10 +166,9 @@ def free_space(path: str) -> str:
     while not os.path.isdir(there):
         there = os.path.dirname(there)
     size = float(shutil.disk_usage(there).free)
-    for unit in ('B', 'KB', 'MB', 'GB'):
+    unit = 'B'
+    for larger in ('KB', 'MB', 'GB', 'TB'):
         if size < 1000:
             break
-        size /= 1000
-    else:
-        unit = 'TB'
+        size, unit = size / 1000, larger
     return f'{size:.3g} {unit}'

@@ -26,6 +26,7 @@ from official.core import errors
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _FIRST = 'from __gin__ import dynamic_registration'
+_TOO_DEEP = 'brackets are nested too deeply to be read.'
 _UNREADABLE = re.compile(r"Failed to parse token '(.*)'", re.DOTALL)
 
 
@@ -163,7 +164,7 @@ def find(gin_file: str, place: str = '') -> str:
             return path
     kind = 'is a folder, not a gin file' if os.path.isdir(gin_file) else 'does not exist'
     folder = gin_file if os.path.isdir(gin_file) else os.path.dirname(gin_file)
-    near = []
+    near: list[str] = []
     for base in (folder or '.', os.path.join(ROOT, folder)):
         if not near and os.path.isdir(base):
             near = [os.path.join(folder, n) for n in os.listdir(base) if n.endswith('.gin')]
@@ -174,8 +175,8 @@ def find(gin_file: str, place: str = '') -> str:
             for name in names
             if name.endswith('.gin')
         ]
-    near = errors.did_you_mean(gin_file, near)
-    raise FileNotFoundError(f'{place + ": " if place else ""}{gin_file} {kind}{near}')
+    meant = errors.did_you_mean(gin_file, near)
+    raise FileNotFoundError(f'{place + ": " if place else ""}{gin_file} {kind}{meant}')
 
 
 class _Delegate(config_parser.ParserDelegate):
@@ -196,12 +197,20 @@ def _statements(text: str, place) -> Iterator[Any]:
     except RecursionError:
         lines = text.splitlines()
         deepest = max(range(len(lines)), key=lambda i: sum(map(lines[i].count, '([{')))
-        raise ValueError(
-            f'{place(deepest + 1)}: brackets are nested too deeply to be read.'
-        ) from None
+        raise ValueError(f'{place(deepest + 1)}: {_TOO_DEEP}') from None
     except tokenize.TokenError as error:
+        # Each version of Python has its own words, and another line, for the same mistake.
         message, (line, _) = error.args
-        raise ValueError(f'{place(line)}: the text ends too soon ({message}).') from None
+        lines = text.splitlines()
+        if 'too many nested' in message:
+            raise ValueError(f'{place(line)}: {_TOO_DEEP}') from None
+        if 'EOF' not in message:  # From 3.12 on, for a quote without the other one.
+            line_text = lines[line - 1].strip()
+            raise ValueError(
+                f'{place(line)}: cannot read {line_text!r} (Unable to parse value.).'
+            ) from None
+        inside = 'string' if 'string' in message else 'statement'
+        raise ValueError(f'{place(len(lines))}: the text ends within a {inside}.') from None
     except SyntaxError as error:
         line = (error.text or '').strip() or text.strip().split('\n')[-1]  # Where it ends.
         unreadable = _UNREADABLE.search(error.msg)
@@ -225,7 +234,8 @@ def _read_into(source: Source, path: str, included: bool) -> None:
         source.head = lines[
             : next((i for i, line in enumerate(lines) if not line.startswith('#')), len(lines))
         ]
-    mine, dynamic, includes = {}, False, 0
+    mine: dict[str, str] = {}
+    dynamic, includes = False, 0
     for statement in _statements(text, lambda line: f'{path}:{line}'):
         place = f'{path}:{statement.location.line_num}'
         if isinstance(statement, config_parser.ImportStatement):

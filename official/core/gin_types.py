@@ -79,7 +79,7 @@ def _fits(value: Any, hint: Any, macros: dict[str, Any]) -> bool:
             return False
         if kind is tuple and inner and inner[-1] is not ...:
             return len(value) == len(inner) and all(
-                _fits(item, each, macros) for item, each in zip(value, inner)
+                _fits(item, each, macros) for item, each in zip(value, inner, strict=True)
             )
         return not inner or all(_fits(item, inner[0], macros) for item in value)
     return True

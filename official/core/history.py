@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Any
 
 import tensorflow as tf
 
@@ -30,7 +31,7 @@ class History:
         self._write = write
         self._run = run_folder.name_of(run_dir)
         self.rows = [row for row in read(run_dir) if row['step'] <= last_step]
-        self._summaries = None
+        self._summaries: Any = None
         if write:
             self._rewrite()
             with files.writing(self._path):

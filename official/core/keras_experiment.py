@@ -6,7 +6,8 @@ import contextlib
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -181,7 +182,7 @@ class KerasExperiment(model_experiment.ModelExperiment):
         self.data = data(seed=seed, data_dir=data_dir)
         with self.strategy.scope():
             self.model.use_data(self.data)
-        if hasattr(evaluator, 'use_data'):
+        if evaluator is not None and hasattr(evaluator, 'use_data'):
             evaluator.use_data(self.data, {split, monitor_split} - {None})
         self.baseline = baseline and baseline(
             run_dir=os.path.join(run_dir, 'baseline'),
@@ -358,7 +359,7 @@ class KerasExperiment(model_experiment.ModelExperiment):
         )
 
     @contextlib.contextmanager
-    def reported_model(self):
+    def reported_model(self) -> Iterator[tf.keras.Model]:
         """The trained model as it is reported: best or last, averaged, calibrated."""
         if not self._restore(self.report_best):
             raise FileNotFoundError(
@@ -379,7 +380,7 @@ class KerasExperiment(model_experiment.ModelExperiment):
         """
         with self.reported_model():
             logs = self._logs(self.split)
-        result = {'step': self._step, 'seed': self.seed}
+        result: dict[str, Any] = {'step': self._step, 'seed': self.seed}
         for name, value in logs.items():
             if isinstance(value, (str, dict)):
                 result[name] = value

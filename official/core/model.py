@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
+from official.compat import tensorflow_private
 from official.core import averaging
 from official.modeling import batch_statistics, random
 
@@ -38,13 +40,13 @@ class Model(tf.keras.Model):
         self.average: averaging.WeightAverage | None = None
         self._set_metrics([])
 
-    @tf.__internal__.tracking.no_automatic_dependency_tracking
+    @tensorflow_private.untracked
     def _set_metrics(self, metrics: list) -> None:
         # Not tracked: the state of a metric is no part of a checkpoint.
         self._own_metrics = metrics
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
         return self._own_metrics
 
     @property
@@ -63,12 +65,12 @@ class Model(tf.keras.Model):
 
     def compile(
         self,
-        optimizer,
+        optimizer: Any,
         *,
         steps_per_execution: int = 1,
         jit_compile: bool = False,
         run_eagerly: bool | None = None,
-    ):
+    ) -> None:
         """Names the optimizer; the loss is the paper's and part of the model.
 
         Args:
@@ -91,7 +93,7 @@ class Model(tf.keras.Model):
         """Creates the optimizers' variables; models with several optimizers override it."""
         self.optimizer.build(self.trainable_variables)
 
-    def use_data(self, data) -> None:
+    def use_data(self, data: Any) -> None:
         """Checks the data of an experiment and takes what it needs; called once, before training.
 
         A model with `num_classes` needs data of so many `class_names`, one with `example_shape`
@@ -116,7 +118,7 @@ class Model(tf.keras.Model):
                 f'{name} takes examples of shape {tuple(takes)}, and the data have {tuple(given)}.'
             )
 
-    def update(self, data, key: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def update(self, data: Any, key: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """One update of the weights.
 
         Args:
@@ -128,7 +130,7 @@ class Model(tf.keras.Model):
         """
         raise NotImplementedError(f'{type(self).__name__} has no update().')
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         key = random.step_key(self.seed, self.global_step, self.noise_shards)
         loss, logs = self.update(data, key)
         # On whichever replica: the mean of a number that is not finite is not finite either.
@@ -147,7 +149,7 @@ class Model(tf.keras.Model):
         tape: tf.GradientTape,
         loss: tf.Tensor,
         variables: Sequence[tf.Variable] | None = None,
-        optimizer=None,
+        optimizer: Any = None,
     ) -> None:
         """One step of an optimizer down the mean over replicas of `loss`.
 
@@ -171,4 +173,4 @@ class Model(tf.keras.Model):
         gradients = tape.gradient(loss, variables)
         if scaled:
             gradients = optimizer.get_unscaled_gradients(gradients)
-        optimizer.apply_gradients(zip(gradients, variables))
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -56,8 +57,9 @@ class ModelExperiment(experiment.Experiment):
         self.reference = reference
         self.title = title or os.path.basename(os.path.normpath(run_dir))
         self.is_chief = distribution.is_chief(self.strategy)
-        self.data = None
-        self.model = None
+        # Made by subclasses, each of its own kind.
+        self.data: Any = None
+        self.model: Any = None
 
     @abc.abstractmethod
     def reported_model(self) -> contextlib.AbstractContextManager[tf.keras.Model]:
@@ -101,13 +103,12 @@ class ModelExperiment(experiment.Experiment):
 
     def report(self) -> str:
         sections = report.drawn('The sections of the experiment', self.own_sections)
-        if self.reporter is not None:
+        reporter = self.reporter
+        if reporter is not None:
             with self.reported_model() as model:
                 sections += report.drawn(
                     'The pictures of the reporter',
-                    lambda: self.reporter(
-                        model=model, data=self.data, key=random.make_key(self.seed)
-                    ),
+                    lambda: reporter(model=model, data=self.data, key=random.make_key(self.seed)),
                 )
         if not self.is_chief:
             return os.path.join(self.run_dir, 'report.html')

@@ -10,7 +10,7 @@ import dataclasses
 import html
 import numbers
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from official.core import run_folder
 
@@ -151,7 +151,7 @@ def _cell(value: object, tag: str = 'td') -> str:
     if isinstance(value, Link):
         return f'<{tag}><a href="{html.escape(value.href)}">{html.escape(value.text)}</a></{tag}>'
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
-        return f'<{tag} class=number>{number(value)}</{tag}>'
+        return f'<{tag} class=number>{number(cast(float, value))}</{tag}>'
     return f'<{tag}>{html.escape("" if value is None else str(value))}</{tag}>'
 
 

@@ -6,6 +6,7 @@ and of its `seed_*` folders where there are any. Knows no paper: what a paper ad
 
 from __future__ import annotations
 
+import contextlib
 import html
 import importlib.metadata
 import math
@@ -316,7 +317,7 @@ def _horizontal(result: Mapping, errors: Sequence[str]) -> dict[str, float]:
 
 def _confusion(result: Mapping) -> Section:
     matrix = result['confusion_matrix']
-    names = result.get('class_names') or range(len(matrix))
+    names = result.get('class_names') or [str(number) for number in range(len(matrix))]
     return Section('Confusion matrix', page.confusion_matrix(matrix, names))
 
 
@@ -345,7 +346,7 @@ def _seeds(run_dir: str, result: Mapping) -> list[Section]:
             )
         )
     merged: dict[int, dict] = {}
-    key = None
+    key: str | None = None
     for seed in sorted(name.rstrip('/') for name in tf.io.gfile.listdir(run_dir)):
         if not re.fullmatch(r'seed_\d+', seed):
             continue
@@ -353,7 +354,7 @@ def _seeds(run_dir: str, result: Mapping) -> list[Section]:
             key = key or next((name for name in record if 'error' in name), None)
             if record.get(key) is not None:
                 merged.setdefault(record['step'], {'step': record['step']})[seed] = record[key]
-    if merged:
+    if key is not None and merged:
         records = [merged[step] for step in sorted(merged)]
         seeds = sorted(
             {name for record in records for name in record} - {'step'},
@@ -370,10 +371,10 @@ def _seeds(run_dir: str, result: Mapping) -> list[Section]:
             )
         )
     count = max((len(result[name]['values']) for name in names), default=0)
-    seeds = result.get('seeds') or range(count)
+    numbered = result.get('seeds') or range(count)
     rows = [
         (seed, *(_shown(name, result[name]['values'][index]) for name in names))
-        for index, seed in enumerate(seeds)
+        for index, seed in enumerate(numbered)
     ]
     values = page.table(rows, (unit, *map(results.label, names))) if names else ''
     if len(rows) > _MOST_SEEDS:
@@ -394,10 +395,9 @@ def run_facts(result: Mapping) -> str:
     if isinstance(baseline.get('train_seconds'), numbers.Real):
         rows.append(('training time of the baseline', duration(baseline['train_seconds'])))
     for package in ('tensorflow', 'keras'):
-        try:
+        # Not found: a build of TensorFlow under another name.
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             rows.append((package, importlib.metadata.version(package)))
-        except importlib.metadata.PackageNotFoundError:
-            pass  # As with a build of TensorFlow under another name.
     rows.append(('Python', platform.python_version()))
     rows.append(
         ('platform', f'{platform.system()} {platform.machine()}, {os.cpu_count()} processors')

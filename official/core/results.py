@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from typing import Any
 
 # Numbers in a result that are no metrics.
 _NOT_METRICS = ('seed', 'step')
@@ -31,9 +32,9 @@ def average(results: Sequence[dict], unit: str = 'seed') -> dict:
 
 
 def _average(results: Sequence[dict]) -> dict:
-    first, averaged = results[0], {}
-    for name, value in first.items():
-        values = [result.get(name) for result in results]
+    averaged: dict[str, Any] = {}
+    for name, value in results[0].items():
+        values: list[Any] = [result.get(name) for result in results]
         if name in _SAME_FOR_ALL:
             averaged[name] = value
         elif all(isinstance(v, dict) for v in values):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from typing import Any
 
 from official.core import checks, config, distribution, results, run_folder
 
@@ -41,7 +42,12 @@ class Run:
         self.deterministic = deterministic
 
     def __call__(
-        self, mode: str, run_dir: str, seed: int = 0, data_dir: str | None = None, strategy=None
+        self,
+        mode: str,
+        run_dir: str,
+        seed: int = 0,
+        data_dir: str | None = None,
+        strategy: Any = None,
     ) -> dict | None:
         """Runs the experiment and prints the result.
 

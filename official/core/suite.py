@@ -63,7 +63,7 @@ class Suite(experiment.Experiment):
                 'A Suite starts processes of its own and runs on one device; run its '
                 'files by themselves on several.'
             )
-        self.files = {}
+        self.files: dict[str, str] = {}
         for path in files:
             name = os.path.splitext(os.path.basename(path))[0]
             if name in self.files:
@@ -274,4 +274,4 @@ def rows(found: dict[str, dict]) -> list[list[str]]:
 def _aligned(table: list[list[str]]) -> list[list[str]]:
     table = [list(HEADER), *table]
     widths = [max(len(row[column]) for row in table) for column in range(len(HEADER))]
-    return [[cell.ljust(width) for cell, width in zip(row, widths)] for row in table]
+    return [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in table]

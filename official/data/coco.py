@@ -80,10 +80,10 @@ def load(
     )
     paths = [os.path.join(image_dir, image['file_name']) for image in images.values()]
     headers = image_files.headers(paths) if check_images else [None] * len(paths)
-    for image, path, header in zip(images.values(), paths, headers):
+    for image, path, header in zip(images.values(), paths, headers, strict=True):
         stored, orientation = (image['height'], image['width']), 1
         if check_images:
-            if not image_files.note(header, path, annotation_file, own):
+            if not image_files.note(header, path, annotation_file, own) or header is None:
                 continue
             if not _fits(stored, header, path, own):
                 continue
@@ -100,7 +100,8 @@ def load(
             path,
             image['id'],
             stored[::-1] if orientation >= 5 else stored,
-            _SOURCES.get(image.get('source'), detection_table.UNKNOWN),
+            # Of other sets the field may be of any kind.
+            _SOURCES.get(str(image.get('source')), detection_table.UNKNOWN),
             [item for item in items if item is not None],
             file,
         )
@@ -133,7 +134,9 @@ def to_coco(
     """
     offsets = table.landmark_offsets
     categories = []
-    for number, (identity, name) in enumerate(zip(table.category_ids, table.class_names)):
+    for number, (identity, name) in enumerate(
+        zip(table.category_ids, table.class_names, strict=True)
+    ):
         category = {'id': identity, 'name': name}
         if landmarks:
             count = offsets[-1] if all_landmarks else table.landmark_counts[number]
@@ -170,7 +173,9 @@ def to_coco(
             'height': int(height),
             'width': int(width),
         }
-        for identity, path, (height, width) in zip(table.image_ids, table.paths, table.sizes)
+        for identity, path, (height, width) in zip(
+            table.image_ids, table.paths, table.sizes, strict=True
+        )
     ]
     return {'images': images, 'annotations': annotations, 'categories': categories}
 
@@ -249,7 +254,8 @@ def _entry(entry, part, number, file) -> None:
                 (
                     problems_lib.BAD_ENTRY,
                     f'{file}: image {entry["file_name"]} has height '
-                    f'{size[0]!r} and width {size[1]!r}; there are 1 to {detection_table.MAX_EDGE}.',
+                    f'{size[0]!r} and width {size[1]!r}; there are 1 to '
+                    f'{detection_table.MAX_EDGE}.',
                 )
             )
 
@@ -273,7 +279,7 @@ def _images(entries, file, faults) -> dict[int, dict]:
 
 def _by_image(entries, images, file, problems, faults) -> dict[int, list]:
     """The annotations of each image."""
-    found = {image: [] for image in images}
+    found: dict[int, list[dict]] = {image: [] for image in images}
     for number, annotation in enumerate(entries):
         try:
             _entry(annotation, 'annotations', number, file)

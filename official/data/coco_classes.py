@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -79,7 +79,7 @@ class Classes:
         )
         self.counts = tuple(map(len, keypoints.values()))
         self.flip = landmark_names.flips(list(keypoints.values()))
-        for name, count, row in zip(self.names, self.counts, self.flip[1:]):
+        for name, count, row in zip(self.names, self.counts, self.flip[1:], strict=True):
             if count > 1 and (row == self.flip[0]).all():
                 problems.add(problems_lib.NO_MIRROR, f'{file}, category {name}')
 
@@ -173,7 +173,7 @@ def unique_names(names: Mapping[int, str]) -> dict[int, str]:
 
 def _counts(annotations) -> dict:
     """Number of landmarks that most annotations of a category have, where they have some."""
-    found = collections.defaultdict(collections.Counter)
+    found: dict[int, collections.Counter[int]] = collections.defaultdict(collections.Counter)
     for of_image in annotations.values():
         for annotation in of_image:
             landmarks = annotation.get('keypoints')
@@ -182,6 +182,6 @@ def _counts(annotations) -> dict:
     return {identity: counts.most_common(1)[0][0] for identity, counts in found.items()}
 
 
-def _some(values: Sequence) -> str:
-    values = list(values)
-    return ', '.join(map(str, values[:10])) + (', ...' if len(values) > 10 else '')
+def _some(values: Iterable) -> str:
+    some = list(values)
+    return ', '.join(map(str, some[:10])) + (', ...' if len(some) > 10 else '')

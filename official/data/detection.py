@@ -111,7 +111,8 @@ class DetectionPipeline:
         )
         if not table.num_images:
             raise ValueError(f'{table.name}: there are no images.')
-        self.table, self.canvas, self.max_items, self.seed = table, tuple(canvas), max_items, seed
+        self.table, self.max_items, self.seed = table, max_items, seed
+        self.canvas = canvas[0], canvas[1]
         canvas_lib.check_fits(table.sizes, table.paths, self.canvas, max(sizes), max_size)
         self._min_sizes, self._max_size, self._antialias = sizes, max_size, antialias
         self._flip, self._skip_empty = flip, skip_empty
@@ -332,7 +333,7 @@ class DetectionPipeline:
                 tf.where(
                     tf.reshape(image['mirrored'], [-1, *[1] * (one.shape.rank - 1)]), other, one
                 )
-                for one, other in zip((boxes, landmarks, masks), others)
+                for one, other in zip((boxes, landmarks, masks), others, strict=True)
             )
         features |= {
             'images': image['images'],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import numbers
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class Item:
       area: of the segmentation in pixels; None: that of the box is taken.
     """
 
-    box: Sequence[float]
+    box: Sequence[float] | np.ndarray
     category: int
     segmentation: Any = None
     landmarks: Any = None
@@ -167,11 +167,13 @@ def _crowd(value, where) -> bool:
 
 
 def _area(value, where) -> float | None:
-    if value is not None and (not isinstance(value, numbers.Real) or not 0 <= value <= _MOST):
+    if value is not None and (
+        not isinstance(value, numbers.Real) or not 0 <= cast(float, value) <= _MOST
+    ):
         raise problems_lib.Malformed(
             (problems_lib.BAD_FIELD, f'{where}: area {_short(value)} is not a number from 0.')
         )
-    return value
+    return cast('float | None', value)
 
 
 def _is_outside(points: np.ndarray, box: np.ndarray) -> bool:
@@ -180,7 +182,7 @@ def _is_outside(points: np.ndarray, box: np.ndarray) -> bool:
 
 def is_count(value: Any) -> bool:
     """Returns True if a value is a whole number from 0; JSON's true is none."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= 0
 
 
 def _floats(values, what: str, where: str, kind: str) -> np.ndarray:

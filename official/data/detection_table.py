@@ -240,7 +240,9 @@ class TableBuilder:
         self._faults = faults
         self.mask_size, self.category_ids = mask_size, tuple(category_ids or ())
         self.landmark_flip = _checked_flip(landmark_flip, self.landmark_counts, name)
-        self._paths, self._segmentations, self._files = [], [], []
+        self._paths: list[str] = []
+        self._segmentations: list = []
+        self._files: list[str] = []
         landmarks = self.landmark_flip.shape[1]
         self._images = {
             'image_ids': _Column(np.int64),
@@ -325,8 +327,8 @@ class TableBuilder:
                 errors.append(error)
         if errors and self._faults is None:
             raise problems_lib.Malformed.of(errors)
-        for error in errors:
-            self._faults.add(error)
+        for found in errors:
+            self._faults.add(found)
         return good
 
     def _add_items(self, items):
@@ -412,7 +414,7 @@ def _checked_flip(flip, counts, name) -> np.ndarray:
         raise ValueError(
             f'{name}: landmark_flip has shape {list(flip.shape)} instead of {list(shape)}.'
         )
-    for category, (row, count) in enumerate(zip(flip, (0, *counts))):
+    for category, (row, count) in enumerate(zip(flip, (0, *counts), strict=True)):
         there, back = row[:count], np.arange(count)
         if (
             (row[count:] != np.arange(count, shape[1])).any()

@@ -41,5 +41,5 @@ class SklearnDigits(tfds.core.GeneratorBasedBuilder):
         }
 
     def _generate_examples(self, images, labels):
-        for key, (image, label) in enumerate(zip(images, labels)):
+        for key, (image, label) in enumerate(zip(images, labels, strict=True)):
             yield key, {'image': image, 'label': int(label)}

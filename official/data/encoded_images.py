@@ -41,13 +41,13 @@ class Skipped:
 
     def note(self, index: np.ndarray, reason: str = '') -> None:
         """Counts an image and names it, with the reason, on standard error the first time."""
-        index = int(index)
+        number = int(index)
         with self._lock:
-            if index in self.indices:
+            if number in self.indices:
                 return
-            self.indices.add(index)
+            self.indices.add(number)
             print(
-                f'{self.name(index)} cannot be read as an image and is skipped '
+                f'{self.name(number)} cannot be read as an image and is skipped '
                 f'({len(self.indices)} so far){reason and f": {reason}"}.',
                 file=sys.stderr,
                 flush=True,

@@ -7,6 +7,7 @@ are for sets that fit into memory; the other two decode as they go, and may crop
 from __future__ import annotations
 
 import abc
+import functools
 import os
 from collections.abc import Callable
 
@@ -115,10 +116,16 @@ class ArraySource(ImageSource):
                 pixels = (_resized if resize else _padded)(pixels, self.image_size)
             self._images[split] = pixels
 
-    def labels(self, split):
+    def labels(self, split: str) -> np.ndarray:
         return self._labels[split]
 
-    def images(self, examples, split, used=None, seed=None):
+    def images(
+        self,
+        examples: tf.data.Dataset,
+        split: str,
+        used: tf.Tensor | None = None,
+        seed: int | None = None,
+    ) -> tf.data.Dataset:
         del seed
         pixels = pipeline.on_host(self._images[split])
         which = None if used is None else pipeline.on_host(used)
@@ -143,7 +150,7 @@ class _EncodedSource(ImageSource):
         self.random_crop = random_crop
         self.resampling = resampling
         self.skipped: dict[str, encoded_images.Skipped] = {
-            split: encoded_images.Skipped(lambda index, split=split: self._describe(split, index))
+            split: encoded_images.Skipped(functools.partial(self._describe, split))
             for split in SPLITS
         }
 
@@ -224,9 +231,9 @@ class FolderSource(_EncodedSource):
         if self.class_names != others:
             odd = sorted(set(self.class_names) ^ set(others))[0]
             raise ValueError(f'{data_dir}: class {odd} is in only one of {train} and {test}.')
-        self._paths = {}
+        self._paths: dict[str, tf.Tensor] = {}
 
-    def labels(self, split):
+    def labels(self, split: str) -> np.ndarray:
         return self._folders[split].labels
 
     def _describe(self, split, index):
@@ -277,9 +284,9 @@ class TfdsSource(_EncodedSource):
         self.class_names = self._splits['train'].class_names
         if not self.class_names:
             raise ValueError(f'{name}: this data set has no labels.')
-        self._labels = {}
+        self._labels: dict[str, np.ndarray] = {}
 
-    def labels(self, split):
+    def labels(self, split: str) -> np.ndarray:
         if split not in self._labels:
             self._labels[split] = self._splits[split].labels()
         return self._labels[split]

@@ -75,7 +75,8 @@ class ImageArrays:
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """Height, width, channels."""
-        return self.train_images.shape[1:]
+        _, height, width, channels = self.train_images.shape
+        return height, width, channels
 
 
 def check_labels(labels: np.ndarray, num_classes: int, num_images: int, what: str) -> None:

@@ -8,6 +8,7 @@ Read from the four original IDX files or from a data set that TFDS has prepared;
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 
@@ -88,17 +89,19 @@ def _find(data_dir: str, stem: str) -> str | None:
 def _load_idx(
     data_dir: str, paths: dict[str, str | None], name: str, class_names: tuple[str, ...]
 ) -> images.ImageArrays:
+    there: dict[str, str] = {}
     for field, path in paths.items():
         if path is None:
             raise FileNotFoundError(
                 f'{os.path.join(data_dir, _STEMS[field])}.gz: no such file, '
                 f'while others of the four {name} files are there.'
             )
-    arrays = {}
+        there[field] = path
+    arrays: dict[str, Any] = {}
     for part in ('train', 'test'):
-        pixels = idx.read(paths[f'{part}_images'], 3)
-        labels = idx.read(paths[f'{part}_labels'], 1).astype(np.int32)
-        images.check_labels(labels, len(class_names), len(pixels), paths[f'{part}_labels'])
+        pixels = idx.read(there[f'{part}_images'], 3)
+        labels = idx.read(there[f'{part}_labels'], 1).astype(np.int32)
+        images.check_labels(labels, len(class_names), len(pixels), there[f'{part}_labels'])
         arrays[f'{part}_images'] = pixels[..., np.newaxis]
         arrays[f'{part}_labels'] = labels
     return images.ImageArrays(**arrays, class_names=class_names, name=f'{name} in {data_dir}')

@@ -17,15 +17,16 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 
 class Slices(NamedTuple):
-    """Which slices of the global batch a pipeline serves: numbers first to first + count - 1."""
+    """Which slices of the global batch a pipeline serves: numbers first to first + served - 1."""
 
     size: int  # examples in one replica's slice
     first: int
-    count: int
+    served: int
 
 
 def replica_slices(
@@ -195,7 +196,7 @@ def eval_batches(
     return positions.map(padded)
 
 
-def on_host(array) -> tf.Tensor:
+def on_host(array: np.ndarray) -> tf.Tensor:
     """One tensor in the host's memory, for pipelines to gather from."""
     with tf.device('CPU:0'):
         return tf.constant(array)

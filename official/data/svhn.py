@@ -7,6 +7,7 @@ Read from the original .mat files or from a data set that TFDS has prepared.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def load(data_dir: str | None = None, download: bool = False) -> images.ImageArr
     """
     paths = {part: os.path.join(data_dir or '', name) for part, name in _FILES.items()}
     if data_dir is not None and any(os.path.exists(path) for path in paths.values()):
-        arrays = {}
+        arrays: dict[str, Any] = {}
         for part, path in paths.items():
             arrays[f'{part}_images'], arrays[f'{part}_labels'] = _read(path)
         return images.ImageArrays(**arrays, class_names=CLASS_NAMES, name=f'SVHN in {data_dir}')

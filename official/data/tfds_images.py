@@ -6,11 +6,15 @@ TFDS is imported at the first use, as it takes seconds.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from official.core import errors
 from official.data import images
+
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
 
 
 def cifar10(data_dir: str | None = None, download: bool = False) -> images.ImageArrays:
@@ -56,7 +60,9 @@ def load(name: str, data_dir: str | None = None, download: bool = False) -> imag
     )
 
 
-def prepared_builder(name: str, data_dir: str | None = None, download: bool = False):
+def prepared_builder(
+    name: str, data_dir: str | None = None, download: bool = False
+) -> tfds.core.DatasetBuilder:
     """The `tfds.core.DatasetBuilder` of data that are prepared, or of none.
 
     Args:
@@ -80,7 +86,9 @@ def prepared_builder(name: str, data_dir: str | None = None, download: bool = Fa
     return builder
 
 
-def make_builder(name: str, data_dir: str | None = None, file_format: str | None = None):
+def make_builder(
+    name: str, data_dir: str | None = None, file_format: str | None = None
+) -> tfds.core.DatasetBuilder:
     """The `tfds.core.DatasetBuilder` of that name, TFDS' or this project's, prepared or not.
 
     Raises:
@@ -89,6 +97,8 @@ def make_builder(name: str, data_dir: str | None = None, file_format: str | None
     # Without it TFDS asks a metadata server of Google's cloud, and waits for an answer.
     os.environ.setdefault('NO_GCE_CHECK', 'true')
     import tensorflow_datasets as tfds  # Takes seconds.
+
+    from official.data import digits_builder  # noqa: F401  TFDS knows what is imported.
 
     options = {} if file_format is None else {'file_format': file_format}
     try:

@@ -18,7 +18,9 @@ class ConfusionMatrix(tf.keras.metrics.Metric):
         self.num_classes = num_classes
         self.counts = self.add_weight('counts', (num_classes, num_classes), initializer='zeros')
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(
+        self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None
+    ) -> None:
         """Adds examples.
 
         Args:
@@ -32,10 +34,10 @@ class ConfusionMatrix(tf.keras.metrics.Metric):
             )
         )
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         self.counts.assign(tf.zeros_like(self.counts))
 
-    def result(self):
+    def result(self) -> tf.Tensor:
         return tf.convert_to_tensor(self.counts)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import numbers
 from collections.abc import Mapping, Sequence
 
@@ -72,7 +73,7 @@ def subset_average_precision(
     ground_truth: Mapping,
     detections: Sequence[Mapping],
     kind: str,
-    subsets: Mapping[str, Sequence[bool]],
+    subsets: Mapping[str, Sequence[bool] | np.ndarray],
     sigmas: np.ndarray | Mapping[int, np.ndarray] | None = None,
     max_detections: int = 100,
 ) -> dict[str, dict]:
@@ -112,10 +113,10 @@ def subset_average_precision(
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation.evaluate()
         evaluation.accumulate()
-    names = coco_classes.unique_names(
+    by_id = coco_classes.unique_names(
         {category['id']: category['name'] for category in ground_truth['categories']}
     )
-    names = [names[identity] for identity in evaluation.params.catIds]
+    names = [by_id[identity] for identity in evaluation.params.catIds]
     precision, recall = evaluation.eval['precision'][..., 0], evaluation.eval['recall'][..., 0]
     return {
         name: _summary(precision[..., index], recall[..., index], names)
@@ -210,7 +211,7 @@ def _field(one, name, what):
 
 def _number(one, name, what) -> float:
     value = _field(one, name, what)
-    if not isinstance(value, numbers.Real) or not np.isfinite(value):
+    if not isinstance(value, numbers.Real) or not math.isfinite(value):
         raise ValueError(f'{what}: {name} {value!r} is not a number.')
     return float(value)
 
@@ -285,7 +286,7 @@ class _Evaluation(cocoeval.COCOeval):
         ignored = tuple(truth['ignored'][aRng[0]] for truth in truths)
         key = imgId, catId, ignored
         if key not in self._done:
-            for truth, ignore in zip(truths, ignored):
+            for truth, ignore in zip(truths, ignored, strict=True):
                 truth['ignore'] = ignore
             self._done[key] = super().evaluateImg(imgId, catId, self._EVERY_AREA, maxDet)
         return self._done[key]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -24,7 +25,7 @@ class InceptionV3(tf.keras.Model):
       about: says which weights they are.
     """
 
-    def __init__(self, network, about: str):
+    def __init__(self, network: tf.keras.Model, about: str):
         super().__init__(name='inception_v3')
         self._network = network
         self.about = about
@@ -39,7 +40,7 @@ class InceptionV3(tf.keras.Model):
         return features, tf.nn.softmax(tf.cast(logits, tf.float32))
 
 
-def load(source=None, weights: str = TF_GAN) -> InceptionV3:
+def load(source: Any = None, weights: str = TF_GAN) -> InceptionV3:
     """Inception V3 from a file, a folder or an address.
 
     Args:

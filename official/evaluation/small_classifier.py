@@ -12,6 +12,7 @@ import json
 import os
 import re
 import zipfile
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -68,7 +69,7 @@ class SmallClassifier(tf.keras.Model):
         features = self._hidden(tf.reshape(x, [-1, x.shape[1] * x.shape[2] * x.shape[3]]))
         return features, self._output(features)
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         images, labels = data
         with tf.GradientTape() as tape:
             logits = self._forward(tf.cast(images, tf.float32) / 255)[1]
@@ -151,7 +152,8 @@ def trained(
 
 def _warn(model: SmallClassifier) -> None:
     """Sets `warning`, and logs it, if the classifier is so poor that its features say little."""
-    error = float(_ERROR.search(model.about)[1])
+    told = _ERROR.search(model.about)
+    error = float(told[1]) if told else 0.0
     if error > _POOR_PERCENT:
         model.warning = (
             f'Scores over a classifier that errs on {error:.0f} % of the test images '

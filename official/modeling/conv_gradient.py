@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from official.modeling import xla
+from official.compat import tensorflow_private
 
 # Pixels and channels from which on products are faster; in bfloat16 also from many channels on.
 _PIXELS, _CHANNELS, _MANY = 4000, 128, 512
@@ -76,7 +76,7 @@ def conv2d_transpose(x: tf.Tensor, kernel: tf.Tensor, strides: int) -> tf.Tensor
 
 
 def _on_cpu() -> bool:
-    return not (xla.is_compiled() or tf.config.list_logical_devices('GPU'))
+    return not (tensorflow_private.is_compiled() or tf.config.list_logical_devices('GPU'))
 
 
 def _by_products(x: tf.Tensor, kernel: tf.Tensor) -> bool:

@@ -1,13 +1,15 @@
 """Batch normalization over the global batch, plain and conditional, of images.
 
 Ioffe & Szegedy 2015; de Vries et al. 2017 and Dumoulin et al. 2017 for gains and shifts that differ
+from collections.abc import Iterator
 from example to example.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -100,7 +102,8 @@ class BatchNorm(tf.keras.layers.Layer):
         self.epsilon = epsilon
         self.decay = decay
         with tf.name_scope(name):
-            self.gamma = self.beta = None
+            self.gamma: Any = None
+            self.beta: Any = None
             if not conditional:
                 self.gamma = self.add_weight('gamma', (channels,), initializer='ones')
                 self.beta = self.add_weight('beta', (channels,), initializer='zeros')
@@ -149,7 +152,7 @@ class BatchNorm(tf.keras.layers.Layer):
 
 
 @contextlib.contextmanager
-def moving_by(norms: Sequence[BatchNorm], rate: tf.Tensor):
+def moving_by(norms: Sequence[BatchNorm], rate: tf.Tensor) -> Iterator[None]:
     """The averages of some layers move by `rate` in place of 1 - decay in what is traced inside.
 
     With the rates 1, 1/2, 1/3, ... they become the mean over the batches.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
+from official.compat import keras_private
 from official.core import checks
 
 
@@ -42,13 +44,13 @@ class FusedAdam(tf.keras.optimizers.Adam):
 
     def __init__(
         self,
-        learning_rate=0.001,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        clipnorm=None,
-        global_clipnorm=None,
-        name='Adam',
+        learning_rate: float | Callable = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        clipnorm: float | None = None,
+        global_clipnorm: float | None = None,
+        name: str = 'Adam',
     ):
         _check_learning_rate('FusedAdam', learning_rate)
         checks.share('FusedAdam', beta_1=beta_1, beta_2=beta_2)
@@ -72,17 +74,18 @@ class FusedAdam(tf.keras.optimizers.Adam):
             name=name,
         )
 
-    def update_step(self, gradient, variable):
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
         if isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable)
             return
-        index = self._index_dict[self._var_key(variable)]
+        index = keras_private.slot_index(self, variable)
         dtype = variable.dtype
         step = tf.cast(self.iterations + 1, dtype)
+        first, second = keras_private.adam_slots(self)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
-            m=self._momentums[index].handle,
-            v=self._velocities[index].handle,
+            m=first[index].handle,
+            v=second[index].handle,
             beta1_power=tf.pow(tf.cast(self.beta_1, dtype), step),
             beta2_power=tf.pow(tf.cast(self.beta_2, dtype), step),
             lr=tf.cast(self.learning_rate, dtype),
@@ -92,7 +95,7 @@ class FusedAdam(tf.keras.optimizers.Adam):
             grad=gradient,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         return {
             key: config[key]
@@ -130,7 +133,13 @@ class CentredRMSProp(tf.keras.optimizers.RMSprop):
         [0, 1).
     """
 
-    def __init__(self, learning_rate=0.00025, rho=0.95, epsilon=0.01 / 32**2, name='RMSprop'):
+    def __init__(
+        self,
+        learning_rate: float | Callable = 0.00025,
+        rho: float = 0.95,
+        epsilon: float = 0.01 / 32**2,
+        name: str = 'RMSprop',
+    ):
         _check_learning_rate('CentredRMSProp', learning_rate)
         checks.share('CentredRMSProp', rho=rho)
         checks.above_zero('CentredRMSProp', epsilon=epsilon)
@@ -143,17 +152,18 @@ class CentredRMSProp(tf.keras.optimizers.RMSprop):
             name=name,
         )
 
-    def update_step(self, gradient, variable):
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
         if isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable)
             return
-        index = self._index_dict[self._var_key(variable)]
+        index = keras_private.slot_index(self, variable)
         dtype = variable.dtype
+        gradients, squares = keras_private.rmsprop_slots(self)
         # The op wants a variable for a momentum and writes the step to it where there is none.
         tf.raw_ops.ResourceApplyCenteredRMSProp(
             var=variable.handle,
-            mg=self._average_gradients[index].handle,
-            ms=self._velocities[index].handle,
+            mg=gradients[index].handle,
+            ms=squares[index].handle,
             mom=self._steps[index].handle,
             lr=tf.cast(self.learning_rate, dtype),
             rho=tf.cast(self.rho, dtype),
@@ -162,15 +172,15 @@ class CentredRMSProp(tf.keras.optimizers.RMSprop):
             grad=gradient,
         )
 
-    def build(self, var_list):
-        built = getattr(self, '_built', False)
+    def build(self, var_list: Sequence[tf.Variable]) -> None:
+        built = keras_private.is_built(self)
         super().build(var_list)
         if not built:
             self._steps = [
                 self.add_variable_from_reference(variable, 'step') for variable in var_list
             ]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         return {key: config[key] for key in ('learning_rate', 'rho', 'epsilon', 'name')}
 
@@ -208,12 +218,12 @@ class MomentumSGD(tf.keras.optimizers.SGD):
 
     def __init__(
         self,
-        learning_rate=0.01,
-        momentum=0.9,
-        weight_decay=0.0,
+        learning_rate: float | Callable = 0.01,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
         exclude: Callable[[tf.Variable], bool] = is_vector,
-        global_clipnorm=None,
-        name='MomentumSGD',
+        global_clipnorm: float | None = None,
+        name: str = 'MomentumSGD',
     ):
         _check_learning_rate('MomentumSGD', learning_rate)
         checks.within('MomentumSGD', 0, 1, momentum=momentum)
@@ -231,15 +241,15 @@ class MomentumSGD(tf.keras.optimizers.SGD):
         self._coupled_decay = weight_decay
         self._exclude = exclude
 
-    def build(self, var_list):
-        built = getattr(self, '_built', False)
+    def build(self, var_list: Sequence[tf.Variable]) -> None:
+        built = keras_private.is_built(self)
         super().build(var_list)
         if not built:
             # Asked here, where variables are whole and have their names, not in each replica.
             self._decays = [not self._exclude(variable) for variable in var_list]
 
-    def update_step(self, gradient, variable):
-        index = self._index_dict[self._var_key(variable)]
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable) -> None:
+        index = keras_private.slot_index(self, variable)
         dtype = variable.dtype
         # A sparse gradient, too: all rows decay, and v goes on in all of them.
         gradient = tf.convert_to_tensor(gradient)
@@ -253,7 +263,7 @@ class MomentumSGD(tf.keras.optimizers.SGD):
             momentum=tf.cast(self.momentum, dtype),
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         return {
             **{

@@ -6,7 +6,7 @@ import functools
 
 import tensorflow as tf
 
-from official.modeling import xla
+from official.compat import tensorflow_private
 
 
 def max_pool(x: tf.Tensor, size: int, stride: int) -> tf.Tensor:
@@ -24,7 +24,7 @@ def max_pool(x: tf.Tensor, size: int, stride: int) -> tf.Tensor:
     Returns:
       [batch, (height - size) // stride + 1, (width - size) // stride + 1, channels].
     """
-    if not xla.is_compiled():
+    if not tensorflow_private.is_compiled():
         return tf.nn.max_pool2d(x, size, stride, 'VALID')
     rows, columns = ((length - size) // stride + 1 for length in x.shape[1:3])
     down, right = stride * (rows - 1) + 1, stride * (columns - 1) + 1

@@ -14,6 +14,7 @@ floats are made of bits by hand; it takes no longer.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -65,7 +66,7 @@ def step_key(seed: int | tf.Tensor, step: tf.Tensor, shards: int | None = None) 
     )
 
 
-def key_in_training(key: tf.Tensor | None, training) -> tf.Tensor | None:
+def key_in_training(key: tf.Tensor | None, training: bool | None) -> tf.Tensor | None:
     """`key`; where there is none, one from TensorFlow's own generator when Keras is training.
 
     So a layer that takes a key also works under Keras' `training=True`, as Keras' Dropout does.
@@ -119,7 +120,7 @@ def _box_muller(key: tf.Tensor, shape) -> tf.Tensor:
     return tf.reshape(pairs[:size], shape)
 
 
-def normal(key: tf.Tensor, shape, stddev: float = 1.0) -> tf.Tensor:
+def normal(key: tf.Tensor, shape: Sequence[int] | tf.Tensor, stddev: float = 1.0) -> tf.Tensor:
     """N(0, stddev^2), float32 of `shape`, whose first axis is this replica's part of the batch.
 
     A shape that is not known when the graph is made is given as a tensor, `tf.shape(x)`.
@@ -127,7 +128,9 @@ def normal(key: tf.Tensor, shape, stddev: float = 1.0) -> tf.Tensor:
     return stddev * _per_shard(_box_muller, key, shape)
 
 
-def uniform(key: tf.Tensor, shape, minval: float = 0.0, maxval: float = 1.0) -> tf.Tensor:
+def uniform(
+    key: tf.Tensor, shape: Sequence[int] | tf.Tensor, minval: float = 0.0, maxval: float = 1.0
+) -> tf.Tensor:
     """Uniform on [minval, maxval), float32 of `shape`, its first axis this replica's part."""
     unit = _per_shard(_unit, key, shape)
     return minval + (maxval - minval) * unit
@@ -165,7 +168,7 @@ def _small_integers(key: tf.Tensor, shape, dtype: tf.DType) -> tf.Tensor:
     return tf.reshape(tf.reshape(bits, [-1])[:size], shape)
 
 
-def orthogonal(key: tf.Tensor, shape) -> np.ndarray:
+def orthogonal(key: tf.Tensor, shape: Sequence[int] | tf.Tensor) -> np.ndarray:
     """Initial weights with orthonormal columns, or rows where there are fewer (Saxe et al. 2014).
 
     All axes but the last are taken together as the rows, as in Keras' `Orthogonal`; uniform over
@@ -192,7 +195,7 @@ def orthogonal(key: tf.Tensor, shape) -> np.ndarray:
     return (q if rows >= columns else q.T).reshape(shape)
 
 
-def glorot_normal(key: tf.Tensor, shape) -> tf.Tensor:
+def glorot_normal(key: tf.Tensor, shape: Sequence[int] | tf.Tensor) -> tf.Tensor:
     """Initial weights N(0, 2 / (inputs + outputs)) of a matrix (Glorot & Bengio 2010).
 
     As Keras' `GlorotNormal` but for its truncation.
@@ -200,7 +203,7 @@ def glorot_normal(key: tf.Tensor, shape) -> tf.Tensor:
     return normal(key, shape, (2 / sum(shape)) ** 0.5)
 
 
-def he_normal(key: tf.Tensor, shape) -> tf.Tensor:
+def he_normal(key: tf.Tensor, shape: Sequence[int] | tf.Tensor) -> tf.Tensor:
     """Initial weights N(0, 2 / inputs) of a kernel before a ReLU (He et al. 2015, Eq. 10).
 
     Not truncated. All axes but the last are the inputs.
@@ -208,7 +211,7 @@ def he_normal(key: tf.Tensor, shape) -> tf.Tensor:
     return normal(key, shape, (2 / math.prod(shape[:-1])) ** 0.5)
 
 
-def lecun_normal(key: tf.Tensor, shape) -> tf.Tensor:
+def lecun_normal(key: tf.Tensor, shape: Sequence[int] | tf.Tensor) -> tf.Tensor:
     """Initial weights N(0, 1 / inputs) of a kernel without a ReLU (LeCun et al. 1998, Sec. 4.6).
 
     Not truncated. All axes but the last are the inputs. Caffe's "Xavier" has this variance, too.

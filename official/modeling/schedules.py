@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -34,12 +36,12 @@ class ConstantThenLinear(tf.keras.optimizers.schedules.LearningRateSchedule):
         self.decay_start = decay_start
         self.decay_end = decay_end
 
-    def __call__(self, step):
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
         step = tf.cast(step, tf.float32)
         left = (self.decay_end - step) / (self.decay_end - self.decay_start)
         return self.learning_rate * tf.clip_by_value(left, 0.0, 1.0)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'learning_rate': self.learning_rate,
             'decay_start': self.decay_start,
@@ -69,11 +71,11 @@ class StepDecay(tf.keras.optimizers.schedules.LearningRateSchedule):
         self.every_steps = every_steps
         self.factor = factor
 
-    def __call__(self, step):
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
         times = tf.cast(step, tf.int64) // self.every_steps
         return self.learning_rate * tf.pow(float(self.factor), tf.cast(times, tf.float32))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'learning_rate': self.learning_rate,
             'every_steps': self.every_steps,
@@ -109,7 +111,7 @@ class WarmupThenSteps(tf.keras.optimizers.schedules.LearningRateSchedule):
     ):
         decay_steps = tuple(decay_steps)
         ascending = (-1, warmup_steps, *decay_steps)
-        if any(one >= other for one, other in zip(ascending, ascending[1:])):
+        if any(one >= other for one, other in itertools.pairwise(ascending)):
             raise ValueError(
                 f'warmup_steps = {warmup_steps} and decay_steps = {decay_steps} must be ascending, '
                 'from 0 on.'
@@ -120,7 +122,7 @@ class WarmupThenSteps(tf.keras.optimizers.schedules.LearningRateSchedule):
         self.decay_steps = decay_steps
         self.factor = factor
 
-    def __call__(self, step):
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
         step = tf.cast(step, tf.int64)
         passed = tf.reduce_sum(tf.cast(step >= tf.constant(self.decay_steps, tf.int64), tf.float32))
         rate = self.learning_rate * tf.pow(float(self.factor), passed)
@@ -128,7 +130,7 @@ class WarmupThenSteps(tf.keras.optimizers.schedules.LearningRateSchedule):
             return rate
         return rate * tf.minimum(1.0, tf.cast(step, tf.float32) / self.warmup_steps)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'learning_rate': self.learning_rate,
             'warmup_steps': self.warmup_steps,

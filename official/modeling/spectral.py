@@ -243,7 +243,10 @@ def sum_of_convolutions(
 ) -> tf.Tensor:
     """one(x) + other(y), with both biases added in one pass over the images."""
     together = one.convolve(x, training) + other.convolve(y, training)
-    return tf.nn.bias_add(together, tf.cast(one.bias + other.bias, together.dtype))
+    biases = [layer.bias for layer in (one, other) if layer.bias is not None]
+    if not biases:
+        return together
+    return tf.nn.bias_add(together, tf.cast(tf.add_n(biases), together.dtype))
 
 
 def repeat_pixels(x: tf.Tensor) -> tf.Tensor:

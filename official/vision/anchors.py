@@ -62,7 +62,7 @@ def pyramid_anchors(
             raise ValueError(f'pyramid_anchors needs positive numbers, {name} is {tuple(values)}.')
     root = np.sqrt(np.asarray(aspect_ratios, np.float64))
     levels = []
-    for stride, size in zip(strides, sizes):
+    for stride, size in zip(strides, sizes, strict=True):
         rows, columns = level_shape(canvas, stride)
         half = 0.5 * size * np.stack([1 / root, root], axis=-1)  # [aspect ratios, (x, y)]
         y, x = np.meshgrid(np.arange(rows), np.arange(columns), indexing='ij')

@@ -45,7 +45,7 @@ class Canvas:
 
     def _point(self, x: float, y: float) -> tuple[int, int]:
         """A place in OpenCV's numbers, for which the centre of pixel 0 is 0."""
-        return tuple(int(round((self.scale * value - 0.5) * 2**_FINE)) for value in (x, y))
+        return tuple(round((self.scale * value - 0.5) * 2**_FINE) for value in (x, y))
 
     def mask(self, mask: np.ndarray, color: Sequence[int]) -> None:
         """Tints the pixels of a mask, bool [height, width], and outlines it."""
@@ -133,7 +133,7 @@ class Canvas:
             if there[a] and there[b]:
                 cv2.line(self.pixels, points[a], points[b], light, self._width, cv2.LINE_AA, _FINE)
         radius = int(1.5 * self._width * 2**_FINE)
-        for point, drawn in zip(points, there):
+        for point, drawn in zip(points, there, strict=True):
             if drawn:
                 cv2.circle(
                     self.pixels, point, radius, (255, 255, 255), cv2.FILLED, cv2.LINE_AA, _FINE
@@ -178,16 +178,14 @@ def objects(
     """
     canvas = Canvas(image)
     colors = [PALETTE[number % len(PALETTE)] for number in range(len(boxes))]
-    for number in range(len(boxes)) if masks is not None else ():
-        canvas.mask(masks[number], colors[number])
-    for number in range(len(boxes)) if landmarks is not None else ():
-        canvas.landmarks(
-            landmarks[number],
-            colors[number],
-            (skeletons or {}).get(int(classes[number]), ()),
-            least_landmark,
-        )
-    for number, (box, class_) in enumerate(zip(boxes, classes)):
+    for mask, color in zip(masks, colors, strict=True) if masks is not None else ():
+        canvas.mask(mask, color)
+    for points, color, class_ in (
+        zip(landmarks, colors, classes, strict=True) if landmarks is not None else ()
+    ):
+        edges = (skeletons or {}).get(int(class_), ())
+        canvas.landmarks(points, color, edges, least_landmark)
+    for number, (box, class_) in enumerate(zip(boxes, classes, strict=True)):
         text = names[int(class_) - 1]
         if scores is not None:
             text += f' {scores[number]:.2f}'

@@ -5,7 +5,9 @@ Lin et al. 2017, "Feature Pyramid Networks for Object Detection".
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -70,7 +72,7 @@ class FPN(tf.keras.layers.Layer):
             )
         self.built = True
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**self._config, 'key': random.key_config(self._key)}
 
     def call(self, maps: Sequence[tf.Tensor]) -> list[tf.Tensor]:
@@ -89,8 +91,8 @@ class FPN(tf.keras.layers.Layer):
         """
         if len(maps) != len(self.lateral):
             raise ValueError(f'FPN has {len(self.lateral)} levels and got {len(maps)} maps.')
-        for level, (fine, coarse) in enumerate(zip(maps, maps[1:])):
-            for n, half in zip(fine.shape[1:3], coarse.shape[1:3]):
+        for level, (fine, coarse) in enumerate(itertools.pairwise(maps)):
+            for n, half in zip(fine.shape[1:3], coarse.shape[1:3], strict=True):
                 if None not in (n, half) and half != -(-n // 2):
                     raise ValueError(
                         f'FPN: map {level} is {list(fine.shape[1:3])} and map {level + 1} is '

@@ -136,7 +136,7 @@ def rasterize(segmentation: list[np.ndarray] | dict, box: np.ndarray, size: int)
     """
     from pycocotools import mask as coco  # Takes its time to load, and models do without.
 
-    x1, y1, x2, y2 = np.asarray(box, np.float64)
+    x1, y1, x2, y2 = np.asarray(box, np.float64).tolist()
     if not (x2 > x1 and y2 > y1):
         raise ValueError(f'rasterize: box {[x1, y1, x2, y2]} (x1, y1, x2, y2) has no area.')
     if isinstance(segmentation, dict):
@@ -174,19 +174,20 @@ def run_lengths(segmentation: list | dict, size: tuple[int, int]) -> dict:
     """
     from pycocotools import mask as coco
 
-    size = [int(length) for length in size]
-    if not 1 <= min(size) <= max(size) <= MAX_EDGE:
+    height, width = int(size[0]), int(size[1])
+    edges = [height, width]
+    if not 1 <= min(edges) <= max(edges) <= MAX_EDGE:
         raise ValueError(
-            f'an image of size {size} (height, width); an edge has 1 to {MAX_EDGE} pixels.'
+            f'an image of size {edges} (height, width); an edge has 1 to {MAX_EDGE} pixels.'
         )
     if isinstance(segmentation, dict):
         counts = segmentation.get('counts')
         if not isinstance(segmentation.get('size'), (list, tuple)) or (
-            list(segmentation['size']) != size
+            list(segmentation['size']) != edges
         ):
             raise ValueError(
                 f'an RLE of size {segmentation.get("size")!r} does not fit the image '
-                f'of {size} (height, width).'
+                f'of {edges} (height, width).'
             )
         runs = _runs(counts)
         if runs is None:
@@ -194,22 +195,25 @@ def run_lengths(segmentation: list | dict, size: tuple[int, int]) -> dict:
                 'an RLE whose counts are neither whole numbers from 0 nor their '
                 f'compressed text: {str(counts)[:40]}.'
             )
-        if runs.sum() != size[0] * size[1]:
+        if runs.sum() != height * width:
             raise ValueError(
-                f'an RLE whose counts sum to {runs.sum()}, not {size[0] * size[1]}, '
-                f'the pixels of {size[0]} x {size[1]}.'
+                f'an RLE whose counts sum to {runs.sum()}, not {height * width}, '
+                f'the pixels of {height} x {width}.'
             )
         if isinstance(counts, (list, tuple)):
-            return coco.frPyObjects({'size': size, 'counts': runs.tolist()}, *size)
-        return {'size': size, 'counts': counts if isinstance(counts, bytes) else counts.encode()}
+            return coco.frPyObjects({'size': edges, 'counts': runs.tolist()}, *edges)
+        return {
+            'size': edges,
+            'counts': counts if isinstance(counts, bytes) else str(counts).encode(),
+        }
     polygons = [
-        clip_polygon(_points(polygon, number), size[::-1])
+        clip_polygon(_points(polygon, number), (width, height))
         for number, polygon in enumerate(segmentation, 1)
     ]
     flat = [polygon.ravel() for polygon in polygons if len(polygon) >= 3]
     if not flat:
-        return coco.encode(np.zeros(size, np.uint8, order='F'))
-    return coco.merge(coco.frPyObjects(flat, *size))
+        return coco.encode(np.zeros(edges, np.uint8, order='F'))
+    return coco.merge(coco.frPyObjects(flat, *edges))
 
 
 def _points(polygon, number) -> np.ndarray:
@@ -241,7 +245,10 @@ def clip_polygon(points: np.ndarray, size: tuple[float, float]) -> np.ndarray:
     if not len(points):
         return points
     least, most = points.min(0).tolist(), points.max(0).tolist()
-    if all(-length <= low and high <= 2 * length for low, high, length in zip(least, most, size)):
+    if all(
+        -length <= low and high <= 2 * length
+        for low, high, length in zip(least, most, size, strict=True)
+    ):
         return points  # As nearly all are.
     for axis, length in enumerate(size):
         for sign, limit in (1, 2 * length), (-1, length):

@@ -132,18 +132,14 @@ def _overlaps(boxes, classes, threshold):
     for start in range(0, n, _BLOCK):
         end = min(start + _BLOCK, n)
 
-        def lower(values):
-            return values[:, start:end, tf.newaxis]
-
-        def higher(values):
-            return values[:, tf.newaxis, :end]
-
-        width = tf.minimum(lower(x2), higher(x2)) - tf.maximum(lower(x1), higher(x1))
-        height = tf.minimum(lower(y2), higher(y2)) - tf.maximum(lower(y1), higher(y1))
+        lower = np.index_exp[:, start:end, tf.newaxis]
+        higher = np.index_exp[:, tf.newaxis, :end]
+        width = tf.minimum(x2[lower], x2[higher]) - tf.maximum(x1[lower], x1[higher])
+        height = tf.minimum(y2[lower], y2[higher]) - tf.maximum(y1[lower], y1[higher])
         common = tf.nn.relu(width) * tf.nn.relu(height)
-        overlap = common * (1 + threshold) > lower(scaled_area) + higher(scaled_area)
+        overlap = common * (1 + threshold) > scaled_area[lower] + scaled_area[higher]
         if classes is not None:
-            overlap &= lower(classes) == higher(classes)
+            overlap &= classes[lower] == classes[higher]
         before = np.tril(np.ones((end - start, end), bool), start - 1)
         bits = tf.bitwise.bitwise_and(_pack(overlap), _pack(tf.constant(before)))
         blocks.append(tf.pad(bits, [[0, 0], [0, 0], [0, (n - end) // _BITS]]))

@@ -6,6 +6,7 @@ He et al. 2016a, "Deep Residual Learning for Image Recognition".
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -156,13 +157,18 @@ class Block(tf.keras.layers.Layer):
         name: str = 'block',
     ):
         super().__init__(name=name, dtype='float32', autocast=False)
-        norm = {'frozen': frozen, 'trainable': trainable, 'epsilon': epsilon, 'decay': decay}
+        norm: dict[str, Any] = {
+            'frozen': frozen,
+            'trainable': trainable,
+            'epsilon': epsilon,
+            'decay': decay,
+        }
         outputs = self.EXPANSION * width
         widths = [width] * (len(self.SIZES) - 1) + [outputs]
         with tf.name_scope(name):
             self.convs = []
             before = inputs
-            for number, (size, filters) in enumerate(zip(self.SIZES, widths), 1):
+            for number, (size, filters) in enumerate(zip(self.SIZES, widths, strict=True), 1):
                 self.convs.append(
                     ConvNorm(
                         before,

@@ -8,6 +8,7 @@ those weights fit.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -129,7 +130,7 @@ class ResNet(tf.keras.Model):
             make_block.EXPANSION * width * 2**stage for stage in range(len(blocks))
         )
         key = random.make_key(seed)
-        norm = {'epsilon': epsilon, 'decay': decay}
+        norm: dict[str, Any] = {'epsilon': epsilon, 'decay': decay}
         with tf.name_scope(name):
             self._pooled = stem_stride == 4
             self.stem = residual.ConvNorm(
@@ -233,5 +234,5 @@ class ResNet(tf.keras.Model):
                     if conv is not None:
                         yield f'conv{number}_block{index}_{place}', conv
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return dict(self._config)

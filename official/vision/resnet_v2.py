@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -84,7 +85,7 @@ class ResNetV2(tf.keras.Model):
         self.small_images = small_images
         key = random.make_key(seed)
         filters = _BASE * widening
-        norm = {'epsilon': epsilon, 'decay': decay}
+        norm: dict[str, Any] = {'epsilon': epsilon, 'decay': decay}
         with tf.name_scope(name):
             self.stem = Conv2D(
                 channels,
@@ -151,7 +152,7 @@ class ResNetV2(tf.keras.Model):
             outputs.append(x)
         return outputs
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return dict(self._config)
 
 
@@ -185,7 +186,7 @@ class Bottleneck(tf.keras.layers.Layer):
         super().__init__(name=name, dtype='float32', autocast=False)
         outputs = _EXPANSION * width
         keys = [random.fold_in(key, number) for number in range(4)]
-        norm = {'epsilon': epsilon, 'decay': decay}
+        norm: dict[str, Any] = {'epsilon': epsilon, 'decay': decay}
         with tf.name_scope(name):
             self.norm1 = normalization.BatchNorm(inputs, name='norm1', **norm)
             self.conv1 = Conv2D(inputs, width, keys[0], kernel_size=1, name='conv1')

@@ -62,10 +62,10 @@ def read(path: str, names: Sequence[str]) -> Layers:
     layers = {
         name: tensors
         for name, tensors in layers.items()
-        if tensors and not tensors.get('kernel', np.zeros(())).ndim == 2
+        if tensors and tensors.get('kernel', np.zeros(())).ndim != 2
     }
     if names[0] not in layers and len(layers) == len(names):
-        layers = dict(zip(names, layers.values()))
+        layers = dict(zip(names, layers.values(), strict=True))
     return layers
 
 

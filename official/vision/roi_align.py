@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from official.compat import tensorflow_private
 from official.core import checks
-from official.modeling import xla
 
 
 def level_of(
@@ -87,7 +87,7 @@ def roi_align(
     Raises:
       ValueError: if `boxes` or `strides` are not as said, or a count is below 1.
     """
-    height, width = (size, size) if np.ndim(size) == 0 else size
+    height, width = (size, size) if isinstance(size, int) else size
     checks.positive('roi_align', samples=samples, height=height, width=width)
     finest = _finest_level(strides, len(pyramid))
     boxes = tf.stop_gradient(tf.cast(boxes, tf.float32))
@@ -122,7 +122,7 @@ def roi_align(
     @tf.custom_gradient
     def align(*tables):
         wide = [tf.cast(table, tf.float32) for table in tables]
-        if xla.is_compiled() or tf.config.list_logical_devices('GPU'):
+        if tensorflow_private.is_compiled() or tf.config.list_logical_devices('GPU'):
             bins, gradient = _by_gathers(wide, *taps)
         else:
             bins, gradient = _by_sparse_products(wide, *taps)
@@ -233,7 +233,7 @@ def _by_sparse_products(tables, number, rows, row_weights, columns, column_weigh
             tf.raw_ops.SparseTensorDenseMatMul(
                 b=tf.reshape(tf.gather(of_bins, which), [-1, channels]), adjoint_a=True, **matrix
             )
-            for which, matrix in zip(members, matrices)
+            for which, matrix in zip(members, matrices, strict=True)
         ]
 
     return tf.dynamic_stitch(members, parts), gradient

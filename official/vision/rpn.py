@@ -4,7 +4,7 @@ al. 2017, FPN, Sec. 4.1): scores of anchors, its two losses, and proposals."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -130,10 +130,10 @@ class RPN(tf.keras.layers.Layer):
             self.head = rpn_head.RPNHead(channels, len(self.aspect_ratios), key)
         self.built = True
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**self._config, 'key': random.key_config(self._key)}
 
-    def call(self, levels):
+    def call(self, levels: Sequence[tf.Tensor]) -> Outputs:
         return Outputs(*self.head(levels[: len(self.strides)]))
 
     def anchors(self, canvas: Sequence[int]) -> list[tf.Tensor]:
@@ -141,7 +141,7 @@ class RPN(tf.keras.layers.Layer):
         return [
             tf.constant(level)
             for level in anchors.pyramid_anchors(
-                tuple(canvas), self.strides, self.anchor_sizes, self.aspect_ratios
+                (canvas[0], canvas[1]), self.strides, self.anchor_sizes, self.aspect_ratios
             )
         ]
 

@@ -11,7 +11,7 @@ from official.core import checks
 from official.modeling import convolutions, random
 
 
-def small_normal(key: tf.Tensor, shape) -> tf.Tensor:
+def small_normal(key: tf.Tensor, shape: Sequence[int]) -> tf.Tensor:
     """Initial weights N(0, 0.01^2) (Ren et al. 2015, Sec. 3.1.3)."""
     return random.normal(key, shape, 0.01)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 from tf_agents.agents.dqn import dqn_agent
@@ -23,13 +24,35 @@ class QNetwork(tf_agents_network.Network):
       name: of the network.
     """
 
-    def __init__(self, observation_spec, model: tf.keras.Model, name: str = 'QNetwork'):
+    def __init__(self, observation_spec: Any, model: tf.keras.Model, name: str = 'QNetwork'):
         super().__init__(observation_spec, state_spec=(), name=name)
         self.model = model
 
-    def call(self, observation, step_type=None, network_state=(), training=False):
+    def call(
+        self,
+        observation: tf.Tensor,
+        step_type: tf.Tensor | None = None,
+        network_state: tuple = (),
+        training: bool = False,
+    ) -> tuple[tf.Tensor, tuple]:
         del step_type
         return self.model(observation, training=training), network_state
+
+    def create_variables(self, input_tensor_spec=None, **kwargs):
+        """Makes the weights by calling the model on an observation of zeros.
+
+        tf-agents draws one from its spec, for uint8 below 255 + 1, which NumPy 2 makes 0.
+
+        Args:
+          input_tensor_spec: spec of an observation; by default the one that was given.
+          **kwargs: of `call`.
+
+        Returns:
+          The spec of the values of one observation.
+        """
+        spec = input_tensor_spec or self.input_tensor_spec
+        values, _ = self(tf.zeros([1, *spec.shape], spec.dtype), **kwargs)
+        return tf.TensorSpec(values.shape[1:], values.dtype)
 
 
 class DqnAgent(dqn_agent.DqnAgent):
@@ -63,8 +86,8 @@ class DqnAgent(dqn_agent.DqnAgent):
 
     def __init__(
         self,
-        time_step_spec,
-        action_spec,
+        time_step_spec: Any,
+        action_spec: Any,
         *,
         q_network: Callable,
         optimizer: tf.keras.optimizers.Optimizer,
@@ -119,7 +142,15 @@ class DqnAgent(dqn_agent.DqnAgent):
             self.time_step_spec, self.action_spec, self.model, epsilon, seed
         )
 
-    def update(self, observation, action, reward, discount, next_observation, weight):
+    def update(
+        self,
+        observation: tf.Tensor,
+        action: tf.Tensor,
+        reward: tf.Tensor,
+        discount: tf.Tensor,
+        next_observation: tf.Tensor,
+        weight: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """One update on a minibatch; arguments as in `replay.Transitions`.
 
         Returns:

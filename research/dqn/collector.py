@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from concurrent import futures
+from typing import Any
 
 import numpy as np
 from tf_agents.drivers import driver
@@ -26,7 +28,13 @@ class Collector(driver.Driver):
       transition_observers: called with (time step, action step, next time step).
     """
 
-    def __init__(self, env, policy, observers=(), transition_observers=()):
+    def __init__(
+        self,
+        env: Any,
+        policy: Any,
+        observers: Sequence[Callable] = (),
+        transition_observers: Sequence[Callable] = (),
+    ):
         super().__init__(env, policy, observers, transition_observers)
         self._act = None
         self._pool = futures.ThreadPoolExecutor(1, thread_name_prefix='games')
@@ -34,7 +42,7 @@ class Collector(driver.Driver):
         # Wall-clock seconds since the last `take_seconds`; playing overlaps with other work.
         self._seconds = {'acting': 0.0, 'emulator': 0.0, 'waiting': 0.0}
 
-    def begin(self, time_step, policy_state) -> None:
+    def begin(self, time_step: Any, policy_state: Any) -> None:
         """Chooses actions and has them played in the background."""
         start = time.perf_counter()
         if self._act is None:
@@ -53,7 +61,7 @@ class Collector(driver.Driver):
         self._seconds['emulator'] += time.perf_counter() - start
         return time_step
 
-    def finish(self):
+    def finish(self) -> tuple:
         """Waits for the games and tells the observers.
 
         Returns:
@@ -77,7 +85,7 @@ class Collector(driver.Driver):
                 observer(step)
         return next_time_step, action_step.state
 
-    def run(self, time_step, policy_state=()):
+    def run(self, time_step: Any, policy_state: Any = ()) -> tuple:
         """One step of every game; see `finish`."""
         self.begin(time_step, policy_state)
         return self.finish()
@@ -93,7 +101,7 @@ class Collector(driver.Driver):
         self._pool.shutdown()
 
 
-def replay_observer(replay, clip_rewards: bool = True):
+def replay_observer(replay: Any, clip_rewards: bool = True) -> Callable:
     """A transition observer that appends to a `FrameReplay`.
 
     Args:

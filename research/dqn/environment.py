@@ -101,12 +101,12 @@ class GameEnvironment(py_environment.PyEnvironment):
     def batch_size(self) -> int:
         return len(self._players)
 
-    def observation_spec(self):
+    def observation_spec(self) -> array_spec.BoundedArraySpec:
         return array_spec.BoundedArraySpec(
             self._observation_shape, np.uint8, 0, 255, name='observation'
         )
 
-    def action_spec(self):
+    def action_spec(self) -> array_spec.BoundedArraySpec:
         return array_spec.BoundedArraySpec((), np.int32, 0, len(self.action_names) - 1, 'action')
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -101,7 +101,7 @@ class Evaluation:
         self.num_games = min(num_games, episodes) if episodes else num_games
 
     def make_environment(
-        self, environment: Callable, seed: int, **overrides
+        self, environment: Callable, seed: int, **overrides: Any
     ) -> dqn_environment.GameEnvironment:
         """The environment of training, as evaluation plays it: a lost life ends nothing.
 
@@ -150,7 +150,7 @@ class Actor:
         self._state = None
         return self
 
-    def __call__(self, time_step) -> np.ndarray:
+    def __call__(self, time_step: Any) -> np.ndarray:
         """The actions of all games."""
         if self._function is None:
             self._function, _ = dqn_policy.acting(self._policy, time_step)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from official.core import export
 from research.dqn import phi
 
 
-def signatures(model, data) -> export.Signatures:
+def signatures(model: tf.keras.Model, data: Any) -> export.Signatures:
     """Signatures of a greedy policy.
 
     - predict (and serving_default): frames uint8 [batch, size, size, history], stacks of encoded

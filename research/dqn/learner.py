@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -19,7 +21,7 @@ class Learner:
       jit_compile: compile with XLA, where the strategy can.
     """
 
-    def __init__(self, agent, strategy: tf.distribute.Strategy, jit_compile: bool = False):
+    def __init__(self, agent: Any, strategy: tf.distribute.Strategy, jit_compile: bool = False):
         self._strategy = strategy
         self._replicas = strategy.num_replicas_in_sync
         self._update = agent.update

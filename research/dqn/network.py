@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -104,7 +105,7 @@ class NatureQNetwork(tf.keras.Model):
         value = self._value(self._value_hidden(x))
         return value + advantages - tf.reduce_mean(advantages, axis=1, keepdims=True)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'num_actions': self.num_actions,
             'convolutions': self.convolutions,
@@ -140,7 +141,7 @@ class LinearQNetwork(tf.keras.Model):
         del training
         return tf.cast(self._output(self.hidden(frames)), tf.float32)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {'num_actions': self.num_actions, 'seed': self.seed}
 
 
@@ -167,11 +168,11 @@ class _Uniform(tf.keras.initializers.Initializer):
 class FanInConvolution(tf.keras.layers.Conv2D):
     """A convolution with rectifier; its initial weights follow its fan in, see `NatureQNetwork`."""
 
-    def __init__(self, filters, kernel, stride, seeds, name):
+    def __init__(self, filters: int, kernel: int, stride: int, seeds: Sequence[int], name: str):
         super().__init__(filters, kernel, stride, activation='relu', name=name)
         self._seeds = next(seeds), next(seeds)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tf.TensorShape) -> None:
         if min(input_shape[1:3]) < self.kernel_size[0]:
             raise ValueError(
                 f'{self.name}: a kernel of {self.kernel_size[0]} does not fit into an input of '
@@ -187,13 +188,20 @@ class FanInConvolution(tf.keras.layers.Conv2D):
 class FanInDense(tf.keras.layers.Layer):
     """A dense layer; its initial weights follow its fan in, see `NatureQNetwork`."""
 
-    def __init__(self, units, seeds, name, activation=None, dtype=None):
+    def __init__(
+        self,
+        units: int,
+        seeds: Sequence[int],
+        name: str,
+        activation: str | Callable | None = None,
+        dtype: Any = None,
+    ):
         super().__init__(name=name, dtype=dtype)
         self._units = units
         self._seeds = next(seeds), next(seeds)
         self._activation = tf.keras.activations.get(activation)
 
-    def build(self, input_shape):
+    def build(self, input_shape: tf.TensorShape) -> None:
         fan_in = input_shape[-1]
         self.kernel = self.add_weight(
             'kernel', [fan_in, self._units], initializer=_Uniform(fan_in, self._seeds[0])
@@ -202,7 +210,7 @@ class FanInDense(tf.keras.layers.Layer):
             'bias', [self._units], initializer=_Uniform(fan_in, self._seeds[1])
         )
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         product = _product(x, tf.convert_to_tensor(self.kernel))
         return self._activation(tf.nn.bias_add(product, self.bias))
 

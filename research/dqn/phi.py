@@ -8,8 +8,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 # OpenCV's weights of luminance in units of 2^-15, of R, G and B.
 _LUMINANCE = (9798, 19235, 3735)
@@ -31,7 +36,7 @@ def encode(frame: np.ndarray, previous: np.ndarray, size: int = 84) -> np.ndarra
     return cv2.resize(luminance, (size, size), interpolation=cv2.INTER_LINEAR_EXACT)
 
 
-def tensor(frames, size: int = 84):
+def tensor(frames: tf.Tensor, size: int = 84) -> tf.Tensor:
     """`encode` in TensorFlow, bit for bit, for a SavedModel.
 
     Args:

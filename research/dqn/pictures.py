@@ -1,13 +1,13 @@
 """The report's pictures of what an agent has learned, after the figures of Mnih et al. 2015.
 
 Each function takes arrays and returns a piece of HTML: `embedding` is Figure 4, `two_players`
-Extended Data Figure 1, `values_along` Extended Data Figure 2, `learning_curves` Figure 2.
+Extended Data Figure 1, `values_along` Extended Data Figure 2.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -257,7 +257,7 @@ def values_along(
         around.margins(x=0.01)
         labelled = [axes.get_legend_handles_labels() for axes in (around, along)]
         drawing.legend(
-            *(actions + kinds for actions, kinds in zip(*labelled)),
+            *(actions + kinds for actions, kinds in zip(*labelled, strict=True)),
             fontsize=7,
             loc='outside lower center',
             ncols=7,
@@ -273,46 +273,6 @@ def values_along(
             f'follow. Bottom: the value of every action around moment {center + 1} (shaded '
             'above), near which they differ most.',
         )
-
-
-def learning_curves(
-    rows: Sequence[Mapping[str, float]],
-    *,
-    random_score: float | None = None,
-    paper_score: float | None = None,
-    agent_steps_per_epoch: int | None = None,
-) -> str:
-    """Figure 2: average score per episode and average predicted Q during training.
-
-    Deviations from the paper's figure: a band shows the episodes' standard deviation.
-
-    Args:
-      rows: evaluations: 'step' in agent steps and, where known, 'score' and 'score_std' (mean and
-        standard deviation of the episodes' scores) and 'predicted_q' (mean of max_a Q over
-        held-out states).
-      random_score: the random player's, drawn as a line.
-      paper_score: the paper's, drawn as a line.
-      agent_steps_per_epoch: if given, the x axis counts epochs of so many agent steps.
-
-    Returns:
-      Two HTML figures side by side; in place of one without values, a paragraph.
-    """
-    unit = agent_steps_per_epoch or 1
-    x_label = (
-        'agent steps'
-        if agent_steps_per_epoch is None
-        else (f'training epochs of {page.number(agent_steps_per_epoch)} agent steps')
-    )
-    lines = {
-        name: score
-        for name, score in (('random player', random_score), ('paper', paper_score))
-        if score is not None
-    }
-    charts = (
-        _learning_curve(rows, 'score', 'Average score per episode', x_label, unit, lines),
-        _learning_curve(rows, 'predicted_q', 'Average predicted Q', x_label, unit, {}),
-    )
-    return f'<div class=figures>{"".join(charts)}</div>'
 
 
 def _check_lengths(**arrays):
@@ -369,14 +329,15 @@ def _add_screens(drawing, axes, points, screens, colors, titles=None):
     rows = math.ceil(len(screens) / 2)
     columns = [axes.get_gridspec()[column].subgridspec(rows, 1) for column in (0, 2)]
     slots = [drawing.add_subplot(columns[slot % 2][slot // 2]) for slot in range(len(screens))]
-    for slot, screen in zip(slots, screens):
+    for slot, screen in zip(slots, screens, strict=True):
         _screen(slot, screen, 'white', ' ' if titles else '')
     drawing.draw_without_rendering()  # Only now is known where things are.
     ends = [slot.transAxes.transform((1 - index % 2, 0.5)) for index, slot in enumerate(slots)]
     starts = axes.transData.transform(points)
     # Lines of the least total length do not cross.
     for index, slot in zip(
-        *linear_sum_assignment(np.linalg.norm(starts[:, None] - np.array(ends), axis=-1))
+        *linear_sum_assignment(np.linalg.norm(starts[:, None] - np.array(ends), axis=-1)),
+        strict=True,
     ):
         slots[slot].clear()
         _screen(slots[slot], screens[index], colors[index], titles[index] if titles else '')
@@ -464,47 +425,3 @@ def _action_colors(number: int) -> Sequence:
     return (
         figures.PALETTE if number <= len(figures.PALETTE) else matplotlib.colormaps['tab20'].colors
     )
-
-
-def _learning_curve(rows, key, title, x_label, unit, lines) -> str:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
-    known = [row for row in rows if row.get(key) is not None and np.isfinite(row[key])]
-    if not known:
-        return page.paragraph(f'{title}: no values.')
-    steps = np.array([row['step'] for row in known]) / unit
-    values = np.array([row[key] for row in known], np.float64)
-    spreads = np.array([row.get(f'{key}_std') or 0.0 for row in known], np.float64)
-    with figures.figure(4.8, 3.0) as drawing:
-        axes = drawing.add_subplot(title=title, xlabel=x_label)
-        if spreads.any():
-            axes.fill_between(
-                steps,
-                values - spreads,
-                values + spreads,
-                linewidth=0,
-                alpha=0.18,
-                color=figures.PALETTE[0],
-                label='± standard deviation of episodes',
-            )
-        axes.plot(
-            steps,
-            values,
-            color=figures.PALETTE[0],
-            marker='o',
-            markersize=2.5,
-            gid=key,
-            label=f'DQN: {values[-1]:.4g}',
-        )
-        for (name, value), dashes in zip(lines.items(), (':', '--')):
-            axes.axhline(
-                value,
-                color=figures.INK,
-                linewidth=1,
-                linestyle=dashes,
-                label=f'{name}: {value:.4g}',
-            )
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: page.number(step)))
-        drawing.legend(loc='outside lower left', ncols=2)
-        return figures.svg(drawing, f'{title}: {values[0]:.4g} at first, {values[-1]:.4g} at last')

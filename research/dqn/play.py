@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import abc
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -126,7 +127,7 @@ class AgentExperiment(model_experiment.ModelExperiment):
         return self._actors[key]
 
     @contextlib.contextmanager
-    def reported_model(self):
+    def reported_model(self) -> Iterator[tf.keras.Model]:
         """The Q-network of the best periodic evaluation, or of the last checkpoint."""
         self.restore(best=self.report_best)
         yield self.model
@@ -170,7 +171,7 @@ class Game:
     """
 
     def __init__(
-        self, run_dir: str, env, environment: Callable, protocol: dqn_evaluation.Evaluation
+        self, run_dir: str, env: Any, environment: Callable, protocol: dqn_evaluation.Evaluation
     ):
         self.run_dir = run_dir
         self.name = env.game_name
@@ -181,7 +182,7 @@ class Game:
         self._environment = environment
         self._protocol = protocol
 
-    def make(self, seed: int):
+    def make(self, seed: int) -> Any:
         """One game as evaluation plays it."""
         return self._protocol.make_environment(self._environment, seed, num_games=1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -94,8 +95,8 @@ class EpsilonGreedyPolicy(tf_policy.TFPolicy):
 
     def __init__(
         self,
-        time_step_spec,
-        action_spec,
+        time_step_spec: Any,
+        action_spec: Any,
         q_network: Callable,
         epsilon: float | Callable[[], tf.Tensor],
         seed: int = 0,
@@ -135,7 +136,7 @@ class EpsilonGreedyPolicy(tf_policy.TFPolicy):
         raise NotImplementedError('An epsilon-greedy policy is asked for actions.')
 
 
-def acting(policy: tf_policy.TFPolicy, time_step):
+def acting(policy: tf_policy.TFPolicy, time_step: Any) -> tuple[Callable, Any]:
     """A policy as a function of arrays.
 
     Args:

@@ -166,8 +166,8 @@ class RandomPlay(experiment.Experiment):
             page.table(rows, head)
             + text
             + page.paragraph(
-                f'Mean and standard deviation of {self.episodes} episodes of up to 5 minutes; 0 % is '
-                "the paper's random player, 100 % its human tester.",
+                f'Mean and standard deviation of {self.episodes} episodes of up to 5 minutes; 0 % '
+                "is the paper's random player, 100 % its human tester.",
                 note=True,
             ),
         )

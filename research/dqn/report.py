@@ -5,13 +5,23 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from official.core import checks, history, page, report
 from official.core.page import Section
-from research.dqn import evaluation, figure_3, games, pictures, recording, stages, video
+from research.dqn import (
+    evaluation,
+    figure_3,
+    games,
+    learning_curves,
+    pictures,
+    recording,
+    stages,
+    video,
+)
 
 
 class DqnReport:
@@ -61,7 +71,7 @@ class DqnReport:
         self.epsilon = epsilon
         self.agent_steps_per_epoch = agent_steps_per_epoch
 
-    def __call__(self, *, model, data, key) -> list[Section]:
+    def __call__(self, *, model: tf.keras.Model, data: Any, key: tf.Tensor) -> list[Section]:
         """The sections.
 
         Args:
@@ -141,7 +151,7 @@ class DqnReport:
             return page.paragraph('The run was not evaluated on its way.')
         result = report.read_result(os.path.join(data.run_dir, 'result.json'))
         row = games.table().get(data.name)
-        return pictures.learning_curves(
+        return learning_curves.figure(
             rows,
             random_score=result.get('random_10hz_score'),
             paper_score=row.dqn if row else None,
@@ -188,7 +198,7 @@ def _section(title: str, make: Callable[[], str]) -> Section:
         return Section(title, page.paragraph(said))
 
 
-def in_parts(function, observations: np.ndarray, size: int = 100) -> np.ndarray:
+def in_parts(function: Callable, observations: np.ndarray, size: int = 100) -> np.ndarray:
     """`function` of all observations, a part at a time: float32 [N, ...]."""
     return np.concatenate(
         [

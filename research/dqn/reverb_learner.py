@@ -248,7 +248,11 @@ class ReverbLearner(play.AgentExperiment):
                     'updates_per_second': (done - first) / duration,
                     'seconds_sampling': sampling,
                     'loss': losses / (done - first),
-                    **dict(zip(('replay_transitions', 'transitions'), server.transitions())),
+                    **dict(
+                        zip(
+                            ('replay_transitions', 'transitions'), server.transitions(), strict=True
+                        )
+                    ),
                 }
                 self._end_interval(server, rows, progress, values, states)
                 clock, first, losses, sampling = time.monotonic(), done, 0.0, 0.0

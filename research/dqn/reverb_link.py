@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import socket
 import time
+from typing import Any
 
-import reverb
 import tensorflow as tf
-from tf_agents.experimental.distributed import reverb_variable_container
 
+from official.compat.reverb_server import reverb, reverb_variable_container
 from research.dqn import reverb_replay
 
 
@@ -32,7 +32,7 @@ class Link:
         self,
         address: str,
         frame_shape: tuple[int, int],
-        weights,
+        weights: Any,
         connect_seconds: float = 20,
         reconnect_seconds: float = 600,
     ):

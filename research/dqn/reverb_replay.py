@@ -20,13 +20,12 @@ import errno
 import socket
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import reverb
 import tensorflow as tf
-from tf_agents.experimental.distributed import reverb_variable_container
 
+from official.compat.reverb_server import reverb, reverb_variable_container
 from research.dqn import replay
 
 TRANSITIONS = 'transitions'
@@ -53,7 +52,7 @@ class Rules(NamedTuple):
     clip_rewards: bool
 
 
-def broadcast(weights, rules: Rules) -> dict:
+def broadcast(weights: Any, rules: Rules) -> dict:
     """What is in the table of weights, as variables: weights, 'updates', 'done' and the rules.
 
     Args:

@@ -107,7 +107,7 @@ class Ring:
         """Absolute number of the oldest slot that is kept."""
         return max(0, self.count - self.slots)
 
-    def place(self, number):
+    def place(self, number: int | np.ndarray) -> int | np.ndarray:
         """Where in the arrays the slots of some absolute numbers are."""
         return number % self._physical
 
@@ -116,7 +116,14 @@ class Ring:
         """Slots that can be appended before the next commit has to come."""
         return self._physical - self.slots - (self.count - self._committed)
 
-    def append(self, frames, actions, rewards, discounts, first) -> None:
+    def append(
+        self,
+        frames: np.ndarray,
+        actions: np.ndarray,
+        rewards: np.ndarray,
+        discounts: np.ndarray,
+        first: np.ndarray,
+    ) -> None:
         """Appends a slot: arrays with a row for each stream.
 
         Raises:

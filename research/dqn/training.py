@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -63,8 +64,8 @@ class Training:
         run_dir: str,
         seed: int,
         strategy: tf.distribute.Strategy,
-        agent,
-        env,
+        agent: Any,
+        env: Any,
         make_replay: Callable,
         exploration: policy.Epsilon,
         epsilon: Callable,

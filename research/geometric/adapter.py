@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_gnn as tfgnn
@@ -60,7 +61,7 @@ class OperatorUpdate(tf.keras.layers.Layer):
         *,
         node_set_name: str | None = None,
         edge_set_name: str | None = None,
-    ):
+    ) -> Any:
         if graph.rank:
             raise ValueError(
                 f'the GraphTensor is a batch of shape {tuple(graph.shape)}; merge its '
@@ -106,7 +107,7 @@ class OperatorUpdate(tf.keras.layers.Layer):
             **{argument: features(name) for argument, name in self.node_inputs.items()},
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'conv': tf.keras.saving.serialize_keras_object(self.conv),
             'edge_set_name': self.edge_set_name,
@@ -117,7 +118,7 @@ class OperatorUpdate(tf.keras.layers.Layer):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> OperatorUpdate:
         # Of what Keras does not know `layers.deserialize` would give the name alone.
         conv = tf.keras.saving.deserialize_keras_object(config['conv'])
         return cls(**{**config, 'conv': conv})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from official.modeling import batch_statistics
@@ -32,7 +34,7 @@ class NodeBatchNorm(tf.keras.layers.Layer):
         self.momentum = momentum
         self.epsilon = epsilon
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         def weight(name, initializer, **kwargs):
             return self.add_weight(name, [input_shape[-1]], initializer=initializer, **kwargs)
 
@@ -42,7 +44,9 @@ class NodeBatchNorm(tf.keras.layers.Layer):
         self.variance = weight('variance', 'ones', **gathered)
         super().build(input_shape)
 
-    def call(self, x, mask=None, training: bool = False):
+    def call(
+        self, x: tf.Tensor, mask: tf.Tensor | None = None, training: bool = False
+    ) -> tf.Tensor:
         mean, variance = self._statistics(x, mask) if training else (self.mean, self.variance)
         return (x - mean) * tf.math.rsqrt(variance + self.epsilon) * self.gamma + self.beta
 
@@ -63,5 +67,5 @@ class NodeBatchNorm(tf.keras.layers.Layer):
             average.assign_add((1 - self.momentum) * (new - average))
         return mean, variance
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {'momentum': self.momentum, 'epsilon': self.epsilon, 'name': self.name}

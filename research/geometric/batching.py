@@ -85,11 +85,15 @@ class Concatenated:
         self.edge_counts = np.array([graph.num_edges for graph in graphs])
         self.labels = None if first.y is None else np.stack([graph.y for graph in graphs])
         sorted_edges = [np.lexsort(graph.edge_index) for graph in graphs]
-        edges = [graph.edge_index[:, order].T for graph, order in zip(graphs, sorted_edges)]
+        edges = [
+            graph.edge_index[:, order].T for graph, order in zip(graphs, sorted_edges, strict=True)
+        ]
         self._edges = _ragged(edges, self.edge_counts)
         self._edge_attr = self._x = self._sparse_x = self._pos = None
         if first.edge_attr is not None:
-            attr = [graph.edge_attr[order] for graph, order in zip(graphs, sorted_edges)]
+            attr = [
+                graph.edge_attr[order] for graph, order in zip(graphs, sorted_edges, strict=True)
+            ]
             self._edge_attr = _ragged(attr, self.edge_counts)
         if first.pos is not None:
             self._pos = _ragged([graph.pos for graph in graphs], self.node_counts)
@@ -160,7 +164,7 @@ class Concatenated:
 
 def train_batches(
     graphs: Concatenated,
-    members,
+    members: np.ndarray,
     batch_size: int,
     seed: int = 0,
     start_step: int = 0,
@@ -195,7 +199,7 @@ def train_batches(
 
 
 def train_indices(
-    members,
+    members: np.ndarray,
     batch_size: int,
     seed: int = 0,
     start_step: int = 0,
@@ -227,7 +231,7 @@ def train_indices(
 
 def evaluation_batches(
     graphs: Concatenated,
-    members,
+    members: np.ndarray,
     batch_size: int,
     input_context: tf.distribute.InputContext | None = None,
     padding: Padding | None = largest,

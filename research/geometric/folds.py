@@ -16,7 +16,7 @@ class Fold(NamedTuple):
 
 
 def stratified_folds(
-    labels, num_folds: int = 10, seed: int = 12345, name: str = 'graphs'
+    labels: np.ndarray, num_folds: int = 10, seed: int = 12345, name: str = 'graphs'
 ) -> list[Fold]:
     """Parts with equal shares of the classes: one to test, one to validate, the others to train.
 

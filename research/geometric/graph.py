@@ -99,7 +99,7 @@ class Graph:
                 hashed.update(np.ascontiguousarray(array).data)
         return hashed.hexdigest()[:16]
 
-    def replace(self, **changes) -> Graph:
+    def replace(self, **changes: Any) -> Graph:
         """The graph with other fields, checked again."""
         return dataclasses.replace(self, **changes)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from official.core import export
 from research.geometric import graph_tensor
 
 
-def signatures(model, data) -> export.Signatures:
+def signatures(model: tf.keras.Model, data: Any) -> export.Signatures:
     """'predict' takes one graph, 'predict_batch' several, one after another.
 
     x: float32 [nodes, features], as the model was trained on: where the data have no features,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -19,7 +21,7 @@ class GraphReport:
     def __init__(self, most_graphs: int = 2000):
         self.most_graphs = most_graphs
 
-    def __call__(self, model, data, key) -> list[page.Section]:
+    def __call__(self, model: tf.keras.Model, data: Any, key: tf.Tensor) -> list[page.Section]:
         """Sections of the report.
 
         Args:
@@ -39,7 +41,10 @@ class GraphReport:
         classes = np.bincount(graphs.labels, minlength=data.num_classes)
         rows = [
             ['graphs', len(graphs)],
-            *([f'graphs of class {name}', int(n)] for name, n in zip(data.class_names, classes)),
+            *(
+                [f'graphs of class {name}', int(n)]
+                for name, n in zip(data.class_names, classes, strict=True)
+            ),
             ['nodes, mean', float(graphs.node_counts.mean())],
             ['nodes, most', int(graphs.node_counts.max())],
             ['edges, both directions, mean', float(graphs.edge_counts.mean())],

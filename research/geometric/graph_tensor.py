@@ -8,7 +8,8 @@ block-diagonal graph (Fey & Lenssen 2019, Sec. 2, "Mini-batch Handling").
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import itertools
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse
@@ -41,12 +42,12 @@ class Arrays(NamedTuple):
 
 
 def from_pieces(
-    node_sizes,
-    edge_sizes,
-    edge_index,
-    node_features=None,
-    edge_features=None,
-    context_features=None,
+    node_sizes: Any,
+    edge_sizes: Any,
+    edge_index: Any,
+    node_features: Any = None,
+    edge_features: Any = None,
+    context_features: Any = None,
 ) -> tfgnn.GraphTensor:
     """A scalar GraphTensor of several graphs, one after the other.
 
@@ -129,7 +130,7 @@ def from_graph_tensor(
     attr = np.asarray(edges[EDGE_ATTR]) if EDGE_ATTR in edges.features else None
     labels = graph_tensor.context.features.get(Y)
     graphs = []
-    for number, (first, end) in enumerate(zip(node_ends[:-1], node_ends[1:])):
+    for number, (first, end) in enumerate(itertools.pairwise(node_ends)):
         some = slice(edge_ends[number], edge_ends[number + 1])
         own = {field: values[first:end] for field, values in features.items()}
         graphs.append(

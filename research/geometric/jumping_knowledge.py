@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import tensorflow as tf
 
 _MODES = ('concatenation', 'max', 'lstm')
@@ -41,7 +44,7 @@ class JumpingKnowledge(tf.keras.layers.Layer):
         self.mode = mode
         self.units = units
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         widths = [shape[-1] for shape in input_shape]
         if self.mode != 'concatenation' and len(set(widths)) > 1:
             raise ValueError(f'mode {self.mode!r} needs layers of one width; got {widths}.')
@@ -55,7 +58,7 @@ class JumpingKnowledge(tf.keras.layers.Layer):
             self.kernel = self.add_weight('kernel', [2 * units, 1], initializer='glorot_uniform')
         super().build(input_shape)
 
-    def call(self, xs):
+    def call(self, xs: Sequence[tf.Tensor]) -> tf.Tensor:
         if self.mode == 'concatenation':
             return tf.concat(xs, axis=-1)
         stacked = tf.stack(xs, axis=1)
@@ -71,7 +74,7 @@ class JumpingKnowledge(tf.keras.layers.Layer):
         scores = tf.nn.softmax(tf.matmul(read, self.kernel), axis=1)
         return tf.reduce_sum(scores * stacked, axis=1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {'mode': self.mode, 'units': self.units, 'name': self.name}
 
 

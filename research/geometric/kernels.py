@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 
-def another(initializer, index: int = 1):
+def another(initializer: Callable, index: int = 1) -> Callable:
     """An initializer like `initializer` that draws other values.
 
     An initializer of Keras gives the same values each time it is called with the same shape, so two
@@ -24,7 +26,7 @@ def another(initializer, index: int = 1):
     return type(initializer).from_config(config)
 
 
-def each(initializer):
+def each(initializer: Callable) -> Callable:
     """An initializer of [n, ...] that draws each of the n as `initializer` would draw it alone.
 
     Keras counts all but the last two axes into the fans, so that of n matrices drawn at once

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -60,7 +61,9 @@ class MessagePassing(tf.keras.layers.Layer):
             )
         self.aggregation = aggregation
 
-    def message(self, x_source, x_target, edge_attr):
+    def message(
+        self, x_source: tf.Tensor, x_target: tf.Tensor, edge_attr: tf.Tensor | None
+    ) -> tf.Tensor:
         """phi of Eq. (1); by default the source's features, times the edge weight if there is one.
 
         Args:
@@ -77,7 +80,7 @@ class MessagePassing(tf.keras.layers.Layer):
         weights = sparse.weights(edge_attr, x_source.shape[0], x_source.dtype)
         return x_source * segments.expand_like(weights, x_source)
 
-    def update(self, x, aggregated):
+    def update(self, x: tf.Tensor, aggregated: tf.Tensor) -> tf.Tensor:
         """gamma of Eq. (1); by default what was aggregated.
 
         Args:
@@ -87,7 +90,7 @@ class MessagePassing(tf.keras.layers.Layer):
         del x
         return aggregated
 
-    def multiply(self, x, adjacency: tf.SparseTensor):
+    def multiply(self, x: tf.Tensor, adjacency: tf.SparseTensor) -> tf.Tensor | None:
         """What the messages of a sparse adjacency matrix aggregate to, or None: gather them.
 
         Args:
@@ -97,7 +100,12 @@ class MessagePassing(tf.keras.layers.Layer):
         del x, adjacency
         return None
 
-    def propagate(self, x, edge_index, edge_attr=None):
+    def propagate(
+        self,
+        x: tf.Tensor | tuple[tf.Tensor, tf.Tensor],
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """Gathers, calls `message`, aggregates, calls `update`; see the call arguments."""
         x_sources, x_targets = x if isinstance(x, (tuple, list)) else (x, x)
         aggregated = None
@@ -119,17 +127,24 @@ class MessagePassing(tf.keras.layers.Layer):
             aggregated = self.aggregate(messages, target, num_rows(x_targets))
         return self.update(x_targets, aggregated)
 
-    def aggregate(self, messages, target, num_targets):
+    def aggregate(
+        self, messages: tf.Tensor, target: tf.Tensor, num_targets: int | tf.Tensor
+    ) -> tf.Tensor:
         """The square of Eq. (1): messages [E, ...] of each target to [num_targets, ...]."""
         function = self.aggregation
         if not callable(function):
             function = AGGREGATIONS[function]
         return function(messages, target, num_targets)
 
-    def call(self, x, edge_index, edge_attr=None):
+    def call(
+        self,
+        x: tf.Tensor | tuple[tf.Tensor, tf.Tensor],
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         return self.propagate(x, edge_index, edge_attr)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         made, base = type(self), MessagePassing
         if made.__init__ is not base.__init__ and made.get_config is base.get_config:
             raise NotImplementedError(
@@ -138,6 +153,6 @@ class MessagePassing(tf.keras.layers.Layer):
         return {'aggregation': self.aggregation, 'name': self.name}
 
 
-def num_rows(x) -> int | tf.Tensor:
+def num_rows(x: tf.Tensor) -> int | tf.Tensor:
     """Rows of `x`, a Python number where it is known."""
     return x.shape[0] if x.shape[0] is not None else tf.shape(x)[0]

@@ -14,7 +14,7 @@ from official.modeling import random
 _MAX_POSITION_SIZE = 4
 
 
-def squared_distances(points, queries) -> tf.Tensor:
+def squared_distances(points: tf.Tensor, queries: tf.Tensor) -> tf.Tensor:
     """|q - p|^2 of each query and each point of the same cloud.
 
     Of positions the differences are squared, so equal points are exactly 0 apart. Of features with
@@ -43,7 +43,7 @@ def squared_distances(points, queries) -> tf.Tensor:
     return tf.cast(tf.maximum(squares - 2 * products, 0), tf.float32)
 
 
-def knn(points, queries, k: int, loops: bool = True) -> tf.Tensor:
+def knn(points: tf.Tensor, queries: tf.Tensor | None, k: int, loops: bool = True) -> tf.Tensor:
     """The k nearest points of each query, nearest first; of equally near ones the lower index.
 
     Args:
@@ -77,7 +77,9 @@ def knn(points, queries, k: int, loops: bool = True) -> tf.Tensor:
     return tf.math.top_k(-distances, k).indices
 
 
-def ball_query(points, queries, radius: float, max_neighbors: int) -> tuple[tf.Tensor, tf.Tensor]:
+def ball_query(
+    points: tf.Tensor, queries: tf.Tensor, radius: float, max_neighbors: int
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Up to `max_neighbors` points within `radius` of each query (Qi et al. 2017b, Sec. 3.2).
 
     Of more points those with the lowest indices are taken, as the authors' code does: of points in
@@ -115,7 +117,9 @@ def ball_query(points, queries, radius: float, max_neighbors: int) -> tuple[tf.T
     return tf.where(mask, tf.pad(indices, more), first), mask
 
 
-def edge_index(neighbors, num_points, mask=None) -> tf.Tensor:
+def edge_index(
+    neighbors: tf.Tensor, num_points: int | tf.Tensor, mask: tf.Tensor | None = None
+) -> tf.Tensor:
     """Edges from the neighbours to their queries, for operators on a pair (points, queries).
 
     Clouds are laid out one after the other, as `tf.reshape(x, [B * P, F])` does; where the queries
@@ -144,7 +148,9 @@ def edge_index(neighbors, num_points, mask=None) -> tf.Tensor:
     return tf.stack([tf.reshape(sources, [-1]), targets])
 
 
-def farthest_points(points, count: int, start: int = 0, key=None) -> tf.Tensor:
+def farthest_points(
+    points: tf.Tensor, count: int, start: int = 0, key: tf.Tensor | None = None
+) -> tf.Tensor:
     """Iterative farthest point sampling (Qi et al. 2017b, Sec. 3.2).
 
     After the first each point taken is the one farthest from all that are taken before; of equally

@@ -9,7 +9,7 @@ import tensorflow as tf
 LINEAR = tf.keras.activations.linear
 
 
-def get(network) -> tf.keras.layers.Layer:
+def get(network: tf.keras.layers.Layer | dict) -> tf.keras.layers.Layer:
     """A network given as a layer, or as the dict that `serialize` makes of one.
 
     Raises:

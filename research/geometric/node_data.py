@@ -85,7 +85,7 @@ class NodeData:
         parts = self.split(self.graph, seed=self.seed + trial)
         return {name: np.asarray(nodes, np.int32) for name, nodes in parts.items()}
 
-    def batch(self, split: str, trial: int = 0):
+    def batch(self, split: str, trial: int = 0) -> tuple:
         """(inputs, labels, nodes of a split), as `NodeClassifier` takes it."""
         return self.inputs, self.labels, tf.constant(self.nodes(trial)[split])
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from official.core import export
 from research.geometric import normalization
 
 
-def signatures(model, data) -> export.Signatures:
+def signatures(model: tf.keras.Model, data: Any) -> export.Signatures:
     """'predict' takes x and edge_index; 'predict_weighted' takes edge_attr, too.
 
     x: float32 [nodes, features], as in the raw data; features are normalized as in training.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import tensorflow as tf
 
 from official.core import page
 from research.geometric import embedding
@@ -18,7 +21,7 @@ class NodeReport:
     def __init__(self, most_nodes: int = 3000):
         self.most_nodes = most_nodes
 
-    def __call__(self, model, data, key) -> list[page.Section]:
+    def __call__(self, model: tf.keras.Model, data: Any, key: tf.Tensor) -> list[page.Section]:
         """Sections of the report.
 
         Args:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
 from research.geometric import segments, sparse
 
 
-def symmetric_coefficients(edge_index, edge_weight, num_nodes, self_loops: bool = True):
+def symmetric_coefficients(
+    edge_index: tf.Tensor,
+    edge_weight: tf.Tensor | None,
+    num_nodes: int | tf.Tensor,
+    self_loops: bool = True,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """What makes D~^(-1/2) A~ D~^(-1/2) out of a graph's edges (Kipf & Welling 2017, Eq. (2)).
 
     A~ is A, where every node without a self loop gets one of weight 1 if `self_loops`, and D~ its
@@ -47,7 +54,9 @@ def symmetric_coefficients(edge_index, edge_weight, num_nodes, self_loops: bool 
     return scale, weights, loops
 
 
-def gcn_normalized(edge_index, num_nodes: int, edge_weight=None, self_loops: bool = True):
+def gcn_normalized(
+    edge_index: Any, num_nodes: int, edge_weight: Any = None, self_loops: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
     """The edges and coefficients of D~^(-1/2) A~ D~^(-1/2), made once, in NumPy and float64.
 
     For operators that are told `normalize=False`, on a graph that does not change.
@@ -85,7 +94,12 @@ WEIGHTED = ('gcn', 'symmetric')
 COEFFICIENTS = (*WEIGHTED, 'self_loops')
 
 
-def with_coefficients(kind: str | None, edge_index, edge_weight, num_nodes):
+def with_coefficients(
+    kind: str | None,
+    edge_index: tf.Tensor,
+    edge_weight: tf.Tensor | None,
+    num_nodes: int | tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor | None]:
     """Edges as the operators want them that are told not to normalize, in the graph.
 
     Args:

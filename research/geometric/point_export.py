@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from official.core import export
 from research.geometric import point_data
 
 
-def signatures(model, data) -> export.Signatures:
+def signatures(model: tf.keras.Model, data: Any) -> export.Signatures:
     """'predict' takes points, float32 [clouds, points, 3], of any unit and place.
 
     Clouds are brought to mean 0 and greatest coordinate 1 as in training. There may be any number

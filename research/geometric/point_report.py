@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -23,7 +25,7 @@ class PointReport:
         self.most_wrong = most_wrong
         self.most_clouds = most_clouds
 
-    def __call__(self, model, data, key) -> list[page.Section]:
+    def __call__(self, model: tf.keras.Model, data: Any, key: tf.Tensor) -> list[page.Section]:
         """Sections of the report.
 
         Args:
@@ -57,7 +59,7 @@ class PointReport:
             *([f'clouds of split {split}', len(rows)] for split, rows in data.splits.items()),
             *(
                 [f'training clouds of class {name}', int(count)]
-                for name, count in zip(names, counts)
+                for name, count in zip(names, counts, strict=True)
             ),
         ]
         return [

@@ -139,8 +139,8 @@ class NeighbourSampler:
 
 def neighbour_batches(
     sampler_: NeighbourSampler,
-    nodes,
-    labels,
+    nodes: np.ndarray,
+    labels: np.ndarray,
     batch_size: int,
     seed: int = 0,
     start_step: int = 0,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 
-def count(segment_ids: tf.Tensor, num_segments) -> tf.Tensor:
+def count(segment_ids: tf.Tensor, num_segments: int | tf.Tensor) -> tf.Tensor:
     """How many rows each segment has: float32 [num_segments]."""
     return tf.math.unsorted_segment_sum(
         tf.ones_like(segment_ids, tf.float32), segment_ids, num_segments
@@ -22,13 +22,17 @@ def wide(dtype: tf.DType) -> tf.DType:
     return tf.float32 if dtype in (tf.bfloat16, tf.float16) else dtype
 
 
-def segment_sum(values: tf.Tensor, segment_ids: tf.Tensor, num_segments) -> tf.Tensor:
+def segment_sum(
+    values: tf.Tensor, segment_ids: tf.Tensor, num_segments: int | tf.Tensor
+) -> tf.Tensor:
     """Sums; 0 of an empty segment."""
     values = tf.convert_to_tensor(values)
     return tf.cast(_total(values, segment_ids, num_segments), values.dtype)
 
 
-def segment_mean(values: tf.Tensor, segment_ids: tf.Tensor, num_segments) -> tf.Tensor:
+def segment_mean(
+    values: tf.Tensor, segment_ids: tf.Tensor, num_segments: int | tf.Tensor
+) -> tf.Tensor:
     """Means; 0 of an empty segment."""
     values = tf.convert_to_tensor(values)
     sizes = tf.maximum(count(segment_ids, num_segments), 1)
@@ -36,14 +40,18 @@ def segment_mean(values: tf.Tensor, segment_ids: tf.Tensor, num_segments) -> tf.
     return tf.cast(total / tf.cast(expand_like(sizes, total), total.dtype), values.dtype)
 
 
-def segment_max(values: tf.Tensor, segment_ids: tf.Tensor, num_segments) -> tf.Tensor:
+def segment_max(
+    values: tf.Tensor, segment_ids: tf.Tensor, num_segments: int | tf.Tensor
+) -> tf.Tensor:
     """Maxima; 0 of an empty segment. Equal maxima share the gradient equally."""
     highest = tf.math.unsorted_segment_max(values, segment_ids, num_segments)
     empty = count(segment_ids, num_segments) == 0
     return tf.where(expand_like(empty, highest), tf.zeros_like(highest), highest)
 
 
-def segment_softmax(logits: tf.Tensor, segment_ids: tf.Tensor, num_segments) -> tf.Tensor:
+def segment_softmax(
+    logits: tf.Tensor, segment_ids: tf.Tensor, num_segments: int | tf.Tensor
+) -> tf.Tensor:
     """Softmax over the rows of each segment: exp(a_e) / sum over e' of its segment exp(a_e').
 
     A row whose logit is -inf gets 0, also where all of a segment are so.
@@ -75,7 +83,11 @@ def segment_softmax(logits: tf.Tensor, segment_ids: tf.Tensor, num_segments) -> 
 
 
 def weighted_sum(
-    values: tf.Tensor, weights: tf.Tensor, source: tf.Tensor, target: tf.Tensor, num_targets
+    values: tf.Tensor,
+    weights: tf.Tensor,
+    source: tf.Tensor,
+    target: tf.Tensor,
+    num_targets: int | tf.Tensor,
 ) -> tf.Tensor:
     """Sums of the sources' values times the edges' weights: sum over j of w_ij x_j.
 

@@ -27,19 +27,34 @@ class NormalizedPropagation(message_passing.MessagePassing):
         self.normalize = normalize
         self.self_loops = self_loops
 
-    def multiply(self, x, adjacency):
+    def multiply(self, x: tf.Tensor, adjacency: tf.SparseTensor) -> tf.Tensor:
         return sparse.matmul(adjacency, x)
 
-    def smooth(self, x, edge_index, edge_attr=None):
+    def smooth(
+        self,
+        x: tf.Tensor,
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """P x, [N, C], of a dense x [N, C]."""
         return self.smoother(edge_index, edge_attr, message_passing.num_rows(x))(x)
 
-    def smoother(self, edge_index, edge_attr, num_nodes) -> Callable[[tf.Tensor], tf.Tensor]:
+    def smoother(
+        self,
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None,
+        num_nodes: int | tf.Tensor,
+    ) -> Callable[[tf.Tensor], tf.Tensor]:
         """The function x -> P x; coefficients are computed once, however often it is called."""
         weights, loops = self.coefficients(edge_index, edge_attr, num_nodes)
         return lambda x: self.step(x, edge_index, weights, loops)
 
-    def coefficients(self, edge_index, edge_attr, num_nodes):
+    def coefficients(
+        self,
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None,
+        num_nodes: int | tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
         """The entries of P: on the edges [E]; and beside them on the diagonal [N], or None.
 
         Raises:
@@ -64,7 +79,9 @@ class NormalizedPropagation(message_passing.MessagePassing):
         )
         return tf.gather(scale, target) * weights * tf.gather(scale, source), scale**2 * loops
 
-    def step(self, x, edge_index, weights, loops):
+    def step(
+        self, x: tf.Tensor, edge_index: tf.Tensor, weights: tf.Tensor, loops: tf.Tensor | None
+    ) -> tf.Tensor:
         """P x, of `coefficients`."""
         if isinstance(edge_index, tf.SparseTensor):
             edge_index, weights = edge_index.with_values(weights), None

@@ -6,6 +6,9 @@ sparse and a dense matrix touches each entry once and stores nothing in between;
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -13,7 +16,7 @@ from official.modeling import random
 from research.geometric import segments
 
 
-def matmul(a, b: tf.Tensor) -> tf.Tensor:
+def matmul(a: tf.Tensor | tf.SparseTensor, b: tf.Tensor) -> tf.Tensor:
     """a @ b for a dense or sparse `a` [n, m] and a dense `b` [m, k].
 
     Through a sparse `a` gradients reach `b`, and the values of `a` where they were computed. A
@@ -27,7 +30,9 @@ def matmul(a, b: tf.Tensor) -> tf.Tensor:
     return tf.cast(product, b.dtype)
 
 
-def dropout(key: tf.Tensor | None, x, rate: float):
+def dropout(
+    key: tf.Tensor | None, x: tf.Tensor | tf.SparseTensor, rate: float
+) -> tf.Tensor | tf.SparseTensor:
     """`random.dropout` of a dense or sparse `x`; without a key, `x` itself.
 
     Zeros of a sparse `x` stay zeros, so it is drawn for the others only.
@@ -40,7 +45,7 @@ def dropout(key: tf.Tensor | None, x, rate: float):
 
 
 def adjacency(
-    edge_index, num_targets: int, edge_weight=None, num_sources: int | None = None
+    edge_index: Any, num_targets: int, edge_weight: Any = None, num_sources: int | None = None
 ) -> tf.SparseTensor:
     """The matrix whose entry (i, j) is the weight of the edge from j to i.
 
@@ -70,19 +75,19 @@ def edges(matrix: tf.SparseTensor) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.stack([matrix.indices[:, 1], matrix.indices[:, 0]]), matrix.values
 
 
-def from_scipy(matrix) -> tf.SparseTensor:
+def from_scipy(matrix: Any) -> tf.SparseTensor:
     """A `scipy.sparse` matrix as float32, entries sorted by row, then column."""
     matrix = matrix.tocsr().sorted_indices().tocoo()
     indices = np.stack([matrix.row, matrix.col], axis=1).astype(np.int64)
     return tf.SparseTensor(indices, matrix.data.astype(np.float32), matrix.shape)
 
 
-def is_sparse(x) -> bool:
+def is_sparse(x: Any) -> bool:
     """Whether `x` is a `tf.SparseTensor`."""
     return isinstance(x, tf.SparseTensor)
 
 
-def ends(edge_index) -> tuple[tf.Tensor, tf.Tensor]:
+def ends(edge_index: tf.Tensor | tf.SparseTensor | Sequence) -> tuple[tf.Tensor, tf.Tensor]:
     """Sources and targets of edges, [E] each.
 
     Args:
@@ -106,7 +111,7 @@ def ends(edge_index) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.convert_to_tensor(edge_index[0]), tf.convert_to_tensor(edge_index[1])
 
 
-def weights(edge_attr, num_edges: int | None, dtype=tf.float32) -> tf.Tensor:
+def weights(edge_attr: tf.Tensor, num_edges: int | None, dtype: tf.DType = tf.float32) -> tf.Tensor:
     """Edge weights [E], of numbers of any type, [E] or [E, 1].
 
     Raises:

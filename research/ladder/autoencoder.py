@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -98,7 +99,9 @@ class Autoencoder(encoder_lib.EncoderNetwork):
             h = rung.activation(rung.affine(self.normalize(z).z if l else z))
         return tf.reshape(h, [-1, *self.example_shape])
 
-    def costs(self, x_labelled, y, x_unlabelled, key):
+    def costs(
+        self, x_labelled: tf.Tensor, y: tf.Tensor, x_unlabelled: tf.Tensor | None, key: tf.Tensor
+    ) -> tuple[dict[str, tf.Tensor], Any]:
         """The weighted sum and its terms, 'classification_cost' and 'reconstruction_cost'."""
         labelled, unlabelled, clean = self.encode(
             [x_labelled, x_unlabelled, x_unlabelled],
@@ -128,7 +131,7 @@ class Autoencoder(encoder_lib.EncoderNetwork):
         (corrupted,) = self.encode([x], [random.make_key(self.seed) if key is None else key])
         return {'clean': x, 'corrupted': corrupted.z[0], 'denoised': self.decode(corrupted)}
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'seed': self.seed,
             'units': tuple(rung.units for rung in self.rungs),

@@ -8,6 +8,7 @@ with Ladder Networks" (Conv-Small, Table 2's 0.36 %; Conv-Large, Table 3's 9.27 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -29,13 +30,15 @@ class OverlappingMaxPoolRung(layers.Rung):
     def __init__(self, name: str | None = None):
         super().__init__(tf.identity, name)
 
-    def create_mappings(self, below, key, decode):
+    def create_mappings(
+        self, below: tuple[int, ...], key: tf.Tensor, decode: bool
+    ) -> tuple[int, ...]:
         return (-(-below[0] // 2), -(-below[1] // 2), below[2])
 
-    def project(self, h):
+    def project(self, h: tf.Tensor) -> tf.Tensor:
         return tf.nn.max_pool2d(h, 3, 2, 'SAME')
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {'name': self.name}
 
 
@@ -123,14 +126,14 @@ class ConvPoolCNN(encoder_lib.EncoderNetwork):
     def _weighted_rungs(self) -> list[layers.Rung]:
         return [rung for rung in self.rungs if hasattr(rung, 'w')]
 
-    def normalize(self, z_pre):
+    def normalize(self, z_pre: tf.Tensor) -> batch_statistics.Normalized:
         if self.batch_norm:
             return super().normalize(z_pre)
         z_pre = tf.cast(z_pre, tf.float32)  # The statistics stay as they begin.
         channels = z_pre.shape[-1:]
         return batch_statistics.Normalized(z_pre, tf.zeros(channels), tf.ones(channels))
 
-    def corrupt(self, z, key, l):
+    def corrupt(self, z: tf.Tensor, key: tf.Tensor, l: int) -> tf.Tensor:
         pools = (layers.MaxPoolRung, OverlappingMaxPoolRung)
         if l and not isinstance(self.rungs[l - 1], pools):
             return z
@@ -138,7 +141,9 @@ class ConvPoolCNN(encoder_lib.EncoderNetwork):
         rate = self.pool_dropout if l else self.input_dropout
         return random.dropout(random.fold_in(key, l), z, rate)
 
-    def costs(self, x_labelled, y, x_unlabelled, key):
+    def costs(
+        self, x_labelled: tf.Tensor, y: tf.Tensor, x_unlabelled: tf.Tensor | None, key: tf.Tensor
+    ) -> tuple[dict[str, tf.Tensor], Any]:
         """Cross-entropy, 'classification_cost', and weight decay."""
         del x_unlabelled
         if self.batch_norm:
@@ -152,11 +157,11 @@ class ConvPoolCNN(encoder_lib.EncoderNetwork):
             )
         return {'loss': total, 'classification_cost': classification}, clean
 
-    def update(self, data, key):
+    def update(self, data: Any, key: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         x, y = data
         return super().update((x if isinstance(x, tuple) else (x, None), y), key)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'seed': self.seed,
             'encoder': tf.keras.saving.serialize_keras_object(list(self.rungs)),

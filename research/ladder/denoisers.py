@@ -8,6 +8,8 @@ values are those of the authors' published runs; g4's are this project's.
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 
@@ -37,7 +39,7 @@ class Denoiser(tf.keras.layers.Layer):
                 )
         self.built = True
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {'units': self.units, 'name': self.name}
 
 
@@ -50,7 +52,7 @@ class MiniatureMLP(Denoiser):
     ones = ('a_z', 'b', 'c_z')
     zeros = ('a_1', 'a_u', 'a_zu', 'c_1', 'c_u', 'c_zu')
 
-    def call(self, z_tilde, u):
+    def call(self, z_tilde: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
         # a_1 + a_z z + (a_u + a_zu z) u takes one product less than four terms.
         outside = self.a_1 + self.a_z * z_tilde + (self.a_u + self.a_zu * z_tilde) * u
         inside = self.c_1 + self.c_z * z_tilde + (self.c_u + self.c_zu * z_tilde) * u
@@ -63,7 +65,7 @@ class NoAugmentedTerm(Denoiser):
     ones = ('a_z', 'b', 'c_z')
     zeros = ('a_1', 'a_u', 'c_1', 'c_u')
 
-    def call(self, z_tilde, u):
+    def call(self, z_tilde: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
         outside = self.a_1 + self.a_z * z_tilde + self.a_u * u
         return outside + self.b * tf.sigmoid(self.c_1 + self.c_z * z_tilde + self.c_u * u)
 
@@ -74,7 +76,7 @@ class Linear(Denoiser):
     ones = ('a_z',)
     zeros = ('a_1', 'a_u', 'a_zu')
 
-    def call(self, z_tilde, u):
+    def call(self, z_tilde: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
         return self.a_1 + self.a_z * z_tilde + (self.a_u + self.a_zu * z_tilde) * u
 
 
@@ -87,7 +89,7 @@ class AdditiveMean(Denoiser):
     ones = ('a2', 'a3', 'a6', 'a7')
     zeros = ('a1', 'a4', 'a5', 'a8', 'a9')
 
-    def call(self, z_tilde, u):
+    def call(self, z_tilde: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
         of_u = self.a1 * u + self.a2 * tf.sigmoid(self.a3 * u + self.a4)
         of_z = self.a5 * z_tilde + self.a6 * tf.sigmoid(self.a7 * z_tilde + self.a8)
         return of_u + of_z + self.a9
@@ -103,7 +105,7 @@ class Gaussian(Denoiser):
     ones = ('a2', 'a7')
     zeros = ('a1', 'a3', 'a4', 'a5', 'a6', 'a8', 'a9', 'a10')
 
-    def call(self, z_tilde, u):
+    def call(self, z_tilde: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
         mean = self.a1 * tf.sigmoid(self.a2 * u + self.a3) + self.a4 * u + self.a5
         slope = self.a6 * tf.sigmoid(self.a7 * u + self.a8) + self.a9 * u + self.a10
         return (z_tilde - mean) * slope + mean

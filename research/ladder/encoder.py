@@ -7,7 +7,7 @@ network shares with the networks that the paper compares it with.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -122,7 +122,9 @@ class EncoderNetwork(core_model.Model):
         self.built = True
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> EncoderNetwork:
         return cls(**tf.keras.saving.deserialize_keras_object(config, custom_objects))
 
     # Training.
@@ -142,20 +144,23 @@ class EncoderNetwork(core_model.Model):
         # Batches of a Python generator come without a known shape.
         batches = [tf.ensure_shape(x, [None, *self.example_shape]) for x in batches]
         sizes = [tf.shape(x)[0] if x.shape[0] is None else x.shape[0] for x in batches]
-        h = [x if key is None else self.corrupt(x, key, 0) for x, key in zip(batches, noise_keys)]
+        h = [
+            x if key is None else self.corrupt(x, key, 0)
+            for x, key in zip(batches, noise_keys, strict=True)
+        ]
         z, statistics = [[x] for x in h], [[None] for _ in h]
         for l, rung in enumerate(self.rungs, 1):
             # One product for all batches: the weights are read once.
             together = tf.concat(h, 0) if len(h) > 1 else h[0]
             projected = rung.project(tf.cast(together, self.compute_dtype))
             projected = tf.split(projected, sizes) if len(h) > 1 else [projected]
-            for i, (z_pre, key) in enumerate(zip(projected, noise_keys)):
+            for i, (z_pre, key) in enumerate(zip(projected, noise_keys, strict=True)):
                 normalized = self.normalize(z_pre)
                 statistics[i].append((normalized.mean, normalized.variance))
                 z_i = normalized.z if key is None else self.corrupt(normalized.z, key, l)
                 z[i].append(z_i)
                 h[i] = self._activate(l, z_i)
-        return [Path(*path) for path in zip(z, statistics, h)]
+        return [Path(*path) for path in zip(z, statistics, h, strict=True)]
 
     def normalize(self, z_pre: tf.Tensor) -> batch_statistics.Normalized:
         """N_B of Sec. 3.2."""
@@ -196,12 +201,12 @@ class EncoderNetwork(core_model.Model):
         """
         raise NotImplementedError(f'{type(self).__name__} has no costs().')
 
-    def update(self, data, key):
+    def update(self, data: Any, key: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         (x_labelled, x_unlabelled), y = data
         with tf.GradientTape() as tape:
             costs, clean = self.costs(x_labelled, y, x_unlabelled, key)
         self.apply_gradients(tape, costs['loss'])
-        for rung, (mean, variance) in zip(self.rungs, clean.statistics[1:]):
+        for rung, (mean, variance) in zip(self.rungs, clean.statistics[1:], strict=True):
             for average, new in ((rung.mean, mean), (rung.variance, variance)):
                 average.assign_add((1 - _STATISTICS_MOMENTUM) * (new - average))
         means = self.metrics[:-1]
@@ -211,7 +216,7 @@ class EncoderNetwork(core_model.Model):
 
     # Test.
 
-    def call(self, x, training=None):
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         del training  # The corrupted path has its own name.
         h = tf.cast(x, tf.float32)
         for l, rung in enumerate(self.rungs, 1):
@@ -219,7 +224,7 @@ class EncoderNetwork(core_model.Model):
             h = self._activate(l, (z_pre - rung.mean) * tf.math.rsqrt(rung.variance + EPSILON))
         return tf.nn.softmax(h)
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         x, y, weight = tf.keras.utils.unpack_x_y_sample_weight(data)
         confusion_matrix = self.metrics[-1]
         confusion_matrix.update_state(y, tf.argmax(self(x), axis=1), weight)
@@ -241,7 +246,7 @@ class EncoderNetwork(core_model.Model):
         def accumulate(x, count):
             def on_replica(x, count):
                 (clean,) = self.encode([x], [None])
-                for rung, (mean, variance) in zip(self.rungs, clean.statistics[1:]):
+                for rung, (mean, variance) in zip(self.rungs, clean.statistics[1:], strict=True):
                     rung.mean.assign_add((mean - rung.mean) / count)
                     rung.variance.assign_add((variance - rung.variance) / count)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from official.core import export
 from official.vision import image_reader
 
 
-def signatures(model, data) -> export.Signatures:
+def signatures(model: tf.keras.Model, data: Any) -> export.Signatures:
     """Signatures of a classifier of images.
 
     - predict (and serving_default): x float32 [batch, *input_shape], as the model was trained on

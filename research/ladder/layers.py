@@ -14,6 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from official.compat import tensorflow_private
 from official.core import checks
 from official.modeling import random
 
@@ -24,7 +25,7 @@ def named(thing: Callable) -> str | Callable:
     Keras writes a function's name without its module, and a class not at all. What cannot be found
     under its name, such as a lambda, is returned itself and left to Keras.
     """
-    names = [f'tensorflow.{name}' for name in getattr(thing, '_tf_api_names', ())]
+    names = [f'tensorflow.{name}' for name in tensorflow_private.public_names(thing)]
     for name in [*names, f'{thing.__module__}.{thing.__qualname__}']:
         if pydoc.locate(name) is thing:
             return name
@@ -108,11 +109,11 @@ class Rung(tf.keras.layers.Layer):
             z = z + self.beta
         return z if self.gamma is None else self.gamma * z
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {'activation': named(self.activation), 'name': self.name}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Rung:
         if 'activation' in config:
             config = {**config, 'activation': of_name(config['activation'])}
         return cls(**config)
@@ -141,7 +142,9 @@ class DenseRung(Rung):
         checks.positive('DenseRung', units=units)
         self.units = units
 
-    def create_mappings(self, below, key, decode):
+    def create_mappings(
+        self, below: tuple[int, ...], key: tf.Tensor, decode: bool
+    ) -> tuple[int, ...]:
         self.below = tuple(below)
         width = math.prod(below)
         for name, fan_in, fan_out in (('w', width, self.units), ('v', self.units, width)):
@@ -158,16 +161,16 @@ class DenseRung(Rung):
                 )
         return (self.units,)
 
-    def project(self, h):
+    def project(self, h: tf.Tensor) -> tf.Tensor:
         if len(self.below) > 1:
             h = tf.reshape(h, [-1, math.prod(self.below)])
         return tf.matmul(h, tf.cast(self.w, h.dtype))
 
-    def reverse(self, z_hat):
+    def reverse(self, z_hat: tf.Tensor) -> tf.Tensor:
         u = tf.matmul(z_hat, tf.cast(self.v, z_hat.dtype))
         return tf.reshape(u, [-1, *self.below]) if len(self.below) > 1 else u
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), 'units': self.units}
 
 
@@ -202,7 +205,9 @@ class ConvRung(Rung):
         self.kernel_size = kernel_size
         self.padding = padding
 
-    def create_mappings(self, below, key, decode):
+    def create_mappings(
+        self, below: tuple[int, ...], key: tf.Tensor, decode: bool
+    ) -> tuple[int, ...]:
         height, width, channels = self.below = tuple(below)
         kernel, area = self.kernel_size, self.kernel_size**2
         for name, fan_in in (('w', area * channels), ('v', area * self.filters)):
@@ -221,13 +226,13 @@ class ConvRung(Rung):
         grow = 2 * self.padding - kernel + 1
         return (height + grow, width + grow, self.filters)
 
-    def project(self, h):
+    def project(self, h: tf.Tensor) -> tf.Tensor:
         pad = [self.padding, self.padding]
         return tf.nn.conv2d(
             h, tf.cast(self.w, h.dtype), strides=1, padding=[[0, 0], pad, pad, [0, 0]]
         )
 
-    def reverse(self, z_hat):
+    def reverse(self, z_hat: tf.Tensor) -> tf.Tensor:
         pad = [self.padding, self.padding]
         return tf.nn.conv2d_transpose(
             z_hat,
@@ -237,7 +242,7 @@ class ConvRung(Rung):
             padding=[[0, 0], pad, pad, [0, 0]],
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             'filters': self.filters,
@@ -261,11 +266,13 @@ class MaxPoolRung(Rung):
         super().__init__(tf.identity, name)
         self.size = size
 
-    def create_mappings(self, below, key, decode):
+    def create_mappings(
+        self, below: tuple[int, ...], key: tf.Tensor, decode: bool
+    ) -> tuple[int, ...]:
         self.below = tuple(below)
         return (-(-below[0] // self.size), -(-below[1] // self.size), below[2])
 
-    def project(self, h):
+    def project(self, h: tf.Tensor) -> tf.Tensor:
         # Not TensorFlow's max pooling: its gradient under XLA has no deterministic form.
         (height, more), (width, wider) = (
             (-(-side // self.size), -side % self.size) for side in self.below[:2]
@@ -274,11 +281,11 @@ class MaxPoolRung(Rung):
         windows = tf.reshape(h, [-1, height, self.size, width, self.size, self.below[2]])
         return tf.reduce_max(windows, [2, 4])
 
-    def reverse(self, z_hat):
+    def reverse(self, z_hat: tf.Tensor) -> tf.Tensor:
         u = tf.repeat(tf.repeat(z_hat, self.size, axis=1), self.size, axis=2)
         return u[:, : self.below[0], : self.below[1]]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {'size': self.size, 'name': self.name}
 
 
@@ -304,16 +311,18 @@ class MeanPoolRung(Rung):
         super().__init__(tf.identity, name)
         self.scaled = scaled
 
-    def create_mappings(self, below, key, decode):
+    def create_mappings(
+        self, below: tuple[int, ...], key: tf.Tensor, decode: bool
+    ) -> tuple[int, ...]:
         self.below = tuple(below)
         self.factor = math.sqrt(3 * below[0] * below[1]) if self.scaled else 1.0
         return (below[2],)
 
-    def project(self, h):
+    def project(self, h: tf.Tensor) -> tf.Tensor:
         return self.factor * tf.reduce_mean(h, [1, 2])
 
-    def reverse(self, z_hat):
+    def reverse(self, z_hat: tf.Tensor) -> tf.Tensor:
         return tf.tile(z_hat[:, None, None, :], [1, *self.below[:2], 1])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {'scaled': self.scaled, 'name': self.name}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -122,7 +123,9 @@ class LadderNetwork(encoder_lib.EncoderNetwork):
         # The mean over everything is the mean over the batch divided by the width m_l.
         return tf.reduce_mean(tf.math.squared_difference(clean.z[l], z_hat))
 
-    def costs(self, x_labelled, y, x_unlabelled, key):
+    def costs(
+        self, x_labelled: tf.Tensor, y: tf.Tensor, x_unlabelled: tf.Tensor | None, key: tf.Tensor
+    ) -> tuple[dict[str, tf.Tensor], Any]:
         """The total cost C = C_c + C_d and its terms (Sec. 3.2, Eq. 2).
 
         The terms are 'classification_cost' and 'denoising_cost_<l>', without its multiplier, of
@@ -168,13 +171,15 @@ class LadderNetwork(encoder_lib.EncoderNetwork):
         return {'clean': x, 'corrupted': corrupted.z[0], 'denoised': self.decode(corrupted)[0]}
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> LadderNetwork:
         denoiser = layers.of_name(config['denoiser'])
         config = {name: value for name, value in config.items() if name != 'denoiser'}
         config = tf.keras.saving.deserialize_keras_object(config, custom_objects)
         return cls(denoiser=denoiser, **config)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'seed': self.seed,
             'encoder': tf.keras.saving.serialize_keras_object(list(self.rungs)),

@@ -7,8 +7,10 @@ corrupted and denoised, and the learned denoising functions drawn as Figure 1 dr
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from official.core import figures, page
 from official.core.page import Section
@@ -41,7 +43,7 @@ class LadderReport:
         self.hidden_range = hidden_range
         self.points = points
 
-    def __call__(self, model, data, key) -> list[Section]:
+    def __call__(self, model: tf.keras.Model, data: Any, key: tf.Tensor) -> list[Section]:
         """The sections, of those that the model has.
 
         Args:
@@ -72,8 +74,8 @@ class LadderReport:
             'Clean, corrupted and denoised',
             grid
             + page.paragraph(
-                'The first test image of each class, the same image with the noise of training, and '
-                "the decoder's estimate of the clean one. Black and white are "
+                'The first test image of each class, the same image with the noise of training, '
+                "and the decoder's estimate of the clean one. Black and white are "
                 f'{low:.3g} and {high:.3g}.',
                 note=True,
             ),
@@ -82,12 +84,12 @@ class LadderReport:
     def _functions(self, model, input_range) -> Section:
         parts = [
             page.paragraph(
-                "What each layer has learned as its denoising function, drawn as the paper's Figure 1 "
-                'draws the optimal one: across the corrupted value, upwards its denoised estimate. On '
-                'the dashed line nothing would change; the green arrows show how the thick curve moves '
-                'values towards more probable ones. Each colour is one value of u, the message from '
-                'the layer above, in its standard deviations; above the input, so are z and its '
-                'estimate, in those of the clean values.'
+                "What each layer has learned as its denoising function, drawn as the paper's "
+                'Figure 1 draws the optimal one: across the corrupted value, upwards its denoised '
+                'estimate. On the dashed line nothing would change; the green arrows show how the '
+                'thick curve moves values towards more probable ones. Each colour is one value of '
+                'u, the message from the layer above, in its standard deviations; above the input, '
+                'so are z and its estimate, in those of the clean values.'
             ),
             self._legend(),
             '<h3>Figure 1: optimal for two modes</h3>',
@@ -117,9 +119,9 @@ class LadderReport:
             )
         parts.append(
             page.paragraph(
-                'Drawn are the units (in convolutions: channels) whose function bends most, that is, '
-                'lies farthest from a plane in z and u: a function as flat as a plane ignores what u '
-                'says about z.',
+                'Drawn are the units (in convolutions: channels) whose function bends most, that '
+                'is, lies farthest from a plane in z and u: a function as flat as a plane ignores '
+                'what u says about z.',
                 note=True,
             )
         )
@@ -138,7 +140,7 @@ class LadderReport:
 
         swatches = ''.join(
             f'<span class=swatch style="background:{to_hex(color)}"></span>u = {u:g}'
-            for u, color in zip(self.u_values, self._colors())
+            for u, color in zip(self.u_values, self._colors(), strict=True)
         )
         return f'<p class=note>{swatches}</p>'
 
@@ -190,7 +192,7 @@ class LadderReport:
                 )
 
 
-def images_of_classes(model, data, key) -> dict[str, np.ndarray]:
+def images_of_classes(model: tf.keras.Model, data: Any, key: tf.Tensor) -> dict[str, np.ndarray]:
     """The first test image of each class, clean, corrupted and denoised.
 
     Whole batches go through the model, as it may use the statistics of a batch.
@@ -230,7 +232,9 @@ def images_of_classes(model, data, key) -> dict[str, np.ndarray]:
     return {'labels': np.array(labels), **stacks}
 
 
-def denoised_values(denoiser, z: np.ndarray, u_values: Sequence[float]) -> np.ndarray:
+def denoised_values(
+    denoiser: tf.keras.layers.Layer, z: np.ndarray, u_values: Sequence[float]
+) -> np.ndarray:
     """g(z, u) of every unit, every unit given the same z and u.
 
     Args:
@@ -247,7 +251,7 @@ def denoised_values(denoiser, z: np.ndarray, u_values: Sequence[float]) -> np.nd
     return np.asarray(values).astype(np.float32).reshape(*grid_z.shape, denoiser.units)
 
 
-def normalized_as_clean(curves: np.ndarray, rung) -> np.ndarray:
+def normalized_as_clean(curves: np.ndarray, rung: Any) -> np.ndarray:
     """z_hat on the scale of z, as the denoising cost of Eq. (2) compares them.
 
     Args:

@@ -17,10 +17,10 @@ import tensorflow_datasets as tfds
 from official.data import detection_items, image_files
 from official.data import problems as problems_lib
 from official.vision import image_reader
-from research.match_rcnn import annotations, categories, deepfashion2
+from research.match_rcnn import annotation_files, categories, deepfashion2
 
 NAME = 'deepfashion2'
-_CODES = ('style', *annotations.LEVELS)
+_CODES = ('style', *annotation_files.LEVELS)
 _AT_ONCE = 64  # Images that are decoded ahead.
 
 
@@ -33,7 +33,7 @@ class Deepfashion2(tfds.core.GeneratorBasedBuilder):
     `category` (its id less 1), `bounding_box` (x1, y1, x2, y2) in pixels of the upright image,
     `landmarks` [39, 3] (x, y, v), zeros after those of the category, `segmentation`, polygons of
     points (x, y), and the codes `style`, `scale`, `occlusion`, `zoom_in`, `viewpoint` of the files.
-    `annotation` has the same once more, without rounding to float32, as `annotations.to_json`
+    `annotation` has the same once more, without rounding to float32, as `annotation_files.to_json`
     writes it; it is empty where there is none.
 
     Images that no decoder reads are skipped, counted and named in the metadata, under `problems`,
@@ -62,7 +62,7 @@ class Deepfashion2(tfds.core.GeneratorBasedBuilder):
                     'image_id': np.int64,
                     'name': features.Text(),
                     'size': features.Tensor(shape=(2,), dtype=np.int32),
-                    'source': features.ClassLabel(names=tuple(annotations.SOURCES)),
+                    'source': features.ClassLabel(names=tuple(annotation_files.SOURCES)),
                     'pair_id': code,
                     'annotation': features.Text(),
                     'items': features.Sequence(
@@ -106,7 +106,7 @@ class Deepfashion2(tfds.core.GeneratorBasedBuilder):
                     'size': np.array(size, np.int32),
                     'source': annotation.source - 1,
                     'pair_id': annotation.pair_id,
-                    'annotation': annotations.to_json(annotation) if entry.annotation else '',
+                    'annotation': annotation_files.to_json(annotation) if entry.annotation else '',
                     'items': [_example_of(item) for item in annotation.items],
                 },
             )

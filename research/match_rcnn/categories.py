@@ -17,6 +17,7 @@ are this project's: for drawing alone.
 
 from __future__ import annotations
 
+import itertools
 import json
 import pathlib
 from typing import NamedTuple
@@ -49,7 +50,7 @@ def _mirrored(count, pairs):
 
 
 def _path(*landmarks):
-    return tuple(zip(landmarks, landmarks[1:]))
+    return tuple(itertools.pairwise(landmarks))
 
 
 # Neckline, from the back's middle around.
@@ -94,7 +95,7 @@ def _outwear(count, armpit):
     pairs = [
         (1, 5),
         (2, 4),
-        *zip(left_front, right_front),
+        *zip(left_front, right_front, strict=True),
         *((k, last + 6 - k) for k in range(6, left_hem)),
     ]
     return (left, right, *_sleeves(armpit, last)), skeleton, _mirrored(count, pairs)
@@ -136,7 +137,8 @@ MAX_LANDMARKS = max(LANDMARK_COUNTS)
 
 # By category id less 1: ids are 1 to 13.
 CATEGORIES: tuple[Category, ...] = tuple(
-    Category(name, count, offset, *shape) for (name, count, shape), offset in zip(_SHAPES, OFFSETS)
+    Category(name, count, offset, *shape)
+    for (name, count, shape), offset in zip(_SHAPES, OFFSETS, strict=True)
 )
 
 
@@ -148,7 +150,7 @@ def landmark_flip() -> np.ndarray:
       original. Row 0, and what is beyond a category's landmarks, is the identity.
     """
     flip = np.tile(np.arange(MAX_LANDMARKS, dtype=np.int32), [len(CATEGORIES) + 1, 1])
-    for row, category in zip(flip[1:], CATEGORIES):
+    for row, category in zip(flip[1:], CATEGORIES, strict=True):
         row[: category.landmarks] = category.flip
     return flip
 

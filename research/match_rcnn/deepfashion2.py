@@ -13,7 +13,7 @@ import numpy as np
 from official.core import checks
 from official.data import coco_classes, detection_table, image_files
 from official.data import problems as problems_lib
-from research.match_rcnn import annotations, categories
+from research.match_rcnn import annotation_files, categories
 
 IMAGES, ANNOTATIONS = 'image', 'annos'
 SPLITS = ('train', 'validation', 'test')
@@ -53,8 +53,8 @@ def load(
 
     Raises:
       FileNotFoundError: a folder is missing.
-      ValueError: what `annotations.parse` and `detection_items.checked` say of all files; nothing
-        in the folders fits together.
+      ValueError: what `annotation_files.parse` and `detection_items.checked` say of all files;
+        nothing in the folders fits together.
     """
     folder = os.path.normpath(folder)
     problems = problems_lib.Problems(folder) if problems is None else problems
@@ -192,7 +192,7 @@ def files(folder: str, suffixes: tuple[str, ...]) -> dict[int, str]:
 def look(
     entries: list[Entry],
 ) -> Iterator[
-    tuple[Entry, image_files.Header | None, annotations.Annotation | problems_lib.Malformed]
+    tuple[Entry, image_files.Header | None, annotation_files.Annotation | problems_lib.Malformed]
 ]:
     """Each entry with the header of its image, see `image_files.note`, and its annotation.
 
@@ -203,9 +203,9 @@ def look(
     def read(entry):
         header = image_files.header(entry.image)
         if entry.annotation is None:
-            return entry, header, annotations.Annotation(detection_table.UNKNOWN, 0, [])
+            return entry, header, annotation_files.Annotation(detection_table.UNKNOWN, 0, [])
         try:
-            return entry, header, annotations.read(entry.annotation)
+            return entry, header, annotation_files.read(entry.annotation)
         except problems_lib.Malformed as error:
             return entry, header, error
         except FileNotFoundError:  # It is listed, so it is a link to nothing.

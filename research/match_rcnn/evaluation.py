@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -128,7 +129,9 @@ def of_landmarks(
         raise ValueError(f'{len(sigmas)} sigmas for {offsets[-1]} landmarks of {table.name}.')
     of_category = {
         category: np.asarray(sigmas[begin:end])
-        for category, begin, end in zip(table.category_ids, offsets, offsets[1:])
+        for category, (begin, end) in zip(
+            table.category_ids, itertools.pairwise(offsets), strict=True
+        )
         if begin < end
     }
     kept = np.isin(np.array(table.category_ids)[table.classes - 1], list(of_category))

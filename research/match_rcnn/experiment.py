@@ -48,7 +48,7 @@ class MatchExperiment(keras_experiment.KerasExperiment):
         features = '+'.join(self.model.match_features)
         return logs | {'problems': problems} | ({'features': features} if features else {})
 
-    def own_sections(self):
+    def own_sections(self) -> list:
         path = os.path.join(self.run_dir, run_folder.RESULT)
         if not os.path.exists(path):
             return []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from official.core import export
@@ -9,7 +11,7 @@ from official.data import canvas as canvas_lib
 from official.vision import image_reader
 
 
-def signatures(model, data) -> export.Signatures:
+def signatures(model: tf.keras.Model, data: Any) -> export.Signatures:
     """Signatures of a trained `MatchRCNN`.
 
     - detect (and serving_default): files, string [n], encoded images (JPEG, PNG, BMP, GIF; see

@@ -51,7 +51,7 @@ class GallerySearch(experiment.Experiment):
         run_dir: str,
         seed: int = 0,
         data_dir: str | None = None,
-        strategy=None,
+        strategy: tf.distribute.Strategy | None = None,
         *,
         saved_model: str = 'runs/match_rcnn/garments/saved_model',
         query: str | None = None,
@@ -110,7 +110,7 @@ class GallerySearch(experiment.Experiment):
         old = self._read_index()
         known = {}
         if old and old['model'] == stamp:
-            known = {file: rows for file, rows in zip(old['files'], _rows_of_images(old))}
+            known = dict(zip(old['files'], _rows_of_images(old), strict=True))
         (files, others), new, damaged = _image_files(self.data_dir), [], []
         if others:
             suffixes = ', '.join(image_files.SUFFIXES)

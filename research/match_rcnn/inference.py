@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import functools
+import weakref
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -14,11 +15,13 @@ from official.vision import masks as mask_ops
 from official.vision import roi_align
 
 _PIXELS = 16  # Height and width of the crops of raw-pixel retrieval.
+# Neither key nor value keeps a model alive.
+_steps: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def detections(
-    model,
-    data,
+    model: tf.keras.Model,
+    data: Any,
     strategy: tf.distribute.Strategy,
     split: str,
     rows: np.ndarray | None = None,
@@ -53,10 +56,15 @@ def detections(
     return [image for batch in results for image in _images(batch, table)]
 
 
-@functools.lru_cache(maxsize=2)
 def _step(model, raw_pixels):
-    """Kept, so that the checkpoints of a training share one traced function."""
+    """Kept with the model, so that the checkpoints of a training share one traced function."""
+    steps = _steps.setdefault(model, {})
+    if raw_pixels not in steps:
+        steps[raw_pixels] = _traced_step(weakref.proxy(model), raw_pixels)
+    return steps[raw_pixels]
 
+
+def _traced_step(model, raw_pixels):
     @tf.function
     def step(batch):
         found = model.examine(batch['images'], batch['sizes'], batch['boxes'], batch['classes'])
@@ -79,7 +87,7 @@ def _crops(images: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
 
 
 def _images(batch: dict[str, np.ndarray], table: detection_table.DetectionTable) -> Iterator[dict]:
-    for number, (row, weight) in enumerate(zip(batch['index'], batch['weights'])):
+    for number, (row, weight) in enumerate(zip(batch['index'], batch['weights'], strict=True)):
         if weight:
             one = {name: values[number] for name, values in batch.items()}
             yield _image(one, int(row), table)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -98,7 +100,7 @@ class MatchingNetwork(tf.keras.layers.Layer):
                     relu=True,
                     name=f'conv{index + 1}',
                 )
-                for index, (inputs, outputs) in enumerate(zip(sizes, sizes[1:]))
+                for index, (inputs, outputs) in enumerate(itertools.pairwise(sizes))
             ]
             self.dense = convolutions.Dense(
                 sizes[-1], units, random.fold_in(key, len(widths)), name='fc'
@@ -113,7 +115,7 @@ class MatchingNetwork(tf.keras.layers.Layer):
             )
         self.built = True
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**self._config, 'key': random.key_config(self._key)}
 
     def call(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -70,7 +71,12 @@ class MatchEvaluation:
         self.sigmas = sigmas
 
     def __call__(
-        self, model, data, strategy: tf.distribute.Strategy, split: str, final: bool = True
+        self,
+        model: tf.keras.Model,
+        data: Any,
+        strategy: tf.distribute.Strategy,
+        split: str,
+        final: bool = True,
     ) -> dict:
         """Measures the model.
 
@@ -95,7 +101,7 @@ class MatchEvaluation:
 
     def measure(
         self,
-        model,
+        model: tf.keras.Model,
         table: detection_table.DetectionTable,
         found: Sequence[dict],
         final: bool = True,

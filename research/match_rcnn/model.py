@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
+from official.compat import tensorflow_private
 from official.core import checks
 from official.core import model as core_model
 from official.modeling import random
@@ -196,7 +198,7 @@ class MatchRCNN(core_model.Model):
             )
         self._create_metrics()
 
-    @tf.__internal__.tracking.no_automatic_dependency_tracking
+    @tensorflow_private.untracked
     def _create_metrics(self):
         names = ['loss', 'cls_loss', 'box_loss', 'rpn_cls_loss', 'rpn_box_loss']
         names += ['pose_loss'] * bool(self.landmark_stream) + ['mask_loss'] * bool(self.mask_stream)
@@ -206,7 +208,7 @@ class MatchRCNN(core_model.Model):
         self._set_metrics(list(self._means.values()))
         self.built = True
 
-    def use_data(self, data):
+    def use_data(self, data: Any) -> None:
         """Raises ValueError unless the classes and landmarks of `data` are those of the model."""
         have = (len(data.class_names), tuple(data.landmark_counts))
         if have[0] != self.num_classes:
@@ -225,7 +227,7 @@ class MatchRCNN(core_model.Model):
                 'MatchRCNN.matching_network needs them; None leaves it out.'
             )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         """The arguments, as plain values that `from_config` understands.
 
         Parts are named by their classes and what they were made with, also by gin. The path of
@@ -247,7 +249,9 @@ class MatchRCNN(core_model.Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> MatchRCNN:
         with tf.keras.utils.custom_object_scope(custom_objects or {}):
             made = {
                 name: saving.maker(config[name], given)
@@ -259,7 +263,7 @@ class MatchRCNN(core_model.Model):
 
     # Training.
 
-    def update(self, data, key):
+    def update(self, data: Any, key: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         with tf.GradientTape() as tape:
             terms = self.loss_terms(data, key)
         self.apply_gradients(tape, terms['loss'])
@@ -366,7 +370,7 @@ class MatchRCNN(core_model.Model):
             self._means[name].update_state(value)
         return {name: self._means[name].result() for name in terms}
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """The losses of a batch, by moving statistics, with the same sampling every time."""
         return self._log(
             self.loss_terms(
@@ -376,7 +380,7 @@ class MatchRCNN(core_model.Model):
 
     # Inference.
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool = False) -> dict[str, tf.Tensor]:
         del training
         if isinstance(inputs, dict):
             return self.detect(inputs['images'], inputs['sizes'])

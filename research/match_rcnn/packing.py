@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from official.modeling import xla
+from official.compat import tensorflow_private
 
 _MULTIPLE = 8  # Sizes are rounded up, as each new one costs a convolution its preparation.
 
@@ -26,7 +26,7 @@ class Packed:
     def __init__(self, real: tf.Tensor):
         self._shape = tf.shape(real)
         flat = tf.reshape(real, [-1])
-        if xla.is_compiled():
+        if tensorflow_private.is_compiled():
             self._places = self._slots = tf.range(tf.size(flat))
         else:
             order = tf.cast(tf.concat([tf.where(flat)[:, 0], tf.where(~flat)[:, 0]], 0), tf.int32)

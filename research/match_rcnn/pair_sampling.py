@@ -50,7 +50,7 @@ class PairSampler:
 
     def loss_terms(
         self,
-        network,
+        network: tf.keras.layers.Layer,
         features: tf.Tensor,
         places: Callable,
         rois: roi_sampling.Rois,

@@ -72,7 +72,7 @@ def stages(
     for number, item in enumerate(table.items_of(row)):
         color = drawing.PALETTE[number % len(drawing.PALETTE)]
         landmarks, category = table.landmarks[item], int(table.classes[item])
-        for line, visible in zip(*contours.skeleton(landmarks, category)):
+        for line, visible in zip(*contours.skeleton(landmarks, category), strict=True):
             canvases[0].lines(line, color if visible else (150, 150, 150))
         for contour in contours.contours(landmarks, category):
             canvases[1].lines(contour, color, closed=True)
@@ -148,7 +148,7 @@ def worst_mask(
     from pycocotools import mask as rle
 
     worst = None
-    for item, sure in zip(*_where(*_fits(table, found, least))):
+    for item, sure in zip(*_where(*_fits(table, found, least)), strict=True):
         if table.segmentations[item] is None:
             continue
         mask = found['masks'][sure]

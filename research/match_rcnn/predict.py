@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -91,7 +92,7 @@ def _detections(detect, table, row) -> dict | None:
     return image
 
 
-def distance_weights(similarity, units: int) -> np.ndarray:
+def distance_weights(similarity: Any, units: int) -> np.ndarray:
     """w of a similarity that is the logistic function of w . (v1 - v2)^2 + b.
 
     An exported model gives probabilities of pairs; to search a gallery by products of matrices

@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from research.match_rcnn import deepfashion2, prepared
 
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
 
-def prepare(manual_dir: str, data_dir: str | None = None):
+
+def prepare(manual_dir: str, data_dir: str | None = None) -> tfds.core.DatasetBuilder:
     """Writes the data set in TFDS' array_record format, if it is not there yet.
 
     Args:
@@ -27,7 +31,7 @@ def prepare(manual_dir: str, data_dir: str | None = None):
 
     Raises:
       FileNotFoundError: no such folder, or none of the splits in it.
-      ValueError: what `annotations.parse` says of a file.
+      ValueError: what `annotation_files.parse` says of a file.
     """
     deepfashion2.splits_of(manual_dir)
     made = prepared.make_builder(data_dir, 'array_record')

@@ -11,18 +11,22 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
 from official.data import detection_table
 from official.data import problems as problems_lib
-from research.match_rcnn import annotations, deepfashion2
+from research.match_rcnn import annotation_files, deepfashion2
+
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
 
 _AT_ONCE = 64
 
 
-def open_builder(data_dir: str | None = None):
+def open_builder(data_dir: str | None = None) -> tfds.core.DatasetBuilder:
     """The `tfds.core.DatasetBuilder` of data that `research.match_rcnn.prepare` has written.
 
     Args:
@@ -47,7 +51,7 @@ def open_builder(data_dir: str | None = None):
     return made
 
 
-def make_builder(data_dir: str | None, file_format: str | None = None):
+def make_builder(data_dir: str | None, file_format: str | None = None) -> tfds.core.DatasetBuilder:
     """The `builder.Deepfashion2` of a folder of TFDS data, prepared or not."""
     # Without it TFDS asks a metadata server of Google's cloud, and waits for an answer.
     os.environ.setdefault('NO_GCE_CHECK', 'true')
@@ -58,7 +62,7 @@ def make_builder(data_dir: str | None, file_format: str | None = None):
     return builder.Deepfashion2(data_dir=data_dir, **options)
 
 
-def table_of(builder, split: str) -> detection_table.DetectionTable:
+def table_of(builder: tfds.core.DatasetBuilder, split: str) -> detection_table.DetectionTable:
     """The annotations of a split; as `deepfashion2.load` of the folder it was made of.
 
     The table's `paths` are in that folder and name images in messages; the images themselves are in
@@ -81,9 +85,9 @@ def table_of(builder, split: str) -> detection_table.DetectionTable:
     made = deepfashion2.table_builder(problems.name, problems)
     for image_id, name, size, content in _index(builder, split, examples):
         if content:
-            found = annotations.parse(content, f'{name} in {builder.data_path}')
+            found = annotation_files.parse(content, f'{name} in {builder.data_path}')
         else:
-            found = annotations.Annotation(detection_table.UNKNOWN, 0, [])
+            found = annotation_files.Annotation(detection_table.UNKNOWN, 0, [])
         made.add_image(name, image_id, size, found.source, found.items)
     return made.build()
 
@@ -99,7 +103,7 @@ class Reader:
       ValueError: no such split.
     """
 
-    def __init__(self, builder, split: str):
+    def __init__(self, builder: tfds.core.DatasetBuilder, split: str):
         self._examples = _examples(builder, split)
 
     def __len__(self) -> int:
@@ -118,7 +122,7 @@ class Reader:
         return tf.ensure_shape(encoded, rows.shape)
 
 
-def write_index(builder, split: str) -> None:
+def write_index(builder: tfds.core.DatasetBuilder, split: str) -> None:
     """Writes the annotations of a split beside the images, if they are not there yet.
 
     An example holds image and annotation together, so that all of them are read for the latter;

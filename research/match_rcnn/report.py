@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -64,7 +66,7 @@ class MatchReport:
         self.images, self.queries, self.failures = images, queries, failures
         self.matches, self.looked_at = matches, looked_at
 
-    def __call__(self, model, data, key: tf.Tensor) -> list[Section]:
+    def __call__(self, model: tf.keras.Model, data: Any, key: tf.Tensor) -> list[Section]:
         """The sections, of the validation images.
 
         Args:
@@ -122,8 +124,8 @@ class MatchReport:
             'Boxes, landmarks and masks (Figure 6 (a), (b))',
             grid
             + page.paragraph(
-                'Images at equal distances in the validation set; detections with a score of at least '
-                '0.5.',
+                'Images at equal distances in the validation set; detections with a score of at '
+                'least 0.5.',
                 note=True,
             ),
         )
@@ -145,8 +147,8 @@ class MatchReport:
             'From landmarks to masks (Section 2.1)',
             grid
             + page.paragraph(
-                'Lines of the skeleton to an occluded landmark are grey. The first-stage mask is what '
-                'the contours enclose; people corrected it.',
+                'Lines of the skeleton to an occluded landmark are grey. The first-stage mask is '
+                'what the contours enclose; people corrected it.',
                 note=True,
             ),
         )
@@ -173,6 +175,7 @@ class MatchReport:
                         retrieved.gallery_image_ids[row],
                         retrieved.gallery_boxes[row],
                         judgement.hits[query],
+                        strict=True,
                     )
                 )[: self.matches]
             ]
@@ -193,8 +196,8 @@ class MatchReport:
             grid
             + page.paragraph(
                 "Queries at equal distances of those that are detected. Left the consumer's image "
-                'with the detected box, then the nearest items of shops: framed in green if it lies on an '
-                "item of the query's pair and style, else in red.",
+                'with the detected box, then the nearest items of shops: framed in green if it '
+                "lies on an item of the query's pair and style, else in red.",
                 note=True,
             ),
         )
@@ -247,8 +250,8 @@ class MatchReport:
             'Failures of segmentation (Figure 5 (b))',
             grid
             + page.paragraph(
-                'Of the detections whose box and class are right, those whose mask overlaps least with '
-                'the annotated one, below 0.5.',
+                'Of the detections whose box and class are right, those whose mask overlaps least '
+                'with the annotated one, below 0.5.',
                 note=True,
             ),
         )
@@ -276,6 +279,6 @@ def _items_in(looked_at, table, items):
     return np.array(
         [
             looked_at.first[where[int(table.image_ids[image])]] + item - table.first[image]
-            for image, item in zip(images, items)
+            for image, item in zip(images, items, strict=True)
         ]
     )

@@ -126,7 +126,7 @@ def of_detections(
     kept = [detections[row]['scores'] >= min_score for row in rows]
     ids = np.repeat(table.image_ids[rows], [mask.sum() for mask in kept])
     columns = (
-        [detections[row][name][mask] for row, mask in zip(rows, kept)]
+        [detections[row][name][mask] for row, mask in zip(rows, kept, strict=True)]
         for name in ('boxes', 'classes', 'scores', 'embeddings')
     )
     return Boxes(ids, *map(np.concatenate, columns))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
 
-def config_of(owner: str, part) -> dict | None:
+def config_of(owner: str, part: Any) -> dict | None:
     """Returns what makes a part again, in Keras' format, of plain values only.
 
     Args:

@@ -120,7 +120,7 @@ class TfdsSource(Source):
             table if split == 'train' else deepfashion2.with_sources(table, self._consumer_images)
         )
 
-    def reader(self, split):
+    def reader(self, split: str) -> prepared.Reader:
         return prepared.Reader(self._builder, self._splits[split])
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from official.core import figures
 from official.data import coco, detection_table
 from official.data import problems as problems_lib
-from research.match_rcnn import annotations, categories, deepfashion2, levels
+from research.match_rcnn import annotation_files, categories, deepfashion2, levels
 
 _UNKNOWN = 'unknown'
 _ALL = sys.maxsize  # Files that are named.
@@ -84,7 +84,7 @@ def count(table: detection_table.DetectionTable) -> dict[str, Any]:
             'categories': _counts(table.classes[items] - 1, table.class_names),
             'levels': {
                 variation: _counts(
-                    getattr(table, column)[items], (_UNKNOWN, *annotations.LEVELS[variation])
+                    getattr(table, column)[items], (_UNKNOWN, *annotation_files.LEVELS[variation])
                 )
                 for variation, column in _COLUMNS.items()
             },
@@ -188,7 +188,7 @@ def text(counts: Mapping[str, Any], title: str) -> str:
         of_columns = [one['levels'][variation] for one in columns.values()]
         if of_columns[0][_UNKNOWN] == sum(of_columns[0].values()):
             continue
-        for level in (*annotations.LEVELS[variation], _UNKNOWN):
+        for level in (*annotation_files.LEVELS[variation], _UNKNOWN):
             if level != _UNKNOWN or of_columns[0][level]:
                 add(
                     f'{variation}: {level}',
@@ -207,7 +207,7 @@ def text(counts: Mapping[str, Any], title: str) -> str:
         '  '.join(
             [
                 row[0].ljust(widths[0]),
-                *(cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:])),
+                *(cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:-1], strict=True)),
                 row[-1],
             ]
         )
@@ -237,7 +237,7 @@ def plot(counts: Mapping[str, Any], path: str) -> None:
         left, right = drawing.subplots(1, 2)
         for row, variation in enumerate(_COLUMNS):
             start = 0.0
-            for place, level in enumerate((*annotations.LEVELS[variation], _UNKNOWN)):
+            for place, level in enumerate((*annotation_files.LEVELS[variation], _UNKNOWN)):
                 share = 100 * whole['levels'][variation][level] / max(whole['items'], 1)
                 if not share:
                     continue

@@ -8,6 +8,7 @@ those of the full outputs, `LandmarkStream.full` and `MaskStream.full`, which te
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -87,10 +88,10 @@ class BoxStream(tf.keras.layers.Layer):
             )
         self.built = True
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**self._config, 'key': random.key_config(self._key)}
 
-    def call(self, features):
+    def call(self, features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         x = tf.reshape(features, [-1, np.prod(features.shape[1:])])
         for layer in self.hidden:
             x = layer(x)
@@ -156,7 +157,7 @@ class MaskStream(tf.keras.layers.Layer):
             )
         self.built = True
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**self._config, 'key': random.key_config(self._key)}
 
     def features(self, x: tf.Tensor) -> tf.Tensor:
@@ -165,7 +166,7 @@ class MaskStream(tf.keras.layers.Layer):
             x = conv(x)
         return x
 
-    def call(self, x, classes):
+    def call(self, x: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
         return self.of_features(self.features(x), classes)
 
     def of_features(self, features: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
@@ -278,7 +279,7 @@ class LandmarkStream(tf.keras.layers.Layer):
             )
         self.built = True
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**self._config, 'key': random.key_config(self._key)}
 
     @property
@@ -292,7 +293,7 @@ class LandmarkStream(tf.keras.layers.Layer):
             x = conv(x)
         return x
 
-    def call(self, x, classes):
+    def call(self, x: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
         return self.of_features(self.features(x), classes)
 
     def of_features(self, features: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
@@ -366,7 +367,9 @@ def _overlap_add(quarters: Sequence[tf.Tensor]) -> tf.Tensor:
     pairs = tf.add_n(
         [
             tf.pad(quarter, [[0, 0], [down, 1 - down], [across, 1 - across], [0, 0]])
-            for quarter, (down, across) in zip(quarters, ((0, 0), (0, 1), (1, 0), (1, 1)))
+            for quarter, (down, across) in zip(
+                quarters, ((0, 0), (0, 1), (1, 0), (1, 1)), strict=True
+            )
         ]
     )
     # Operations whose gradients are fast; that of a strided slice is not.

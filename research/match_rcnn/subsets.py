@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from official.data import detection_table
-from research.match_rcnn.annotations import LEVELS
+from research.match_rcnn.annotation_files import LEVELS
 
 OVERALL = 'overall'
 _CODES = {

@@ -46,7 +46,7 @@ class Table:
             '  '.join(
                 [
                     row[0].ljust(widths[0]),
-                    *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:])),
+                    *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
                 ]
             )
             for row in cells
@@ -172,7 +172,8 @@ def accuracy_curve(metrics: Mapping, features: str = 'pose+class') -> str:
             title='Retrieval (Figure 6d)', xlabel='k', ylabel='top-k accuracy'
         )
         told = []
-        for color, (boxes, name) in zip(figures.PALETTE, _BOXES.items()):
+        # The palette has colours to spare.
+        for color, (boxes, name) in zip(figures.PALETTE, _BOXES.items(), strict=False):
             result = metrics.get(f'retrieval_{boxes}')
             if result is None:
                 continue

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import re
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from official.core import experiment, figures, gin_source, history, page, report, run_folder, suite
+from research.s3gan import comparison_tables as tables
 from research.s3gan import evaluation, published
 
-_FID, _INCEPTION_SCORE = _KEYS = ('test_fid', 'test_inception_score')
-_HEADS = ('FID', 'IS')
-_ERRORS = {'TOP-1 ERROR': 'test_error_percent', 'TOP-5 ERROR': 'test_top5_error_percent'}
 _OTHERS = {'precision': 'test_precision', 'recall': 'test_recall', 'diversity': 'test_diversity'}
 
 
@@ -116,8 +113,8 @@ class Comparison(experiment.Experiment):
         collapsed = {name: text for name in without if (text := self._collapse(name))}
         for name, one in found.items():
             print(
-                f'{name}: FID {_shown(one, _FID, True)}, '
-                f'Inception Score {_shown(one, _INCEPTION_SCORE, True)}',
+                f'{name}: FID {tables.shown(one, tables.FID, True)}, '
+                f'Inception Score {tables.shown(one, tables.INCEPTION_SCORE, True)}',
                 flush=True,
             )
         result = {
@@ -144,9 +141,9 @@ class Comparison(experiment.Experiment):
         collapsed = {self.methods[name] for name in result['collapsed']}
         sections = [
             page.Section('Runs', self._runs(result)),
-            page.Section('Order of the methods', order(found)),
-            page.Section('Tables', tables(found, errors, collapsed)),
-            page.Section('Figures 7 and 8', bars(found, collapsed)),
+            page.Section('Order of the methods', tables.order(found)),
+            page.Section('Tables', tables.tables(found, errors, collapsed)),
+            page.Section('Figures 7 and 8', tables.bars(found, collapsed)),
             page.Section('Figure 21', self._curves()),
         ]
         return page.write_report(
@@ -194,19 +191,24 @@ class Comparison(experiment.Experiment):
         rows = []
         beside = os.path.relpath(self.runs.run_dir, self.run_dir)
         for name, one in result['experiments'].items():
-            seconds = one.get('train_seconds') and _statistics(one, 'train_seconds')['mean']
+            seconds = (
+                one.get('train_seconds') and tables.statistics_of(one, 'train_seconds')['mean']
+            )
             rows.append(
                 [
                     page.Link(f'{beside}/{name}/report.html', name),
                     published.heading(self.methods[name]),
                     one.get('num_seeds', 1),
                     one.get('step'),
-                    *(page.Numeral(_shown(one, key, True)) for key in _KEYS),
-                    *(page.Numeral(_shown(one, key, True, 3)) for key in _OTHERS.values()),
+                    *(page.Numeral(tables.shown(one, key, True)) for key in tables.KEYS),
+                    *(page.Numeral(tables.shown(one, key, True, 3)) for key in _OTHERS.values()),
                     page.Numeral(report.duration(seconds) if seconds else ''),
                 ]
             )
-        text = page.table(rows, ('run', 'method', 'seeds', 'steps', *_HEADS, *_OTHERS, 'training'))
+        text = page.table(
+            rows,
+            ('run', 'method', 'seeds', 'steps', *tables.HEADS, *_OTHERS, 'training'),
+        )
         for name, how in result['collapsed'].items():
             text += page.paragraph(f'{name}: {how}')
         if result['missing']:
@@ -215,7 +217,7 @@ class Comparison(experiment.Experiment):
 
     def _curves(self) -> str:
         charts = []
-        for head, key in zip(_HEADS, _KEYS):
+        for head, key in zip(tables.HEADS, tables.KEYS, strict=True):
             values: dict[int, dict] = {}
             headings = []
             for name in self.runs.files:
@@ -234,7 +236,10 @@ class Comparison(experiment.Experiment):
                 records = [values[step] for step in sorted(values)]
                 charts.append(
                     figures.curves(
-                        records, headings, f'{head} against generator steps', log=key == _FID
+                        records,
+                        headings,
+                        f'{head} against generator steps',
+                        log=key == tables.FID,
                     )
                 )
         if not charts:
@@ -251,258 +256,3 @@ def _results(runs: suite.Suite) -> dict[str, dict]:
     return {
         name: run_folder.read_json(path) for name, path in paths.items() if os.path.exists(path)
     }
-
-
-def _statistics(result: Mapping, key: str) -> Mapping:
-    value = result[key]
-    return value if isinstance(value, Mapping) else {'mean': value, 'median': value}
-
-
-def _shown(result: Mapping | None, key: str, mean: bool, digits: int | None = None) -> str:
-    """Mean and deviation, or median; to a decimal place, small values to two, or to `digits`."""
-    if result is None or result.get(key) is None:
-        return ''
-    value = _statistics(result, key)
-    shown = value['mean' if mean else 'median']
-    spread = f' ± {value["std"]:.{digits or 2}f}' if mean and 'std' in value else ''
-    return _number(shown, digits) + spread
-
-
-def _number(value: float, digits: int | None = None) -> str:
-    return f'{value:.{(1 if abs(value) >= 10 else 2) if digits is None else digits}f}'
-
-
-def medians(found: Mapping[str, Mapping], key: str) -> dict[str, float]:
-    """The median over the seeds of every method that has this score."""
-    return {
-        method: _statistics(result, key)['median']
-        for method, result in found.items()
-        if result.get(key) is not None
-    }
-
-
-def order(found: Mapping[str, Mapping]) -> str:
-    """Methods in the paper's order with their places here.
-
-    Args:
-      found: method to the result of its run.
-    """
-    methods = [
-        method
-        for method in published.MEDIANS
-        if all(found.get(method, {}).get(key) is not None for key in _KEYS)
-    ]
-    if len(methods) < 2:
-        return page.paragraph('Fewer than two methods with published figures have run.')
-    columns, told = [], []
-    for index, key in enumerate(_KEYS):
-        # Of FID the lowest is first, of Inception Score the highest.
-        sign = 1 - 2 * index
-        theirs = {method: published.MEDIANS[method][index] for method in methods}
-        ours = {method: value for method, value in medians(found, key).items() if method in theirs}
-        for scores in (theirs, ours):
-            columns.append(
-                {
-                    method: (
-                        scores[method],
-                        1 + sum(sign * other < sign * scores[method] for other in scores.values()),
-                    )
-                    for method in methods
-                }
-            )
-        pairs = [(a, b) for a, b in itertools.combinations(methods, 2) if theirs[a] != theirs[b]]
-        same = sum(
-            (theirs[a] < theirs[b]) == (ours[a] < ours[b]) and ours[a] != ours[b] for a, b in pairs
-        )
-        told.append(f'by {_HEADS[index]} {same} of {len(pairs)} pairs')
-    methods.sort(key=lambda method: columns[0][method])
-    rows = [
-        (
-            published.heading(method),
-            *(
-                page.Numeral(text)
-                for column in columns
-                for text in (_number(column[method][0]), str(column[method][1]))
-            ),
-        )
-        for method in methods
-    ]
-    heads = [
-        text for head in _HEADS for who in ('paper', 'ours') for text in (f'{head}, {who}', 'place')
-    ]
-    return page.table(rows, ('method', *heads)) + page.paragraph(
-        f'Of two methods that differ in the paper, the better one is the better one here: '
-        f'{", ".join(told)}. Medians of the seeds; of one seed each, near places are chance.'
-    )
-
-
-def tables(
-    found: Mapping[str, Mapping], errors: Mapping[str, Mapping], collapsed: Sequence[str] = ()
-) -> str:
-    """Tables 2 to 5 and 12 to 14 as printed, and below each row ours.
-
-    Args:
-      found: method to the result of its run.
-      errors: the same of the feature extractors.
-      collapsed: methods whose generator collapsed.
-    """
-    parts = {}
-    for table in published.TABLES:
-        percents = [f' {percent} %' for percent in table.percents] or ['']
-        rows = []
-        for name, row in table.rows:
-            methods, theirs, ours = table.methods(row), [], []
-            for index, key in enumerate(_KEYS):
-                for method in methods:
-                    if table.means:
-                        spread = published.MEANS[method][index]
-                        theirs.append(f'{spread.mean:.1f} ± {spread.std:.2f}')
-                    else:
-                        theirs.append(f'{published.MEDIANS[method][index]:.1f}')
-                    ours.append(
-                        'collapsed'
-                        if method in collapsed
-                        else _shown(found.get(method), key, table.means)
-                    )
-            rows += _pair(name, theirs, ours)
-        kind = 'mean and standard deviation' if table.means else 'median'
-        parts[table.number] = f'<h3>Table {table.number}: {table.title}, {kind}</h3>' + page.table(
-            rows, ('', '', *(f'{head}{percent}' for head in _HEADS for percent in percents))
-        )
-    rows = []
-    for index, (name, key) in enumerate(_ERRORS.items()):
-        rows += _pair(
-            name,
-            [f'{pair[index]:.2f}' for pair in published.ERRORS.values()],
-            [_shown(errors.get(method), key, True, 2) for method in published.ERRORS],
-        )
-    parts[3] = '<h3>Table 3: error of the classifiers that infer labels, %</h3>' + page.table(
-        rows, ('', '', '5 %', '10 %', '20 %')
-    )
-    about = page.paragraph('Where ours is empty, the method has not run.', note=True)
-    parts = [parts[number] for number in sorted(parts)]
-    return about + ''.join(parts) + _not_in_tables(found, collapsed)
-
-
-def _pair(name: str, theirs: Sequence[str], ours: Sequence[str]) -> list[list]:
-    return [[name, 'paper', *map(page.Numeral, theirs)], ['', 'ours', *map(page.Numeral, ours)]]
-
-
-def _not_in_tables(found, collapsed) -> str:
-    """The methods that the text alone names, and those of which the paper prints nothing."""
-    printed = {
-        method
-        for table in published.TABLES
-        for _, row in table.rows
-        for method in table.methods(row)
-    }
-    text = {
-        'biggan': 'Sec. 5',
-        's3gan_2_5': 'Sec. 5.4',
-        **dict.fromkeys(published.COLLAPSED, 'Sec. 5.2'),
-    }
-    rows = []
-    for method in [
-        *text,
-        *(
-            method
-            for method in (*found, *sorted(collapsed))
-            if method not in printed and method not in text
-        ),
-    ]:
-        score = published.MEDIANS.get(method)
-        theirs = (
-            [f'{value:.1f}' for value in score]
-            if score
-            else [published.COLLAPSED.get(method, ''), '']
-        )
-        ours = (
-            ['collapsed', '']
-            if method in collapsed
-            else [_shown(found.get(method), key, False) for key in _KEYS]
-        )
-        rows.append(
-            [
-                published.heading(method),
-                text.get(method, 'not in the paper'),
-                *(page.Numeral(pair[index]) for index in range(2) for pair in (theirs, ours)),
-            ]
-        )
-    heads = [f'{head}, {who}' for head in _HEADS for who in ('paper', 'ours')]
-    return '<h3>Not in these tables</h3>' + page.table(rows, ('', '', *heads))
-
-
-def bars(found: Mapping[str, Mapping], collapsed: Sequence[str] = ()) -> str:
-    """Figures 7 and 8: median FID of each method, BigGAN's as a line; the paper's and ours.
-
-    Args:
-      found: method to the result of its run.
-      collapsed: methods whose generator collapsed.
-    """
-    theirs = {method: score.fid for method, score in published.MEDIANS.items()}
-    ours = medians(found, _FID)
-    charts = []
-    for number, of_table in ((7, 2), (8, 4)):
-        (table,) = (table for table in published.TABLES if table.number == of_table)
-        methods = [method for _, row in table.rows for method in table.methods(row)]
-        charts.append(_bars(f'Figure {number}, paper: median FID', methods, theirs, {}))
-        if any(method in ours for method in methods):
-            charts.append(
-                _bars(
-                    f'Figure {number}, ours: median FID',
-                    methods,
-                    ours,
-                    dict.fromkeys(collapsed, 'collapsed'),
-                )
-            )
-    return f'<div class=figures>{"".join(charts)}</div>' + page.paragraph(
-        'The dotted line is BigGAN, which has all labels. Paper and ours have scales of their own: '
-        'FIDs over features of different networks, or of different data sets, do not compare.',
-        note=True,
-    )
-
-
-def _bars(
-    title: str, methods: Sequence[str], fid: Mapping[str, float], notes: Mapping[str, str]
-) -> str:
-    """A horizontal bar for each method, from top to bottom."""
-    with figures.figure(4.8, 1.1 + 0.24 * len(methods)) as drawing:
-        axes = drawing.add_subplot(title=title)
-        for row, method in enumerate(methods):
-            if method in fid:
-                (bar,) = axes.barh(row, fid[method], 0.7, color=figures.PALETTE[0])
-                bar.set_gid(f'bar-{method}')
-            text = f'{fid[method]:.1f}' if method in fid else notes.get(method, 'not run')
-            axes.annotate(
-                text,
-                (fid.get(method, 0), row),
-                (3, 0),
-                textcoords='offset points',
-                va='center',
-                fontsize=8,
-                bbox={'facecolor': 'white', 'linewidth': 0, 'pad': 0.8},
-            )
-        if 'biggan' in fid:
-            line = axes.axvline(
-                fid['biggan'],
-                color=figures.INK,
-                linewidth=1.2,
-                linestyle=(0, (1, 1.5)),
-                label=f'BigGAN: {fid["biggan"]:.1f}',
-            )
-            line.set_gid('biggan')
-            drawing.legend(loc='outside lower left')
-        axes.set_yticks(range(len(methods)), [published.heading(method) for method in methods])
-        axes.tick_params('y', length=0, labelcolor=figures.INK)
-        axes.set_ylim(len(methods) - 0.4, -0.6)
-        axes.margins(x=0.14)
-        axes.grid(False, axis='y')
-        return figures.svg(
-            drawing,
-            f'{title}: '
-            + '; '.join(
-                f'{published.heading(method)} {fid[method]:.1f}'
-                for method in methods
-                if method in fid
-            ),
-        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from official.modeling import random, spectral
@@ -181,5 +183,5 @@ class Discriminator(tf.keras.Model):
         """D(x, y), float32 [batch]; see `features` and `logits`."""
         return self.logits(self.features(x, training), y, training)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return dict(self._config)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -65,7 +65,7 @@ class GanEvaluation:
         self._sampled = None  # The model and the function of its last call.
         self._real: dict[str, _Real] = {}
 
-    def use_data(self, data, splits) -> None:
+    def use_data(self, data: Any, splits: Iterable[str]) -> None:
         """Called before the training: looks whether there will be scores at its end.
 
         Args:
@@ -101,7 +101,12 @@ class GanEvaluation:
                 )
 
     def __call__(
-        self, model, data, strategy: tf.distribute.Strategy, split: str, final: bool
+        self,
+        model: tf.keras.Model,
+        data: Any,
+        strategy: tf.distribute.Strategy,
+        split: str,
+        final: bool,
     ) -> dict:
         """Scores of `model`, an `S3GAN`, against the real images of `data`, a `GanData`.
 
@@ -214,15 +219,17 @@ class _Real:
         self.statistics = fid.FeatureStatistics()
         self.statistics.add(features)
         self.variance = float(np.trace(self.statistics.covariance))
+        self._manifolds: dict[int, precision_recall.Manifold] = {}
 
     def some(self, number: int) -> np.ndarray:
         """A random sample: as files lie in folders, the first are of the first classes."""
         return self.features[np.sort(self._order[:number])]
 
-    @functools.cache
     def manifold(self, number: int) -> precision_recall.Manifold:
         """Manifold of `some` features."""
-        return precision_recall.Manifold(self.some(number), _NEIGHBOURS)
+        if number not in self._manifolds:
+            self._manifolds[number] = precision_recall.Manifold(self.some(number), _NEIGHBOURS)
+        return self._manifolds[number]
 
 
 def _differ(batches: tf.data.Dataset) -> bool:
@@ -248,7 +255,7 @@ def _variance_within(features: np.ndarray, y: np.ndarray) -> float:
 
 def _run(step, dataset, strategy) -> list[np.ndarray]:
     """step(*elements) of each replica's elements, all results one after another."""
-    results = zip(*distribution.results_of(step, dataset, strategy))
+    results = zip(*distribution.results_of(step, dataset, strategy), strict=True)
     return [np.concatenate(column) for column in results]
 
 
@@ -300,6 +307,6 @@ class CollapseCheck:
             return
         raise FloatingPointError(
             f'The generator has collapsed at step {last[-1]["step"]}: {what}; the lowest FID was '
-            f'{best[self._fid]:.1f} at step {best["step"]}. The checkpoint before this one is kept; '
-            '--mode=evaluate measures it.'
+            f'{best[self._fid]:.1f} at step {best["step"]}. The checkpoint before this one is '
+            'kept; --mode=evaluate measures it.'
         )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from official.core import export
 from research.s3gan import layers
 
 
-def signatures(model, data) -> export.Signatures:
+def signatures(model: tf.keras.Model, data: Any) -> export.Signatures:
     """Signatures of the averaged generator and of the discriminator, for batches of any size.
 
     - generate (and serving_default): z float32 [batch, z_dim], label int32 [batch] to images

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
+from official.compat import tensorflow_private
 from official.core import checks, export
 from official.core import model as core_model
 from official.data import image_sources
@@ -99,7 +101,7 @@ class FeatureExtractor(core_model.Model):
             name=name,
         )
 
-    @tf.__internal__.tracking.no_automatic_dependency_tracking
+    @tensorflow_private.untracked
     def _create_metrics(self, names):
         self._means = {name: tf.keras.metrics.Mean(name) for name in names}
         self._matrices = {
@@ -112,7 +114,7 @@ class FeatureExtractor(core_model.Model):
         self._set_metrics([*self._means.values(), *self._matrices.values()])
         self.built = True
 
-    def use_data(self, data):
+    def use_data(self, data: Any) -> None:
         image_sources.check_fits(data.source, self.network.image_size, self.network.channels)
         have = len(data.class_names)
         if data.percent is None and self.num_classes is not None:
@@ -128,14 +130,14 @@ class FeatureExtractor(core_model.Model):
 
     # Training.
 
-    def update(self, data, key):
+    def update(self, data: Any, key: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         del key
         with tf.GradientTape() as tape:
             terms = self.loss_terms(data)
         self.apply_gradients(tape, terms['loss'])
         return terms['loss'], self._log(terms)
 
-    def loss_terms(self, data) -> dict[str, tf.Tensor]:
+    def loss_terms(self, data: Any) -> dict[str, tf.Tensor]:
         """The loss of a batch and its terms, by the statistics of the batch, which are kept.
 
         Args:
@@ -182,14 +184,14 @@ class FeatureExtractor(core_model.Model):
 
     # Test.
 
-    def call(self, images, training=False):
+    def call(self, images: tf.Tensor, training: bool = False) -> dict[str, tf.Tensor]:
         features = self._features(layers.unit_images(images), training)
         outputs = {'features': features, 'rotation_logits': self.rotation_head(features)}
         if self.num_classes is not None:
             outputs['label_logits'] = self.label_head(features)
         return outputs
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Errors of c_S2L on upright images, and of c_R on the four rotations of each.
 
         Args:
@@ -225,7 +227,7 @@ class FeatureExtractor(core_model.Model):
             **{name: matrix.result() for name, matrix in self._matrices.items()},
         }
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'seed': self.seed,
             'network': tf.keras.saving.serialize_keras_object(self.network),
@@ -237,13 +239,15 @@ class FeatureExtractor(core_model.Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> FeatureExtractor:
         """Builds the model of `get_config`, with its initial weights."""
         net = tf.keras.saving.deserialize_keras_object(config['network'], custom_objects)
         return cls(**{**config, 'network': lambda seed: net})
 
 
-def signatures(model: FeatureExtractor, data) -> export.Signatures:
+def signatures(model: FeatureExtractor, data: Any) -> export.Signatures:
     """What a client of an exported feature extractor can call.
 
     - predict (and serving_default): images float32 [n, size, size, channels] in [0, 1].

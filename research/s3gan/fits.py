@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from official.data import image_sources
 from research.s3gan import rotations
 
 
-def check_data(model, data) -> None:
+def check_data(model: tf.keras.Model, data: Any) -> None:
     """Raises ValueError unless `data`, a `GanData`, fit `model`, an `S3GAN`."""
     net = model.generator
     image_sources.check_fits(data.source, net.image_size, net.channels)
@@ -36,7 +38,7 @@ def check_data(model, data) -> None:
         rotations.chosen(data.batch_size, model.rotated_share)  # Raises what it would later.
 
 
-def check_batch(model, data) -> None:
+def check_batch(model: tf.keras.Model, data: Any) -> None:
     """Raises ValueError unless `S3GAN.update` can take a batch; costs nothing in a graph.
 
     Args:

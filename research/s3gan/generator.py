@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from official.modeling import normalization, random, spectral
@@ -174,7 +176,7 @@ class Generator(tf.keras.Model):
         first, *chunks = tf.split(z, len(self.blocks) + 1, axis=1)
         x = tf.cast(self.fc_noise(first, training=moving), self.compute_dtype)
         x = tf.reshape(x, [-1, _SEED_SIZE, _SEED_SIZE, x.shape[-1] // _SEED_SIZE**2])
-        for number, (block, chunk) in enumerate(zip(self.blocks, chunks), 1):
+        for number, (block, chunk) in enumerate(zip(self.blocks, chunks, strict=True), 1):
             condition = tf.concat([chunk, embedded], axis=1)
             x = block(x, condition, training=training, frozen=frozen)
             if number == self.attention_after:
@@ -183,5 +185,5 @@ class Generator(tf.keras.Model):
         x = tf.cast(self.final_conv(x, training=moving), tf.float32)
         return (tf.tanh(x) + 1.0) / 2.0
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return dict(self._config)

@@ -54,7 +54,7 @@ class FeatureExperiment(experiment_lib.Experiment):
         run_dir: str,
         seed: int = 0,
         data_dir: str | None = None,
-        strategy=None,
+        strategy: tf.distribute.Strategy | None = None,
         *,
         experiment: Callable,
         clusters: Sequence[int] = (),
@@ -137,7 +137,9 @@ class FeatureExperiment(experiment_lib.Experiment):
 
         first = 0
         for batch in strategy.distribute_datasets_from_function(data.in_order):
-            for result, into in zip(strategy.run(step, args=batch), (features, probabilities)):
+            for result, into in zip(
+                strategy.run(step, args=batch), (features, probabilities), strict=True
+            ):
                 if result is None:
                     continue
                 rows = strategy.gather(result, axis=0).numpy()[: total - first]

@@ -5,6 +5,9 @@ Public names are those of Tables 10 and 11.
 
 from __future__ import annotations
 
+import contextlib
+from typing import Any
+
 import tensorflow as tf
 
 from official.core import checks
@@ -241,7 +244,7 @@ def probabilities(y: tf.Tensor, num_classes: int) -> tf.Tensor:
     return tf.one_hot(y, num_classes) if y.dtype.is_integer else tf.cast(y, tf.float32)
 
 
-def check_labels(y, num_classes: int) -> None:
+def check_labels(y: Any, num_classes: int) -> None:
     """Raises ValueError if labels of a call outside a graph are none of the classes."""
     if not tf.executing_eagerly():
         return
@@ -256,7 +259,7 @@ def check_labels(y, num_classes: int) -> None:
         )
 
 
-def labels_are(least: int, y: tf.Tensor, num_classes: int):
+def labels_are(least: int, y: tf.Tensor, num_classes: int) -> contextlib.AbstractContextManager:
     """In this context of a graph a label below `least` or of no class is an error."""
     if not y.dtype.is_integer:
         return tf.control_dependencies([])
@@ -270,7 +273,9 @@ def labels_are(least: int, y: tf.Tensor, num_classes: int):
     )
 
 
-def shapes_are(expected: dict[str, tuple[tf.Tensor, tuple[int | tf.Tensor, ...]]]):
+def shapes_are(
+    expected: dict[str, tuple[tf.Tensor, tuple[int | tf.Tensor, ...]]],
+) -> contextlib.AbstractContextManager:
     """In this context of a graph tensors of another shape are an error, which names them.
 
     Args:
@@ -288,7 +293,7 @@ def shapes_are(expected: dict[str, tuple[tf.Tensor, tuple[int | tf.Tensor, ...]]
 
 
 def check_architecture(
-    owner: str, image_size: int, ch: int, num_classes: int, channels: int, sizes
+    owner: str, image_size: int, ch: int, num_classes: int, channels: int, sizes: Any
 ) -> None:
     """Raises ValueError unless a network of these sizes can be built."""
     checks.positive(owner, ch=ch, num_classes=num_classes)

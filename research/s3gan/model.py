@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from official.compat import tensorflow_private
 from official.core import checks
 from official.core import model as core_model
 from official.modeling import batch_statistics, normalization, random
@@ -117,10 +119,10 @@ class S3GAN(core_model.Model):
         self._create_metrics(names)
 
     @property
-    def averaged_variables(self):
+    def averaged_variables(self) -> list[tf.Variable]:
         return self.generator.trainable_variables
 
-    def compile(self, optimizer, *, discriminator_optimizer, **kwargs):
+    def compile(self, optimizer: Any, *, discriminator_optimizer: Any, **kwargs: Any) -> None:
         """Names the optimizers.
 
         Args:
@@ -131,7 +133,7 @@ class S3GAN(core_model.Model):
         super().compile(optimizer=optimizer, **kwargs)
         self.discriminator_optimizer = tf.keras.optimizers.get(discriminator_optimizer)
 
-    def build_optimizers(self):
+    def build_optimizers(self) -> None:
         self.optimizer.build(self.generator.trainable_variables)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
 
@@ -172,7 +174,7 @@ class S3GAN(core_model.Model):
         ends = tf.cumsum(self.label_prior)[:-1]
         return z, tf.reduce_sum(tf.cast(point >= ends, tf.int32), axis=1)
 
-    def use_data(self, data):
+    def use_data(self, data: Any) -> None:
         """Takes over the distribution of the labels; `data` is a `research.s3gan.data.GanData`.
 
         Raises:
@@ -258,19 +260,19 @@ class S3GAN(core_model.Model):
 
         return accumulate
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         z, y = (tf.convert_to_tensor(part) for part in inputs)
         if not z.shape[:1].is_compatible_with(y.shape[:1]):
             raise ValueError(f'{z.shape[0]} z and {y.shape[0]} labels.')
         return self.generator(z, y, training=training, frozen=True)
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         raise NotImplementedError(
             'S3GAN has no loss to evaluate: a generator is measured by '
             'research.s3gan.evaluation.GanEvaluation.'
         )
 
-    def update(self, data, key):
+    def update(self, data: Any, key: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         fits.check_batch(self, data)
         images, labels = data
         least = 0 if self.label_loss is None else -1
@@ -321,7 +323,7 @@ class S3GAN(core_model.Model):
         net, number = self.discriminator, real.shape[0]
         turned = self._turned(real)
         features = net.features(tf.concat([real, fake, turned], 0), training=True)
-        of_real, of_fake, of_turned = tf.split(features, [number, number, turned.shape[0]])
+        of_real, _, of_turned = tf.split(features, [number, number, turned.shape[0]])
         logs = {}
         known = layers.probabilities(labels, net.num_classes)
         if self.label_loss is not None:
@@ -411,7 +413,7 @@ class S3GAN(core_model.Model):
         wrong = tf.cast(tf.argmax(logits, 1, tf.int32) != quarters, tf.float32)
         return (losses.rotation(logits, quarters, counted), 100 * losses.mean_where(counted, wrong))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'seed': self.seed,
             'noise_shards': self.noise_shards,
@@ -435,7 +437,9 @@ class S3GAN(core_model.Model):
         }
 
     @classmethod
-    def from_config(cls, config, custom_objects=None):
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+    ) -> S3GAN:
         """Builds the model of `get_config`: the same networks, with their initial weights."""
         config = dict(config)
         for field in ('generator', 'discriminator'):
@@ -443,7 +447,7 @@ class S3GAN(core_model.Model):
             config[field] = lambda net=net, **_: net
         return cls(**config)
 
-    @tf.__internal__.tracking.no_automatic_dependency_tracking
+    @tensorflow_private.untracked
     def _create_metrics(self, names):
         self._set_metrics([tf.keras.metrics.Mean(name) for name in names])
         self.built = True

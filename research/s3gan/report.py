@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -56,7 +59,7 @@ class GanReport:
         self.rows, self.columns, self.real_columns = rows, columns, real_columns
         self.interpolations, self.steps = interpolations, steps
 
-    def __call__(self, model, data, key) -> list[Section]:
+    def __call__(self, model: tf.keras.Model, data: Any, key: tf.Tensor) -> list[Section]:
         """The sections.
 
         Args:
@@ -71,18 +74,18 @@ class GanReport:
             self._interpolations(model, data, key, names, labels),
         ]
 
-    def labels(self, data) -> list[int]:
+    def labels(self, data: Any) -> list[int]:
         """The label of each row: all there are, some of many, or the only one again and again."""
         if data.num_labels == 1:
             return [0] * self.rows
         number = min(self.rows, data.num_labels)
         return np.linspace(0, data.num_labels - 1, number).round().astype(int).tolist()
 
-    def samples(self, model, data, key) -> np.ndarray:
+    def samples(self, model: tf.keras.Model, data: Any, key: tf.Tensor) -> np.ndarray:
         """Generated images in [0, 1], [rows, columns, size, size, channels]."""
         return self._of_labels(model, self.labels(data), self.columns, key, _SAMPLES)
 
-    def paths_in_z(self, model, data, key) -> np.ndarray:
+    def paths_in_z(self, model: tf.keras.Model, data: Any, key: tf.Tensor) -> np.ndarray:
         """Generated images [interpolations, steps, size, size, channels], labels as in `labels`."""
         labels = self.labels(data)[: self.interpolations]
         a, b = (_z(model, key, _IN_Z, end, len(labels))[:, np.newaxis] for end in range(2))
@@ -90,7 +93,7 @@ class GanReport:
         z = ((1 - t) * a + t * b) / np.sqrt((1 - t) ** 2 + t**2)
         return generate(model, z, np.tile(np.array(labels)[:, np.newaxis], (1, self.steps)))
 
-    def paths_between_labels(self, model, data, key) -> np.ndarray:
+    def paths_between_labels(self, model: tf.keras.Model, data: Any, key: tf.Tensor) -> np.ndarray:
         """Generated images [pairs of labels, steps, size, size, channels]."""
         pairs = np.array(self._pairs(self.labels(data)))
         z = _z(model, key, _BETWEEN, 0, len(pairs))[:, np.newaxis]
@@ -101,7 +104,7 @@ class GanReport:
         return generate(model, np.tile(z, (1, self.steps, 1)), y)
 
     def _pairs(self, labels):
-        return list(zip(labels, labels[1:]))[: self.interpolations]
+        return list(itertools.pairwise(labels))[: self.interpolations]
 
     def _of_labels(self, model, labels, columns, key, stream) -> np.ndarray:
         z = _z(model, key, stream, 0, len(labels) * columns)
@@ -183,7 +186,7 @@ class GanReport:
         return Section('Interpolations (Figures 9 to 13)', ''.join(parts))
 
 
-def generate(model, z: np.ndarray, y: np.ndarray) -> np.ndarray:
+def generate(model: tf.keras.Model, z: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Images of many z and labels.
 
     Args:

@@ -67,32 +67,42 @@ def python_without_torch(tmp_path):
 
 
 def test_python_without_torch(monkeypatch, python_without_torch):
-    with pytest.raises(SystemExit, match=r"^--torch_python names .*python, .* named 'torch'$"):
-        with contest.peer_environment(python_without_torch, PEER):
-            pass
+    with (
+        pytest.raises(SystemExit, match=r"^--torch_python names .*python, .* named 'torch'$"),
+        contest.peer_environment(python_without_torch, PEER),
+    ):
+        pass
     monkeypatch.setenv(contest.TORCH_VARIABLE, '/nowhere/python')
-    with pytest.raises(SystemExit, match=r'^ARBORETUM_TORCH_PYTHON names /nowhere.* No such file'):
-        with contest.peer_environment(None, PEER):
-            pass
+    with (
+        pytest.raises(SystemExit, match=r'^ARBORETUM_TORCH_PYTHON names /nowhere.* No such file'),
+        contest.peer_environment(None, PEER),
+    ):
+        pass
 
 
 def test_torch_that_cannot_be_installed(monkeypatch, python_without_torch):
     monkeypatch.delenv(contest.TORCH_VARIABLE, raising=False)
     monkeypatch.setattr(sys, 'executable', python_without_torch)
-    with pytest.raises(SystemExit, match='installed only for this comparison, cannot be: Module'):
-        with contest.peer_environment(None, PEER):
-            pass
+    with (
+        pytest.raises(SystemExit, match='installed only for this comparison, cannot be: Module'),
+        contest.peer_environment(None, PEER),
+    ):
+        pass
 
 
 def test_another_peer_has_its_own_argument_and_variable(monkeypatch, python_without_torch):
     peer = contest.Peer('the peer', 'peer', ('peer==1',), 'peer_python', 'THE_PEER')
-    with pytest.raises(SystemExit, match=r'^--peer_python names .*, which has no the peer: '):
-        with contest.peer_environment(python_without_torch, peer):
-            pass
+    with (
+        pytest.raises(SystemExit, match=r'^--peer_python names .*, which has no the peer: '),
+        contest.peer_environment(python_without_torch, peer),
+    ):
+        pass
     monkeypatch.setenv('THE_PEER', '/nowhere/python')
-    with pytest.raises(SystemExit, match=r'^THE_PEER names /nowhere/python'):
-        with contest.peer_environment(None, peer):
-            pass
+    with (
+        pytest.raises(SystemExit, match=r'^THE_PEER names /nowhere/python'),
+        contest.peer_environment(None, peer),
+    ):
+        pass
     monkeypatch.setattr(sys, 'argv', ['x', '--peer_python=none', '--json=x.json'])
     arguments = contest.parse(argparse.ArgumentParser(), peer, rounds=3)
     assert vars(arguments) == {'peer_python': 'none', 'json': 'x.json', 'rounds': 3}

@@ -8,8 +8,8 @@ from benchmarks import dqn, dqn_torch
 
 
 def test_flops_of_an_update_counted_by_hand():
-    # Places times weights: 20 x 20 x 8 x 8 x 4 x 32, 9 x 9 x 4 x 4 x 32 x 64, 7 x 7 x 3 x 3 x 64 x 64,
-    # 3 136 x 512 and 512 x 6.
+    # Places times weights: 20 x 20 x 8 x 8 x 4 x 32, 9 x 9 x 4 x 4 x 32 x 64,
+    # 7 x 7 x 3 x 3 x 64 x 64, 3 136 x 512 and 512 x 6.
     first, rest = 3_276_800, 2_654_208 + 1_806_336 + 1_605_632 + 3_072
     # 32 images twice forward, for the weights and for the inputs; the first has no such gradient.
     assert dqn_torch.update_flops(dqn.ACTIONS) == 2 * 32 * (3 * first + 4 * rest)

@@ -313,12 +313,12 @@ def test_updates_are_the_formulas(tmp_path):
     results = dict(np.load(tmp_path / 'results.npz'))
     assert results['parameters'] == 1_686_180
     losses, after = reference_updates(
-        start, target, list(zip(images, actions, rewards, next_images, ends))
+        start, target, list(zip(images, actions, rewards, next_images, ends, strict=True))
     )
     for layout in ('contiguous_format', 'channels_last'):
         np.testing.assert_allclose(results[f'{layout} losses'], losses, rtol=1e-9)
         assert results[f'{layout} half'] == pytest.approx(losses[0], rel=0.05)
-        for i, (expected, before) in enumerate(zip(after, start)):
+        for i, (expected, before) in enumerate(zip(after, start, strict=True)):
             step, expected = results[f'{layout} {i}'] - before, expected - before
             assert np.linalg.norm(step - expected) < 1e-9 * np.linalg.norm(expected), i
 

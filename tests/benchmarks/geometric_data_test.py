@@ -19,7 +19,7 @@ def test_synthetic_graphs_have_the_sizes_of_the_real_ones(name):
 
 def test_edges_are_there_both_ways_once_and_by_source():
     source, target = geometric_data.synthetic(graphs.TINY)['edge_index']
-    pairs = list(zip(source.tolist(), target.tolist()))
+    pairs = list(zip(source.tolist(), target.tolist(), strict=True))
     assert pairs == sorted(pairs) and len(set(pairs)) == 80
     assert all(a != b and (b, a) in pairs for a, b in pairs)
 

@@ -60,7 +60,9 @@ def test_the_loop_takes_the_steps_of_the_model(network):
         logs = steps.model.step(steps.batch)
     assert last == pytest.approx(float(logs['loss']), rel=1e-4)
     assert int(loop.model.global_step) == 3
-    for one, other in zip(loop.model.trainable_variables, steps.model.trainable_variables):
+    for one, other in zip(
+        loop.model.trainable_variables, steps.model.trainable_variables, strict=True
+    ):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
     assert loop.run(40) < last
 

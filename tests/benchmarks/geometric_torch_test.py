@@ -91,7 +91,7 @@ NAMES = {
 def by_torch_name(network, model, values):
     """Weights or gradients of the Keras model's variables by the names that torch has."""
     arrays = {}
-    for place, operator in zip(('first', 'second'), model.network.operators):
+    for place, operator in zip(('first', 'second'), model.network.operators, strict=True):
         for theirs, ours in NAMES[network].items():
             variable = getattr(operator, ours)
             value = values[[v is variable for v in model.trainable_variables].index(True)]

@@ -79,7 +79,10 @@ def test_costs_and_gradients_are_the_paper_s(tmp_path):
         y=y,
         x_labelled=x_labelled,
         x_unlabelled=x_unlabelled,
-        **{f'noise {l}': np.concatenate(halves) for l, halves in enumerate(zip(*noise))},
+        **{
+            f'noise {l}': np.concatenate(halves)
+            for l, halves in enumerate(zip(*noise, strict=True))
+        },
         **{f'start {name}': value for name, value in by_torch_name(params).items()},
     )
     files = [str(SCRIPT.parent), str(tmp_path / 'given.npz'), str(tmp_path / 'results.npz')]

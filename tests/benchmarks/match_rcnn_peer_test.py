@@ -103,7 +103,7 @@ def test_features_of_regions_and_their_gradient_are_the_same_with_one_sample(tmp
     assert features.std() > 0.3
     np.testing.assert_allclose(features, ours, atol=2e-4)
     assert len(our_gradients) == 4 and not gradients[4].any()
-    for found, expected in zip(gradients, our_gradients):
+    for found, expected in zip(gradients, our_gradients, strict=True):
         np.testing.assert_allclose(found, expected, atol=2e-3)
 
 

@@ -352,7 +352,7 @@ def test_images_losses_and_a_step_are_torch_s(config, tmp_path):
             variable.assign(rng.uniform(0.5, 2.0, value.shape))
         elif not name.endswith('.u'):  # Nothing is to be 0, the attention least of all.
             variable.assign(value + rng.normal(scale=0.1, size=value.shape))
-    for average, variable in zip(model.average.averages, model.averaged_variables):
+    for average, variable in zip(model.average.averages, model.averaged_variables, strict=True):
         average.assign(variable)
     start = {name: in_torch_layout(name, variable.numpy()) for name, variable in variables.items()}
     number, size = config.batch, config.image_size
@@ -370,7 +370,11 @@ def test_images_losses_and_a_step_are_torch_s(config, tmp_path):
         images=images,
         labels=labels,
         **start,
-        **{f'{part} {i}': value for i, pair in enumerate(draws) for part, value in zip('zy', pair)},
+        **{
+            f'{part} {i}': value
+            for i, pair in enumerate(draws)
+            for part, value in zip('zy', pair, strict=True)
+        },
     )
     done = subprocess.run(
         [
@@ -398,8 +402,9 @@ def test_images_losses_and_a_step_are_torch_s(config, tmp_path):
     }
     losses, remaining = [], iter(draws)
     for part in ('discriminator_loss', 'generator_loss'):
+        original = getattr(model, part)
 
-        def recorded(*args, original=getattr(model, part)):
+        def recorded(*args, original=original):
             loss, logs = original(*args)
             losses.append(float(loss))
             return loss, logs

@@ -9,9 +9,9 @@ import pytest
 import scipy.sparse
 import tensorflow as tf
 
+from official import listing
 from official.core import config, runner
 from tests.gin_configs import geometric_files
-from tools import listing
 
 # A file that this test names, so that its folder comes along: gin_configs/geometric/table1.gin
 # Mean and standard deviation as Table 1 prints them: Cora, CiteSeer, PubMed, fixed and random each.

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official import listing
 from official.core import config, runner
 from research.geometric import graph_data
 from research.geometric.convs import gcn_conv, gin_conv, sage_conv
@@ -16,7 +17,6 @@ from research.geometric.graph import Graph
 from research.geometric.models import diff_pool_network, graclus_pooling, sort_readout
 from research.geometric.pooling import global_attention, readout, set2set, top_k
 from tests.gin_configs import geometric_files
-from tools import listing
 
 # A file that this test names, so that its folder comes along: gin_configs/geometric/table2.gin
 # Mean and standard deviation as Table 2 prints them, in the order of SETS.

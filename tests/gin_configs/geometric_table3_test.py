@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official import listing
+from official.compat import keras_private
 from official.core import config, keras_experiment, runner
 from research.geometric import graph as graph_lib
 from research.geometric import point_data
@@ -14,7 +16,6 @@ from research.geometric.datasets import graph_dataset, modelnet
 from research.geometric.models import point_networks
 from tests.gin_configs import geometric_files
 from tests.research.geometric.models import point_weights
-from tools import listing
 
 # Its folder comes along with a file that is named here: gin_configs/geometric/table3_short.gin
 # Method and accuracy as Table 3 prints them, and the class.
@@ -162,7 +163,7 @@ def test_settings(name, tmp_path):
     epoch = TRAINING_CLOUDS / given['batch_size']
     assert made.train_steps == epochs * epoch
     assert made.save_every_steps in (epoch, 2 * epoch)
-    rate = made.model.optimizer._learning_rate
+    rate = keras_private.learning_rate(made.model.optimizer)
     quarters = [
         float(rate(tf.constant(int(q * made.train_steps), tf.int64)))
         for q in (0, 0.2499, 0.2501, 0.5001, 0.7501, 0.9999)

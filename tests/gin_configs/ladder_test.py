@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official import listing
+from official.compat import keras_private
 from official.core import config, gin_source, keras_experiment, runner
 from official.data import images
 from research.ladder import architectures, autoencoder, conv_pool_cnn_c, data
@@ -27,7 +29,6 @@ from tests.gin_configs.ladder_facts import (
     facts,
     labels_of,
 )
-from tools import listing
 
 # A file that this test names, so that its folder comes along: gin_configs/ladder/digits_100.gin
 FOLDER = os.path.join(gin_source.ROOT, 'gin_configs', 'ladder')
@@ -218,7 +219,7 @@ def _check_steps(name, made):
     assert made.save_every_steps == an_epoch
     assert an_epoch % bound(name, 'KerasExperiment.steps_per_execution') == 0
     optimizer = made.model.optimizer
-    rate = lambda step: float(optimizer._learning_rate(tf.constant(step, tf.int64)))
+    rate = lambda step: float(keras_private.learning_rate(optimizer)(tf.constant(step, tf.int64)))
     if name == 'table3_cifar10_all_conv_pool_cnn_c':
         assert made.train_steps == 350 * an_epoch and optimizer.momentum == 0.9
         rates = [rate(epochs * an_epoch + 1) for epochs in (0, 199, 200, 250, 300)]

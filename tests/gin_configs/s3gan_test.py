@@ -1,4 +1,4 @@
-"""S3GAN's gin files: every method of Table 1 at both sizes, with the paper's settings and figures."""
+"""S3GAN's gin files: methods of Table 1 at both sizes, with the paper's settings and figures."""
 
 import functools
 import glob
@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official import listing
 from official.core import config, gin_source, runner
 from official.data import image_sources
 from research.s3gan import data as data_lib
 from research.s3gan import label_file
-from tools import listing
 
 # A file that this test names, so that its folder comes along: gin_configs/s3gan/mnist_biggan.gin
 FOLDER = os.path.join(gin_source.ROOT, 'gin_configs', 's3gan')
@@ -141,6 +141,14 @@ def test_settings_are_the_methods(name):
         assert bound(name, 'inferred_labels.path') == left_by(
             f'{folder}_features_rotation', f'clusters_{clusters[1]}.npz'
         )
+    # As many labels as there are classes or clusters, and 1 where they are not used.
+    numbers = [b.value for b in source(name).bindings.values() if b.scope == 'labels']
+    classes = 1000 if name.startswith('imagenet') else 10
+    for network in ('Generator', 'Discriminator'):
+        assert repr(bound(name, f'{network}.num_classes')) == '%labels'
+    assert numbers == [
+        int(clusters[1]) if clusters else 1 if method.startswith('single_label') else classes
+    ]
     # Whose labels: all, none's, some's, or those of the file above.
     labelling = bound(name, 'GanData.labelling', None)
     expected = (
@@ -206,7 +214,7 @@ PAPERS_SETTINGS = {
 PAPERS_FEATURES = {
     ('', 'KerasExperiment.model'): '@feature_extractor.FeatureExtractor',
     ('', 'KerasExperiment.data'): '@feature_data.FeatureData',
-    ('', 'KerasExperiment.optimizer'): '@keras_optimizers.SGD',
+    ('', 'KerasExperiment.optimizer'): '@tf.keras.optimizers.SGD',
     ('', 'KerasExperiment.split'): 'test',
     ('', 'KerasExperiment.train_steps'): 54_216,
     ('', 'SGD.learning_rate'): '@schedules.WarmupThenSteps()',
@@ -365,13 +373,30 @@ def test_imagenet_is_resized_as_in_the_authors_code(name):
     assert bound(name, f'{kind}.random_crop', True) is True
 
 
-# Networks of the paper's size take 20 s each to build; one file of each kind of labels does.
-BUILT = [name for name in GANS if not name.startswith('imagenet')] + ['imagenet_s3gan_co_2_5']
+# One file of each kind of labels and of each data set, as the number of labels is compared above.
+BUILT = [
+    'mnist_biggan_5',
+    'mnist_random_label',
+    'mnist_single_label_ss',
+    'mnist_clustering_50',
+    'mnist_s2gan_10',
+    'mnist_s3gan_soft_10',
+    'mnist_s3gan_co_10',
+    'fashion_mnist_biggan',
+    'cifar10_s3gan_co_10',
+    'svhn_biggan',
+    'digits_s3gan_co',
+    'imagenet_s3gan_co_2_5',
+    'imagenet256_s3gan_10',
+]
+# Networks and batches of the paper's size need gigabytes; its weights are counted in
+# tests/research/s3gan/networks_test.py.
+NARROW = ('Generator.ch=8', 'Discriminator.ch=8', 'GanData.batch_size=16')
 
 
 @pytest.mark.parametrize('name', BUILT)
 def test_constructs_and_fits_its_data(name, tmp_path):
-    config.load(config.read(PATHS[name]))
+    config.load(config.read(PATHS[name], NARROW if name.startswith('imagenet') else ()))
     run = gin.get_configurable(runner.Run)()
     try:
         experiment = run.experiment(

@@ -61,7 +61,7 @@ def check(answers, expected):
     """Compares images with the files' in order; names the first that is another."""
     wrong = [
         file.name
-        for file, answer, image in zip(FILES, answers, expected)
+        for file, answer, image in zip(FILES, answers, expected, strict=True)
         if answer is not None and not np.array_equal(answer, image)
     ]
     assert not wrong, wrong
@@ -81,7 +81,7 @@ def test_ladder(tmp_path, expected):
     check(
         [
             pixels.reshape(HEIGHT, WIDTH, 3) if image.shape == (HEIGHT, WIDTH, 3) else None
-            for pixels, image in zip(answer, expected)
+            for pixels, image in zip(answer, expected, strict=True)
         ],
         expected,
     )
@@ -98,7 +98,9 @@ def test_match_rcnn(tmp_path, expected):
     check(
         [
             canvas[:height, :width]
-            for canvas, (height, width) in zip(answer['images'].numpy(), answer['sizes'].numpy())
+            for canvas, (height, width) in zip(
+                answer['images'].numpy(), answer['sizes'].numpy(), strict=True
+            )
         ],
         expected,
     )

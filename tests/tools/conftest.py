@@ -25,6 +25,8 @@ def ready(made_once, tmp_path):
     made = copies.plant(tmp_path)
     # Zip files hold times: each wheel's digest is its own, and the stamp is the lock's.
     shutil.copytree(made_once.wheels, made.wheels, dirs_exist_ok=True)
-    shutil.copy(made_once.root / 'requirements.lock', made.root)
+    for lock in made_once.root.glob('requirements*.lock'):
+        shutil.copy(lock, made.root)
+    shutil.copytree(made_once.root / '.uv', made.root / '.uv')
     shutil.copytree(made_once.venv, made.venv, symlinks=True)
     return made

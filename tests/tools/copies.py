@@ -1,23 +1,39 @@
 """Small copies of the repository in which `garden` makes environments without a network.
 
-The lock of a copy pins wheels that `plant` makes: `setuptools` (empty), `thing` (with a `pytest`
-that says how it was called) and a `uv` that counts its calls and does as $FAKE_UV says.
+The locks of a copy pin wheels that `plant` makes: `thing`, with a `pytest` that says how it was
+called, and a `uv`, which counts its installs, does as $FAKE_UV says, and hands over to the real one.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import os
 import pathlib
+import platform
 import shutil
 import subprocess
 import sys
+import tarfile
+import urllib.parse
 import zipfile
+
+import uv
+
+from tools import environment
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 # The Python that environments are made with; the tests run in an environment made with it.
 BASE = sys._base_executable
+VERSION = environment.version_of(BASE)
+FOLDER, LOCK = environment.STACKS[VERSION]
+OTHER_VERSION = '3.12' if VERSION != '3.12' else '3.13'
+RELEASES = 'https://github.com/astral-sh/python-build-standalone/releases/download'
+COPIED = (
+    'garden', 'tools/garden.py', 'tools/environment.py', 'tools/installer.py', 'tools/get_uv',
+    'official/command.py', 'official/listing.py',
+)  # fmt: skip
 GIN = '--gin_file=gin_configs/ladder/digits_100.gin'
 
 SAY = """
@@ -28,21 +44,20 @@ print('cwd', os.getcwd(), sep='|')
 LAUNCH = (
     SAY.format(name='launch')
     + """
-print('quiet', os.environ['TF_CPP_MIN_LOG_LEVEL'], os.environ['NO_GCE_CHECK'], sep='|')
+names = ('TF_CPP_MIN_LOG_LEVEL', 'NO_GCE_CHECK', 'TF_USE_LEGACY_KERAS')
+print('quiet', *(os.environ.get(name) for name in names), sep='|')
 import thing
 """
 )
-UV = """
-import os, pathlib, sys, sysconfig, time, zipfile
-with open(os.environ['FAKE_UV_LOG'], 'a') as log:
-    log.write(f'{os.getpid()}\\n')
-does, _, path = os.environ.get('FAKE_UV', 'install').partition(':')
-if does == 'fail':
-    sys.exit('uv does not know this proxy')
-while does == 'until' and not os.path.exists(path):
-    time.sleep(0.02)
-for wheel in pathlib.Path(os.environ['UV_FIND_LINKS']).glob('thing*.whl'):
-    zipfile.ZipFile(wheel).extractall(sysconfig.get_path('purelib'))
+UV = f"""#!/bin/sh
+if [ "$1 $2" = 'pip install' ]; then
+    echo $$ >>"$FAKE_UV_LOG"
+    case ${{FAKE_UV:-}} in
+        fail:*) echo "${{FAKE_UV#fail:}}"; exit 1 ;;
+        until:*) while ! [ -e "${{FAKE_UV#until:}}" ]; do /bin/sleep 0.02; done ;;
+    esac
+fi
+exec {uv.find_uv_bin()} "$@"
 """
 
 
@@ -56,7 +71,7 @@ class Repository:
 
     @property
     def venv(self) -> pathlib.Path:
-        return self.root / '.venv'
+        return self.root / FOLDER
 
     @property
     def uv_log(self) -> pathlib.Path:
@@ -95,13 +110,14 @@ class Repository:
         return process.returncode, output, errors
 
     def lock(self) -> None:
-        """Writes requirements.lock for the wheels that there are."""
+        """Writes both locks for the wheels that there are."""
         lines = []
         for wheel in sorted(self.wheels.iterdir()):
             name, version, *_ = wheel.name.split('-')
             digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
             lines.append(f'{name}=={version} \\\n    --hash=sha256:{digest}\n')
-        (self.root / 'requirements.lock').write_text(''.join(lines))
+        for name in {lock for _, lock in environment.STACKS.values()}:
+            (self.root / name).write_text(''.join(lines))
 
     def wheel(self, name: str, version: str, files: dict[str, str]) -> None:
         info = f'{name}-{version}.dist-info'
@@ -123,7 +139,9 @@ class Repository:
 
     def python(self, name: str, version: str) -> pathlib.Path:
         """Puts a Python `name` on PATH that says it is `version`."""
-        script = f'case "$*" in *version_info*) echo {version} ;; *) exec {BASE} "$@" ;; esac\n'
+        script = (
+            f'case "$*" in *print*version_info*) echo {version} ;; *) exec {BASE} "$@" ;; esac\n'
+        )
         return self.program(name, script)
 
 
@@ -134,20 +152,53 @@ def plant(folder: pathlib.Path) -> Repository:
     for path in (root / 'tools', root / 'official', root / 'gin_configs/ladder', made.bin):
         path.mkdir(parents=True)
     made.wheels.mkdir()
-    for path in ('garden', 'tools/garden.py', 'tools/environment.py', 'tools/listing.py'):
+    for path in COPIED:
         shutil.copy(ROOT / path, root / path)
     (root / 'official/__init__.py').write_text('')
     (root / 'official/launch.py').write_text(LAUNCH)
     (root / 'gin_configs/ladder/digits_100.gin').write_text('# The tour.\n')
-    made.wheel('setuptools', '1.0', {'setuptools/__init__.py': ''})
     pytest_module = SAY.format(name='pytest')
     made.wheel('thing', '1.0', {'thing/__init__.py': '', 'pytest/__main__.py': pytest_module})
-    made.wheel('uv', '1.0', {'uv/__init__.py': '', 'uv/__main__.py': UV})
+    made.wheel('uv', '1.0', {'uv-1.0.data/scripts/uv': UV})
     made.lock()
     for name in ('sh', 'dirname', 'readlink'):
         (made.bin / name).symlink_to(shutil.which(name, path='/usr/bin:/bin'))
-    made.program('python3.11', f'exec {BASE} "$@"\n')
+    made.program(f'python{VERSION}', f'exec {BASE} "$@"\n')
     return made
+
+
+def python_mirror(folder: pathlib.Path, version: str) -> dict[str, str]:
+    """Makes a mirror with a Python for uv to download, and returns the variables that name it.
+
+    The Python is the tests' own behind a script, in an archive as uv expects it.
+    """
+    home = folder / 'python'
+    (home / f'lib/python{version}').mkdir(parents=True)
+    # Without it, or without its comment, uv takes the Python for damaged.
+    (home / f'lib/python{version}/_sysconfigdata__linux_.py').write_text(
+        '# system configuration generated and used by the sysconfig module\nbuild_time_vars = {}\n'
+    )
+    program = home / f'bin/python{version}'
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {BASE} "$@"\n')
+    program.chmod(0o755)
+    name = f'cpython-{version}.99+20260101-x86_64-unknown-linux-gnu-install_only_stripped.tar.gz'
+    archive = folder / 'mirror/20260101' / name
+    archive.parent.mkdir(parents=True)
+    with tarfile.open(archive, 'w:gz') as tar:
+        tar.add(home, 'python')
+    major, minor = map(int, version.split('.'))
+    entry = {
+        'name': 'cpython', 'arch': {'family': platform.machine(), 'variant': None}, 'os': 'linux',
+        'libc': 'gnu', 'major': major, 'minor': minor, 'patch': 99, 'prerelease': '',
+        'url': f'{RELEASES}/20260101/{urllib.parse.quote(name)}', 'variant': None,
+        'sha256': hashlib.sha256(archive.read_bytes()).hexdigest(), 'build': '20260101',
+    }  # fmt: skip
+    (folder / 'list.json').write_text(json.dumps({'a Python': entry}))
+    return {
+        'UV_PYTHON_DOWNLOADS_JSON_URL': f'file://{folder}/list.json',
+        'UV_PYTHON_INSTALL_MIRROR': f'file://{folder}/mirror',
+    }
 
 
 def one_sentence(errors: str) -> str:

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
+import zipfile
 
 import pytest
 
-from tests.tools.copies import GIN
-from tools import environment
+from tests.tools.copies import (
+    BASE,
+    FOLDER,
+    GIN,
+    LOCK,
+    OTHER_VERSION,
+    VERSION,
+    one_sentence,
+    python_mirror,
+)
+from tools import environment, installer
+
+
+def choice(repository, python=BASE):
+    return environment.Choice(VERSION, python, repository.root / FOLDER, repository.root / LOCK)
 
 
 def test_environment_is_made_once(repository):
     status, _, errors = repository.run('train', GIN)
     assert status == 0
     first, second = errors.splitlines()
-    assert first.startswith(f'garden: making the environment {repository.venv} (3 packages;')
+    assert first.startswith(f'garden: making the environment {repository.venv} (2 packages;')
     assert second.startswith('garden: the environment is ready after ')
     assert repository.run('train', GIN)[2] == ''
     assert repository.uv_calls == 1
@@ -36,7 +49,7 @@ def test_changed_lock_makes_it_anew(ready):
 
 
 def site_packages(folder):
-    return folder / 'lib/python3.11/site-packages'
+    return folder / f'lib/python{VERSION}/site-packages'
 
 
 HARMS = {
@@ -53,15 +66,14 @@ HARMS = {
 
 @pytest.mark.parametrize('harm', HARMS.values(), ids=HARMS)
 def test_damage_is_seen(ready, harm):
-    lock = ready.root / 'requirements.lock'
-    assert environment.is_current(ready.venv, lock)
+    assert environment.is_current(choice(ready))
     harm(ready.venv)
-    assert not environment.is_current(ready.venv, lock)
+    assert not environment.is_current(choice(ready))
 
 
 def test_what_the_user_adds_is_no_damage(ready):
     (site_packages(ready.venv) / 'more').mkdir()
-    assert environment.is_current(ready.venv, ready.root / 'requirements.lock')
+    assert environment.is_current(choice(ready))
 
 
 @pytest.mark.parametrize('harm', ['package gone', 'a file'])
@@ -128,7 +140,7 @@ def test_interrupt_at_any_moment_stops_the_installer(monkeypatch, interruptible,
 
     monkeypatch.setattr(subprocess.Popen, moment, then_interrupt)
     with open(tmp_path / 'log', 'w') as log, pytest.raises(KeyboardInterrupt):
-        environment._run(['sleep', '60'], dict(os.environ), log, ())
+        installer.Runner(log)(['sleep', '60'], dict(os.environ))
     assert_gone(*children)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
@@ -177,7 +189,7 @@ def test_environment_is_not_remade_under_a_run(ready):
         stdout=subprocess.PIPE,
     )
     assert running.stdout.readline() == b'up\n'
-    with open(ready.root / 'requirements.lock', 'a') as lock:
+    with open(ready.root / LOCK, 'a') as lock:
         lock.write('# Changed.\n')
     second = ready.start('train', GIN)
     assert second.stderr.readline().startswith('garden: waiting for another garden')
@@ -187,34 +199,36 @@ def test_environment_is_not_remade_under_a_run(ready):
     assert ready.uv_calls == 1
 
 
-def test_no_network_is_one_sentence_and_the_next_run_repairs(repository):
-    closed = {'PIP_NO_INDEX': '0', 'PIP_INDEX_URL': 'http://127.0.0.1:9/', 'PIP_FIND_LINKS': ''}
-    status, _, errors = repository.run('train', GIN, PIP_RETRIES='0', **closed)
+def test_failure_is_one_sentence_and_the_next_run_repairs(repository):
+    status, _, errors = repository.run('train', GIN, FAKE_UV='fail:error: Connection refused')
     assert status == 1
     making, sentence = errors.splitlines()
     assert making.startswith('garden: making')
-    assert sentence.startswith(
-        'garden: the packages of requirements.lock could not be installed (no package index'
-        ' answers); ./garden begins anew'
+    assert sentence == (
+        f'garden: the packages of {LOCK} could not be installed (no server answers); ./garden'
+        f' begins anew when it is run again, and {repository.venv}/install.log has the details.'
     )
-    assert sentence.endswith(f'{repository.venv}/install.log has the details.')
     assert repository.run('train', GIN)[0] == 0
 
 
 def test_wheel_with_another_hash_is_refused(repository):
-    repository.wheel('uv', '1.0', {'uv/__main__.py': 'print("evil")'})
+    repository.wheel('thing', '1.0', {'thing/__init__.py': 'print("evil")'})
     status, _, errors = repository.run('train', GIN)
     assert status == 1
-    assert 'could not be installed' in errors and 'Traceback' not in errors
-    assert not (repository.venv / 'made_from_lock').exists()
+    assert 'could not be installed (' in errors and 'Traceback' not in errors
+    assert not (repository.venv / environment.STAMP).exists()
 
 
-def test_pip_installs_where_uv_fails(repository):
-    status, output, errors = repository.run('train', GIN, FAKE_UV='fail')
-    assert status == 0, errors
-    assert output.startswith('launch|')
-    assert repository.uv_calls == 1
-    assert list(repository.venv.rglob('thing/__pycache__/*.pyc'))
+def test_pins_of_a_package_on_another_are_not_looked_at(repository):
+    # As tf-agents and typing-extensions: the lock overrides what one asks of the other.
+    path = repository.wheels / 'thing-1.0-py3-none-any.whl'
+    with zipfile.ZipFile(path) as archive:
+        texts = {name: archive.read(name).decode() for name in archive.namelist()}
+    metadata = texts['thing-1.0.dist-info/METADATA'] + 'Requires-Dist: uv==0.5\n'
+    path.unlink()
+    repository.wheel('thing', '1.0', texts | {'thing-1.0.dist-info/METADATA': metadata})
+    repository.lock()
+    assert repository.run('train', GIN)[0] == 0
 
 
 def test_folder_that_cannot_be_written(ready, monkeypatch):
@@ -222,98 +236,182 @@ def test_folder_that_cannot_be_written(ready, monkeypatch):
         raise PermissionError(13, 'Permission denied')
 
     monkeypatch.setattr(os, 'open', refuse)
-    lock = ready.root / 'requirements.lock'
-    environment.ensure(ready.venv, lock, pytest.fail)  # Whole: used as it is.
-    lock.write_text('other==1')
+    environment.ensure(choice(ready), pytest.fail)  # Whole: used as it is.
+    (ready.root / LOCK).write_text('other==1')
     with pytest.raises(environment.EnvironmentFailure, match='Permission denied; ARBORETUM_VENV'):
-        environment.ensure(ready.venv, lock, pytest.fail)
+        environment.ensure(choice(ready), pytest.fail)
 
 
-# Which pip, and what uv is told.
+# Which Python, and so which environment.
 
 
-@pytest.mark.parametrize('has_pip, has_ensurepip, commands', [
-    (True, False, 'venv --without-pip F; B pip --python F/bin/python'),
-    (False, True, 'venv F; F/bin/python pip'),
-    (True, True, 'venv --without-pip F; B pip --python F/bin/python'),
+@pytest.fixture
+def chosen(repository, monkeypatch):
+    """Returns version and lock that are chosen with `pythons` on PATH, name -> version."""
+    monkeypatch.setattr(environment.sys, '_base_executable', '/nowhere/python')
+
+    def choose(pythons, asked=''):
+        environment.version_of.cache_clear()
+        for name, version in pythons.items():
+            repository.python(name, version)
+        (repository.bin / f'python{VERSION}').unlink(missing_ok=f'python{VERSION}' not in pythons)
+        for name in pythons:
+            repository.python(name, pythons[name])
+        monkeypatch.setenv('PATH', str(repository.bin))
+        monkeypatch.setenv('ARBORETUM_PYTHON', asked)
+        made = environment.choose(repository.root)
+        python = made.python and os.path.basename(made.python)
+        return made.version, python, made.folder.name, made.lock.name
+
+    return choose
+
+
+FIRST = ('.venv', 'requirements.lock')
+SECOND = 'requirements_py312.lock'
+
+
+@pytest.mark.parametrize('pythons, expected', [
+    ({'python3': '3.11'}, ('3.11', 'python3', *FIRST)),
+    ({'python3': '3.12'}, ('3.12', 'python3', '.venv-3.12', SECOND)),
+    ({'python3': '3.13'}, ('3.13', 'python3', '.venv-3.13', SECOND)),
+    # Several: the one of the model cards, then the newest.
+    ({'python3': '3.13', 'python3.11': '3.11'}, ('3.11', 'python3.11', *FIRST)),
+    ({'python3': '3.12', 'python3.13': '3.13'}, ('3.13', 'python3.13', '.venv-3.13', SECOND)),
+    # A starter that starts nothing, or another version.
+    ({'python3.11': '', 'python3.12': '3.12'}, ('3.12', 'python3.12', '.venv-3.12', SECOND)),
+    # Too old, too new or none: uv gets one.
+    ({'python3': '3.10', 'python': '3.14'}, ('3.11', None, *FIRST)),
+    ({}, ('3.11', None, *FIRST)),
 ])  # fmt: skip
-def test_pip_of_the_python_or_ensurepip(monkeypatch, tmp_path, has_pip, has_ensurepip, commands):
-    # Debian leaves out ensurepip; other Pythons may come without pip.
-    calls = []
-    monkeypatch.setattr(environment, '_has_pip', lambda: has_pip)
-    monkeypatch.setattr(environment.importlib.util, 'find_spec', lambda name: has_ensurepip)
-    pip = environment._make_empty(tmp_path, {}, lambda command, env: not calls.append(command))
-    words = ' '.join(map(str, ['venv', *calls[0][4:], ';', *pip]))
-    words = words.replace(sys.executable, 'B').replace(str(tmp_path), 'F')
-    assert words.replace(' -I -m', '').replace(' ;', ';') == commands
+def test_python_of_the_machine_decides(chosen, pythons, expected):
+    assert chosen(pythons) == expected
 
 
-def test_neither_pip_nor_ensurepip(monkeypatch, tmp_path):
-    monkeypatch.setattr(environment, '_has_pip', lambda: False)
-    monkeypatch.setattr(environment.importlib.util, 'find_spec', lambda name: None)
-    with pytest.raises(environment.EnvironmentFailure, match='neither pip nor ensurepip'):
-        environment._make_empty(tmp_path, {}, lambda command, env: True)
-
-
-@pytest.mark.parametrize('version, does', [
-    ('23.0.1', True), ('22.3', True), ('22.2.2', False), ('9.0.1', False),
+@pytest.mark.parametrize('asked, expected', [
+    ('3.11', ('3.11', None, *FIRST)),
+    ('3.12', ('3.12', 'python3.12', '.venv-3.12', SECOND)),
+    ('3.13', ('3.13', 'python3', '.venv-3.13', SECOND)),
+    ('python3.12', ('3.12', 'python3.12', '.venv-3.12', SECOND)),
 ])  # fmt: skip
-def test_pip_has_to_know_the_option_python(monkeypatch, version, does):
-    monkeypatch.setattr(environment.importlib.metadata, 'version', lambda name: version)
-    assert environment._has_pip() is does
+def test_python_that_is_asked_for(chosen, asked, expected):
+    assert chosen({'python3': '3.13', 'python3.12': '3.12'}, asked) == expected
 
 
-LISTED = """\
-:env:.extra-index-url='https://c/simple'
-global.extra-index-url='https://a/simple https://b/simple'
-global.index-url='https://pypi/simple'
-global.no-index='false'
-install.trusted-host='pypi'
-global.find-links='/wheels\\n/more'
-"""
+def test_starter_in_front_of_a_python_on_path(repository, chosen, monkeypatch, tmp_path):
+    repository.program('python3.12', 'echo "no such version" >&2; exit 127\n')
+    behind = dataclasses.replace(repository, bin=tmp_path / 'behind')
+    behind.bin.mkdir()
+    behind.python('python3.12', '3.12')
+    monkeypatch.setenv('PATH', f'{repository.bin}:{behind.bin}')
+    assert environment._find('3.12') == str(behind.bin / 'python3.12')
 
 
-def test_uv_gets_the_indexes_of_pip(tmp_path):
-    script = tmp_path / 'pip'
-    script.write_text(f"#!/bin/sh\ncat <<'END'\n{LISTED}END\n")
-    script.chmod(0o755)
-    settings = environment._pip_settings([script], dict(os.environ))
-    given, flags = environment._uv_settings(settings, {})
-    assert flags == []
-    assert given == {
-        'UV_DEFAULT_INDEX': 'https://pypi/simple',
-        'UV_INDEX': 'https://c/simple',
-        'UV_FIND_LINKS': '/wheels,/more',
-        'UV_INSECURE_HOST': 'pypi',
-        'UV_INDEX_STRATEGY': 'unsafe-best-match',
-        'UV_PYTHON_DOWNLOADS': 'never',
-    }
-
-
-def test_settings_of_uv_go_before_those_of_pip():
-    settings = {'index-url': ['https://pip'], 'no-index': ['1'], 'cert': ['/pip.pem']}
-    mine = {'UV_INDEX_URL': 'https://uv', 'SSL_CERT_FILE': '/uv.pem'}
-    given, flags = environment._uv_settings(settings, mine)
-    assert not {'UV_DEFAULT_INDEX', 'SSL_CERT_FILE'} & set(given)
-    assert flags == ['--no-index']
-
-
-@pytest.mark.parametrize('log, why', [
-    ('$ pip\nsome error\n$ uv\n cause: Connection refused (os error 111)\n', 'no package index'),
-    ('$ uv\nConnection refused\n$ pip\n[Errno 28] No space left on device\n', 'the disk is full'),
-    ('$ pip\nCollecting a\nERROR: a has the wrong hash\nbye\n', 'ERROR: a has the wrong hash'),
-    ('$ pip\n', r'\$ pip'),
+@pytest.mark.parametrize('asked, says', [
+    ('python3', 'python3, which is Python 3.10; 3.11, 3.12 or 3.13 is needed.'),
+    ('3.14', '3.14, which cannot be run; 3.11, 3.12 or 3.13 is needed.'),
+    ('/nowhere/python', '/nowhere/python, which cannot be run; 3.11, 3.12 or 3.13 is needed.'),
 ])  # fmt: skip
-def test_failure_says_why(tmp_path, log, why):
-    (tmp_path / environment.LOG).write_text(log)
-    sentence = environment._failure(tmp_path, tmp_path / 'requirements.lock')
-    assert re.match('the packages of requirements.lock could not be installed \\(' + why, sentence)
+def test_python_that_does_not_fit(chosen, asked, says):
+    with pytest.raises(environment.EnvironmentFailure) as failure:
+        chosen({'python3': '3.10'}, asked)
+    assert str(failure.value) == 'ARBORETUM_PYTHON names ' + says
+
+
+def test_environments_stand_side_by_side(ready):
+    # As if the tests' Python were another one.
+    ready.python('other', OTHER_VERSION)
+    other = ready.root / environment.STACKS[OTHER_VERSION][0]
+    other.mkdir()
+    (other / 'mine').touch()
+    status, _, errors = ready.run('train', GIN)
+    assert (status, errors) == (0, '')
+    assert (other / 'mine').exists()
+
+
+# A Python from uv.
+
+
+def test_uv_gets_a_python_where_none_fits(repository, tmp_path, monkeypatch):
+    (repository.bin / f'python{VERSION}').unlink()
+    for name, value in repository.environ(**python_mirror(tmp_path, VERSION)).items():
+        monkeypatch.setenv(name, value)
+    told = []
+    environment.make(choice(repository, None), told.append)
+    assert told == [
+        f'there is no Python 3.11, 3.12 or 3.13 on PATH; uv gets a Python {VERSION} ...'
+    ]
+    assert environment.is_current(choice(repository))
+    # The user's PATH stays as it is.
+    assert not (repository.root / '.local/bin').exists()
+
+
+def test_python_that_cannot_be_downloaded(repository, tmp_path, monkeypatch):
+    mirror = python_mirror(tmp_path, VERSION)
+    shutil.rmtree(tmp_path / 'mirror')
+    for name, value in repository.environ(**mirror).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(environment.EnvironmentFailure) as failure:
+        environment.make(choice(repository, None), lambda sentence: None)
+    sentence = str(failure.value)
+    assert sentence.startswith('Python 3.11, 3.12 or 3.13 is needed, there is none on PATH, and uv')
+    for word in (
+        'No such file',
+        'Debian, Ubuntu: apt-get install ',
+        'Fedora: dnf ',
+        'Arch: pacman ',
+    ):
+        assert word in sentence
     assert '\n' not in sentence
 
 
-def test_block_is_a_package_with_its_hashes(tmp_path):
-    lock = tmp_path / 'lock'
-    lock.write_text('uvicorn==3 \\\n    --hash=b\nuv==1 \\\n    --hash=a\n    # via x\nz==2\n')
-    assert environment._block(lock, 'uv') == 'uv==1 \\\n    --hash=a\n    # via x\n'
-    with pytest.raises(environment.EnvironmentFailure, match='pins no setuptools'):
-        environment._block(lock, 'setuptools')
+def machine_without_python(repository):
+    """Leaves on PATH what a machine without Python has, and the real uv's stand-in."""
+    (repository.bin / f'python{VERSION}').unlink()
+    for name in ('mkdir', 'tail'):
+        (repository.bin / name).symlink_to(shutil.which(name, path='/usr/bin:/bin'))
+    with zipfile.ZipFile(repository.wheels / 'uv-1.0-py3-none-any.whl') as archive:
+        repository.program('uv', archive.read('uv-1.0.data/scripts/uv').decode())
+
+
+@pytest.mark.skipif(VERSION != '3.11', reason='The Python that is downloaded is always 3.11.')
+def test_machine_without_python(repository, tmp_path):
+    machine_without_python(repository)
+    mirror = python_mirror(tmp_path, '3.11')
+    status, output, errors = repository.run('train', GIN, **mirror)
+    assert status == 0, errors
+    assert output.startswith('launch|')
+    first, second, _ = errors.splitlines()
+    assert first == 'garden: there is no Python; uv gets a Python 3.11 ...'
+    assert second.startswith('garden: making the environment')
+    # The next one needs none: the environment's own does.
+    assert repository.run('train', GIN, UV_PYTHON_DOWNLOADS='never')[2] == ''
+
+
+def test_machine_without_python_and_network(repository, tmp_path):
+    machine_without_python(repository)
+    mirror = python_mirror(tmp_path, '3.11')
+    shutil.rmtree(tmp_path / 'mirror')
+    status, _, errors = repository.run('train', GIN, **mirror)
+    assert status == 1
+    told, sentence = errors.splitlines()
+    assert told.startswith('garden: there is no Python; uv gets')
+    assert sentence.startswith('garden: there is no Python, and uv could not get one (')
+    assert sentence.endswith(f'; {installer.INSTALL}.')
+
+
+def test_machine_without_python_and_uv(repository):
+    machine_without_python(repository)
+    (repository.bin / 'uv').unlink()
+    (repository.bin / 'rm').symlink_to('/bin/rm')
+    sentence = repository.run('train', GIN)[2].splitlines()[1]
+    assert sentence.startswith('garden: there is no Python, and uv cannot be had (https://')
+    assert ': there is no curl, wget or python3 to download it with); install ' in sentence
+    assert sentence.endswith(f'; {installer.INSTALL}.')
+
+
+@pytest.mark.parametrize('harm', ['ARBORETUM_VENV', 'ARBORETUM_PYTHON'])
+def test_variable_of_the_user_is_checked_before_anything_is_made(repository, harm):
+    status, _, errors = repository.run('train', GIN, **{harm: '/nowhere'})
+    assert status == 1
+    assert one_sentence(errors).startswith(f'garden: {harm} names /nowhere')
+    assert not repository.venv.exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from research.geometric import message_passing, normalization, segments
@@ -40,7 +42,7 @@ class AGNNConv(message_passing.MessagePassing):
         self.initial_beta = beta
         self.train_beta = train_beta
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         self.beta = self.initial_beta
         if self.train_beta:
             self.beta = self.add_weight(
@@ -48,7 +50,12 @@ class AGNNConv(message_passing.MessagePassing):
             )
         super().build(input_shape)
 
-    def call(self, x, edge_index, edge_attr=None):
+    def call(
+        self,
+        x: tf.Tensor | tuple[tf.Tensor, tf.Tensor],
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         if edge_attr is not None:
             raise ValueError('AGNNConv has no use for edge_attr; got one.')
         num_nodes = message_passing.num_rows(x)
@@ -59,5 +66,5 @@ class AGNNConv(message_passing.MessagePassing):
         attention = segments.segment_softmax(logits, target, num_nodes)
         return self.propagate(x, tf.stack([source, target]), attention)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {'beta': self.initial_beta, 'train_beta': self.train_beta, 'name': self.name}

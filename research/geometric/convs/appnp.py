@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import tensorflow as tf
+
 from official.modeling import random
 from research.geometric import message_passing, smoothing
 
@@ -58,7 +62,14 @@ class APPNP(smoothing.NormalizedPropagation):
         self.alpha = alpha
         self.dropout = dropout
 
-    def call(self, x, edge_index, edge_attr=None, key=None, training=None):
+    def call(
+        self,
+        x: tf.Tensor | tuple[tf.Tensor, tf.Tensor],
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None = None,
+        key: tf.Tensor | None = None,
+        training: bool | None = None,
+    ) -> tf.Tensor:
         key = random.key_in_training(key, training)
         coefficients = self.coefficients(edge_index, edge_attr, message_passing.num_rows(x))
         teleport = self.alpha * x
@@ -77,7 +88,7 @@ class APPNP(smoothing.NormalizedPropagation):
             for index, entries in enumerate(coefficients)
         ]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'K': self.K,
             'alpha': self.alpha,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -69,7 +70,7 @@ class ARMAConv(smoothing.NormalizedPropagation):
         product_dropout: float = 0.0,
         normalize: bool = True,
         use_bias: bool = True,
-        kernel_initializer='glorot_uniform',
+        kernel_initializer: str | dict | Callable = 'glorot_uniform',
         name: str | None = None,
     ):
         super().__init__(normalize, self_loops=False, name=name)
@@ -91,7 +92,7 @@ class ARMAConv(smoothing.NormalizedPropagation):
         self.use_bias = use_bias
         self.kernel_initializer = tf.keras.initializers.get(kernel_initializer)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         stacks, channels = self.num_stacks, self.channels
         features = inputs.width(type(self).__name__, input_shape)
         drawn = 0
@@ -120,7 +121,14 @@ class ARMAConv(smoothing.NormalizedPropagation):
         )
         super().build(input_shape)
 
-    def call(self, x, edge_index, edge_attr=None, key=None, training=None):
+    def call(
+        self,
+        x: tf.Tensor | tuple[tf.Tensor, tf.Tensor],
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None = None,
+        key: tf.Tensor | None = None,
+        training: bool | None = None,
+    ) -> tf.Tensor:
         key = random.key_in_training(key, training)
         smooth = self.smoother(edge_index, edge_attr, message_passing.num_rows(x))
         state = sparse.matmul(x, kernels.side_by_side(self.initial_kernel))
@@ -151,7 +159,7 @@ class ARMAConv(smoothing.NormalizedPropagation):
         product = tf.einsum('nsf,sfc->nsc', self._stacks(state), kernel)
         return tf.reshape(product, [-1, self.num_stacks * self.channels])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'channels': self.channels,
             'num_stacks': self.num_stacks,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
 from official.core import checks
@@ -57,7 +60,7 @@ class ChebConv(smoothing.NormalizedPropagation):
         lambda_max: float = 2.0,
         normalize: bool = True,
         use_bias: bool = True,
-        kernel_initializer='glorot_uniform',
+        kernel_initializer: str | dict | Callable = 'glorot_uniform',
         name: str | None = None,
     ):
         super().__init__(normalize, self_loops=False, name=name)
@@ -72,7 +75,7 @@ class ChebConv(smoothing.NormalizedPropagation):
         self.use_bias = use_bias
         self.kernel_initializer = tf.keras.initializers.get(kernel_initializer)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         self.kernel = self.add_weight(
             'kernel',
             [self.K, inputs.width(type(self).__name__, input_shape), self.channels],
@@ -83,7 +86,12 @@ class ChebConv(smoothing.NormalizedPropagation):
         )
         super().build(input_shape)
 
-    def call(self, x, edge_index, edge_attr=None):
+    def call(
+        self,
+        x: tf.Tensor | tuple[tf.Tensor, tf.Tensor],
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         smooth = self.smoother(edge_index, edge_attr, message_passing.num_rows(x))
         share = 2 / self.lambda_max
 
@@ -113,7 +121,7 @@ class ChebConv(smoothing.NormalizedPropagation):
             total += tf.matmul(last, self.kernel[k])
         return total
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'channels': self.channels,
             'K': self.K,

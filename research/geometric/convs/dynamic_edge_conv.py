@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
 from official.core import checks
@@ -37,12 +40,18 @@ class DynamicEdgeConv(edge_conv.EdgeConv):
       ValueError: if N is no multiple of `num_graphs`, or a cloud has fewer than k points.
     """
 
-    def __init__(self, network, k: int, aggregation='max', name: str | None = None):
+    def __init__(
+        self,
+        network: tf.keras.layers.Layer | dict,
+        k: int,
+        aggregation: str | Callable = 'max',
+        name: str | None = None,
+    ):
         super().__init__(network, aggregation, name)
         checks.positive('DynamicEdgeConv', k=k)
         self.k = k
 
-    def call(self, x, num_graphs: int = 1):
+    def call(self, x: tf.Tensor | tuple[tf.Tensor, tf.Tensor], num_graphs: int = 1) -> tf.Tensor:
         nodes = message_passing.num_rows(x)
         if isinstance(nodes, int) and nodes % num_graphs:
             raise ValueError(
@@ -53,11 +62,13 @@ class DynamicEdgeConv(edge_conv.EdgeConv):
         nearest = neighbors.knn(clouds, None, self.k)
         return super().call(x, neighbors.edge_index(nearest, points))
 
-    def aggregate(self, messages, target, num_targets):
+    def aggregate(
+        self, messages: tf.Tensor, target: tf.Tensor, num_targets: int | tf.Tensor
+    ) -> tf.Tensor:
         if callable(self.aggregation):
             return super().aggregate(messages, target, num_targets)
         messages = tf.reshape(messages, [num_targets, self.k, messages.shape[-1]])
         return _REDUCTIONS[self.aggregation](messages, axis=1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), 'k': self.k}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
 from research.geometric import message_passing, networks, sparse
@@ -33,11 +36,16 @@ class EdgeConv(message_passing.MessagePassing):
         edge features, which the operator has no use for.
     """
 
-    def __init__(self, network, aggregation='max', name: str | None = None):
+    def __init__(
+        self,
+        network: tf.keras.layers.Layer | dict,
+        aggregation: str | Callable = 'max',
+        name: str | None = None,
+    ):
         super().__init__(aggregation, name=name)
         self.network = networks.get(network)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         sources, targets = inputs.widths(input_shape)
         if sources != targets:
             raise ValueError(
@@ -47,7 +55,12 @@ class EdgeConv(message_passing.MessagePassing):
         networks.build(self.network, 2 * targets)
         super().build(input_shape)
 
-    def call(self, x, edge_index, edge_attr=None):
+    def call(
+        self,
+        x: tf.Tensor | tuple[tf.Tensor, tf.Tensor],
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         if edge_attr is not None:
             raise ValueError(
                 f'{self.name}: edge_attr is given, but EdgeConv uses node features alone.'
@@ -66,9 +79,11 @@ class EdgeConv(message_passing.MessagePassing):
         messages = rest(tf.gather(from_sources, source) + tf.gather(from_targets, target))
         return self.aggregate(messages, target, message_passing.num_rows(x_targets))
 
-    def message(self, x_source, x_target, edge_attr):
+    def message(
+        self, x_source: tf.Tensor, x_target: tf.Tensor, edge_attr: tf.Tensor | None
+    ) -> tf.Tensor:
         del edge_attr
         return self.network(tf.concat([x_target, x_source - x_target], axis=-1))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), 'network': networks.serialize(self.network)}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
 from official.core import checks
@@ -58,7 +61,7 @@ class GATConv(tf.keras.layers.Layer):
         dropout: float = 0.0,
         self_loops: bool = True,
         use_bias: bool = True,
-        kernel_initializer='glorot_uniform',
+        kernel_initializer: str | dict | Callable = 'glorot_uniform',
         name: str | None = None,
     ):
         super().__init__(name=name)
@@ -74,7 +77,7 @@ class GATConv(tf.keras.layers.Layer):
         self.use_bias = use_bias
         self.kernel_initializer = tf.keras.initializers.get(kernel_initializer)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         features = inputs.widths(input_shape)[0]
         per_head = [self.heads, self.channels]
 
@@ -90,7 +93,14 @@ class GATConv(tf.keras.layers.Layer):
         self.bias = self.add_weight('bias', [width], initializer='zeros') if self.use_bias else None
         super().build(input_shape)
 
-    def call(self, x, edge_index, edge_attr=None, key=None, training=None):
+    def call(
+        self,
+        x: tf.Tensor | tuple[tf.Tensor, tf.Tensor],
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None = None,
+        key: tf.Tensor | None = None,
+        training: bool | None = None,
+    ) -> tf.Tensor:
         key = random.key_in_training(key, training)
         if edge_attr is not None:
             raise ValueError('GATConv has no use for edge_attr; got one.')
@@ -148,7 +158,7 @@ class GATConv(tf.keras.layers.Layer):
         scores = tf.reshape(projected, [-1, width]) @ tf.reshape(blocks, [width, -1])
         return tf.split(scores, len(attention), axis=1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'channels': self.channels,
             'heads': self.heads,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
 from official.core import checks
@@ -38,7 +41,7 @@ class GCNConv(smoothing.NormalizedPropagation):
         *,
         normalize: bool = True,
         use_bias: bool = True,
-        kernel_initializer='glorot_uniform',
+        kernel_initializer: str | dict | Callable = 'glorot_uniform',
         name: str | None = None,
     ):
         super().__init__(normalize, name=name)
@@ -47,7 +50,7 @@ class GCNConv(smoothing.NormalizedPropagation):
         self.use_bias = use_bias
         self.kernel_initializer = tf.keras.initializers.get(kernel_initializer)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         self.kernel = self.add_weight(
             'kernel',
             [inputs.width(type(self).__name__, input_shape), self.channels],
@@ -58,12 +61,17 @@ class GCNConv(smoothing.NormalizedPropagation):
         )
         super().build(input_shape)
 
-    def call(self, x, edge_index, edge_attr=None):
+    def call(
+        self,
+        x: tf.Tensor | tuple[tf.Tensor, tf.Tensor],
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         x = sparse.matmul(x, self.kernel)
         x = self.smooth(x, edge_index, edge_attr)
         return x if self.bias is None else x + self.bias
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'channels': self.channels,
             'normalize': self.normalize,

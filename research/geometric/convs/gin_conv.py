@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from research.geometric import message_passing, networks, sparse
@@ -42,7 +44,7 @@ class GINConv(message_passing.MessagePassing):
         self.initial_eps = eps
         self.train_eps = train_eps
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         self.eps = self.initial_eps
         if self.train_eps:
             self.eps = self.add_weight(
@@ -50,13 +52,13 @@ class GINConv(message_passing.MessagePassing):
             )
         super().build(input_shape)
 
-    def multiply(self, x, adjacency):
+    def multiply(self, x: tf.Tensor, adjacency: tf.SparseTensor) -> tf.Tensor:
         return sparse.matmul(adjacency, x)
 
-    def update(self, x, aggregated):
+    def update(self, x: tf.Tensor, aggregated: tf.Tensor) -> tf.Tensor:
         return self.mlp((1 + self.eps) * x + aggregated)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'mlp': networks.serialize(self.mlp),
             'eps': self.initial_eps,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
 from official.core import checks
@@ -52,12 +55,12 @@ class GMMConv(kernel_conv.KernelConv):
         channels: int,
         kernel_size: int,
         dim: int,
-        aggregation='mean',
+        aggregation: str | Callable = 'mean',
         root_weight: bool = True,
         use_bias: bool = True,
-        kernel_initializer='glorot_uniform',
-        mean_initializer=None,
-        deviation_initializer=None,
+        kernel_initializer: str | dict | Callable = 'glorot_uniform',
+        mean_initializer: str | dict | Callable | None = None,
+        deviation_initializer: str | dict | Callable | None = None,
         name: str | None = None,
     ):
         super().__init__(channels, aggregation, root_weight, use_bias, name)
@@ -73,7 +76,7 @@ class GMMConv(kernel_conv.KernelConv):
             initializers.Constant(0.5) if deviation_initializer is None else deviation_initializer
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         self.kernel = self.add_weight(
             'kernel',
             [self.kernel_size, inputs.widths(input_shape)[0], self.channels],
@@ -87,11 +90,16 @@ class GMMConv(kernel_conv.KernelConv):
         )
         super().build(input_shape)
 
-    def call(self, x, edge_index, edge_attr=None):
+    def call(
+        self,
+        x: tf.Tensor | tuple[tf.Tensor, tf.Tensor],
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         edge_index, pseudo = self.edges_of(edge_index, edge_attr, self.dim)
         return self.convolve(x, edge_index, self.gaussians(pseudo), self.kernel)
 
-    def gaussians(self, pseudo):
+    def gaussians(self, pseudo: tf.Tensor) -> tf.Tensor:
         """w, [E, K], of pseudo-coordinates [E, D]."""
         dtype = segments.wide(pseudo.dtype)  # EPSILON is 0 in float16.
         squares = tf.square(tf.cast(pseudo, dtype)[:, tf.newaxis] - tf.cast(self.mean, dtype))
@@ -103,7 +111,7 @@ class GMMConv(kernel_conv.KernelConv):
         )
         return tf.cast(weights, pseudo.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         serialize = tf.keras.initializers.serialize
         return {
             **super().get_config(),

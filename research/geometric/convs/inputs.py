@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from research.geometric import segments, sparse
 
 
-def pair(x) -> tuple:
+def pair(x: Any) -> tuple:
     """Sources and targets: `x` itself where it is a pair, else twice `x`."""
     return tuple(x) if isinstance(x, (tuple, list)) else (x, x)
 
 
-def widths(input_shape) -> tuple[int, int]:
+def widths(input_shape: Any) -> tuple[int, int]:
     """Widths of sources and targets, of what Keras hands `build` for x: a shape, or a pair."""
     first = input_shape[0]
     if isinstance(first, (tuple, list, tf.TensorShape)):
@@ -20,7 +22,7 @@ def widths(input_shape) -> tuple[int, int]:
     return input_shape[-1], input_shape[-1]
 
 
-def width(name: str, input_shape) -> int:
+def width(name: str, input_shape: Any) -> int:
     """F of an operator that takes one x, of what Keras hands `build`.
 
     Raises:
@@ -31,7 +33,7 @@ def width(name: str, input_shape) -> int:
     return input_shape[-1]
 
 
-def positions(name: str, pos, edge_attr) -> tuple[tf.Tensor, tf.Tensor]:
+def positions(name: str, pos: Any, edge_attr: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
     """Positions of sources and targets, of the call arguments of an operator on points.
 
     Args:
@@ -64,14 +66,18 @@ def _at_least_float32(values) -> tf.Tensor:
     return values if values.dtype == tf.float64 else tf.cast(values, tf.float32)
 
 
-def with_self_loops(edge_index, num_nodes) -> tuple[tf.Tensor, tf.Tensor]:
+def with_self_loops(
+    edge_index: tf.Tensor, num_nodes: int | tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Sources and targets, [E + N] each: of the edges, then of a self loop at each node."""
     ends = sparse.ends(edge_index)
     loops = tf.range(num_nodes, dtype=ends[0].dtype)
     return tuple(tf.concat([nodes, loops], axis=0) for nodes in ends)
 
 
-def without_repeated(logits: tf.Tensor, source, target, num_nodes) -> tf.Tensor:
+def without_repeated(
+    logits: tf.Tensor, source: tf.Tensor, target: tf.Tensor, num_nodes: int | tf.Tensor
+) -> tf.Tensor:
     """Logits that count each self loop once in a softmax, on the edges of `with_self_loops`.
 
     Args:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
 from official.core import checks
@@ -26,7 +29,7 @@ class KernelConv(message_passing.MessagePassing):
     def __init__(
         self,
         channels: int,
-        aggregation='mean',
+        aggregation: str | Callable = 'mean',
         root_weight: bool = True,
         use_bias: bool = True,
         name: str | None = None,
@@ -37,7 +40,7 @@ class KernelConv(message_passing.MessagePassing):
         self.root_weight = root_weight
         self.use_bias = use_bias
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         # Its own initializer: Keras' draw the same numbers again when they are used again.
         self.root_kernel = (
             self.add_weight(
@@ -53,12 +56,12 @@ class KernelConv(message_passing.MessagePassing):
         )
         super().build(input_shape)
 
-    def update(self, x, aggregated):
+    def update(self, x: tf.Tensor, aggregated: tf.Tensor) -> tf.Tensor:
         if self.root_kernel is not None:
             aggregated += sparse.matmul(x, self.root_kernel)
         return aggregated if self.bias is None else aggregated + self.bias
 
-    def nodes_first(self, x_sources, channels_in: int) -> bool:
+    def nodes_first(self, x_sources: tf.Tensor, channels_in: int) -> bool:
         """Whether to multiply nodes before their features go along the edges, or sums after.
 
         Both cost the same product; what goes along an edge is as wide as the features that travel,
@@ -71,7 +74,13 @@ class KernelConv(message_passing.MessagePassing):
             or isinstance(x_sources, tf.SparseTensor)
         )
 
-    def convolve(self, x, edge_index, coefficients, kernel):
+    def convolve(
+        self,
+        x: tf.Tensor | tuple[tf.Tensor, tf.Tensor],
+        edge_index: tf.Tensor,
+        coefficients: tf.Tensor,
+        kernel: tf.Tensor,
+    ) -> tf.Tensor:
         """The layer for Theta(e) = sum_k a_k(e) Theta_k, every kernel touching every edge.
 
         No kernel [E, F, F'] is made; see `kernel_sums` for the memory.
@@ -103,7 +112,12 @@ class KernelConv(message_passing.MessagePassing):
             ]
         return self.update(x_targets, aggregated)
 
-    def edges_of(self, edge_index, edge_attr, width: int | None = None):
+    def edges_of(
+        self,
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None,
+        width: int | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """`edge_index` [2, E] and edge features [E, D] of the call arguments.
 
         Args:
@@ -137,7 +151,7 @@ class KernelConv(message_passing.MessagePassing):
             )
         return edge_index, edge_attr
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'channels': self.channels,
             'aggregation': self.aggregation,

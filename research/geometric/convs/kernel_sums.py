@@ -47,7 +47,9 @@ def mix(values: tf.Tensor, coefficients: tf.Tensor, ids: tf.Tensor) -> tf.Tensor
     return mixed(values, coefficients)
 
 
-def spread(values: tf.Tensor, coefficients: tf.Tensor, ids: tf.Tensor, num_nodes) -> tf.Tensor:
+def spread(
+    values: tf.Tensor, coefficients: tf.Tensor, ids: tf.Tensor, num_nodes: int | tf.Tensor
+) -> tf.Tensor:
     """What nodes get of their edges, for each kernel apart: sums over e of a_ek values_e.
 
     Args:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
 from research.geometric import networks
@@ -46,8 +49,8 @@ class NNConv(kernel_conv.KernelConv):
     def __init__(
         self,
         channels: int,
-        edge_network,
-        aggregation='sum',
+        edge_network: tf.keras.layers.Layer | dict,
+        aggregation: str | Callable = 'sum',
         root_weight: bool = True,
         use_bias: bool = True,
         name: str | None = None,
@@ -55,7 +58,12 @@ class NNConv(kernel_conv.KernelConv):
         super().__init__(channels, aggregation, root_weight, use_bias, name)
         self.edge_network = networks.get(edge_network)
 
-    def call(self, x, edge_index, edge_attr=None):
+    def call(
+        self,
+        x: tf.Tensor | tuple[tf.Tensor, tf.Tensor],
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         edge_index, edge_attr = self.edges_of(edge_index, edge_attr)
         width = inputs.pair(x)[0].shape[-1]
         networks.build(self.edge_network, edge_attr.shape[-1])
@@ -70,7 +78,9 @@ class NNConv(kernel_conv.KernelConv):
         self._check_width(theta.shape[-1], width)
         return self.propagate(x, edge_index, tf.reshape(theta, [-1, width, self.channels]))
 
-    def message(self, x_source, x_target, edge_attr):
+    def message(
+        self, x_source: tf.Tensor, x_target: tf.Tensor, edge_attr: tf.Tensor | None
+    ) -> tf.Tensor:
         del x_target
         return tf.einsum('ef,efc->ec', x_source, edge_attr)
 
@@ -89,5 +99,5 @@ class NNConv(kernel_conv.KernelConv):
                 f'{width} to {self.channels} features has {width * self.channels}.'
             )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), 'edge_network': networks.serialize(self.edge_network)}

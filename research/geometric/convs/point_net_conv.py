@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
 
 from research.geometric import message_passing, networks, sparse
@@ -41,10 +44,10 @@ class PointNetConv(message_passing.MessagePassing):
 
     def __init__(
         self,
-        local_network,
-        global_network=None,
+        local_network: tf.keras.layers.Layer | dict,
+        global_network: tf.keras.layers.Layer | dict | None = None,
         add_self_loops: bool = False,
-        aggregation='max',
+        aggregation: str | Callable = 'max',
         name: str | None = None,
     ):
         super().__init__(aggregation, name=name)
@@ -52,7 +55,13 @@ class PointNetConv(message_passing.MessagePassing):
         self.global_network = None if global_network is None else networks.get(global_network)
         self.add_self_loops = add_self_loops
 
-    def call(self, x, edge_index, edge_attr=None, pos=None):
+    def call(
+        self,
+        x: tf.Tensor | tuple[tf.Tensor, tf.Tensor],
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None = None,
+        pos: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         pos_sources, pos_targets = inputs.positions(self.name, pos, edge_attr)
         targets = message_passing.num_rows(pos_targets)
         source, target = sparse.ends(edge_index)
@@ -68,7 +77,7 @@ class PointNetConv(message_passing.MessagePassing):
         out = self.aggregate(self.local_network(features), target, targets)
         return out if self.global_network is None else self.global_network(out)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         gamma = self.global_network
         return {
             **super().get_config(),

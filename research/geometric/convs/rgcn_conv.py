@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -52,7 +55,7 @@ class RGCNConv(message_passing.MessagePassing):
         num_bases: int | None = None,
         num_nodes: int | None = None,
         use_bias: bool = True,
-        kernel_initializer='glorot_uniform',
+        kernel_initializer: str | dict | Callable = 'glorot_uniform',
         name: str | None = None,
     ):
         super().__init__('sum', name=name)
@@ -67,7 +70,7 @@ class RGCNConv(message_passing.MessagePassing):
         self.use_bias = use_bias
         self.kernel_initializer = tf.keras.initializers.get(kernel_initializer)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         features = tf.TensorShape(input_shape)
         features = self.num_nodes if features.rank is None else features[-1]
         if features is None:
@@ -97,13 +100,18 @@ class RGCNConv(message_passing.MessagePassing):
         )
         super().build(input_shape)
 
-    def multiply(self, x, adjacency):
+    def multiply(self, x: tf.Tensor, adjacency: tf.SparseTensor) -> tf.Tensor:
         return sparse.matmul(adjacency, x)
 
-    def update(self, x, aggregated):
+    def update(self, x: tf.Tensor, aggregated: tf.Tensor) -> tf.Tensor:
         return x + aggregated if self.bias is None else x + aggregated + self.bias
 
-    def call(self, x, edge_index, edge_attr=None):
+    def call(
+        self,
+        x: tf.Tensor | tuple[tf.Tensor, tf.Tensor],
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         root = self.root_kernel if x is None else sparse.matmul(x, self.root_kernel)
         # Row r * N + j is what node j sends along relation r: a message passing from R * N nodes.
         table = self._table(x)
@@ -145,7 +153,7 @@ class RGCNConv(message_passing.MessagePassing):
         rows = relations * num_nodes + source
         return tf.stack([rows, target]), 1 / tf.gather(sizes, group)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'channels': self.channels,
             'num_relations': self.num_relations,
@@ -158,7 +166,7 @@ class RGCNConv(message_passing.MessagePassing):
 
 
 def relational_adjacency(
-    edge_index, relations, num_nodes: int, num_relations: int
+    edge_index: tf.Tensor, relations: Any, num_nodes: int, num_relations: int
 ) -> tf.SparseTensor:
     """The adjacency matrices of all relations side by side, rows of each divided by c_ir.
 

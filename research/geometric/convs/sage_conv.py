@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -60,7 +61,7 @@ class SAGEConv(message_passing.MessagePassing):
         root_weight: bool = True,
         l2_normalize: bool = False,
         use_bias: bool = True,
-        kernel_initializer='glorot_uniform',
+        kernel_initializer: str | dict | Callable = 'glorot_uniform',
         name: str | None = None,
     ):
         super().__init__(aggregation, name=name)
@@ -75,7 +76,7 @@ class SAGEConv(message_passing.MessagePassing):
         self.use_bias = use_bias
         self.kernel_initializer = tf.keras.initializers.get(kernel_initializer)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         sources, targets = inputs.widths(input_shape)
         self.kernel = self.add_weight(
             'kernel', [sources, self.channels], initializer=self.kernel_initializer
@@ -94,7 +95,7 @@ class SAGEConv(message_passing.MessagePassing):
         )
         super().build(input_shape)
 
-    def multiply(self, x, adjacency):
+    def multiply(self, x: tf.Tensor, adjacency: tf.SparseTensor) -> tf.Tensor | None:
         if self.aggregation not in _LINEAR:
             return None
         total = sparse.matmul(adjacency, x)
@@ -103,7 +104,12 @@ class SAGEConv(message_passing.MessagePassing):
         number = segments.count(adjacency.indices[:, 0], adjacency.dense_shape[0])
         return total / tf.cast(tf.maximum(number, 1), total.dtype)[:, tf.newaxis]
 
-    def call(self, x, edge_index, edge_attr=None):
+    def call(
+        self,
+        x: tf.Tensor | tuple[tf.Tensor, tf.Tensor],
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         pair = isinstance(x, (tuple, list))
         if pair and not self.root_weight:
             raise ValueError('a pair (sources, targets) needs root_weight=True.')
@@ -146,7 +152,7 @@ class SAGEConv(message_passing.MessagePassing):
         highest = tf.where(number > 0, tf.maximum(aggregated, sources), sources)
         return tf.where(looped, aggregated, highest)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'channels': self.channels,
             'aggregation': self.aggregation,

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
 from research.geometric import message_passing, sparse
 from research.geometric.convs import gcn_conv
 
@@ -44,7 +49,7 @@ class SGConv(gcn_conv.GCNConv):
         K: int = 1,
         normalize: bool = True,
         use_bias: bool = True,
-        kernel_initializer='glorot_uniform',
+        kernel_initializer: str | dict | Callable = 'glorot_uniform',
         name: str | None = None,
     ):
         super().__init__(
@@ -58,12 +63,17 @@ class SGConv(gcn_conv.GCNConv):
             raise ValueError(f'K = {K} must not be negative.')
         self.K = K
 
-    def call(self, x, edge_index, edge_attr=None):
+    def call(
+        self,
+        x: tf.Tensor | tuple[tf.Tensor, tf.Tensor],
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         x = sparse.matmul(x, self.kernel)
         smooth = self.smoother(edge_index, edge_attr, message_passing.num_rows(x))
         for _ in range(self.K):
             x = smooth(x)
         return x if self.bias is None else x + self.bias
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), 'K': self.K}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -66,10 +67,10 @@ class SplineConv(kernel_conv.KernelConv):
         kernel_size: int | Sequence[int] = 5,
         degree: int = 1,
         open_spline: bool | Sequence[bool] = True,
-        aggregation='mean',
+        aggregation: str | Callable = 'mean',
         root_weight: bool = True,
         use_bias: bool = True,
-        kernel_initializer=None,
+        kernel_initializer: str | dict | Callable | None = None,
         name: str | None = None,
     ):
         super().__init__(channels, aggregation, root_weight, use_bias, name)
@@ -92,7 +93,7 @@ class SplineConv(kernel_conv.KernelConv):
             )
         self.kernel_initializer = tf.keras.initializers.get(kernel_initializer)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         self.kernel = self.add_weight(
             'kernel',
             [math.prod(self.kernel_size), inputs.widths(input_shape)[0], self.channels],
@@ -100,7 +101,12 @@ class SplineConv(kernel_conv.KernelConv):
         )
         super().build(input_shape)
 
-    def call(self, x, edge_index, edge_attr=None):
+    def call(
+        self,
+        x: tf.Tensor | tuple[tf.Tensor, tf.Tensor],
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         edge_index, pseudo = self.edges_of(edge_index, edge_attr, self.dim)
         x_sources, x_targets = inputs.pair(x)
         source, target = sparse.ends(edge_index)
@@ -131,7 +137,7 @@ class SplineConv(kernel_conv.KernelConv):
             ]
         return self.update(x_targets, aggregated)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             'dim': self.dim,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -80,7 +81,7 @@ class XConv(tf.keras.layers.Layer):
         self.depth_multiplier = depth_multiplier
         self.use_bias = use_bias
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         width = inputs.widths(input_shape)[0] or 0  # None where x is None.
         k = self.kernel_size
         hidden = self.hidden_channels or (max(1, width // 4) if width else self.channels // 2)
@@ -109,7 +110,13 @@ class XConv(tf.keras.layers.Layer):
             initializer=tf.keras.initializers.VarianceScaling(channels, 'fan_in'),
         )
 
-    def call(self, x, edge_index, edge_attr=None, pos=None):
+    def call(
+        self,
+        x: tf.Tensor | tuple[tf.Tensor, tf.Tensor],
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None = None,
+        pos: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         pos_sources, pos_targets = inputs.positions(self.name, pos, edge_attr)
         targets = message_passing.num_rows(pos_targets)
         source = self._neighbors(edge_index, targets)
@@ -123,7 +130,7 @@ class XConv(tf.keras.layers.Layer):
         collected = tf.einsum('nkc,kcm->ncm', transformed, self.kernel)
         return self.pointwise(tf.reshape(collected, [-1, math.prod(self.kernel.shape[1:])]))
 
-    def transformation(self, relative):
+    def transformation(self, relative: tf.Tensor) -> tf.Tensor:
         """X, [N, k, k], of relative positions P' [N, k, D]."""
         k = self.kernel_size
         x = self.transform(tf.reshape(relative, [-1, k * relative.shape[-1]]))
@@ -154,7 +161,7 @@ class XConv(tf.keras.layers.Layer):
                 )
         return tf.reshape(edge_index[0], [-1, each])[:, :: self.dilation]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'channels': self.channels,
             'kernel_size': self.kernel_size,

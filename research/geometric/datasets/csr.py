@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 
-def from_fields(fields: Mapping[str, Any], name: str):
+def from_fields(fields: Mapping[str, Any], name: str) -> Any:
     """The matrix of the attributes of a pickled `scipy.sparse.csr_matrix`; see `checked`.
 
     Raises:
@@ -21,7 +21,7 @@ def from_fields(fields: Mapping[str, Any], name: str):
     return checked(fields['data'], fields['indices'], fields['indptr'], shape, name)
 
 
-def checked(data, indices, indptr, shape, name: str):
+def checked(data: Any, indices: Any, indptr: Any, shape: Any, name: str) -> Any:
     """A `scipy.sparse.csr_matrix` whose rows are in order, each column at most once a row.
 
     Args:

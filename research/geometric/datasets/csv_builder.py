@@ -19,7 +19,7 @@ class CsvGraph(tfds_graphs.GraphBuilder, skip_registration=True):
     VERSION = tfds.core.Version('1.0.0')
     MANUAL_DOWNLOAD_INSTRUCTIONS = 'The folder holds nodes.csv, edges.csv and labels.csv.'
 
-    def read(self, raw_dir):
+    def read(self, raw_dir: str | None) -> GraphDataset:
         return GraphDataset.of(csv_folder.load(raw_dir))
 
 

@@ -118,7 +118,7 @@ def _rows(path: str, columns: list[str], more: bool = False) -> Iterator[tuple[s
                 [field.strip() for field in row[: len(columns)]]
                 + [
                     _number(text, where, name)
-                    for text, name in zip(row[len(columns) :], header[len(columns) :])
+                    for text, name in zip(row[len(columns) :], header[len(columns) :], strict=True)
                 ],
             )
     except csv.Error as error:
@@ -131,7 +131,7 @@ def _number(text: str, where: str, column: str) -> float:
     except ValueError:
         raise ValueError(f'{where}: column {column!r} is {text!r}, not a number.') from None
     # Features are float32.
-    if not math.isfinite(value) or abs(value) > np.finfo(np.float32).max:
+    if not math.isfinite(value) or abs(value) > float(np.finfo(np.float32).max):
         raise ValueError(f'{where}: column {column!r} is {text.strip()}, not a finite number.')
     return value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def undirected(source, target, num_nodes: int) -> np.ndarray:
+def undirected(source: np.ndarray, target: np.ndarray, num_nodes: int) -> np.ndarray:
     """Every edge between two different nodes once in each direction.
 
     Self loops go, an edge that is there several times or both ways already comes out like one.

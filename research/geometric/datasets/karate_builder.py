@@ -30,6 +30,6 @@ class KarateClub(tfds_graphs.GraphBuilder):
         ),
     ]
 
-    def read(self, raw_dir):
+    def read(self, raw_dir: str | None) -> GraphDataset:
         del raw_dir
         return GraphDataset.of(karate.load(communities=self.builder_config.name == 'communities'))

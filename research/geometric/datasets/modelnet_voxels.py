@@ -65,7 +65,7 @@ def read(
     stem = os.path.basename(os.fspath(path))
     graphs, splits, empty = [], {split: [] for split in (*SPLITS, 'test_distinct')}, 0
     for part, split in enumerate(SPLITS):
-        for place, (occupied, label) in enumerate(zip(*grids[split])):
+        for place, (occupied, label) in enumerate(zip(*grids[split], strict=True)):
             if not occupied.any():
                 empty += 1
                 continue

@@ -36,7 +36,7 @@ class ShchurGraphs(tfds_graphs.GraphBuilder):
         for name, (num_features, num_classes) in _SIZES.items()
     ]
 
-    def read(self, raw_dir):
+    def read(self, raw_dir: str | None) -> GraphDataset:
         graph = npz.load(raw_dir, self.builder_config.name)
         names = tuple(map(str, range(len(graph.class_names))))
         return GraphDataset.of(graph.replace(class_names=names))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterator
@@ -149,7 +150,7 @@ def _words(lines) -> Iterator[tuple[int, str, bool]]:
 
 def _take(words, count: int) -> tuple[_Line, bool]:
     """The next words as a line, and whether they end one."""
-    taken = [word for _, word in zip(range(count), words)]
+    taken = list(itertools.islice(words, count))
     if len(taken) < count:
         raise _Misfit()
     number = taken[0][0] if taken else 0
@@ -182,14 +183,13 @@ def _corners(words: list[str]) -> int:
 
 def _numbers(lines: list[_Line], path: str, dtype, width: int) -> np.ndarray:
     """The first `width` numbers of each line; all lines at once where all is well."""
-    fields = [line.words[:width] for line in lines]
     try:
-        return np.asarray(fields, dtype).reshape(-1, width)
+        return np.asarray([line.words[:width] for line in lines], dtype).reshape(-1, width)
     except ValueError:
         pass
-    for line, row in zip(lines, fields, strict=True):
+    for line in lines:
         try:
-            np.asarray(row, dtype)
+            np.asarray(line.words[:width], dtype)
         except ValueError:
             break
     raise ValueError(

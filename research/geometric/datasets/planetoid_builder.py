@@ -29,5 +29,5 @@ class Planetoid(tfds_graphs.GraphBuilder):
         for name, num_features in (('cora', 1433), ('citeseer', 3703), ('pubmed', 500))
     ]
 
-    def read(self, raw_dir):
+    def read(self, raw_dir: str | None) -> GraphDataset:
         return GraphDataset.of(planetoid.load(raw_dir, self.builder_config.name))

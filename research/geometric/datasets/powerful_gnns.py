@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import warnings
@@ -88,7 +89,7 @@ def read(
     ends = np.append(0, np.cumsum(sizes))
     stem = os.path.basename(file)[: -len('.txt')]
     graphs = []
-    for graph, (start, stop) in enumerate(zip(ends[:-1], ends[1:])):
+    for graph, (start, stop) in enumerate(itertools.pairwise(ends)):
         some = slice(adjacency.indptr[start], adjacency.indptr[stop])
         edges = np.stack([sources[some], targets[some]]) - np.int32(start)
         if not self_loops:
@@ -173,9 +174,7 @@ def _numbers(content: bytes, where: str) -> _Numbers:
     starts = np.searchsorted(tokens, newlines)
     counts, starts = np.diff(starts), starts[:-1]
     for dtype in (np.int64, np.float64):
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore', DeprecationWarning)  # It stops where no number is.
-            values = np.fromstring(content, dtype, sep=' ')
+        values = _parsed(content, dtype)
         if len(values) == len(tokens):
             break
     else:
@@ -191,8 +190,18 @@ def _numbers(content: bytes, where: str) -> _Numbers:
     return numbers
 
 
+def _parsed(content: bytes, dtype) -> np.ndarray:
+    """Returns the numbers before the first token that is no number of `dtype`, or none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore', DeprecationWarning)  # It stops where no number is.
+            return np.fromstring(content, dtype, sep=' ')
+    except ValueError:  # NumPy 2.3 and later raise it in place of the warning.
+        return np.empty(0, dtype)
+
+
 def _no_number(content: bytes, tokens, newlines, where: str) -> str:
-    for start, stop in zip(tokens, np.append(tokens[1:], len(content))):
+    for start, stop in zip(tokens, np.append(tokens[1:], len(content)), strict=True):
         token = content[start:stop].strip().decode('utf-8', 'replace')
         try:
             float(token)

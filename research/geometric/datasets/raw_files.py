@@ -7,6 +7,7 @@ import os
 import warnings
 import zipfile
 import zlib
+from typing import Any
 
 import numpy as np
 
@@ -77,7 +78,7 @@ class RawFiles:
                 raise ValueError(f'{self.where(name)}: damaged: {error}.') from None
 
 
-def table(content: bytes, where: str, dtype, columns: int | None = None) -> np.ndarray:
+def table(content: bytes, where: str, dtype: Any, columns: int | None = None) -> np.ndarray:
     """Lines of numbers with commas between them; blank lines do not count.
 
     Args:

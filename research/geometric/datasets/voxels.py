@@ -41,7 +41,8 @@ def surface(occupied: np.ndarray, name: str = 'voxels') -> Mesh:
     corners = []
     for direction, side in _SIDES:
         beyond = tuple(
-            slice(1 + step, 1 + step + size) for step, size in zip(direction, occupied.shape)
+            slice(1 + step, 1 + step + size)
+            for step, size in zip(direction, occupied.shape, strict=True)
         )
         exposed = np.argwhere(occupied & ~padded[beyond])
         corners.append(exposed[:, np.newaxis] + np.asarray(side))

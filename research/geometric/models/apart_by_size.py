@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 import tensorflow as tf
+
+from official.compat import tensorflow_private
 
 
 class ApartBySize(tf.keras.Model):
@@ -15,11 +18,11 @@ class ApartBySize(tf.keras.Model):
     not known.
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._forget_functions()
 
-    @tf.__internal__.tracking.no_automatic_dependency_tracking
+    @tensorflow_private.untracked
     def _forget_functions(self):
         self._functions = {}
 
@@ -32,18 +35,18 @@ class ApartBySize(tf.keras.Model):
         finally:
             self._functions[key] = getattr(self, name)
 
-    def compile(self, *args, **kwargs):
+    def compile(self, *args: Any, **kwargs: Any) -> None:
         self._forget_functions()
         super().compile(*args, **kwargs)
 
-    def fit(self, x=None, *args, **kwargs):
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> tf.keras.callbacks.History:
         with self._traced_for('train_function', x):
             return super().fit(x, *args, **kwargs)
 
-    def evaluate(self, x=None, *args, **kwargs):
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         with self._traced_for('test_function', x):
             return super().evaluate(x, *args, **kwargs)
 
-    def predict(self, x, *args, **kwargs):
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         with self._traced_for('predict_function', x):
             return super().predict(x, *args, **kwargs)

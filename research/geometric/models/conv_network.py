@@ -86,7 +86,16 @@ class ConvNetwork(tf.keras.layers.Layer):
         self.pools = [pool() for _ in range((num_layers - 1) // pool_every)] if pool else []
         self.join = jumping_knowledge_lib.JumpingKnowledge()
 
-    def call(self, x, edge_index, edge_attr, batch, num_graphs, num_real=None, key=None):
+    def call(
+        self,
+        x: tf.Tensor,
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None,
+        batch: tf.Tensor,
+        num_graphs: int | tf.Tensor,
+        num_real: int | tf.Tensor | None = None,
+        key: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         def real(batch):
             if not self.pools and num_real in (None, num_graphs):
                 return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -61,7 +62,16 @@ class DiffPoolNetwork(tf.keras.layers.Layer):
             self.embeddings.append(_Block(DenseSAGEConv, channels, channels))
         self.readout = readout.Readout('mean')
 
-    def call(self, x, edge_index, edge_attr, batch, num_graphs, num_real=None, key=None):
+    def call(
+        self,
+        x: tf.Tensor,
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None,
+        batch: tf.Tensor,
+        num_graphs: int | tf.Tensor,
+        num_real: int | tf.Tensor | None = None,
+        key: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         del num_real, key
         embedding = tf.nn.relu(self.embeddings[0](x, edge_index, edge_attr))
         read = [self.readout(embedding, batch, num_graphs)]
@@ -108,14 +118,14 @@ class DenseSAGEConv(tf.keras.layers.Layer):
         checks.positive('DenseSAGEConv', channels=channels)
         self.channels = channels
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         shape = [input_shape[-1], self.channels]
         self.kernel = self.add_weight('kernel', shape, initializer='glorot_uniform')
         self.root_kernel = self.add_weight('root_kernel', shape, initializer='glorot_uniform')
         self.bias = self.add_weight('bias', [self.channels], initializer='zeros')
         super().build(input_shape)
 
-    def call(self, x, adjacency):
+    def call(self, x: tf.Tensor, adjacency: tf.Tensor) -> tf.Tensor:
         total = tf.reduce_sum(adjacency, axis=2, keepdims=True)
         mean = tf.math.divide_no_nan(tf.matmul(adjacency, x), total)
         return tf.matmul(mean, self.kernel) + tf.matmul(x, self.root_kernel) + self.bias

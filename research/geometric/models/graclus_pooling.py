@@ -26,7 +26,15 @@ class GraclusPooling(tf.keras.layers.Layer):
       `pooled.Pooled`; where N is not known when the graph is made, with no more slots than needed.
     """
 
-    def call(self, x, edge_index, batch, num_graphs, edge_attr=None, key=None):
+    def call(
+        self,
+        x: tf.Tensor,
+        edge_index: tf.Tensor | tf.SparseTensor,
+        batch: tf.Tensor,
+        num_graphs: int | tf.Tensor,
+        edge_attr: tf.Tensor | None = None,
+        key: tf.Tensor | None = None,
+    ) -> pooled.Pooled:
         del num_graphs
         num_nodes = message_passing.num_rows(x)
         key = random.make_key(0) if key is None else key[:1]

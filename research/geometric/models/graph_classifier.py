@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 import tensorflow_gnn as tfgnn
 
@@ -104,7 +106,7 @@ class GraphClassifier(apart_by_size.ApartBySize, model.Model):
             hidden = random.dropout(random.fold_in(key, 1), hidden, self.dropout)
         return self.out(hidden)
 
-    def call(self, graph: tfgnn.GraphTensor):
+    def call(self, graph: tfgnn.GraphTensor) -> tf.Tensor:
         """Logits [components, classes], of padding too."""
         return self.logits(graph_tensor.arrays(graph))
 
@@ -112,7 +114,7 @@ class GraphClassifier(apart_by_size.ApartBySize, model.Model):
         """What training changes, and what else the layers keep."""
         return [*self.network.weights, *self.hidden.weights, *self.out.weights]
 
-    def update(self, data, key):
+    def update(self, data: Any, key: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         graph, y, weight = data
         # The mean over replicas of the losses is to be the mean over all graphs.
         graphs = batch_statistics.global_mean(tf.reduce_sum(weight))
@@ -124,12 +126,12 @@ class GraphClassifier(apart_by_size.ApartBySize, model.Model):
         self.metrics[0].update_state(losses, weight)
         return loss, {'loss': self.metrics[0].result()}
 
-    def predict_step(self, data):
+    def predict_step(self, data: Any) -> tf.Tensor:
         """Logits [graphs, classes] of the graphs that are there, without what pads the batch."""
         graph, y, weight = data
         return tf.boolean_mask(self.logits(graph_tensor.arrays(graph), y.shape[0]), weight > 0)
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         graph, y, weight = data
         logits = self.logits(graph_tensor.arrays(graph), y.shape[0])
         mean, confusion_matrix = self.metrics

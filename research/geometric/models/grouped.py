@@ -6,13 +6,18 @@ are an axis of a tensor, and kernels a batch of matrix products.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import tensorflow as tf
 
 from research.geometric import message_passing, networks
 from research.geometric.convs import inputs, nn_conv, point_net_conv, spline_conv
 
 
-def grouped_max(values: tf.Tensor, segment_ids: tf.Tensor, num_segments) -> tf.Tensor:
+def grouped_max(
+    values: tf.Tensor, segment_ids: tf.Tensor, num_segments: int | tf.Tensor
+) -> tf.Tensor:
     """`segments.segment_max` of segments that are equally long and come one after the other.
 
     The `aggregation` of an operator. Edges that repeat another, as the slots of `ball_query` that
@@ -86,10 +91,16 @@ class GroupedPointNetConv(point_net_conv.PointNetConv):
         features.
     """
 
-    def __init__(self, local_network, name: str | None = None):
+    def __init__(self, local_network: tf.keras.layers.Layer | dict, name: str | None = None):
         super().__init__(local_network, aggregation=grouped_max, name=name)
 
-    def call(self, x, edge_index, edge_attr=None, pos=None):
+    def call(
+        self,
+        x: tf.Tensor | tuple[tf.Tensor, tf.Tensor],
+        edge_index: tuple[tf.Tensor, tf.Tensor],
+        edge_attr: tf.Tensor | None = None,
+        pos: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         sources, targets = (
             tf.cast(positions, self.compute_dtype)
             for positions in inputs.positions(self.name, pos, edge_attr)
@@ -111,7 +122,7 @@ class GroupedPointNetConv(point_net_conv.PointNetConv):
         )
         return self.aggregate(messages, edge_index[1], message_passing.num_rows(targets))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {'local_network': networks.serialize(self.local_network), 'name': self.name}
 
 
@@ -141,14 +152,20 @@ class GroupedNNConv(nn_conv.NNConv):
     def __init__(
         self,
         channels: int,
-        edge_network,
+        edge_network: tf.keras.layers.Layer | dict,
         root_weight: bool = True,
         use_bias: bool = True,
         name: str | None = None,
     ):
         super().__init__(channels, edge_network, 'mean', root_weight, use_bias, name)
 
-    def call(self, x, edge_index, edge_attr=None, mask=None):
+    def call(
+        self,
+        x: tf.Tensor | tuple[tf.Tensor, tf.Tensor],
+        edge_index: tuple[tf.Tensor, tf.Tensor],
+        edge_attr: tf.Tensor | None = None,
+        mask: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         edge_index, edge_attr = self.edges_of(edge_index, edge_attr)
         sources, targets = inputs.pair(x)
         networks.build(self.edge_network, edge_attr.shape[-1])
@@ -160,7 +177,7 @@ class GroupedNNConv(nn_conv.NNConv):
         coefficients, kernel = self._terms(before(edge_attr), last, sources.shape[-1])
         return self.update(targets, kernel_mean(sources, edge_index[0], coefficients, kernel, mask))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config['aggregation']
         return config
@@ -196,9 +213,9 @@ class GroupedSplineConv(spline_conv.SplineConv):
         self,
         channels: int,
         dim: int,
-        kernel_size=5,
+        kernel_size: int | Sequence[int] = 5,
         degree: int = 1,
-        open_spline=True,
+        open_spline: bool | Sequence[bool] = True,
         root_weight: bool = True,
         use_bias: bool = True,
         name: str | None = None,
@@ -215,19 +232,30 @@ class GroupedSplineConv(spline_conv.SplineConv):
             name=name,
         )
 
-    def call(self, x, edge_index, edge_attr=None, mask=None):
+    def call(
+        self,
+        x: tf.Tensor | tuple[tf.Tensor, tf.Tensor],
+        edge_index: tuple[tf.Tensor, tf.Tensor],
+        edge_attr: tf.Tensor | None = None,
+        mask: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         edge_index, pseudo = self.edges_of(edge_index, edge_attr, self.dim)
         sources, targets = inputs.pair(x)
         basis = dense_basis(pseudo, self.kernel_size, self.degree, self.open_spline)
         return self.update(targets, kernel_mean(sources, edge_index[0], basis, self.kernel, mask))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config['aggregation'], config['kernel_initializer']
         return config
 
 
-def dense_basis(pseudo: tf.Tensor, kernel_size, degree: int, open_spline) -> tf.Tensor:
+def dense_basis(
+    pseudo: tf.Tensor,
+    kernel_size: int | Sequence[int],
+    degree: int,
+    open_spline: bool | Sequence[bool],
+) -> tf.Tensor:
     """B_p(u) of all control points p, the last dimension changing fastest: [E, K].
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 import tensorflow as tf
 
@@ -47,12 +48,12 @@ class NodeClassifier(model.Model):
         self.weight_decay = weight_decay
         self._set_metrics([tf.keras.metrics.Mean('loss'), tf.keras.metrics.Mean('accuracy')])
 
-    def call(self, inputs, key=None):
+    def call(self, inputs: tuple, key: tf.Tensor | None = None) -> tf.Tensor:
         """Logits [N, classes] of all nodes."""
         logits = self._of_network(self.network, inputs, key=key)
         return tf.cast(logits, segments.wide(logits.dtype))
 
-    def embed(self, inputs):
+    def embed(self, inputs: tuple) -> tf.Tensor:
         """What the last operator of the network gets, [N, F]."""
         return self._of_network(self.network.embed, inputs)
 
@@ -74,18 +75,18 @@ class NodeClassifier(model.Model):
         """What training changes, and what else the network keeps."""
         return self.network.weights
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One update, of `fit`; logs are means over the batches of the epoch so far."""
         logs = self.step(data)
         for metric in self.metrics:
             metric.update_state(logs[metric.name])
         return {metric.name: metric.result() for metric in self.metrics}
 
-    def step(self, data) -> dict[str, tf.Tensor]:
+    def step(self, data: Any) -> dict[str, tf.Tensor]:
         """One update, for a loop in a graph; logs are its own and no metric is kept."""
         return super().train_step(data)
 
-    def update(self, data, key):
+    def update(self, data: Any, key: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         inputs, labels, nodes = data
         with tf.GradientTape() as tape:
             loss, accuracy = scores(self(inputs, key=key), labels, nodes)
@@ -100,7 +101,7 @@ class NodeClassifier(model.Model):
             'accuracy': batch_statistics.global_mean(accuracy),
         }
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         inputs, labels, nodes = data
         logits = tf.gather(self(inputs), nodes)
         labels = tf.gather(labels, nodes)
@@ -110,7 +111,7 @@ class NodeClassifier(model.Model):
         accuracy.update_state(tf.equal(tf.argmax(logits, axis=1, output_type=labels.dtype), labels))
         return {metric.name: metric.result() for metric in self.metrics}
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'network': networks.serialize(self.network),
             'weight_decay': self.weight_decay,
@@ -119,7 +120,7 @@ class NodeClassifier(model.Model):
             'name': self.name,
         }
 
-    def get_build_config(self):
+    def get_build_config(self) -> dict[str, Any] | None:
         """Returns the arguments of `build_from_config`, when Keras saves the model."""
         if self._num_features is None:
             return None
@@ -129,7 +130,7 @@ class NodeClassifier(model.Model):
             'attr_dtype': self._attr_dtype,
         }
 
-    def build_from_config(self, config):
+    def build_from_config(self, config: dict[str, Any]) -> None:
         """Makes the weights, on a graph of one node and its loop, when Keras loads the model."""
         width = config['num_features']
         inputs = {

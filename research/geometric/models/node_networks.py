@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -55,14 +56,26 @@ class GraphNetwork(tf.keras.layers.Layer):
         # Operators with dropout of their own take a key.
         self._with_key = [_takes_key(operator) for operator in self.operators]
 
-    def call(self, x, edge_index, edge_attr=None, key=None, training=None):
+    def call(
+        self,
+        x: tf.Tensor,
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None = None,
+        key: tf.Tensor | None = None,
+        training: bool | None = None,
+    ) -> tf.Tensor:
         key = random.key_in_training(key, training)
         return self.operators[-1](
             *self._before_last(x, edge_index, edge_attr, key),
             **self._key(len(self.operators) - 1, key),
         )
 
-    def embed(self, x, edge_index, edge_attr=None):
+    def embed(
+        self,
+        x: tf.Tensor,
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """What the last operator gets, [N, F'], the embedding of the nodes; of one, its output."""
         if len(self.operators) == 1:
             return self(x, edge_index, edge_attr)
@@ -81,7 +94,7 @@ class GraphNetwork(tf.keras.layers.Layer):
             return {}
         return {'key': random.fold_in(key, 2 * index + 1)}
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'operators': [networks.serialize(operator) for operator in self.operators],
             'activation': tf.keras.activations.serialize(self.activation),
@@ -122,7 +135,7 @@ class PredictThenPropagate(tf.keras.layers.Layer):
         self.propagation = networks.get(propagation)
         self.dropout = dropout
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         def weight(name, shape, initializer):
             return self.add_weight(name, shape, initializer=initializer)
 
@@ -132,7 +145,14 @@ class PredictThenPropagate(tf.keras.layers.Layer):
         self.out_bias = weight('out_bias', [self.classes], 'zeros')
         super().build(input_shape)
 
-    def call(self, x, edge_index, edge_attr=None, key=None, training=None):
+    def call(
+        self,
+        x: tf.Tensor,
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None = None,
+        key: tf.Tensor | None = None,
+        training: bool | None = None,
+    ) -> tf.Tensor:
         key = random.key_in_training(key, training)
         x = self.embed(x, edge_index, edge_attr, key)
         x = sparse.dropout(None if key is None else random.fold_in(key, 1), x, self.dropout)
@@ -144,13 +164,19 @@ class PredictThenPropagate(tf.keras.layers.Layer):
             **({'key': random.fold_in(key, 2)} if drop else {}),
         )
 
-    def embed(self, x, edge_index, edge_attr=None, key=None):
+    def embed(
+        self,
+        x: tf.Tensor,
+        edge_index: tf.Tensor | tf.SparseTensor,
+        edge_attr: tf.Tensor | None = None,
+        key: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """The hidden layer, [N, channels], before any propagation."""
         del edge_index, edge_attr
         x = sparse.dropout(None if key is None else random.fold_in(key, 0), x, self.dropout)
         return tf.nn.relu(sparse.matmul(x, self.kernel) + self.bias)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'channels': self.channels,
             'classes': self.classes,

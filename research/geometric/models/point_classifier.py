@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -56,14 +57,14 @@ class PointClassifier(model.Model):
         )
         self.built = True
 
-    def call(self, points, key=None):
+    def call(self, points: tf.Tensor, key: tf.Tensor | None = None) -> tf.Tensor:
         return self.network(points, key=key)
 
-    def embed(self, points):
+    def embed(self, points: tf.Tensor) -> tf.Tensor:
         """The global features of each cloud, [B, F]."""
         return self.network.embed(points)
 
-    def update(self, data, key):
+    def update(self, data: Any, key: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         points, labels = data
         for index, augment in enumerate(self.augment):
             points = augment(points, random.fold_in(key, _AUGMENTATION + index))
@@ -77,7 +78,7 @@ class PointClassifier(model.Model):
         means[1].update_state(100 * tf.reduce_mean(tf.cast(right, tf.float32)))
         return loss, {mean.name: mean.result() for mean in means}
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Measures (points, labels, weights), or with a fourth part the distinct ones apart.
 
         The fourth are weights, too, and give `distinct_accuracy_percent`, the accuracy over those

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -85,7 +86,9 @@ class PointNetwork(tf.keras.layers.Layer):
                     f'each of the {len(self.counts)} levels.'
                 )
 
-    def convolve(self, level: int, x, points, centroids):
+    def convolve(
+        self, level: int, x: tf.Tensor | None, points: tf.Tensor, centroids: tf.Tensor
+    ) -> tf.Tensor:
         """The features of the centroids, before the activation.
 
         Args:
@@ -101,7 +104,7 @@ class PointNetwork(tf.keras.layers.Layer):
 
     # AutoGraph has nothing to do here, and takes seconds to find that out.
     @tf.autograph.experimental.do_not_convert
-    def embed(self, points):
+    def embed(self, points: tf.Tensor) -> tf.Tensor:
         """The global features of each cloud, which the head gets: [B, F]."""
         order = neighbors.farthest_points(points, self.counts[0])
         farthest = tf.gather(points, order, batch_dims=1)
@@ -113,7 +116,7 @@ class PointNetwork(tf.keras.layers.Layer):
             points = centroids
         return self.readout(x, axis=1)
 
-    def call(self, points, key=None):
+    def call(self, points: tf.Tensor, key: tf.Tensor | None = None) -> tf.Tensor:
         x = self.embed(points)
         for layer in self.head[:-1]:
             x = layer(x)
@@ -130,7 +133,9 @@ def flat(x: tf.Tensor) -> tf.Tensor:
     return tf.reshape(x, [-1, x.shape[-1]])
 
 
-def pseudo_coordinates(points, centroids, indices, radius: float) -> tf.Tensor:
+def pseudo_coordinates(
+    points: tf.Tensor, centroids: tf.Tensor, indices: Any, radius: float
+) -> tf.Tensor:
     """Where each neighbour lies in its ball, u = 1/2 + (p_j - p_i) / (2 r), in [0, 1].
 
     As `transforms.cartesian` with the radius for the maximum.

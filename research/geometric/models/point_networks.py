@@ -13,7 +13,7 @@ Levels, radii, numbers of neighbours and activations are those of the published 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -48,7 +48,7 @@ class BallNetwork(point_network.PointNetwork):
         max_neighbors: int,
         head: Sequence[int],
         readout: str,
-        activation,
+        activation: str | Callable,
         dropout: float,
         name: str | None,
     ):
@@ -57,7 +57,9 @@ class BallNetwork(point_network.PointNetwork):
         self.radii = tuple(radii)
         self.max_neighbors = max_neighbors
 
-    def ball(self, level: int, points, centroids):
+    def ball(
+        self, level: int, points: tf.Tensor, centroids: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Edges [2, E], pseudo-coordinates [E, 3] and which edges are real, [B * Q, k]."""
         radius = self.radii[level]
         indices, mask = neighbors.ball_query(points, centroids, radius, self.max_neighbors)
@@ -93,7 +95,7 @@ class KernelNetwork(BallNetwork):
         radii: Sequence[float],
         max_neighbors: int,
         head: Sequence[int],
-        activation,
+        activation: str | Callable,
         dropout: float,
         name: str | None,
     ):
@@ -102,13 +104,15 @@ class KernelNetwork(BallNetwork):
         )
         self.convs = list(convs)
 
-    def convolve(self, level, x, points, centroids):
+    def convolve(
+        self, level: int, x: tf.Tensor | None, points: tf.Tensor, centroids: tf.Tensor
+    ) -> tf.Tensor:
         x = tf.ones_like(points[..., :1]) if x is None else x
         edge_index, pseudo, mask = self.ball(level, points, centroids)
         pair = point_network.flat(x), point_network.flat(x[:, : centroids.shape[1]])
         return self.convs[level](pair, edge_index, self.edge_features(pseudo), mask=mask)
 
-    def edge_features(self, pseudo):
+    def edge_features(self, pseudo: tf.Tensor) -> tf.Tensor:
         """What the convolutions get of pseudo-coordinates in [0, 1]."""
         return pseudo
 
@@ -164,7 +168,7 @@ class MPNN(KernelNetwork):
         )
         self.check_levels(channels=channels)
 
-    def edge_features(self, pseudo):
+    def edge_features(self, pseudo: tf.Tensor) -> tf.Tensor:
         # Differences, around 0: over [0, 1] hardly a ReLU of the edge network has its kink, so that
         # means over a ball would tell little more than where its middle is.
         return 2 * pseudo - 1
@@ -252,7 +256,9 @@ class PointNetPlusPlus(BallNetwork):
             grouped.GroupedPointNetConv(point_network.perceptron(widths)) for widths in channels
         ]
 
-    def convolve(self, level, x, points, centroids):
+    def convolve(
+        self, level: int, x: tf.Tensor | None, points: tf.Tensor, centroids: tf.Tensor
+    ) -> tf.Tensor:
         edge_index, *_ = self.ball(level, points, centroids)
         return self.convs[level](
             None if x is None else point_network.flat(x),
@@ -298,10 +304,12 @@ class EdgeCNN(point_network.PointNetwork):
         ]
 
     @property
-    def points_needed(self):
+    def points_needed(self) -> int:
         return max(super().points_needed, self.k)
 
-    def convolve(self, level, x, points, centroids):
+    def convolve(
+        self, level: int, x: tf.Tensor | None, points: tf.Tensor, centroids: tf.Tensor
+    ) -> tf.Tensor:
         sources, targets = points, centroids
         if x is not None:
             sources, targets = x, x[:, : centroids.shape[1]]
@@ -350,10 +358,12 @@ class PointCNN(point_network.PointNetwork):
         ]
 
     @property
-    def points_needed(self):
+    def points_needed(self) -> int:
         return max(super().points_needed, self._neighbors(0))
 
-    def convolve(self, level, x, points, centroids):
+    def convolve(
+        self, level: int, x: tf.Tensor | None, points: tf.Tensor, centroids: tf.Tensor
+    ) -> tf.Tensor:
         nearest = neighbors.knn(points, centroids, self._neighbors(level))
         return self.convs[level](
             None if x is None else point_network.flat(x),

@@ -47,6 +47,6 @@ class SortReadout(tf.keras.layers.Layer):
         self.convolution = tf.keras.layers.Conv1D(filters, kernel_size, activation='relu')
         self.width = (k - kernel_size + 1) * filters
 
-    def call(self, x, batch, num_graphs):
+    def call(self, x: tf.Tensor, batch: tf.Tensor, num_graphs: int | tf.Tensor) -> tf.Tensor:
         rows = self.convolution(self.sort(x, batch, num_graphs))
         return tf.reshape(rows, [-1, self.width])

@@ -26,7 +26,9 @@ class DensePooled(NamedTuple):
     entropy_loss: tf.Tensor
 
 
-def diff_pool(x, adjacency, logits, mask=None) -> DensePooled:
+def diff_pool(
+    x: tf.Tensor, adjacency: tf.Tensor, logits: tf.Tensor, mask: tf.Tensor | None = None
+) -> DensePooled:
     """X' = S^T Z, A' = S^T A S, with S = softmax(logits)  (Ying et al. 2018, Eqs. (3) and (4)).
 
     The losses of Sec. 3.3 are returned for each graph: add their mean over the graphs to the loss.
@@ -60,7 +62,14 @@ def diff_pool(x, adjacency, logits, mask=None) -> DensePooled:
     return DensePooled(pooled_x, pooled_adjacency, link_loss, entropy / tf.maximum(sizes, 1))
 
 
-def to_dense(x, edge_index, batch, num_graphs: int, max_nodes: int, edge_weight=None):
+def to_dense(
+    x: tf.Tensor,
+    edge_index: tf.Tensor,
+    batch: tf.Tensor,
+    num_graphs: int,
+    max_nodes: int,
+    edge_weight: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """A batch of graphs as equally large dense matrices.
 
     Args:

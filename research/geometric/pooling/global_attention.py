@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from research.geometric import networks, segments
@@ -47,14 +49,14 @@ class GlobalAttention(tf.keras.layers.Layer):
         self.features = None if features is None else networks.get(features)
         self.softmax = softmax
 
-    def call(self, x, batch, num_graphs: int):
+    def call(self, x: tf.Tensor, batch: tf.Tensor, num_graphs: int) -> tf.Tensor:
         batch = tf.cast(batch, tf.int32)
         logits = self.gate(x)
         weights = readout.softmax(logits, batch, num_graphs) if self.softmax else tf.sigmoid(logits)
         values = x if self.features is None else self.features(x)
         return segments.segment_sum(weights * values, batch, num_graphs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         features = None if self.features is None else networks.serialize(self.features)
         return {
             'gate': networks.serialize(self.gate),

@@ -6,7 +6,7 @@ clusters of one or two nodes for `pooled.pool_clusters`.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -19,7 +19,9 @@ from research.geometric.pooling import ordering
 _MAX_ROUNDS = 100
 
 
-def graclus(edge_index, num_nodes: int, edge_weight=None, seed: int = 0, volume=None) -> np.ndarray:
+def graclus(
+    edge_index: Any, num_nodes: int, edge_weight: Any = None, seed: int = 0, volume: Any = None
+) -> np.ndarray:
     """Greedy matching by the normalized cut (Dhillon et al. 2007, coarsening phase), in NumPy.
 
     Nodes are visited in random order. One that is not matched yet is matched with the unmatched
@@ -82,7 +84,7 @@ class Level(NamedTuple):
 
 
 def hierarchy(
-    edge_index, num_nodes: int, levels: int, edge_weight=None, seed: int = 0
+    edge_index: Any, num_nodes: int, levels: int, edge_weight: Any = None, seed: int = 0
 ) -> list[Level]:
     """A graph coarsened several times (Dhillon et al. 2007, coarsening phase), in NumPy.
 
@@ -146,7 +148,12 @@ def _without_loops(matrix):
     return matrix
 
 
-def parallel_graclus(edge_index, num_nodes, key, edge_weight=None) -> tf.Tensor:
+def parallel_graclus(
+    edge_index: tf.Tensor,
+    num_nodes: int | tf.Tensor,
+    key: tf.Tensor,
+    edge_weight: tf.Tensor | None = None,
+) -> tf.Tensor:
     """Matching in rounds (Fagginger Auer & Bisseling 2011), in the graph, by the normalized cut.
 
     In each round a coin makes nodes blue or red. A blue one that is not matched yet proposes to the

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from research.geometric import message_passing, segments
@@ -10,7 +12,7 @@ from research.geometric import message_passing, segments
 _BLOCK = 32
 
 
-def lexsort(keys) -> tf.Tensor:
+def lexsort(keys: Sequence[tf.Tensor]) -> tf.Tensor:
     """What sorts by the last key, equal ones by the key before, and so on; else by index.
 
     Args:
@@ -49,7 +51,7 @@ def number(rows: tf.Tensor) -> tf.Tensor:
     return cumsum(tf.concat([first, tf.cast(differs, tf.int32)], axis=0))
 
 
-def rank_in_graph(batch: tf.Tensor, num_graphs: int, keys=()) -> tf.Tensor:
+def rank_in_graph(batch: tf.Tensor, num_graphs: int, keys: Sequence[tf.Tensor] = ()) -> tf.Tensor:
     """The place of each node among those of its graph, when these are sorted by `lexsort(keys)`.
 
     Args:

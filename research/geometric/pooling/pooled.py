@@ -45,14 +45,14 @@ class Pooled(NamedTuple):
 
 
 def pool_clusters(
-    x,
-    edge_index,
-    batch,
-    cluster,
-    edge_attr=None,
-    pos=None,
+    x: tf.Tensor,
+    edge_index: tf.Tensor,
+    batch: tf.Tensor,
+    cluster: tf.Tensor,
+    edge_attr: tf.Tensor | None = None,
+    pos: tf.Tensor | None = None,
     aggregation: str | Callable = 'max',
-    num_clusters=None,
+    num_clusters: int | tf.Tensor | None = None,
 ) -> Pooled:
     """Makes one node of each cluster (Fey & Lenssen 2019, Sec. 2, of Graclus and voxel grids).
 
@@ -116,12 +116,17 @@ def _check_one_graph_each(batch, assignment, slots):
         )
 
 
-def pool_batch(batch, assignment, slots) -> tf.Tensor:
+def pool_batch(batch: tf.Tensor, assignment: tf.Tensor, slots: int | tf.Tensor) -> tf.Tensor:
     """The graph of each slot, int32 [S + 1], -1 of those without a node."""
     return tf.maximum(tf.math.unsorted_segment_max(batch, assignment, slots + 1), -1)
 
 
-def pool_edges(edge_index, assignment, slots, edge_attr=None):
+def pool_edges(
+    edge_index: tf.Tensor,
+    assignment: tf.Tensor,
+    slots: int | tf.Tensor,
+    edge_attr: tf.Tensor | None = None,
+) -> tuple[tf.Tensor, tf.Tensor | None]:
     """Edges between slots; one with a dropped end goes to the sink, the others stay as they are.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -38,17 +39,17 @@ class Readout(tf.keras.layers.Layer):
             )
         self.aggregation = aggregation
 
-    def call(self, x, batch, num_graphs: int):
+    def call(self, x: tf.Tensor, batch: tf.Tensor, num_graphs: int) -> tf.Tensor:
         function = self.aggregation
         if not callable(function):
             function = message_passing.AGGREGATIONS[function]
         return function(x, batch, num_graphs)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {'aggregation': self.aggregation, 'name': self.name}
 
 
-def softmax(logits, batch, num_graphs: int) -> tf.Tensor:
+def softmax(logits: tf.Tensor, batch: tf.Tensor, num_graphs: int) -> tf.Tensor:
     """Softmax over the nodes of each graph; 0 of a node of no graph.
 
     Args:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from research.geometric import segments
@@ -39,14 +41,14 @@ class Set2Set(tf.keras.layers.Layer):
             raise ValueError(f'steps = {steps} must be positive.')
         self.steps = steps
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         channels = input_shape[-1]
         self.lstm = tf.keras.layers.LSTMCell(channels, name='lstm')
         with tf.name_scope('lstm'):
             self.lstm.build([None, 2 * channels])
         super().build(input_shape)
 
-    def call(self, x, batch, num_graphs: int):
+    def call(self, x: tf.Tensor, batch: tf.Tensor, num_graphs: int) -> tf.Tensor:
         batch = tf.cast(batch, tf.int32)
         state = [tf.zeros([num_graphs, x.shape[-1]], x.dtype)] * 2
         read = tf.zeros([num_graphs, 2 * x.shape[-1]], x.dtype)
@@ -59,5 +61,5 @@ class Set2Set(tf.keras.layers.Layer):
         empty = segments.count(batch, num_graphs) == 0
         return tf.where(empty[:, tf.newaxis], tf.zeros_like(read), read)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {'steps': self.steps, 'name': self.name}

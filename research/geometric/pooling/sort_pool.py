@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 
 from research.geometric import segments
@@ -41,7 +43,7 @@ class SortPool(tf.keras.layers.Layer):
         self.k = k
         self.tie_channels = tie_channels
 
-    def call(self, x, batch, num_graphs: int):
+    def call(self, x: tf.Tensor, batch: tf.Tensor, num_graphs: int) -> tf.Tensor:
         batch = tf.cast(batch, tf.int32)
         channels = x.shape[-1]
         ties = channels - 1 if self.tie_channels is None else self.tie_channels
@@ -51,5 +53,5 @@ class SortPool(tf.keras.layers.Layer):
         rows = segments.segment_sum(x, row, num_graphs * self.k)
         return tf.reshape(rows, [num_graphs, self.k, channels])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {'k': self.k, 'tie_channels': self.tie_channels, 'name': self.name}

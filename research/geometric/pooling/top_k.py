@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fractions
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -45,8 +47,8 @@ class TopKPooling(tf.keras.layers.Layer):
     def __init__(
         self,
         ratio: float = 0.8,
-        activation='tanh',
-        kernel_initializer='glorot_uniform',
+        activation: str | Callable = 'tanh',
+        kernel_initializer: str | dict | Callable = 'glorot_uniform',
         name: str | None = None,
     ):
         super().__init__(name=name)
@@ -56,13 +58,21 @@ class TopKPooling(tf.keras.layers.Layer):
         self.activation = tf.keras.activations.get(activation)
         self.kernel_initializer = tf.keras.initializers.get(kernel_initializer)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> None:
         self.kernel = self.add_weight(
             'kernel', [input_shape[-1], 1], initializer=self.kernel_initializer
         )
         super().build(input_shape)
 
-    def call(self, x, edge_index, batch, num_graphs: int, edge_attr=None, pos=None):
+    def call(
+        self,
+        x: tf.Tensor,
+        edge_index: tf.Tensor,
+        batch: tf.Tensor,
+        num_graphs: int,
+        edge_attr: tf.Tensor | None = None,
+        pos: tf.Tensor | None = None,
+    ) -> pooled.Pooled:
         batch = tf.cast(batch, tf.int32)
         score = tf.matmul(x, self.kernel) / tf.norm(self.kernel)
         keep, slots = self._kept(tf.stop_gradient(score)[:, 0], batch, num_graphs)
@@ -90,7 +100,7 @@ class TopKPooling(tf.keras.layers.Layer):
         bound = (above * nodes + num_graphs * (below - 1)) // below
         return keep, min(nodes, bound) if isinstance(nodes, int) else tf.minimum(nodes, bound)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             'ratio': self.ratio,
             'activation': tf.keras.activations.serialize(self.activation),

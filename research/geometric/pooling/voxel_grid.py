@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -9,7 +11,7 @@ from research.geometric import message_passing
 from research.geometric.pooling import ordering
 
 
-def voxel_grid(pos, batch, size, start=None) -> tf.Tensor:
+def voxel_grid(pos: Any, batch: Any, size: Any, start: Any = None) -> tf.Tensor:
     """Nodes of one graph in the same voxel are a cluster (Simonovsky & Komodakis 2017).
 
     The voxel of node i is floor((pos_i - start) / size), in each coordinate.

@@ -8,7 +8,7 @@ from research.geometric.graph import Graph
 from research.geometric.transforms.positions import positions
 
 
-def random_flip(graph: Graph, seed, axis: int = 0, probability: float = 0.5) -> Graph:
+def random_flip(graph: Graph, seed: int, axis: int = 0, probability: float = 0.5) -> Graph:
     """`pos` with the sign of one coordinate changed, with a probability.
 
     Args:

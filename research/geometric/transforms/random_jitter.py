@@ -8,7 +8,7 @@ from research.geometric.graph import Graph
 from research.geometric.transforms.positions import positions
 
 
-def random_jitter(graph: Graph, seed, deviation: float = 0.01, clip: float = 0.05) -> Graph:
+def random_jitter(graph: Graph, seed: int, deviation: float = 0.01, clip: float = 0.05) -> Graph:
     """`pos` plus normal noise, cut at [-clip, clip], for each coordinate of each point.
 
     Args:

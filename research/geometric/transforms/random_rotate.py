@@ -8,7 +8,7 @@ from research.geometric.graph import Graph
 from research.geometric.transforms.positions import positions
 
 
-def random_rotate(graph: Graph, seed, degrees: float = 180, axis: int = 2) -> Graph:
+def random_rotate(graph: Graph, seed: int, degrees: float = 180, axis: int = 2) -> Graph:
     """`pos` turned about the origin by an angle uniform on [-degrees, degrees].
 
     Only `pos` turns: make normals, or attributes of edges that are made of positions, afterwards.

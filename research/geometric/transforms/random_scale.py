@@ -8,7 +8,7 @@ from research.geometric.graph import Graph
 from research.geometric.transforms.positions import positions
 
 
-def random_scale(graph: Graph, seed, low: float = 0.8, high: float = 1.25) -> Graph:
+def random_scale(graph: Graph, seed: int, low: float = 0.8, high: float = 1.25) -> Graph:
     """`pos` times one factor, uniform on [low, high], the same in all dimensions.
 
     Args:

@@ -8,7 +8,7 @@ from research.geometric.graph import Graph
 from research.geometric.mesh import Mesh
 
 
-def sample_points(mesh: Mesh, num_points: int, seed, normals: bool = False) -> Graph:
+def sample_points(mesh: Mesh, num_points: int, seed: int, normals: bool = False) -> Graph:
     """A cloud of points, uniform on the surface: as many on a face as its area is of the whole.
 
     A face is drawn in proportion to its area and a point on it as

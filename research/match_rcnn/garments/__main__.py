@@ -17,7 +17,7 @@ _WIDTH = flags.DEFINE_integer('width', 192, 'Width of the images in pixels.')
 _WORKERS = flags.DEFINE_integer('workers', None, 'Processes; by default one a core.')
 
 
-def main(argv):
+def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise app.UsageError(f'Unknown argument {argv[1]!r}.')
     try:

@@ -89,7 +89,7 @@ def _landmarks(stage, shown, mask):
     height, width = top.shape
     points = shown.camera.project(shown.garment.landmarks)
     landmarks = np.zeros([len(points), 3], np.float32)
-    for j, ((x, y), home) in enumerate(zip(points, shown.garment.homes)):
+    for j, ((x, y), home) in enumerate(zip(points, shown.garment.homes, strict=True)):
         if not (0 <= x < width and 0 <= y < height):
             continue
         row, column = int(y), int(x)

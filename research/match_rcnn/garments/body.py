@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -37,7 +38,7 @@ class Pose:
 
 def _limb(start, side, angles, lengths, count):
     points = [np.asarray(start, float) * [side, 1]]
-    for angle, length in zip(np.radians(angles), lengths):
+    for angle, length in zip(np.radians(angles), lengths, strict=True):
         points.append(points[-1] + length * np.array([side * np.sin(angle), np.cos(angle)]))
     t = np.linspace(0, sum(lengths), count)
     stops = np.cumsum([0, *lengths])
@@ -61,7 +62,7 @@ def leg(pose: Pose, side: int, count: int = 41) -> np.ndarray:
     return _limb(LEG, side, pose.legs[side > 0], (KNEE - LEG[1], ANKLE - KNEE), count)
 
 
-def along(axis: np.ndarray, fraction) -> np.ndarray:
+def along(axis: np.ndarray, fraction: float | Sequence[float] | np.ndarray) -> np.ndarray:
     """Points at fractions of an axis; beyond 1 it goes straight on."""
     position = np.atleast_1d(np.asarray(fraction, float)) * (len(axis) - 1)
     i = np.clip(position.astype(int), 0, len(axis) - 2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -98,20 +100,20 @@ def fixed(points: np.ndarray) -> np.ndarray:
     return np.round((points - 0.5) * (1 << _SHIFT)).astype(np.int32)
 
 
-def fill(image: np.ndarray, outlines: list[np.ndarray], value) -> None:
+def fill(image: np.ndarray, outlines: list[np.ndarray], value: Any) -> None:
     """Fills each outline (float [n, 2], pixels) of its own, also where they overlap."""
     for outline in outlines:
         cv2.fillPoly(image, [fixed(outline)], value, cv2.LINE_8, _SHIFT)
 
 
-def line(image: np.ndarray, points: np.ndarray, value, width: float, closed: bool = False) -> None:
+def line(
+    image: np.ndarray, points: np.ndarray, value: Any, width: float, closed: bool = False
+) -> None:
     """Draws a line of a width in pixels through points."""
-    cv2.polylines(
-        image, [fixed(points)], closed, value, max(1, int(round(width))), cv2.LINE_8, _SHIFT
-    )
+    cv2.polylines(image, [fixed(points)], closed, value, max(1, round(width)), cv2.LINE_8, _SHIFT)
 
 
-def discs(image: np.ndarray, centres: np.ndarray, value, radius: float) -> None:
+def discs(image: np.ndarray, centres: np.ndarray, value: Any, radius: float) -> None:
     """Draws filled circles."""
     for centre in fixed(centres):
         cv2.circle(

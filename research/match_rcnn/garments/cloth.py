@@ -78,7 +78,8 @@ class View:
         mask = np.zeros(size, np.uint8)
         canvas_lib.fill(mask, [outline - corner], 255)
         colour = self._print(piece, fabric, self.grid[window])
-        for mark, line in zip(marks, lines):
+        of_marks, of_folds = lines[: len(marks)], lines[len(marks) :]
+        for mark, line in zip(marks, of_marks, strict=True):
             self._draw_mark(colour, mark, line - corner, fabric)
         canvas_lib.line(
             colour,
@@ -88,7 +89,8 @@ class View:
             closed=True,
         )
         light = self._light(
-            mask, [(fold, line - corner) for fold, line in zip(folds, lines[len(marks) :])]
+            mask,
+            [(fold, line - corner) for fold, line in zip(folds, of_folds, strict=True)],
         )
         colour = cv2.multiply(colour, cv2.merge([light] * 3), scale=piece.tone / 128)
         self.canvas.paint(window, mask, colour, layer)

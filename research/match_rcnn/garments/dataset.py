@@ -13,7 +13,7 @@ from typing import Any
 
 import cv2
 
-from research.match_rcnn import annotations
+from research.match_rcnn import annotation_files
 from research.match_rcnn.garments import effects, identities, scenes
 
 _VERSION = 1  # Of the drawing: another one draws other pictures of the same seed.
@@ -171,7 +171,7 @@ def _draw_in_processes(folder, workers):
         for number in range(workers)
     ]
     complaints = [process.communicate()[1] for process in running]
-    for process, complaint in zip(running, complaints):
+    for process, complaint in zip(running, complaints, strict=True):
         if process.returncode:
             raise RuntimeError(
                 f'{folder}: the drawing ended with status {process.returncode}: '
@@ -230,8 +230,8 @@ def example(settings: Mapping[str, Any], split: str, index: int) -> tuple[bytes,
     pair_id = number + 1
     if split == 'validation':  # The numbers of the training identities come first.
         pair_id += settings['num_identities'].get('train', 0)
-    source = annotations.SOURCES['user' if user else 'shop']
-    text = annotations.to_json(annotations.Annotation(source, pair_id, items))
+    source = annotation_files.SOURCES['user' if user else 'shop']
+    text = annotation_files.to_json(annotation_files.Annotation(source, pair_id, items))
     return effects.jpeg(picture, quality), text
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from research.match_rcnn.garments import body, cuts, shape
@@ -21,7 +23,7 @@ def _discs(part, points, tone=0.45, radius=0.018, second=False):
     return shape.Mark(part, 'discs', np.asarray(points, float), tone, radius, second)
 
 
-def upper(made) -> tuple[list[shape.Mark], list[shape.Fold]]:
+def upper(made: Any) -> tuple[list[shape.Mark], list[shape.Fold]]:
     """Marks and folds of a garment of `upper.build`, which is given half-made."""
     cut = made.cut
     trunk = ['left_front', 'right_front'] if made.outwear and not made.pose.back else ['body']
@@ -145,7 +147,7 @@ def _closure(made):
             marks.append(_line(part, line - [sign * 0.055, 0], 0.72, 0.008))
             marks.append(_line(part, line, 0.45, 0.016))
     if cut.closure == 'buttons':
-        step = max(3, int(round((cut.length - cut.neck_depth) / 0.16)))
+        step = max(3, round((cut.length - cut.neck_depth) / 0.16))
         places = body.along(edge, np.linspace(0.06, 0.94, step)) * [-1, 1] + [0.028, 0]
         marks.append(_discs('right_front', places, second=True, tone=0.6, radius=0.02))
     return marks
@@ -173,7 +175,7 @@ def _pockets(made):
 
 
 def _cuff(cut, part, outer, inner):
-    step = max(1, int(round(len(outer) * 0.05 / cut.sleeve)))
+    step = max(1, round(len(outer) * 0.05 / cut.sleeve))
     seam = np.array([outer[-1 - step], inner[-1 - step]])
     marks = []
     if cut.cuffs == 'rib':
@@ -258,7 +260,7 @@ def _band(parts, cut):
     return marks
 
 
-def skirt(cut: cuts.LowerCut, side: np.ndarray, pose: body.Pose):
+def skirt(cut: cuts.LowerCut, side: np.ndarray, pose: body.Pose) -> tuple[list, list]:
     """Marks and folds of a skirt, whose left edge is `side`."""
     marks = _band(['body'], cut)
     hem = shape.path([side[-1], side[-1] * [-1, 1]], -cut.sag / (2 * cut.cuff)) - [0, 0.035]
@@ -285,7 +287,7 @@ def skirt(cut: cuts.LowerCut, side: np.ndarray, pose: body.Pose):
     return marks, folds
 
 
-def trousers(made):
+def trousers(made: Any) -> tuple[list, list]:
     """Marks and folds of shorts or trousers, given half-made (`lower.Trousers`)."""
     cut, parts = made.cut, ['left_leg', 'right_leg']
     marks, folds = _band(parts, cut), []

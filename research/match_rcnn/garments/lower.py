@@ -128,7 +128,7 @@ class Trousers:
             else:
                 down, up = _at(outer, [1 / 3, 2 / 3, 1]), _at(inner, [1, 0.5])
             leg = [outer[0], *down, *up]
-            for index, point in zip((0, *range(3, middle)), leg):
+            for index, point in zip((0, *range(3, middle)), leg, strict=True):
                 j = index if side == shape.LEFT else category.flip[index]
                 points[j], homes[j] = point, frozenset([name])
         return points, homes

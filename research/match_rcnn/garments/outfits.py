@@ -87,7 +87,7 @@ def choose(
         if other is not None and role(other) not in items:
             add([other])
     items = [items[place] for place in (LOWER, INNER, OUTER) if place in items]
-    return _fitted(items, open_front=not (role(main.category_id) == OUTER))
+    return _fitted(items, open_front=role(main.category_id) != OUTER)
 
 
 def _fitted(items, open_front):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class Person:
     arms: bool = True
 
 
-def plain(colour) -> cloth.Fabric:
+def plain(colour: Sequence[int]) -> cloth.Fabric:
     """A fabric of one colour."""
     colour = tuple(int(c) for c in colour)
     return cloth.Fabric.of(prints.Pattern(), prints.Palette(colour, colour, colour))
@@ -80,7 +81,13 @@ def sample(rng: np.random.Generator, mannequin: bool = False) -> Person:
     )
 
 
-def ellipse(centre, radii, count: int = 28, start: float = 0, stop: float = 360) -> np.ndarray:
+def ellipse(
+    centre: Sequence[float],
+    radii: Sequence[float],
+    count: int = 28,
+    start: float = 0,
+    stop: float = 360,
+) -> np.ndarray:
     """Points on an ellipse, degrees clockwise from the right."""
     angle = np.radians(np.linspace(start, stop, count, endpoint=stop - start < 360))
     return np.asarray(centre) + np.stack([np.cos(angle), np.sin(angle)], 1) * radii

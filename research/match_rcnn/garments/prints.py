@@ -8,6 +8,7 @@ line).
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import cv2
 import numpy as np
@@ -93,7 +94,7 @@ def _colour(rng, near=None):
     return tuple(int(c) for c in cv2.cvtColor(pixel, cv2.COLOR_HSV2BGR)[0, 0])
 
 
-def distance(a, b) -> float:
+def distance(a: Any, b: Any) -> float:
     """How far apart two colours are, 0 to about 440."""
     return float(np.linalg.norm(np.subtract(a, b)))
 

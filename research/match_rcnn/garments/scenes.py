@@ -186,7 +186,7 @@ def _framed(stage, items, pose, turn, rng, framing, head, degrees, bend, slant):
         top = [0, body.HEAD[1] - 0.3] if head else [0, -0.2]
         target = np.concatenate([target, [top, [-0.3, body.ANKLE + 0.2], [0.3, body.ANKLE + 0.2]]])
     elif framing == 'zoom':
-        required = [garment for garment, item in zip(garments, items) if item.required]
+        required = [garment for garment, item in zip(garments, items, strict=True) if item.required]
         target = stage_lib.extent([required[rng.integers(len(required))]])
     fill = {
         'full': (0.84, 0.97),

@@ -7,6 +7,7 @@ y down, the origin at the base of the neck. `side` is -1 for the picture's left,
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -89,7 +90,12 @@ class Garment:
     folds: list[Fold]
 
 
-def curve(start, end, bulge: float = 0.0, count: int = 8) -> np.ndarray:
+def curve(
+    start: Sequence[float] | np.ndarray,
+    end: Sequence[float] | np.ndarray,
+    bulge: float = 0.0,
+    count: int = 8,
+) -> np.ndarray:
     """Points from `start` to just before `end` on a parabola.
 
     Args:
@@ -113,7 +119,8 @@ def path(points: Sequence, bulges: Sequence[float] | float = 0.0) -> np.ndarray:
     """Points along `points` with a bulge for each stretch (`curve`); ends with the last point."""
     bulges = np.broadcast_to(bulges, len(points) - 1)
     pieces = [
-        curve(a, b, bulge, 8 if bulge else 2) for a, b, bulge in zip(points, points[1:], bulges)
+        curve(a, b, bulge, 8 if bulge else 2)
+        for (a, b), bulge in zip(itertools.pairwise(points), bulges, strict=True)
     ]
     return np.concatenate([*pieces, np.asarray(points[-1], float)[np.newaxis]])
 
@@ -123,7 +130,9 @@ def mirrored(points: np.ndarray) -> np.ndarray:
     return np.asarray(points, float)[::-1] * [-1, 1]
 
 
-def tube(axis: np.ndarray, widths, side: int) -> tuple[np.ndarray, np.ndarray]:
+def tube(
+    axis: np.ndarray, widths: Sequence[float] | np.ndarray, side: int
+) -> tuple[np.ndarray, np.ndarray]:
     """The outer and the inner edge of cloth around an arm or leg.
 
     Args:
@@ -141,7 +150,7 @@ def tube(axis: np.ndarray, widths, side: int) -> tuple[np.ndarray, np.ndarray]:
     return axis + normals * widths, axis - normals * widths
 
 
-def eased(x, knots: Sequence[tuple[float, float]]) -> np.ndarray:
+def eased(x: float | np.ndarray, knots: Sequence[tuple[float, float]]) -> np.ndarray:
     """Interpolates (x, y) knots with flat tangents at each."""
     xs, ys = np.array(knots, float).T
     x = np.clip(x, xs[0], xs[-1])

@@ -80,7 +80,7 @@ class _Upper:
             self.back = np.array([0.0, neck[1] - 0.015])
             return
         depth = front[1] - neck[1]
-        kind = 'v' if self.outwear and not cut.collar == 'band' else cut.neck
+        kind = 'v' if self.outwear and cut.collar != 'band' else cut.neck
         x, y, bulge = {
             'round': (0.78, 0.66, -0.11),
             'boat': (0.62, 0.66, -0.05),
@@ -244,7 +244,7 @@ class _Upper:
         if self.outwear:
             top = len(flip) - 6
             edge = body.along(self.opening(), [1 / 3, 2 / 3, 1])
-            for index, point in zip((top + 4, top + 5, top // 2 + 3), edge):
+            for index, point in zip((top + 4, top + 5, top // 2 + 3), edge, strict=True):
                 put(index, point, seen)
         index = self._around(put, trunk)
         if not self.outwear:

@@ -11,10 +11,9 @@ def test_average_and_swap():
     average.update([variable])
     # 0.75 * (2, 4) + 0.25 * (6, 0).
     assert average.averages[0].numpy().tolist() == [3.0, 3.0]
-    with pytest.raises(KeyError):
-        with average.swapped_in([variable]):
-            assert variable.numpy().tolist() == [3.0, 3.0]
-            raise KeyError
+    with pytest.raises(KeyError), average.swapped_in([variable]):
+        assert variable.numpy().tolist() == [3.0, 3.0]
+        raise KeyError
     assert variable.numpy().tolist() == [6.0, 0.0]
 
 

@@ -55,7 +55,7 @@ def test_what_a_kill_left_is_not_seen_and_is_cleaned_up(tmp_path):
 
 
 def test_a_process_killed_before_the_rename_leaves_the_older_checkpoint(tmp_path, monkeypatch):
-    variable, saved = make(tmp_path, 1.0)
+    _, saved = make(tmp_path, 1.0)
     saved.save(1, keep=set())
 
     def killed(*args, **kwargs):
@@ -68,7 +68,7 @@ def test_a_process_killed_before_the_rename_leaves_the_older_checkpoint(tmp_path
 
 
 def test_a_step_that_is_saved_is_not_written_again(tmp_path):
-    variable, saved = make(tmp_path, 1.0)
+    _, saved = make(tmp_path, 1.0)
     path = saved.save(1, keep=set())
     before = os.stat(os.path.join(path, 'manifest.json')).st_mtime_ns
     saved.save(1, keep=set())
@@ -222,9 +222,9 @@ def test_a_disk_that_is_really_full(tmp_path):
     ).returncode:
         pytest.skip('this container may not mount')
     try:
-        small, saved = make(tmp_path, [1.0] * 50_000)
+        _, saved = make(tmp_path, [1.0] * 50_000)
         good = saved.save(1, keep=set())
-        large, other = make(tmp_path, [1.0] * 500_000)
+        _, other = make(tmp_path, [1.0] * 500_000)
         with pytest.raises(OSError, match=f'the disk is full, .*B are free. The last .*{good}'):
             other.save(2, keep=set())
         assert saved.steps() == [1] and os.listdir(tmp_path) == ['00000001']

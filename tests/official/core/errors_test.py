@@ -1,4 +1,5 @@
 import json
+import sys
 
 from official.core import errors
 
@@ -75,3 +76,18 @@ def test_what_others_raise_is_a_bug():
     for function in (library, operation, other_kind):
         assert errors.sentence(_caught(function)) is None
     assert errors.sentence(ValueError('never raised')) is None
+
+
+def test_package_that_no_install_brings_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'tf_agents', None)
+
+    def imports():
+        import tf_agents  # noqa: F401
+
+    says = errors.sentence(_caught(imports))
+    assert says.startswith('DQN needs tf-agents, ') and 'pip install --no-deps tf-agents==' in says
+
+    def another():
+        import no_such_package  # noqa: F401
+
+    assert errors.sentence(_caught(another)) is None

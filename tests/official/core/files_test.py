@@ -1,5 +1,6 @@
 import errno
 import os
+import pathlib
 import re
 
 import pytest
@@ -29,7 +30,7 @@ def test_a_full_disk_is_one_sentence_and_the_old_file_stays(tmp_path, monkeypatc
     assert re.fullmatch(
         rf'{path} cannot be written: the disk is full, [0-9.e+]+ [KMGT]?B are free\.', text
     )
-    assert os.listdir(tmp_path) == ['result.json'] and open(path).read() == 'old'
+    assert os.listdir(tmp_path) == ['result.json'] and pathlib.Path(path).read_text() == 'old'
 
 
 def test_other_reasons_and_what_is_still_there(tmp_path):
@@ -48,9 +49,8 @@ def test_other_reasons_and_what_is_still_there(tmp_path):
 
 
 def test_a_bug_while_writing_stays_a_bug():
-    with pytest.raises(KeyError):
-        with files.writing('x'):
-            {}['a']
+    with pytest.raises(KeyError), files.writing('x'):
+        {}['a']
 
 
 def test_the_unit_of_the_free_space(monkeypatch, tmp_path):

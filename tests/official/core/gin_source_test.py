@@ -55,12 +55,20 @@ def test_blocks_and_macros(tmp_path):
         ),
         (
             'toy.Model.units = four\n',
-            "toy.gin:8: cannot read the value four in 'toy.Model.units = four'; a text needs quotes, a "
-            'class an @, a macro a %.',
+            "toy.gin:8: cannot read the value four in 'toy.Model.units = four'; a text needs "
+            'quotes, a class an @, a macro a %.',
         ),
         (
             'toy.Model.layers = (1,\n',
-            'toy.gin:9: the text ends too soon (EOF in multi-line statement).',
+            'toy.gin:8: the text ends within a statement.',
+        ),
+        (
+            "toy.Model.name = '''a\n\n\n",
+            'toy.gin:10: the text ends within a string.',
+        ),
+        (
+            "toy.Model.name = 'a\ntoy.Model.units = 3\n",
+            'toy.gin:8: cannot read "toy.Model.name = \'a" (Unable to parse value.).',
         ),
         (
             'toy.Model.units 3\n',

@@ -26,7 +26,7 @@ def _binding(value):
         (Callable, _OBJECT),
         (type, _CLASS),
         (int, _OBJECT),
-        (Optional[int], None),
+        (Optional[int], None),  # noqa: UP045  The older spelling is tested, too.
         (int | None, 3),
         (Sequence[int], (1, 2)),
         (Sequence[int], [1]),
@@ -57,7 +57,7 @@ def test_what_fits(hint, value):
         (str, 5, '5 must be a text in quotes.'),
         (dict | None, 'Table 1', "'Table 1' must be a dict or None."),
         (
-            Optional[Callable],
+            Optional[Callable],  # noqa: UP045  The older spelling is tested, too.
             'x',
             "'x' must be a class or function (@module.Name without quotes) or None.",
         ),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official.core import callbacks
+from official.core import callbacks, checkpoints
 from tests import conformance
 from tests.official.core import toy, toy_model
 
@@ -86,7 +86,7 @@ def test_a_model_sees_the_data_before_the_first_step(tmp_path):
 @pytest.mark.parametrize('stop_at, steps_per_execution', [(4, 1), (5, 1), (8, 3)])
 def test_resume_takes_the_same_steps(tmp_path, stop_at, steps_per_execution):
     make = lambda run_dir: toy_model.make(run_dir, steps_per_execution=steps_per_execution)
-    conformance._train_until(make(str(tmp_path)), stop_at)
+    conformance.train_until(make(str(tmp_path)), stop_at)
     resumed = make(str(tmp_path))
     resumed.train()
     assert w(resumed) == 1 - 0.5**10
@@ -163,7 +163,7 @@ def test_patience_stops_early_and_stays_stopped(tmp_path):
 
 def test_averaged_weights_are_evaluated_saved_and_resumed(tmp_path):
     experiment = toy_model.make(str(tmp_path), average_decay=0.5)
-    conformance._train_until(experiment, 6)
+    conformance.train_until(experiment, 6)
     resumed = toy_model.make(str(tmp_path), average_decay=0.5)
     resumed.train()
     # The average's error is e_n = (e_{n-1} + 2^-n) / 2 with e_0 = 1, so e_n = (1 + n / 2) 2^-n.
@@ -220,8 +220,25 @@ def test_data_are_not_made_in_the_policy_of_the_model(tmp_path):
     assert policies == ['float32']
 
 
-def test_bad_checkpoint(tmp_path):
-    conformance.check_bad_checkpoint(toy_model.make, tmp_path)
+def test_a_checkpoint_that_was_cut_short_is_named_and_neither_restored_nor_overwritten(tmp_path):
+    experiment = toy_model.make(str(tmp_path))
+    experiment.train()
+    path = experiment._checkpoints.path(experiment._checkpoints.steps()[-1])
+    file = os.path.join(path, 'weights.data-00000-of-00001')
+    size = os.path.getsize(file)
+    with open(file, 'r+b') as f:
+        f.truncate(size // 2)
+    with pytest.raises(checkpoints.CheckpointError) as error:
+        toy_model.make(str(tmp_path)).train()
+    assert f'{file} has {size // 2} bytes, not {size}' in str(error.value)
+    assert os.path.getsize(file) == size // 2
+    with open(file, 'r+b') as f:
+        f.truncate(size)
+    with pytest.raises(checkpoints.CheckpointError, match='SHA-256'):
+        toy_model.make(str(tmp_path)).evaluate()
+    os.remove(file)
+    with pytest.raises(checkpoints.CheckpointError, match='is missing'):
+        toy_model.make(str(tmp_path)).export()
 
 
 def test_a_checkpoint_of_another_model(tmp_path):

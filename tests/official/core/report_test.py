@@ -1,44 +1,15 @@
-import base64
-import html.parser
 import io
 import json
 import os
+import pathlib
 import re
-import xml.etree.ElementTree
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from official.core import figures, page, report, run_folder
-
-
-class Parsed(html.parser.HTMLParser):
-    """Text, images and references of a page."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.text, self.sources, self.links, self.tags, self.open = [], [], [], [], []
-        self.feed(text)
-        assert not self.open, self.open
-
-    def handle_starttag(self, tag, attributes):
-        attributes = dict(attributes)
-        self.tags.append(tag)
-        if tag not in ('img', 'meta', 'br', 'link', 'input'):
-            self.open.append(tag)
-        self.sources += [attributes['src']] if 'src' in attributes else []
-        self.links += [attributes['href']] if 'href' in attributes else []
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-    @property
-    def words(self):
-        return re.sub(r'\s+', ' ', ' '.join(self.text))
+from tests.official.core import html_page
 
 
 def write_run(run_dir, error=1.25, **result):
@@ -75,12 +46,7 @@ def write_run(run_dir, error=1.25, **result):
 
 def parsed(run_dir, title='A title', sections=()):
     with open(report.run_report(run_dir, title, sections)) as f:
-        return Parsed(f.read())
-
-
-def decoded(source):
-    kind, data = re.fullmatch(r'data:image/([a-z+]+);base64,(.*)', source).groups()
-    return kind, base64.b64decode(data)
+        return html_page.Parsed(f.read())
 
 
 def test_numbers_matrix_facts_and_configuration(tmp_path):
@@ -120,7 +86,9 @@ def test_on_what_was_measured_stands_below_the_numbers(tmp_path):
 def test_costs_below_zero_are_drawn_on_a_linear_axis(tmp_path):
     def curve():
         drawings = [
-            decoded(source)[1].decode() for source in parsed(tmp_path).sources if 'svg' in source
+            html_page.decoded(source)[1].decode()
+            for source in parsed(tmp_path).sources
+            if 'svg' in source
         ]
         (drawing,) = [drawing for drawing in drawings if 'curve-loss' in drawing]
         return re.search(r'id="curve-loss">\s*<path d="([^"]*)"', drawing)[1]
@@ -140,7 +108,7 @@ def test_everything_is_inside_the_page_and_every_picture_shows_something(tmp_pat
     assert 'script' not in page_.tags and 'link' not in page_.tags
     kinds = []
     for source in page_.sources:
-        kind, data = decoded(source)
+        kind, data = html_page.decoded(source)
         kinds.append(kind)
         if kind == 'png':
             pixels = np.asarray(Image.open(io.BytesIO(data)).convert('L'))
@@ -152,125 +120,14 @@ def test_everything_is_inside_the_page_and_every_picture_shows_something(tmp_pat
     assert 'row <1>' in page_.words and 'Pictures & more' in page_.words
 
 
-def test_the_pixels_of_an_image_are_its_values(tmp_path):
-    image = np.array([[0.0, 0.5], [1.0, 2.0]])
-    (source,) = Parsed(figures.image_grid([[image]], ['r'], ['c'])).sources
-    pixels = np.asarray(Image.open(io.BytesIO(decoded(source)[1])).convert('L'))
-    np.testing.assert_allclose(pixels, [[0, 127.5], [255, 255]], atol=1)
-
-
-def png(source):
-    return np.asarray(Image.open(io.BytesIO(decoded(source)[1])))
-
-
-def test_pixels_of_photographs_are_kept_to_the_last_bit():
-    grey, colours = np.arange(256).reshape(16, 16), np.arange(768).reshape(16, 16, 3) % 256
-    images = [grey[..., None] / 255, colours / 255]
-    text = figures.image_grid([images], ['r'], ['a', 'b'], large=True)
-    assert 'class="images large"' in text
-    for source, expected in zip(Parsed(text).sources, (grey, colours), strict=True):
-        np.testing.assert_array_equal(png(source), expected)
-
-
-def test_a_cell_without_an_image_is_empty_and_keeps_its_place():
-    image = np.full((2, 2), 0.2)
-    text = figures.image_grid([[image, None, image / 2]], ['r'], ['a', '', ''])
-    first, second, third = re.findall('<td>(.*?)</td>', text)
-    assert not second and 'alt="a, r"' in first and 'alt="r"' in third
-    assert [png(source)[0, 0] for source in Parsed(text).sources] == [51, 26]
-
-
-def test_a_grid_of_images_is_one_image_with_white_between(tmp_path):
-    images = np.random.RandomState(0).randint(0, 255, (2, 3, 4, 5, 1)) / 255
-    grid = figures.grid_image(images, gap=1)
-    assert grid.shape == (9, 17, 1)
-    for row in range(2):
-        for column in range(3):
-            np.testing.assert_array_equal(
-                grid[5 * row : 5 * row + 4, 6 * column : 6 * column + 5], images[row, column]
-            )
-    assert (grid[4] == 1).all() and (grid[:, [5, 11]] == 1).all()
-    figures.write_png(str(tmp_path / 'grid.png'), grid)
-    np.testing.assert_allclose(np.asarray(Image.open(tmp_path / 'grid.png')) / 255, grid[..., 0])
-
-
 def test_a_numeral_is_set_to_the_right_as_it_is():
     text = page.table([('a', page.Numeral('8.0'))], ('name', 'value'))
     assert '<td class=number>8.0</td>' in text and '<th class=number>value</th>' in text
 
 
-def test_curves_of_the_same_colour_have_different_dashes():
-    keys = [f'value {key}' for key in 'abcdefghijklmnop']
-    history = [{'step': step, **dict.fromkeys(keys, step)} for step in (1, 2)]
-    text = figures.curves(history, keys, 'T')
-    svg = xml.etree.ElementTree.fromstring(decoded(Parsed(text).sources[0])[1])
-    styles = []
-    for key in keys:
-        (group,) = (g for g in svg.iter() if g.get('id') == f'curve-{key}')
-        style = next(child.get('style') for child in group if child.get('d'))
-        styles.append(
-            (
-                re.search('stroke: ([^;]*)', style).group(1),
-                ''.join(re.findall('stroke-dasharray: ([^;]*)', style)),
-            )
-        )
-    assert len(set(styles)) == 16 and len({color for color, _ in styles}) == 7
-
-
-def drawn(text, gid):
-    """The points [n, 2] of the curve `gid` in the one chart of `text`, y upwards."""
-    (source,) = Parsed(text).sources
-    kind, data = decoded(source)
-    assert kind == 'svg+xml'
-    (group,) = (g for g in xml.etree.ElementTree.fromstring(data).iter() if g.get('id') == gid)
-    path = next(child.get('d') for child in group if child.get('d'))
-    points = np.array(re.findall(r'[ML] (\S+) (\S+)', path), np.float64)
-    return points * (1, -1)
-
-
-def test_curves_are_drawn_where_their_values_are():
-    history = [
-        {'step': 0, 'cost': 100.0},
-        {'step': 100, 'cost': 10.0, 'other': 3.0},
-        {'step': 400, 'cost': 0.1},
-    ]
-    for log in (False, True):
-        text = figures.curves(
-            history,
-            ['cost'],
-            'Cost',
-            log=log,
-            compare={'baseline': [{'step': 0, 'cost': 10.0}, {'step': 400, 'cost': 100.0}]},
-        )
-        x, y = drawn(text, 'curve-cost').T
-        assert (x[1] - x[0]) / (x[2] - x[0]) == pytest.approx(1 / 4, rel=1e-4)
-        # From 100 to 0.1 are three decades, and the first of them is a third of the way.
-        share = 1 / 3 if log else 90 / 99.9
-        assert (y[1] - y[0]) / (y[2] - y[0]) == pytest.approx(share, rel=1e-4)
-        other = drawn(text, 'curve-baseline-cost')
-        np.testing.assert_allclose(other, [[x[0], y[1]], [x[2], y[0]]], rtol=1e-5)
-
-
-def test_values_that_cannot_be_drawn_leave_a_gap():
-    values = [4.0, None, float('nan'), 0.0, -1.0, float('inf'), 2.0, 1.0]
-    history = [{'step': step, 'cost': value} for step, value in enumerate(values)]
-    x, y = drawn(figures.curves(history, ['cost'], 'Cost', log=True), 'curve-cost').T
-    assert len(x) == 3 and y[0] - y[1] == pytest.approx(y[1] - y[2], rel=1e-4)
-    nothing = figures.curves([{'step': 1, 'cost': float('nan')}], ['cost'], 'Cost', log=True)
-    assert Parsed(nothing).sources
-
-
-def test_long_curves_are_thinned_but_keep_their_ends():
-    history = [{'step': step, 'cost': (step % 7) + 1.0} for step in range(50_000)]
-    text = figures.curves(history, ['cost'], 'Cost')
-    assert len(text) < 100_000
-    x, y = drawn(text, 'curve-cost').T
-    assert 400 < len(x) <= 800 and x[-1] == x.max()
-
-
 def test_the_same_run_gives_the_same_bytes(tmp_path):
     run_dir = write_run(tmp_path)
-    pages = [open(report.run_report(run_dir, 'x'), 'rb').read() for _ in range(2)]
+    pages = [pathlib.Path(report.run_report(run_dir, 'x')).read_bytes() for _ in range(2)]
     assert pages[0] == pages[1]
 
 
@@ -290,7 +147,7 @@ def test_confusion_matrix_cells_stand_in_their_rows():
 def test_of_many_classes_the_most_frequent_confusions_are_listed():
     matrix = np.diag(np.full(40, 9)).tolist()
     matrix[3][17], matrix[20][4] = 5, 8
-    words = Parsed(page.confusion_matrix(matrix, [f'class{c}' for c in range(40)])).words
+    words = html_page.Parsed(page.confusion_matrix(matrix, [f'class{c}' for c in range(40)])).words
     assert 'class20 class4 8 class3 class17 5 The 2 most frequent' in words
 
 
@@ -310,7 +167,9 @@ def test_of_many_classes_the_most_frequent_confusions_are_listed():
 )
 def test_the_comparison_with_the_paper(reference, sentence):
     result = {'step': 1, 'seed': 0, 'test_error_percent': 1.25, 'test_loss': 0.5}
-    words = Parsed(report.measured_against_paper({**result, 'reference': reference})).words
+    words = html_page.Parsed(
+        report.measured_against_paper({**result, 'reference': reference})
+    ).words
     assert '1.25 %' in words and 'test loss' in words
     assert ("the paper's" in words) == (sentence is not None) and (sentence or '') in words
     assert ('on MNIST' in words) == ('note' in reference)
@@ -339,7 +198,7 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatc
     monkeypatch.setattr(os, 'replace', fails)
     with pytest.raises(OSError, match='disk full'):
         page.write_report(path, 'new', '', [])
-    assert os.listdir(tmp_path) == ['report.html'] and '<h1>old' in open(path).read()
+    assert os.listdir(tmp_path) == ['report.html'] and '<h1>old' in pathlib.Path(path).read_text()
 
 
 @pytest.mark.parametrize(
@@ -355,25 +214,6 @@ def test_a_report_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatc
 )
 def test_durations(seconds, text):
     assert report.duration(seconds) == text
-
-
-def test_the_points_of_a_strip_plot_are_the_values():
-    text = figures.strip_plot(
-        {'measured': {'mean': 2.0, 'std': 1.0, 'median': 1.0, 'values': [1.0, 1.0, 4.0]}},
-        'Error',
-        '%',
-    )
-    (source,) = Parsed(text).sources
-    (group,) = (
-        g
-        for g in xml.etree.ElementTree.fromstring(decoded(source)[1]).iter()
-        if g.get('id') == 'values-0'
-    )
-    points = np.array(
-        [[float(use.get(axis)) for axis in 'xy'] for use in group.iter() if use.tag.endswith('use')]
-    )
-    assert points[0, 0] == points[1, 0] < points[2, 0]
-    assert len(np.unique(points[:, 1])) == 3, 'equal values hide each other'
 
 
 def test_several_seeds(tmp_path):

@@ -1,6 +1,7 @@
 import json
 import multiprocessing
 import os
+import pathlib
 import re
 
 import pytest
@@ -48,7 +49,7 @@ def test_a_new_folder_is_made_and_marked(tmp_path):
     assert not os.path.exists(run_dir)
     with run_folder.claim(run_dir, _ONE):
         pass
-    assert json.load(open(os.path.join(run_dir, 'run.json'))) == {
+    assert json.loads(pathlib.Path(run_dir, 'run.json').read_text()) == {
         'seed': 0,
         'several_seeds': False,
         'bindings': _ONE.bindings,
@@ -95,7 +96,7 @@ def test_an_attempt_that_did_nothing_does_not_keep_its_folder(tmp_path):
         run_folder.check(run_dir, other, starts=False)
     with run_folder.claim(run_dir, other):
         pass
-    assert json.load(open(os.path.join(run_dir, 'run.json')))['bindings'] == other.bindings
+    assert json.loads(pathlib.Path(run_dir, 'run.json').read_text())['bindings'] == other.bindings
 
 
 def test_a_folder_that_is_not_a_runs(tmp_path):
@@ -148,9 +149,11 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
         f'{tmp_path}/x cannot be written: no permission for {tmp_path}.',
     )
     monkeypatch.undo()
-    with pytest.raises(PermissionError, match='^/proc/arboretum/x cannot be '):
-        with run_folder.claim('/proc/arboretum/x', _ONE):
-            pass
+    with (
+        pytest.raises(PermissionError, match='^/proc/arboretum/x cannot be '),
+        run_folder.claim('/proc/arboretum/x', _ONE),
+    ):
+        pass
     assert not os.path.exists('/proc/arboretum')
 
 
@@ -239,7 +242,7 @@ def test_what_was_half_written_is_removed_at_the_next_start(tmp_path):
     with run_folder.claim(run_dir, _ONE):
         left = [name for _, folders, names in os.walk(run_dir) for name in [*folders, *names]]
     assert not [name for name in left if name.endswith('.partial')]
-    assert open(os.path.join(run_dir, 'checkpoints', 'weights')).read() == 'precious'
+    assert pathlib.Path(run_dir, 'checkpoints', 'weights').read_text() == 'precious'
 
 
 def test_parts_name_their_run(tmp_path):

@@ -6,8 +6,8 @@ import gin
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.python.framework import config as tf_config
 
+from official.compat import tensorflow_private
 from official.core import config, run_folder, runner
 from tests.official.core import toy
 
@@ -18,7 +18,7 @@ def _fresh(monkeypatch):
     monkeypatch.setattr(toy, 'failure', None)
     yield
     config.clear()
-    tf_config.disable_op_determinism()  # There is no public way back for the tests that follow.
+    tensorflow_private.disable_op_determinism()
 
 
 def _run(tmp_path, text='', params=()):
@@ -157,7 +157,7 @@ def test_a_seed_gives_python_numpy_and_tensorflow_the_same_numbers(tmp_path, mon
 def test_deterministic_operations(tmp_path, asked):
     run = _run(tmp_path, f'runner.Run.deterministic = {asked}\n')
     run('train', str(tmp_path / 'run'))
-    assert tf_config.is_op_determinism_enabled() is asked
+    assert tensorflow_private.is_op_determinism_enabled() is asked
 
 
 def test_another_experiments_folder_is_left_alone(tmp_path):

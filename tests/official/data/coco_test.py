@@ -1,90 +1,24 @@
 """Tests of official.data.coco on small sets made here."""
 
-import copy
 import json
 import os
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from official.data import coco, coco_classes, problems
-
-KEYPOINTS = ['nose', 'left_eye', 'Right_Eye', 'foot_right', 'foot_left', 'left_only']
-
-
-def save(path, height, width, orientation=1, mode='RGB'):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    Image.new(mode, (width, height)).save(path, exif=exif)
-
-
-def annotation(identity, image, category=20, bbox=(1, 2, 3, 4), **options):
-    return {
-        'id': identity,
-        'image_id': image,
-        'category_id': category,
-        'bbox': list(bbox),
-        **options,
-    }
-
-
-def content():
-    return {
-        'images': [
-            {'id': 9, 'file_name': 'b.jpg', 'height': 20, 'width': 30},
-            {'id': 2, 'file_name': 'sub/a.jpg', 'height': 40, 'width': 10},
-        ],
-        'annotations': [
-            annotation(
-                5,
-                2,
-                20,
-                (1.5, 2, 3, 30),
-                area=17.5,
-                iscrowd=0,
-                segmentation=[[1.5, 2, 4.5, 2, 4.5, 32]],
-            ),
-            annotation(
-                6,
-                9,
-                7,
-                (2, 3, 20, 10),
-                keypoints=[3, 4, 2, *[0] * 12, 9, 8, 1],
-                segmentation=[[2, 3, 22, 3, 22, 13]],
-            ),
-            annotation(
-                7,
-                2,
-                20,
-                (0, 0, 10, 40),
-                iscrowd=1,
-                segmentation={'size': [40, 10], 'counts': [0, 400]},
-            ),
-        ],
-        'categories': [
-            {'id': 20, 'name': 'rug'},
-            {'id': 7, 'name': 'doll', 'keypoints': KEYPOINTS},
-        ],
-    }
+from official.data import coco, coco_classes, detection_table, problems
+from tests.official.data import coco_files
 
 
 @pytest.fixture
 def folder(tmp_path):
-    save(f'{tmp_path}/images/b.jpg', 20, 30)
-    save(f'{tmp_path}/images/sub/a.jpg', 40, 10)
+    coco_files.save(f'{tmp_path}/images/b.jpg', 20, 30)
+    coco_files.save(f'{tmp_path}/images/sub/a.jpg', 40, 10)
     return str(tmp_path)
 
 
-def load(folder, written, **options):
-    with open(f'{folder}/x.json', 'w', encoding='utf-8') as file:
-        file.write(written if isinstance(written, str) else json.dumps(written))
-    return coco.load(f'{folder}/x.json', f'{folder}/images', **options)
-
-
 def test_columns(folder):
-    table = load(folder, content(), mask_size=8)
+    table = coco_files.load(folder, coco_files.content(), mask_size=8)
     assert table.class_names == ('doll', 'rug') and table.category_ids == (7, 20)
     assert table.landmark_counts == (6, 0)
     np.testing.assert_array_equal(
@@ -116,8 +50,15 @@ def test_columns(folder):
     assert masks[2].all() and table.problems.counts == {}
 
 
+@pytest.mark.parametrize('source', [['user'], {'url': 'x'}, 3, 'Flickr', None])
+def test_a_source_of_another_set_is_unknown(folder, source):
+    written = coco_files.content()
+    written['images'][0]['source'] = source
+    assert coco_files.load(folder, written).sources.tolist() == [detection_table.UNKNOWN] * 2
+
+
 def test_back_to_coco(folder):
-    table = load(folder, content())
+    table = coco_files.load(folder, coco_files.content())
     for landmarks, everything, keypoints in (
         (False, False, None),
         (True, False, [3, 4, 2, *[0] * 12, 9, 8, 1]),
@@ -143,14 +84,14 @@ def test_back_to_coco(folder):
 
 
 def test_landmarks_of_all_classes_end_to_end(folder):
-    three = content()
+    three = coco_files.content()
     three['categories'][0]['keypoints'] = ['a', 'b']
     three['categories'].append({'id': 30, 'name': 'hat', 'keypoints': ['c', 'd', 'e']})
     three['annotations'] += [
-        annotation(8, 9, 20, keypoints=[1, 2, 2, 3, 4, 1]),
-        annotation(9, 9, 30, keypoints=[5, 6, 2, 0, 0, 0, 7, 8, 1]),
+        coco_files.annotation(8, 9, 20, keypoints=[1, 2, 2, 3, 4, 1]),
+        coco_files.annotation(9, 9, 30, keypoints=[5, 6, 2, 0, 0, 0, 7, 8, 1]),
     ]
-    table = load(folder, three)
+    table = coco_files.load(folder, three)
     assert table.landmarks.shape == (5, 6, 3) and table.landmark_offsets == (0, 6, 8, 11)
     by_id = {a['id']: a for a in coco.to_coco(table, True, True)['annotations']}
     assert by_id[8]['keypoints'] == [0] * 18 + [1, 2, 2, 3, 4, 1] + [0] * 9
@@ -172,24 +113,29 @@ def test_images_that_are_not_as_they_should_be(folder, capsys):
         'small': (20, 5, 8),
         'empty': (40, 10, 1),
     }
-    written = content()
+    written = coco_files.content()
     for number, (name, kind) in enumerate(images.items(), 100):
         written['images'].append(
             {'id': number, 'file_name': f'{name}.jpg', 'height': 40, 'width': 10}
         )
         if name != 'empty':
             written['annotations'].append(
-                annotation(number, number, 20, (1, 4, 3, 6), segmentation=[[1, 4, 4, 4, 1, 10]])
+                coco_files.annotation(
+                    number, number, 20, (1, 4, 3, 6), segmentation=[[1, 4, 4, 4, 1, 10]]
+                )
             )
         if kind == 'text':
             open(f'{folder}/images/text.jpg', 'w', encoding='utf-8').close()
         elif kind is not None:
-            save(f'{folder}/images/{name}.jpg', *kind)
-    written['annotations'] += [annotation(200, 77), annotation(201, 9, bbox=(2, 2, 0, 5))]
-    save(f'{folder}/images/alone.jpg', 5, 5)
-    save(f'{folder}/images/sub/alone.png', 5, 5)
+            coco_files.save(f'{folder}/images/{name}.jpg', *kind)
+    written['annotations'] += [
+        coco_files.annotation(200, 77),
+        coco_files.annotation(201, 9, bbox=(2, 2, 0, 5)),
+    ]
+    coco_files.save(f'{folder}/images/alone.jpg', 5, 5)
+    coco_files.save(f'{folder}/images/sub/alone.png', 5, 5)
     open(f'{folder}/images/notes.txt', 'w', encoding='utf-8').close()
-    table = load(folder, written)
+    table = coco_files.load(folder, written)
     found = table.problems
     assert found.counts == {
         problems.NO_IMAGE: 2,
@@ -212,7 +158,7 @@ def test_images_that_are_not_as_they_should_be(folder, capsys):
     names = [os.path.basename(path)[:-4] for path in table.paths]
     assert names == ['b', 'a', 'turned', 'stored', 'half', 'grey', 'small', 'empty']
     boxes = {name: table.boxes[table.items_of(row)].tolist() for row, name in enumerate(names)}
-    sizes = dict(zip(names, table.sizes.tolist()))
+    sizes = dict(zip(names, table.sizes.tolist(), strict=True))
     upright = [[1, 4, 4, 10]]
     assert boxes['turned'] == boxes['half'] == boxes['grey'] == upright and boxes['empty'] == []
     assert sizes['turned'] == sizes['half'] == [40, 10]  # Half: the pipeline scales.
@@ -226,139 +172,9 @@ def test_images_that_are_not_as_they_should_be(folder, capsys):
 def test_images_need_not_be_looked_at(folder, capsys):
     os.remove(f'{folder}/images/b.jpg')
     given = problems.Problems()
-    assert load(folder, content(), problems=given).num_images == 1
+    assert coco_files.load(folder, coco_files.content(), problems=given).num_images == 1
     assert given.counts == {problems.NO_IMAGE: 1} and capsys.readouterr().err == ''
-    assert load(folder, content(), check_images=False).num_images == 2
-
-
-def changed(part, number, **fields):
-    written = copy.deepcopy(content())
-    written[part][number].update(fields)
-    return written
-
-
-def without(part, number, field):
-    written = content()
-    del written[part][number][field]
-    return written
-
-
-@pytest.mark.parametrize(
-    'written, message',
-    [
-        ('{"images": [', 'x.json: not valid JSON'),
-        ('[]', 'x.json: no COCO annotations: list at the top'),
-        ({'images': []}, "x.json: no COCO annotations: there is no list 'annotations'"),
-        (without('images', 1, 'height'), r"x.json: images\[1\] has no 'height'"),
-        (without('annotations', 2, 'bbox'), r"x.json: annotations\[2\] has no 'bbox'"),
-        (changed('images', 0, id=2), 'x.json: image id 2 is there twice'),
-        (
-            changed('images', 0, id=2**63),
-            r"x.json: images\[0\] has id '9223372036854775808', which "
-            'is not a whole number of 64 bits',
-        ),
-        (changed('images', 0, file_name=None), r'x.json: images\[0\] has file_name None'),
-        (changed('images', 0, height=10**6), 'x.json: image b.jpg has height 1000000 and width 30'),
-        ({**content(), 'categories': []}, 'x.json: there are no categories'),
-        (changed('categories', 1, keypoints=5), 'x.json: category 7 has keypoints 5, which is not'),
-        (changed('categories', 1, keypoints=[None]), r'x.json: category 7 has keypoints \[None\]'),
-        (changed('categories', 1, name=None), 'x.json: category 7 has the name None'),
-        ('[' * 10_000, 'x.json: not valid JSON'),
-        (changed('annotations', 0, id=2**63), r'x.json: annotations\[0\] has id .* of 64 bits'),
-        (
-            changed('annotations', 0, iscrowd='0'),
-            r"sub/a.jpg: item 1 \(id 5\): crowd '0' is neither",
-        ),
-        (changed('annotations', 0, category_id=[7]), r'annotation 5 has unknown category \[7\]'),
-        (changed('annotations', 0, bbox=None), 'x.json: annotation 5 has box None'),
-        (changed('annotations', 0, bbox=[1, 2, 10**400, 3]), r'\(id 5\): box .* not finite'),
-        (changed('annotations', 0, segmentation=True), r'\(id 5\): segmentation True is neither'),
-        (
-            changed('annotations', 2, segmentation={'size': None, 'counts': [400]}),
-            r'\(id 7\): an RLE of size None',
-        ),
-        (
-            changed('annotations', 2, segmentation={'size': [40, 10], 'counts': None}),
-            r'\(id 7\): an RLE whose counts are neither',
-        ),
-        (
-            changed('annotations', 2, segmentation={'size': [40, 10], 'counts': []}),
-            r'\(id 7\): an RLE whose counts sum to 0, not 400',
-        ),
-        (changed('images', 0, width='wide'), "x.json: image b.jpg has height 20 and width 'wide'"),
-        (changed('categories', 0, id=None), 'x.json: category id None'),
-        (changed('categories', 1, keypoints=['a', 'b', 'a']), 'x.json: two keypoints .* one name'),
-        (
-            changed('annotations', 0, category_id=5),
-            'x.json: annotation 5 has unknown category 5; there is 7, 20',
-        ),
-        (changed('annotations', 0, bbox=[1, 2, 3]), r'x.json: annotation 5 has box \[1, 2, 3\]'),
-        (
-            changed('annotations', 0, bbox=[1, 2, -3, 4]),
-            r'x.json, image sub/a.jpg: item 1 \(id 5\): box .* has no area',
-        ),
-        (changed('annotations', 0, bbox=[1, 2, float('nan'), 4]), r'\(id 5\): box .* not finite'),
-        (changed('annotations', 0, bbox=[11, 2, 3, 4]), r'\(id 5\): box .* is outside the image'),
-        (
-            changed('annotations', 1, keypoints=[1, 2, 2]),
-            r'\(id 6\): 1 landmarks; category 1 has 6',
-        ),
-    ],
-)
-def test_bad_files(folder, written, message):
-    with pytest.raises(ValueError, match=message):
-        load(folder, written)
-
-
-def faulty():
-    """Three annotations that cannot be right, and three that only look so."""
-    written = content()
-    written['annotations'] += [
-        annotation(20, 9, segmentation=[[]]),
-        annotation(21, 9, 7, keypoints=[]),
-        annotation(22, 9, segmentation=[[1, 2], [1, 2, 4, 2, 4, 6], [1, 2, 3, 4]]),
-        annotation(30, 9, bbox=[40, 2, 3, 4]),
-        annotation(31, 9, 5),
-        annotation(32, 2, bbox=[1, 2, 'x', 4]),
-    ]
-    written['images'].append({'id': 3, 'file_name': None, 'height': 1, 'width': 1})
-    return written
-
-
-def test_all_faults_are_named_at_once(folder):
-    with pytest.raises(ValueError) as error:
-        load(folder, faulty())
-    lines = str(error.value).splitlines()
-    assert lines[0] == 'x.json: 4 values cannot be right; skip_malformed = True leaves them out:'
-    assert [line for line in lines if not line.startswith('  ')][1:] == [
-        '1 x entry that cannot be right:',
-        '1 x category that cannot be right:',
-        '2 x box that cannot be right:',
-    ]
-    for text in (
-        'images[2] has file_name None',
-        'annotation 31 has unknown category 5',
-        "annotation 32 has box [1, 2, 'x', 4]",
-        'item 5 (id 30): box [40.0, 2.0',
-    ):
-        assert text in str(error.value)
-
-
-def test_faults_can_be_skipped_and_are_counted(folder):
-    table = load(folder, faulty(), skip_malformed=True)
-    assert sorted(table.item_ids.tolist()) == [5, 6, 7, 20, 21, 22]
-    assert table.problems.counts == {
-        problems.BAD_ENTRY: 1,
-        problems.BAD_CATEGORY: 1,
-        problems.BAD_BOX: 2,
-        problems.NO_MASK: 2,
-        problems.SHORT_POLYGON: 2,
-    }
-    assert table.problems.files(problems.BAD_CATEGORY) == [
-        f'{folder}/x.json: annotation 31 has unknown category 5; there is 7, 20.'
-    ]
-    item = table.item_ids.tolist().index(22)
-    np.testing.assert_array_equal(table.segmentations[item], [[[1, 2], [4, 2], [4, 6]]])
+    assert coco_files.load(folder, coco_files.content(), check_images=False).num_images == 2
 
 
 @pytest.mark.parametrize(
@@ -378,10 +194,10 @@ def test_faults_can_be_skipped_and_are_counted(folder):
 )
 def test_mirror_pairs_by_names(folder, names, flip):
     """None: there is no pair among several, which is said."""
-    table = load(
+    table = coco_files.load(
         folder,
         {
-            **content(),
+            **coco_files.content(),
             'annotations': [],
             'categories': [{'id': 7, 'name': 'doll', 'keypoints': names}],
         },
@@ -396,16 +212,16 @@ def test_mirror_pairs_by_names(folder, names, flip):
 def test_landmarks_that_no_category_lists(folder, listed):
     """As many as most annotations have; sets of faces write an empty list."""
     points = [value for number in range(68) for value in (number % 30, number % 20, 2)]
-    table = load(
+    table = coco_files.load(
         folder,
         {
-            'images': content()['images'],
+            'images': coco_files.content()['images'],
             'categories': [{'id': 7, 'name': 'face', **listed}],
             'annotations': [
-                annotation(1, 9, 7, keypoints=points),
-                annotation(2, 2, 7, keypoints=[]),
-                annotation(3, 9, 7, keypoints=points),
-                annotation(4, 2, 7, keypoints=points[:9]),
+                coco_files.annotation(1, 9, 7, keypoints=points),
+                coco_files.annotation(2, 2, 7, keypoints=[]),
+                coco_files.annotation(3, 9, 7, keypoints=points),
+                coco_files.annotation(4, 2, 7, keypoints=points[:9]),
             ],
         },
         skip_malformed=True,
@@ -427,18 +243,18 @@ def test_landmarks_end_to_end(folder):
     written = {
         'images': [
             {**image, 'source': source}
-            for image, source in zip(content()['images'], ('shop', 'user'))
+            for image, source in zip(coco_files.content()['images'], ('shop', 'user'), strict=True)
         ],
         'categories': [
             {'id': 1, 'name': 'a', 'keypoints': names},
             {'id': 2, 'name': 'b', 'keypoints': names},
         ],
         'annotations': [
-            annotation(1, 9, 1, keypoints=top, pair_id=4, style=2, scale=3),
-            annotation(2, 2, 2, keypoints=skirt, pair_id=4, style=0),
+            coco_files.annotation(1, 9, 1, keypoints=top, pair_id=4, style=2, scale=3),
+            coco_files.annotation(2, 2, 2, keypoints=skirt, pair_id=4, style=0),
         ],
     }
-    table = load(folder, written, end_to_end=layout)
+    table = coco_files.load(folder, written, end_to_end=layout)
     assert table.class_names == ('top', 'skirt') and table.landmark_counts == (3, 2)
     np.testing.assert_array_equal(table.landmark_flip, layout.flip)
     assert table.landmarks.shape == (2, 3, 3)
@@ -450,27 +266,19 @@ def test_landmarks_end_to_end(folder):
     assert [one['keypoints'] for one in back['annotations']] == [top, skirt]
     assert [(one['pair_id'], one['style']) for one in back['annotations']] == [(4, 2), (4, 0)]
     # Another number of categories is another set; its pair and style are kept, too.
-    apart = load(folder, written)
+    apart = coco_files.load(folder, written)
     assert apart.landmark_counts == (5, 5) and apart.class_names == ('a', 'b')
     assert apart.styles.tolist() == [2, 0] and apart.scales.tolist() == [0, 0]
     with pytest.raises(ValueError, match='style .* is not a whole number'):
         written['annotations'][0]['style'] = 'red'
-        load(folder, written, end_to_end=layout)
-    assert not load(folder, written).styles.any()
+        coco_files.load(folder, written, end_to_end=layout)
+    assert not coco_files.load(folder, written).styles.any()
 
 
 def test_categories_of_one_name_stay_apart(folder):
-    assert load(folder, changed('categories', 0, name='doll')).class_names == (
+    assert coco_files.load(
+        folder, coco_files.changed('categories', 0, name='doll')
+    ).class_names == (
         'doll (7)',
         'doll (20)',
     )
-
-
-def test_missing_files(folder):
-    with pytest.raises(FileNotFoundError, match='none.json: no such annotation file'):
-        coco.load(f'{folder}/none.json', folder)
-    load(folder, content())
-    with pytest.raises(FileNotFoundError, match='/none: no such folder of images'):
-        coco.load(f'{folder}/x.json', f'{folder}/none')
-    with pytest.raises(ValueError, match='images: cannot be read .Is a directory.'):
-        coco.load(f'{folder}/images', folder)

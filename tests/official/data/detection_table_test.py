@@ -139,13 +139,13 @@ def test_mini_masks_are_the_polygons_inside_the_box():
     def inside(polygon, x, y):
         """Crossings of a ray to the right, one edge after the other."""
         crossings = 0
-        for (x1, y1), (x2, y2) in zip(polygon, np.roll(polygon, -1, 0)):
+        for (x1, y1), (x2, y2) in zip(polygon, np.roll(polygon, -1, 0), strict=True):
             if (y1 > y) != (y2 > y) and x < x1 + (y - y1) / (y2 - y1) * (x2 - x1):
                 crossings += 1
         return crossings % 2 == 1
 
     def near_edge(polygon, x, y, distance):
-        for a, b in zip(polygon, np.roll(polygon, -1, 0)):
+        for a, b in zip(polygon, np.roll(polygon, -1, 0), strict=True):
             along = np.clip(np.dot([x, y] - a, b - a) / np.dot(b - a, b - a), 0, 1)
             if np.hypot(*([x, y] - a - along * (b - a))) < distance:
                 return True
@@ -158,7 +158,7 @@ def test_mini_masks_are_the_polygons_inside_the_box():
         if any(near_edge(polygon, x, y, 1.0) for polygon in polygons):
             continue
         assert mask[row, column] == any(inside(polygon, x, y) for polygon in polygons), (x, y)
-        compared, filled = compared + 1, filled + mask[row, column]
+        compared, filled = compared + 1, filled + int(mask[row, column])
     assert compared > 1000 and 200 < filled < compared - 200
 
 

@@ -69,8 +69,8 @@ def read_all(files, dataset, skipped=None):
         dataset, lambda numbers: tf.gather(files, numbers), decode, files.shape[0], skipped
     )
     assert result.element_spec[0].shape == (*dataset.element_spec[0].shape, SIDE, SIDE, 3)
-    images, numbers = (np.concatenate(x) for x in zip(*result.as_numpy_iterator()))
-    for image, number in zip(images, numbers):
+    images, numbers = (np.concatenate(x) for x in zip(*result.as_numpy_iterator(), strict=True))
+    for image, number in zip(images, numbers, strict=True):
         assert (image.reshape(-1, 3)[1:] == number).all()  # An image comes with its own number.
     return images[:, 0, 0, 0].tolist(), numbers.tolist(), sorted(skipped.indices)
 
@@ -175,7 +175,7 @@ def test_pairs_of_images_and_several_results():
         },
         tf.TensorSpec([10], tf.int64),
     )
-    for first, (columns, numbers) in zip((0, 10), result.as_numpy_iterator()):
+    for first, (columns, numbers) in zip((0, 10), result.as_numpy_iterator(), strict=True):
         expected = [{3: 4, 8: 9}.get(number, number) for number in order[first : first + 10]]
         assert numbers.tolist() == expected
         assert columns['images'][:, 0, 1, 1, 0].tolist() == expected

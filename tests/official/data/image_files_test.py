@@ -1,5 +1,7 @@
 """Tests of official.data.image_files."""
 
+import pathlib
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -24,7 +26,7 @@ def save(path, array=None, orientation=None, mode=None, **options):
 
 def test_headers(tmp_path):
     (tmp_path / 'text.jpg').write_text('not an image')
-    (tmp_path / 'cut.jpg').write_bytes(open(save(tmp_path / 'a.jpg'), 'rb').read()[:40])
+    (tmp_path / 'cut.jpg').write_bytes(pathlib.Path(save(tmp_path / 'a.jpg')).read_bytes()[:40])
     save(tmp_path / 'png.png', orientation=6)
     paths = [
         str(tmp_path / 'text.jpg'),
@@ -55,7 +57,8 @@ def test_headers(tmp_path):
     assert [header.upright for header in found[3:6]] == [size, (WIDTH, HEIGHT), size]
     counts = problems.Problems()
     usable = [
-        image_files.note(header, path, 'x.json', counts) for header, path in zip(found, paths)
+        image_files.note(header, path, 'x.json', counts)
+        for header, path in zip(found, paths, strict=True)
     ]
     assert usable == [False] * 3 + [True] * 8
     assert counts.counts == {

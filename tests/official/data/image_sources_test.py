@@ -52,7 +52,7 @@ def take(source, numbers, split='train', positions=None, batch=None, **options):
     size = source.image_size
     assert spec[0].shape == (batch or len(numbers), size, size, source.channels)
     assert (spec[0].dtype, spec[1].dtype) == (tf.uint8, tf.int64)
-    return [np.concatenate(x) for x in zip(*dataset.as_numpy_iterator())]
+    return [np.concatenate(x) for x in zip(*dataset.as_numpy_iterator(), strict=True)]
 
 
 # Arrays.
@@ -119,7 +119,7 @@ def test_arrays_are_resized(size, max_value, monkeypatch):
     pixels, _ = take(source, range(5))
     assert pixels.shape == (5, size, size, 3)
     scaled = np.round(data.train_images * np.float32(255 / max_value)).astype(np.uint8)
-    for result, image in zip(pixels, scaled):
+    for result, image in zip(pixels, scaled, strict=True):
         # Pillow's bilinear filter is antialiased, too, and rounds at both of its two passes.
         expected = np.asarray(Image.fromarray(image).resize([size, size], Image.BILINEAR))
         assert np.abs(result.astype(int) - expected).max() <= 1
@@ -166,7 +166,7 @@ def test_a_folder_by_number(folder):
     pixels, numbers = take(source, [3, 11, 0])
     assert numbers.tolist() == [3, 11, 0]
     # Without a seed: the central square, as for evaluation.
-    for image, seed in zip(pixels, numbers):
+    for image, seed in zip(pixels, numbers, strict=True):
         decoded = np.asarray(Image.open(io.BytesIO(jpeg(noise(seed)))))
         expected = tfds_stream.square(tf.constant(decoded), SIZE)
         np.testing.assert_array_equal(image, expected)

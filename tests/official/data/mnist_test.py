@@ -32,7 +32,7 @@ def folder(tmp_path):
         np.arange(100, 112).reshape(3, 2, 2),
         [2, 7, 0],
     )
-    for (stem, magic), content in zip(STEMS.items(), contents):
+    for (stem, magic), content in zip(STEMS.items(), contents, strict=True):
         (tmp_path / f'{stem}.gz').write_bytes(gzip.compress(_idx(magic, content)))
     return tmp_path
 

@@ -120,7 +120,7 @@ def test_batches_that_cannot_be_divided():
 def test_evaluation_takes_every_example_once(num_examples, steps):
     dataset = pipeline.eval_batches(num_examples, 4)
     assert dataset.element_spec == (tf.TensorSpec([4], tf.int64), tf.TensorSpec([4], tf.float32))
-    indices, weights = (np.concatenate(x) for x in zip(*dataset.as_numpy_iterator()))
+    indices, weights = (np.concatenate(x) for x in zip(*dataset.as_numpy_iterator(), strict=True))
     assert len(indices) == 4 * steps
     assert indices[weights == 1].tolist() == list(range(num_examples))
     assert set(weights.tolist()) <= {0.0, 1.0}

@@ -63,7 +63,7 @@ def _train(folder, batch_size=4, image_size=6, seed=1, **options):
 
 
 def _take(dataset, count):
-    return [np.concatenate(x) for x in zip(*dataset.take(count).as_numpy_iterator())]
+    return [np.concatenate(x) for x in zip(*dataset.take(count).as_numpy_iterator(), strict=True)]
 
 
 def test_every_epoch_has_every_image_once_with_its_label(folder):
@@ -75,7 +75,7 @@ def test_every_epoch_has_every_image_once_with_its_label(folder):
     images, labels = _take(dataset, 5)  # two epochs
     assert sorted(labels[:10]) == sorted(labels[10:]) == list(range(10))
     assert labels[:10].tolist() != labels[10:].tolist()
-    for image, label in zip(images, labels):
+    for image, label in zip(images, labels, strict=True):
         np.testing.assert_array_equal(image, _image(label)[:, label : label + 6])
 
 
@@ -83,14 +83,14 @@ def test_images_are_mirrored_half_of_the_times(folder):
     images, labels = _take(_train(folder, batch_size=50), 8)
     mirrored = images[:, 0, 0, 0] > images[:, 0, -1, 0]
     assert mirrored.mean() == pytest.approx(0.5, abs=0.1)  # 4 standard deviations
-    for image, label, turned in zip(images, labels, mirrored):
+    for image, label, turned in zip(images, labels, mirrored, strict=True):
         expected = _image(label)[:, label : label + 6]
         np.testing.assert_array_equal(image, expected[:, ::-1] if turned else expected)
 
 
 def test_started_later_it_is_the_tail(folder):
     whole, tail = _take(_train(folder), 9), _take(_train(folder, start_step=4), 5)
-    for all_steps, later in zip(whole, tail):
+    for all_steps, later in zip(whole, tail, strict=True):
         np.testing.assert_array_equal(all_steps[16:], later)
     assert _take(_train(folder, seed=2), 9)[1].tolist() != whole[1].tolist()
 
@@ -101,7 +101,7 @@ def test_slices_of_the_replicas_make_up_the_batch(folder):
         _take(_train(folder, input_context=tf.distribute.InputContext(2, i, 2)), 5)
         for i in range(2)
     ]
-    for all_images, first, second in zip(whole, *parts):
+    for all_images, first, second in zip(whole, *parts, strict=True):
         halves = [half.reshape(5, 2, *half.shape[1:]) for half in (first, second)]
         together = np.concatenate(halves, axis=1)
         np.testing.assert_array_equal(all_images, together.reshape(all_images.shape))

@@ -325,7 +325,9 @@ def random_case(kind, wide=False, seed=0):
     truth = truth_of(boxes, images=40, categories=3, **fields)
     results = found_of(found)
     # Few values, so that there are equal ones.
-    for one, own, score in zip(results, scores, rng.integers(1, 30, len(results)) / 30):
+    for one, own, score in zip(
+        results, scores, rng.integers(1, 30, len(results)) / 30, strict=True
+    ):
         one['score'] = float(score)
         if kind == 'keypoints':
             one['keypoints'] = own

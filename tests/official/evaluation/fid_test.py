@@ -92,7 +92,7 @@ def test_batches_without_features():
         with pytest.raises(ValueError, match='^0 features have no mean.$'):
             read()
     with pytest.raises(ValueError, match='^0 features have no covariance.$'):
-        statistics.covariance
+        _ = statistics.covariance
     features = np.random.default_rng(0).normal(size=(7, 3))
     for part in features[:0], features[:4], features[:0], features[4:]:
         statistics.add(part)
@@ -103,7 +103,7 @@ def test_batches_without_features():
 def test_bad_features():
     statistics = _statistics(np.zeros((1, 3)), [1])
     with pytest.raises(ValueError, match='1 features have no covariance'):
-        statistics.covariance
+        _ = statistics.covariance
     with pytest.raises(ValueError, match=r'features of size \(4,\) after others of size \(3,\)'):
         statistics.add(np.zeros((1, 4)))
     with pytest.raises(ValueError, match='NaN or infinite'):

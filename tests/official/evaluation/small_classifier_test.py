@@ -48,7 +48,7 @@ def test_is_trained_once(make, folder, capsys):
     again = make()
     assert capsys.readouterr().out == '' and os.listdir(folder) == files
     assert again.about == first.about
-    for one, other in zip(first.get_weights(), again.get_weights()):
+    for one, other in zip(first.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
 

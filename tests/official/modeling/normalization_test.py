@@ -78,11 +78,11 @@ def test_two_devices_normalize_over_the_global_batch_with_its_gradient():
         for value in (x, gain, shift, direction)
     ]
     halves, both = tf.function(lambda: strategy.run(cost_and_gradients, args=parts))()
-    for one, half in zip(whole, halves):
+    for one, half in zip(whole, halves, strict=True):
         np.testing.assert_allclose(
             np.concatenate(strategy.experimental_local_results(half)), one, atol=1e-5
         )
-    for one, each in zip(statistics, both):
+    for one, each in zip(statistics, both, strict=True):
         for value in strategy.experimental_local_results(each):
             np.testing.assert_allclose(value, one, rtol=1e-5)
 

@@ -118,11 +118,13 @@ def test_momentum_sgd_against_numpy_as_the_rate_changes(jit, clip):
     variables = [tf.Variable(w, dtype=tf.float32) for w in weights]
     optimizer = optimizers.MomentumSGD(Falling(), 0.8, weight_decay=0.3, global_clipnorm=clip)
     optimizer.build(variables)
-    apply = tf.function(lambda g: optimizer.apply_gradients(zip(g, variables)), jit_compile=jit)
+    apply = tf.function(
+        lambda g: optimizer.apply_gradients(zip(g, variables, strict=True)), jit_compile=jit
+    )
     for step in gradients:
         apply([tf.constant(g, tf.float32) for g in step])
     expected = numpy_momentum(weights, gradients, rates, 0.8, [0.3, 0, 0.3], clip)
-    for variable, value in zip(variables, expected):
+    for variable, value in zip(variables, expected, strict=True):
         np.testing.assert_allclose(variable, value, rtol=1e-4, atol=1e-5)
 
 
@@ -130,15 +132,17 @@ def test_momentum_sgd_with_a_rule_of_its_own_for_what_decays():
     weights, gradients, rates = momentum_case()
     variables = [
         tf.Variable(w, dtype=tf.float32, name=name)
-        for w, name in zip(weights, ('kernel', 'bias', 'embedding'))
+        for w, name in zip(weights, ('kernel', 'bias', 'embedding'), strict=True)
     ]
     optimizer = optimizers.MomentumSGD(
         Falling(), 0.8, weight_decay=0.3, exclude=lambda variable: 'embedding' in variable.name
     )
     for step in gradients:
-        optimizer.apply_gradients(zip([tf.constant(g, tf.float32) for g in step], variables))
+        optimizer.apply_gradients(
+            zip([tf.constant(g, tf.float32) for g in step], variables, strict=True)
+        )
     expected = numpy_momentum(weights, gradients, rates, 0.8, [0.3, 0.3, 0])
-    for variable, value in zip(variables, expected):
+    for variable, value in zip(variables, expected, strict=True):
         np.testing.assert_allclose(variable, value, rtol=1e-4, atol=1e-5)
 
 
@@ -156,14 +160,14 @@ def test_momentum_sgd_on_two_devices():
             # 1 / 4 and 3 / 4 of each gradient: Keras adds them up.
             replica = tf.distribute.get_replica_context().replica_id_in_sync_group
             part = (1 + 2 * tf.cast(replica, tf.float32)) / 4
-            optimizer.apply_gradients([(part * g, v) for g, v in zip(step, variables)])
+            optimizer.apply_gradients([(part * g, v) for g, v in zip(step, variables, strict=True)])
 
         strategy.run(of_replica)
 
     for step in gradients:
         update([tf.constant(g, tf.float32) for g in step])
     expected = numpy_momentum(weights, gradients, rates, 0.8, [0.3, 0, 0.3])
-    for variable, value in zip(variables, expected):
+    for variable, value in zip(variables, expected, strict=True):
         for component in strategy.experimental_local_results(variable):
             np.testing.assert_allclose(component, value, rtol=1e-4, atol=1e-5)
 

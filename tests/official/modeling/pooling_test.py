@@ -34,8 +34,8 @@ def test_values_and_gradients_are_those_of_tensorflow(compiled, size, stride, he
 
     ours = tf.function(lambda: result(pooling.max_pool), jit_compile=compiled)()
     theirs = result(lambda *args: tf.nn.max_pool2d(*args, 'VALID'))
-    for ours, theirs in zip(ours, theirs, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 _DETERMINISTIC = """

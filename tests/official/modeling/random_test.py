@@ -34,7 +34,7 @@ def test_xla_draws_the_same_numbers():
     plain = tf.function(draw)(tf.constant(9))
     compiled = tf.function(draw, jit_compile=True)(tf.constant(9))
     # XLA's logarithm and cosine differ in the last bits.
-    for one, other in zip(plain, compiled):
+    for one, other in zip(plain, compiled, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 

@@ -196,7 +196,7 @@ def test_in_one_product_the_gradients_are_the_same(options):
             tape.watch(x)
             loss = tf.reduce_sum(layer(x) ** 3)
         gradients.append(tape.gradient(loss, [x, layer.kernel, layer.bias]))
-    for one, other in zip(*gradients):
+    for one, other in zip(*gradients, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-3)
 
 
@@ -213,6 +213,21 @@ def test_larger_weights_are_made_where_they_pay(shape, ops):
     graph = tf.function(layer).get_concrete_function(tf.TensorSpec(shape, tf.float32)).graph
     types = {op.type for op in graph.get_operations()}
     assert types & {'Conv2D', 'Conv2DBackpropInput'} == ops
+
+
+@pytest.mark.parametrize('biases', [(True, True), (True, False), (False, False)])
+def test_a_sum_of_two_convolutions_has_the_biases_that_are_there(biases):
+    one, other = (
+        spectral.SpectralConv2D(2, 3, KEY, kernel_size=size, use_bias=use_bias)
+        for size, use_bias in zip((3, 1), biases, strict=True)
+    )
+    for number, layer in enumerate((one, other), 1):
+        if layer.bias is not None:
+            layer.bias.assign([number, -2 * number, 0.5])
+    x, y = np.random.default_rng(0).normal(size=(2, *FEW)).astype(np.float32)
+    np.testing.assert_allclose(
+        spectral.sum_of_convolutions(one, x, other, y), one(x) + other(y), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_xla_and_bfloat16():

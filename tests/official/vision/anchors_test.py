@@ -30,7 +30,9 @@ def test_a_plain_loop_over_a_canvas_that_no_stride_divides():
     canvas, strides, sizes, ratios = (50, 75), (8, 32), (20, 90), (0.5, 1, 2)
     levels = anchors.pyramid_anchors(canvas, strides, sizes, ratios)
     assert [anchors.level_shape(canvas, stride) for stride in strides] == [(7, 10), (2, 3)]
-    for level, stride, size, (rows, columns) in zip(levels, strides, sizes, [(7, 10), (2, 3)]):
+    for level, stride, size, (rows, columns) in zip(
+        levels, strides, sizes, [(7, 10), (2, 3)], strict=True
+    ):
         expected = []
         for row in range(rows):
             for column in range(columns):

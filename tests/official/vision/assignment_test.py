@@ -227,7 +227,7 @@ def test_how_many_are_drawn(positives, negatives, number, fraction, expected, ji
     )
     indices, kinds = (x.numpy() for x in draw(labels, stateless.make_key(7)))
     assert indices.shape == kinds.shape == (3, number)
-    for row, drawn, kind in zip(labels, indices, kinds):
+    for row, drawn, kind in zip(labels, indices, kinds, strict=True):
         total = sum(expected)
         assert kind.tolist() == ([1] * expected[0] + [0] * expected[1] + [-1] * (number - total))
         assert len(set(drawn[:total])) == total
@@ -250,7 +250,7 @@ def test_all_candidates_are_drawn_equally_often():
         assert np.abs(counts[candidates] - rows * share).max() < 4.5 * deviation
         assert counts.sum() == rows * drawn
         # Pairs, too: of 4 positives 6, of 6 negatives 15 in 3 of each draw.
-        sets = [set(row[k == kind]) for row, k in zip(indices.numpy(), kinds.numpy())]
+        sets = [set(row[k == kind]) for row, k in zip(indices.numpy(), kinds.numpy(), strict=True)]
         for i, first in enumerate(candidates):
             for second in candidates[i + 1 :]:
                 both = sum({first, second} <= s for s in sets)

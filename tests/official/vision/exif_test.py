@@ -172,5 +172,5 @@ def test_in_a_pipeline_and_a_saved_model(tmp_path):
     module.load = load
     tf.saved_model.save(module, str(tmp_path))
     loaded = tf.saved_model.load(str(tmp_path))
-    for data, image in zip(files, images):
+    for data, image in zip(files, images, strict=True):
         np.testing.assert_array_equal(loaded.load(data), image)

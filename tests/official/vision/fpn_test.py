@@ -22,7 +22,7 @@ def drawn(channels, filters, seed=0):
 
 def maps_of(sizes, channels, seed=1):
     rng = np.random.default_rng(seed)
-    return [rng.normal(size=(2, *size, count)) for size, count in zip(sizes, channels)]
+    return [rng.normal(size=(2, *size, count)) for size, count in zip(sizes, channels, strict=True)]
 
 
 def np_conv(x, kernel, bias):
@@ -99,7 +99,7 @@ def test_the_gradient_is_the_slope(jit):
             loss = tf.add_n(
                 [
                     tf.reduce_sum(y * d.astype(np.float32))
-                    for y, d in zip(pyramid(inputs), directions)
+                    for y, d in zip(pyramid(inputs), directions, strict=True)
                 ]
             )
         return tape.gradient(loss, inputs)
@@ -113,7 +113,12 @@ def test_the_gradient_is_the_slope(jit):
         for sign in (1, -1):
             moved = list(maps)
             moved[level] = maps[level] + sign * step
-            ends.append(sum((y * d).sum() for y, d in zip(np_pyramid(moved, weights), directions)))
+            ends.append(
+                sum(
+                    (y * d).sum()
+                    for y, d in zip(np_pyramid(moved, weights), directions, strict=True)
+                )
+            )
         assert np.sum(part * step) == pytest.approx((ends[0] - ends[1]) / 2, rel=1e-4, abs=1e-2)
 
 
@@ -144,7 +149,7 @@ def test_in_bfloat16():
         loss = tf.add_n([tf.reduce_sum(tf.cast(y, tf.float32)) for y in outputs])
     assert {v.dtype for v in pyramid.variables} == {tf.float32}
     assert None not in tape.gradient(loss, pyramid.trainable_variables)
-    for one, other in zip(outputs, pyramid(inputs)):
+    for one, other in zip(outputs, pyramid(inputs), strict=True):
         assert one.dtype == tf.bfloat16
         np.testing.assert_allclose(tf.cast(one, tf.float32), other, rtol=0.1, atol=0.5)
 

@@ -48,7 +48,9 @@ def test_gradients_of_a_frozen_norm_are_those_of_a_norm_with_these_statistics():
         residual.Bottleneck(3, 2, first_key(), frozen=False, epsilon=EPSILON)
     )
     frozen = residual.Bottleneck(3, 2, first_key(), frozen=True)
-    for one, other in zip([*frozen.convs, frozen.shortcut], [*free.convs, free.shortcut]):
+    for one, other in zip(
+        [*frozen.convs, frozen.shortcut], [*free.convs, free.shortcut], strict=True
+    ):
         norm = other.norm
         scale = norm.gamma / tf.sqrt(norm.moving_variance + EPSILON)
         one.kernel.assign(other.kernel)
@@ -64,7 +66,7 @@ def test_gradients_of_a_frozen_norm_are_those_of_a_norm_with_these_statistics():
         results.append(tape.gradient(loss, [x, *kernels]))
         assert len(kernels) == 4
     assert len(frozen.trainable_variables) == 4 and len(free.trainable_variables) == 12
-    for one, other in zip(*results):
+    for one, other in zip(*results, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
 
 

@@ -66,7 +66,7 @@ def test_weights_of_another_network_leave_this_one_as_it_was(keras_file):
         before = model.get_weights()
         with pytest.raises(ValueError, match=told):
             model.load_keras_applications(keras_file)
-        for one, other in zip(before, model.get_weights()):
+        for one, other in zip(before, model.get_weights(), strict=True):
             np.testing.assert_array_equal(one, other)
 
     refused(r'resnet50\.h5: conv1_conv/kernel is \[7, 7, 3, 64\] .* \[7, 7, 3, 8\]', width=8)
@@ -160,7 +160,7 @@ def test_outputs_against_numpy(bottleneck, stem_stride, frozen, training):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
     if not training:  # Sizes that are not known when the graph is made, as in an export.
         graph = tf.function(model, input_signature=[tf.TensorSpec([None, None, None, 3])])
-        for one, other in zip(graph(tf.constant(images, tf.float32)), expected):
+        for one, other in zip(graph(tf.constant(images, tf.float32)), expected, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
 
 
@@ -174,7 +174,7 @@ def gradients(model, images):
         loss = tf.add_n([tf.reduce_sum(tf.square(x)) for x in outputs])
     names = [v.name for v in model.variables if 'kernel' in v.name]
     kernels = [v for v in model.variables if 'kernel' in v.name]
-    return dict(zip(['images', *names], tape.gradient(loss, [images, *kernels])))
+    return dict(zip(['images', *names], tape.gradient(loss, [images, *kernels]), strict=True))
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_batch_norms_of_frozen_stages_are_frozen_and_others_move():
     images = tf.constant(np.random.default_rng(1).normal(size=(3, 17, 14, 3)), tf.float32)
     expected = np_resnet(images.numpy().astype(np.float64), model, True, True)
     before = {v.name: v.numpy() for v in model.variables}
-    for one, other in zip(model(images, training=True), expected):
+    for one, other in zip(model(images, training=True), expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
     moved = {v.name for v in model.variables if not np.array_equal(v, before[v.name])}
     assert moved == {v.name for v in model.variables if 'moving' in v.name}

@@ -198,6 +198,7 @@ def test_initial_weights_follow_from_the_seed():
             [v.numpy() for v in model.trainable_variables if len(v.shape) == 4]
             for model in (same, other)
         ),
+        strict=True,
     ):
         np.testing.assert_array_equal(kernel, again)
         assert not np.any(kernel == differs)

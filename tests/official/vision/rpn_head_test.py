@@ -49,7 +49,7 @@ def test_scores_and_boxes_against_numpy_in_the_order_of_the_anchors(filters):
     graph = tf.function(head, input_signature=[[tf.TensorSpec([None, None, None, 3])] * 2])
     for logits, deltas in (head(inputs), graph(inputs)):
         assert len(logits) == len(deltas) == 2
-        for x, one, other in zip(levels, logits, deltas):
+        for x, one, other in zip(levels, logits, deltas, strict=True):
             scores, boxes = np_head(x, head)
             assert one.shape == (2, x.shape[1] * x.shape[2] * 2)
             np.testing.assert_allclose(one, scores, rtol=1e-4, atol=1e-4)
@@ -70,7 +70,7 @@ def test_the_gradient_reaches_all_weights_as_if_the_two_were_apart():
         loss = tf.reduce_sum(scores**2) + tf.reduce_sum(boxes**3)
     expected = tape.gradient(loss, head.trainable_variables)
     assert len(found) == 6
-    for one, other in zip(found, expected):
+    for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-2)
 
 
@@ -105,7 +105,7 @@ def test_some_anchors_are_those_of_all_and_their_gradient_too(compiled):
         expected = [tf.gather(tf.concat(part, 1), indices, batch_dims=1) for part in head(levels)]
         value = loss(*expected)
     found, gradients = of_some()
-    for one, other in zip(found, expected):
+    for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
     for one, other in zip(
         gradients, tape.gradient(value, [*levels, *head.trainable_variables]), strict=True
@@ -126,7 +126,7 @@ def test_initial_weights():
 def test_in_bfloat16_scores_and_boxes_are_float32():
     head = drawn()
     x = tf.constant(np.random.default_rng(1).normal(size=(1, 4, 3, 3)), tf.float32)
-    for one, other in zip(head([tf.cast(x, tf.bfloat16)]), head([x])):
+    for one, other in zip(head([tf.cast(x, tf.bfloat16)]), head([x]), strict=True):
         assert one[0].dtype == tf.float32
         np.testing.assert_allclose(one[0], other[0], rtol=0.1, atol=0.5)
         assert not np.array_equal(one[0], other[0])

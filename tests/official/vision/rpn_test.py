@@ -43,7 +43,7 @@ def _decoded(anchor, delta, size):
     return [
         min(max(value, 0), limit)
         for value, limit in zip(
-            (x - width / 2, y - height / 2, x + width / 2, y + height / 2), limits
+            (x - width / 2, y - height / 2, x + width / 2, y + height / 2), limits, strict=True
         )
     ]
 
@@ -69,7 +69,9 @@ def test_proposals_are_those_of_a_plain_loop():
     assert boxes.shape == (2, 12, 4)
     for image in range(2):
         kept_of_all = []
-        for logits, deltas, anchors in zip(outputs.logits, outputs.deltas, network.anchors(CANVAS)):
+        for logits, deltas, anchors in zip(
+            outputs.logits, outputs.deltas, network.anchors(CANVAS), strict=True
+        ):
             logits, deltas = logits[image].numpy(), deltas[image].numpy().astype(np.float64)
             kept = []
             centres = (anchors[:, :2] + anchors[:, 2:]).numpy() / 2
@@ -97,7 +99,7 @@ def test_what_is_beside_the_image_takes_no_place():
     sizes = tf.constant([[16.0, 16], [16, 16]])
     expected, _ = network.propose(outputs, CANVAS, sizes, training=False)
     louder = []
-    for logits, level in zip(outputs.logits, network.anchors(CANVAS)):
+    for logits, level in zip(outputs.logits, network.anchors(CANVAS), strict=True):
         outside = np.any((level[:, :2] + level[:, 2:]).numpy() / 2 >= 16, 1)
         louder.append(logits + 100.0 * outside)
     boxes, valid = network.propose(outputs._replace(logits=louder), CANVAS, sizes, training=False)

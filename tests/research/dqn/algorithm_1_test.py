@@ -141,7 +141,7 @@ def test_the_loop_is_algorithm_1(tmp_path):
     # What is remembered: every choice, and what it led to.
     ring = run._training._replay._ring
     steps = ring.steps[: ring.count, 0]
-    action, reward, discount, begins = zip(*by_hand.steps)
+    action, reward, discount, begins = zip(*by_hand.steps, strict=True)
     np.testing.assert_array_equal(steps['first'], begins)
     np.testing.assert_array_equal(
         steps['action'][~steps['first']], np.array(action)[~steps['first']]
@@ -171,4 +171,6 @@ def test_the_loop_is_algorithm_1(tmp_path):
     greedy = [draws(number)[0] >= epsilon(number) for number in range(START, 160)]
     assert 40 < sum(greedy) < 120
     # Weights have moved much farther than the bounds above.
-    assert max(np.abs(a - b).max() for a, b in zip(first, by_hand.network.weights)) > 0.05
+    assert (
+        max(np.abs(a - b).max() for a, b in zip(first, by_hand.network.weights, strict=True)) > 0.05
+    )

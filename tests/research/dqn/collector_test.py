@@ -49,7 +49,7 @@ def test_it_plays_as_tf_agents_own_driver_does():
             driver.run(step, state)
         rows[name] = seen
     assert 270 < len(rows['tf_agents']) < 300  # It does not count the beginnings of episodes.
-    for own, other in zip(rows['own'], rows['tf_agents']):
+    for own, other in zip(rows['own'][: len(rows['tf_agents'])], rows['tf_agents'], strict=True):
         for mine, theirs in zip(own, other, strict=True):
             np.testing.assert_array_equal(mine, theirs)
 

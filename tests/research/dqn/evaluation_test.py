@@ -93,7 +93,8 @@ def streams(num_games, kinds, agent_steps, seeds):
     'kinds, agent_steps, mean, episodes, seeds',
     [
         # Enduro by days of 3 328 agent steps: half of the episodes end with the fourth day and 900
-        # points, half with the fifth and 1 200; 135 000 agent steps are 40.56 days. A day is 4 here.
+        # points, half with the fifth and 1 200; 135 000 agent steps are 40.56 days. A day is 4
+        # here.
         (((16, 900.0), (20, 1200.0)), 162, 1050.0, 8.5, 250),
         # The last episode weighs most among few: with the one in progress the mean would be .58.
         (((1, 0.0), (3, 1.0)), 4, 0.5, 1.9, 3000),

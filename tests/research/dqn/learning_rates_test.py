@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import pathlib
 import re
 
 import pytest
@@ -78,7 +79,7 @@ def test_every_rate_is_trained_and_the_highest_evaluation_counts(tmp_path):
 
 def links(path):
     """The files that a page links to."""
-    found = re.findall(r'href="([^"#]+)"', open(path, encoding='utf-8').read())
+    found = re.findall(r'href="([^"#]+)"', pathlib.Path(path).read_text())
     return [os.path.normpath(os.path.join(os.path.dirname(path), link)) for link in found]
 
 
@@ -100,8 +101,8 @@ def test_the_links_of_a_suite_and_of_its_reports_live(tmp_path):
     for page in linked:
         assert os.path.exists(page)
         (agent,) = links(page)
-        assert open(agent).read() == 'the agent' and 'learning_rate_0.2' in agent
-        text = open(page, encoding='utf-8').read()
+        assert pathlib.Path(agent).read_text() == 'the agent' and 'learning_rate_0.2' in agent
+        text = pathlib.Path(page).read_text()
         for number in ('0.1', '0.2', '0.4', '8.5', 'Table X, a game: 10; here 9'):
             assert number in text
 

@@ -217,7 +217,7 @@ class Algorithm1:
         states = np.stack([self._stack(j) for j in numbers])
         following = np.stack([self._stack(j + 1) for j in numbers])
         action, reward, discount, _ = (
-            np.array(column) for column in zip(*(self.steps[j + 1] for j in numbers))
+            np.array(column) for column in zip(*(self.steps[j + 1] for j in numbers), strict=True)
         )
         y = reward + self.discount * discount * self.target.values(following).max(axis=1)
         values = self.network.values(states)

@@ -1,5 +1,7 @@
 """phi against a slow reference from the paper's words, on real frames."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -37,7 +39,7 @@ def frames(game, count, seed=0):
         screen = np.empty(play.screen_shape, np.uint8)
         play.screen(screen)
         screens.append(screen)
-    pairs = [pair for pair in zip(screens[1:], screens) if np.any(pair[0] != pair[1])]
+    pairs = [(new, old) for old, new in itertools.pairwise(screens) if np.any(new != old)]
     return pairs[:: len(pairs) // count][:count]
 
 

@@ -6,16 +6,12 @@ from matplotlib.patches import ConnectionPatch
 
 from official.core import figures
 from research.dqn import pictures, selection
+from tests.research.dqn import drawn
 
 
 @pytest.fixture
 def drawings(monkeypatch):
-    """Every Matplotlib figure that becomes HTML."""
-    kept, svg = [], figures.svg
-    monkeypatch.setattr(
-        figures, 'svg', lambda drawing, *texts: kept.append(drawing) or svg(drawing, *texts)
-    )
-    return kept
+    return drawn.recorded(monkeypatch)
 
 
 def numbered_screens(number):
@@ -170,7 +166,9 @@ def test_two_players_share_a_plane_in_their_colours(drawings):
     (drawing,) = drawings
     (scatter,) = drawing.axes[0].collections
     colors = [to_hex(color) for color in scatter.get_facecolors()]
-    points = {tuple(point): color for point, color in zip(scatter.get_offsets(), colors)}
+    points = {
+        tuple(point): color for point, color in zip(scatter.get_offsets(), colors, strict=True)
+    }
     blue, orange = figures.PALETTE[0], figures.PALETTE[4]
     assert colors.count(blue) == 40 and colors.count(orange) == 20
     shown, places = shots(drawing), selection.flat(hidden, 0)
@@ -213,11 +211,6 @@ def episode(steps=600, actions=3):
     return q_values, rewards
 
 
-def curve(axes, gid):
-    (line,) = (line for line in axes.lines if line.get_gid() == gid)
-    return line.get_xydata()
-
-
 def test_values_along_an_episode_are_marked_where_they_rise(drawings):
     q_values, rewards = episode()
     text = pictures.values_along(
@@ -225,18 +218,18 @@ def test_values_along_an_episode_are_marked_where_they_rise(drawings):
     )
     (drawing,) = drawings
     along, *middle, around = drawing.axes
-    np.testing.assert_array_equal(curve(along, 'value')[:, 1], q_values.max(1))
+    np.testing.assert_array_equal(drawn.curve(along, 'value')[:, 1], q_values.max(1))
     numbers = {label.get_text(): label.xy[0] for label in along.texts}
     assert numbers == {'1': 100, '2': 300, '3': 500}
     assert [number_of(axes) for axes in middle] == [100, 300, 500]
     assert middle[1].get_title() == '2: V = 4.00'
-    assert curve(along, 'reward')[:, 0].tolist() == [101, 301]
-    assert curve(along, 'punishment')[:, 0].tolist() == [501]
+    assert drawn.curve(along, 'reward')[:, 0].tolist() == [101, 301]
+    assert drawn.curve(along, 'punishment')[:, 0].tolist() == [501]
     # Below, the moment near which the actions differ most.
     for action in range(3):
-        steps, drawn = curve(around, f'action-{action}').T
+        steps, values = drawn.curve(around, f'action-{action}').T
         assert steps.tolist() == list(range(480, 520))
-        np.testing.assert_array_equal(drawn, q_values[480:520, action])
+        np.testing.assert_array_equal(values, q_values[480:520, action])
     assert [label.get_text() for label in around.texts] == ['3']
     labels = {entry.get_text() for entry in drawing.legends[0].get_texts()}
     assert labels == {'NOOP', 'UP', 'DOWN', 'reward', 'punishment'}
@@ -252,7 +245,7 @@ def test_a_short_episode_of_18_actions(drawings):
     assert number_of(shot) < 7 and '1 numbered moments' in text
     assert len({line.get_color() for line in around.lines if line.get_gid()}) == 18
     np.testing.assert_array_equal(
-        curve(around, 'action-17'), np.column_stack([range(7), q_values[:, 17]])
+        drawn.curve(around, 'action-17'), np.column_stack([range(7), q_values[:, 17]])
     )
 
 
@@ -261,40 +254,6 @@ def test_values_that_cannot_be_drawn():
         assert 'No picture' in pictures.values_along(
             q_values, np.zeros(len(q_values)), numbered_screens(len(q_values)), ('a', 'b')
         )
-
-
-def test_learning_curves_draw_what_is_known(drawings):
-    rows = [
-        {'step': 250_000, 'score': 10.0, 'score_std': 2.0},
-        {'step': 500_000, 'predicted_q': 1.5},
-        {'step': 750_000, 'score': 40.0, 'score_std': None, 'predicted_q': float('nan')},
-        {'step': 1_000_000, 'score': 30.0, 'score_std': 5.0, 'predicted_q': 2.5},
-    ]
-    text = pictures.learning_curves(
-        rows, random_score=1.0, paper_score=99.0, agent_steps_per_epoch=250_000
-    )
-    (score,), (predicted,) = (drawing.axes for drawing in drawings)
-    np.testing.assert_array_equal(curve(score, 'score'), [[1, 10], [3, 40], [4, 30]])
-    np.testing.assert_array_equal(curve(predicted, 'predicted_q'), [[2, 1.5], [4, 2.5]])
-    (band,) = score.collections
-    corners = band.get_paths()[0].vertices
-    assert sorted(set(corners[corners[:, 0] == 1, 1])) == [8, 12]
-    assert sorted(set(corners[corners[:, 0] == 4, 1])) == [25, 35]
-    labels = score.get_legend_handles_labels()[1]
-    assert labels[1:] == ['DQN: 30', 'random player: 1', 'paper: 99']
-    levels = [line.get_ydata()[0] for line in score.lines if not line.get_gid()]
-    assert levels == [1, 99] and len(predicted.lines) == 1
-    assert text.count('<figure>') == 2
-    assert score.get_xlabel() == 'training epochs of 250\N{NARROW NO-BREAK SPACE}000 agent steps'
-
-
-def test_learning_curves_in_agent_steps_or_without_values(drawings):
-    text = pictures.learning_curves([{'step': 4, 'score': 7.0}, {'step': 8, 'score': 9.0}])
-    ((axes,),) = (drawing.axes for drawing in drawings)
-    np.testing.assert_array_equal(curve(axes, 'score'), [[4, 7], [8, 9]])
-    assert axes.get_xlabel() == 'agent steps' and not axes.collections
-    assert 'Average predicted Q: no values.' in text
-    assert pictures.learning_curves([]).count('no values') == 2
 
 
 def test_arrays_that_do_not_fit():

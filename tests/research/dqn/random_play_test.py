@@ -1,6 +1,7 @@
 """The random players of several games."""
 
 import json
+import pathlib
 
 import pytest
 
@@ -26,7 +27,7 @@ def test_games_are_played_once_and_reported(tmp_path, monkeypatch):
     # Pong's two episodes are within 1.5 points of the paper's -20.7: 5 % of the human's distance.
     assert result['games_within_5_points'] >= 1 and result['games_in_the_table'] == 2
     assert json.loads((tmp_path / 'result.json').read_text()) == result
-    report = open(run.report(), encoding='utf-8').read()
+    report = pathlib.Path(run.report()).read_text()
     assert 'Breakout' in report and '-20.7' in report
 
     def refuse(*_, **__):
@@ -48,7 +49,7 @@ def test_the_sentence_of_the_six_games(tmp_path):
             {
                 game: {
                     hertz: {'score': score, 'score_std': 0.0}
-                    for hertz, score in zip(('10', '60'), pair)
+                    for hertz, score in zip(('10', '60'), pair, strict=True)
                 }
                 for game, pair in scores.items()
             }
@@ -59,7 +60,7 @@ def test_the_sentence_of_the_six_games(tmp_path):
     assert set(changes) == {'breakout'}
     # 100 (401.2 - 16.75) / (31.8 - 16.75) - 100 (401.2 - 1.7) / (31.8 - 1.7).
     assert changes['breakout'] == pytest.approx(2554.49 - 1327.24, abs=0.02)
-    text = open(run.report(), encoding='utf-8').read()
+    text = pathlib.Path(run.report()).read_text()
     assert 'by more than 5 points in Breakout (+1227.2); in the paper in Boxing, Breakout,' in text
     assert games.CHANGED_BY_60_HZ == (
         'boxing',

@@ -90,7 +90,7 @@ def test_sampling_depends_on_seed_and_key_alone():
     other, _ = memories(seed=2)
     plain_replay.play([one, same, other, plain], 60, 3, seed=0)
     same.sample(32, key=0)
-    for a, b in zip(one.sample(32, key=7), same.sample(32, key=7)):
+    for a, b in zip(one.sample(32, key=7), same.sample(32, key=7), strict=True):
         np.testing.assert_array_equal(a, b)
     assert np.any(one.sample(32, key=7).index != one.sample(32, key=8).index)
     assert np.any(one.sample(32, key=7).index != other.sample(32, key=7).index)
@@ -134,7 +134,7 @@ def test_prioritized_sampling_follows_schaul_et_al():
     error = np.linspace(-2, 3, len(index)) + 0.01
     memory.update_priorities(index, error)
     power = np.abs(error) ** 0.6
-    probability = dict(zip(index, power / power.sum()))
+    probability = dict(zip(index, power / power.sum(), strict=True))
     batches = [memory.sample(29, key=key) for key in range(2000)]
     drawn, counts = np.unique(np.concatenate([b.index for b in batches]), return_counts=True)
     share = np.array([probability[i] for i in drawn])
@@ -156,7 +156,7 @@ def test_importance_weights_are_whole_at_the_end_of_annealing():
 
 
 def test_a_new_transition_has_the_greatest_priority():
-    memory, plain = memories(num_streams=1, prioritization=priorities.Prioritization(exponent=1.0))
+    memory, _ = memories(num_streams=1, prioritization=priorities.Prioritization(exponent=1.0))
     plain_replay.play([memory], 10, 1, seed=2, episode_length=1e9)
     memory.update_priorities(memory.sample(4, key=0).index, np.array([5.0, 1, 1, 1]))
     greatest = memory._tree.values.max()
@@ -207,7 +207,7 @@ def test_frames_of_another_kind_are_refused(frames):
 
 
 def test_an_error_that_is_no_number_does_not_reach_the_priorities():
-    memory, plain = memories(prioritization=priorities.Prioritization())
+    memory, _ = memories(prioritization=priorities.Prioritization())
     plain_replay.play([memory], 10, 3, seed=2)
     with pytest.raises(ValueError, match='must be finite'):
         memory.update_priorities(memory.sample(2, key=0).index, np.array([1.0, np.nan]))

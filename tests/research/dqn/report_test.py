@@ -5,8 +5,15 @@ import pytest
 import tensorflow as tf
 
 from official.modeling import random
-from research.dqn import pictures, recording, report
+from research.dqn import learning_curves, pictures, recording, report
 from tests.research.dqn import tiny
+
+PICTURES = {
+    'embedding': (pictures, 'embedding'),
+    'two_players': (pictures, 'two_players'),
+    'values_along': (pictures, 'values_along'),
+    'learning_curves': (learning_curves, 'figure'),
+}
 
 
 @pytest.fixture(scope='module')
@@ -20,13 +27,13 @@ def run(tmp_path_factory):
 def sections(run, monkeypatch, **arguments):
     """The sections' titles, and what the pictures were drawn from."""
     drawn = {}
-    for name in ('embedding', 'two_players', 'values_along', 'learning_curves'):
+    for name, place in PICTURES.items():
 
         def draw(*args, name=name, **kwargs):
             drawn[name] = args, kwargs
             return f'<p>{name}</p>'
 
-        monkeypatch.setattr(pictures, name, draw)
+        monkeypatch.setattr(*place, draw)
     made = report.DqnReport(agent_steps=150, epsilon=0.0, **arguments)(
         model=run.model, data=run.data, key=random.make_key(5)
     )
@@ -61,12 +68,8 @@ def test_a_picture_that_fails_is_named_and_the_others_are_there(run, monkeypatch
     def fail(*_, **__):
         raise ValueError('no colours left')
 
-    drawn = {
-        name: (lambda *_, name=name, **__: f'<p>{name}</p>')
-        for name in ('embedding', 'two_players', 'learning_curves')
-    }
-    for name, draw in drawn.items():
-        monkeypatch.setattr(pictures, name, draw)
+    for name, place in PICTURES.items():
+        monkeypatch.setattr(*place, lambda *_, name=name, **__: f'<p>{name}</p>')
     monkeypatch.setattr(pictures, 'values_along', fail)
     made = report.DqnReport(agent_steps=50)(model=run.model, data=run.data, key=random.make_key(5))
     by_title = {section.title: section.html for section in made}

@@ -19,10 +19,15 @@ from research.dqn import (
     environment,
     evaluation,
     network,
-    reverb_actor,
-    reverb_learner,
-    reverb_replay,
 )
+
+pytest.importorskip(
+    'reverb',
+    reason='dm-reverb exists for TensorFlow 2.15 on Python 3.11 only',
+    exc_type=ImportError,
+)
+
+from research.dqn import reverb_actor, reverb_learner, reverb_replay  # noqa: E402
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
@@ -92,8 +97,8 @@ def test_catch_is_learnt_by_processes_that_come_and_go(tmp_path):
     rows = history.read(str(learner))
     assert [row['step'] for row in rows] == [500, 1000, 1500, 2000, 2500]
     assert rows[0] == before[0]  # The checkpoint comes after its row: of the second, who knows.
-    # The memory came back, perhaps that of a checkpoint whose weights were yet to be written, and so
-    # did the pace: four transitions an update, of which actors or learner may be a little ahead.
+    # The memory came back, perhaps that of a checkpoint whose weights were yet to be written, and
+    # so did the pace: four transitions an update, of which actors or learner may be a little ahead.
     for row in rows:
         assert -300 < row['transitions'] - 1000 - 4 * row['step'] < 4 * 500 + 300
     # Random play has 1.7, the optimum is 10. Processes are never twice alike: of five runs the

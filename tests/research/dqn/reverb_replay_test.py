@@ -5,11 +5,18 @@ import time
 
 import numpy as np
 import pytest
-import reverb
 import tensorflow as tf
 
-from research.dqn import replay, reverb_link, reverb_replay
+from research.dqn import replay
 from tests.research.dqn import plain_replay
+
+reverb = pytest.importorskip(
+    'reverb',
+    reason='dm-reverb exists for TensorFlow 2.15 on Python 3.11 only',
+    exc_type=ImportError,
+)
+
+from research.dqn import reverb_link, reverb_replay  # noqa: E402
 
 SHAPE = (plain_replay.HEIGHT, plain_replay.WIDTH)
 
@@ -45,7 +52,7 @@ def key_of(observation, action, reward, discount, following):
 
 
 def keys(batch):
-    return [key_of(*row) for row in zip(*batch[:5])]
+    return [key_of(*row) for row in zip(*batch[:5], strict=True)]
 
 
 def everything(server, rules):

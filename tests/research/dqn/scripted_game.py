@@ -10,8 +10,8 @@ from research.dqn import game
 class ScriptedGame(game.Game):
     """Shows the number of its frame, scores it, loses a life and ends when it is told.
 
-    Every episode has `frames` frames; the reward of frame k is k, the screen is all k, and lives
-    are 3 until one is lost in each of `losses`. `raises` is a frame that fails.
+    Every episode has `frames` frames; the reward of frame k is k, the screen is all k (modulo
+    256), and lives are 3 until one is lost in each of `losses`. `raises` is a frame that fails.
     """
 
     name = 'scripted'
@@ -41,7 +41,7 @@ class ScriptedGame(game.Game):
         return 3 - sum(self.frame >= loss for loss in self.losses)
 
     def screen(self, out):
-        out[:] = self.frame
+        out[:] = self.frame % 256
 
     def state(self):
         return json.dumps(self.frame).encode()

@@ -42,7 +42,7 @@ def test_spread_stops_where_all_is_shown():
 def planted(ends, rises, steps=1000):
     """Values that rise linearly within 8 steps to each end, in eighths, which add up exactly."""
     values = np.zeros(steps)
-    for end, rise in zip(ends, rises):
+    for end, rise in zip(ends, rises, strict=True):
         values += rise * np.clip((np.arange(steps) - end + 8) / 8, 0, 1)
     return values
 

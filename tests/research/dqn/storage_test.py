@@ -145,7 +145,7 @@ def test_a_file_that_was_cut_short_is_named(tmp_path):
 
 
 def test_a_missing_file_is_damage(tmp_path):
-    _, state, _ = fill(tmp_path, slots=15)
+    fill(tmp_path, slots=15)
     os.remove(tmp_path / 'steps.bin')
     with pytest.raises(storage.DamagedReplay, match='steps.bin is missing'):
         memory(tmp_path)

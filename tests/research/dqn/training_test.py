@@ -69,7 +69,7 @@ VARIANTS = {
 }
 
 
-@pytest.mark.parametrize('variant, stop_at', zip(VARIANTS, (330, 401, 390, 590)))
+@pytest.mark.parametrize('variant, stop_at', zip(VARIANTS, (330, 401, 390, 590), strict=True))
 def test_resume_is_identical(tmp_path, variant, stop_at):
     make = functools.partial(tiny.make, **VARIANTS[variant])
     whole = make(tmp_path / 'whole')

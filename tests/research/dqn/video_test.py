@@ -16,7 +16,7 @@ def read(path):
             for image in ImageSequence.Iterator(film)
         ]
         assert film.info['loop'] == 0
-    frames, durations = zip(*pairs)
+    frames, durations = zip(*pairs, strict=True)
     return np.stack(frames), list(durations)
 
 

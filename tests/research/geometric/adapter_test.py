@@ -19,7 +19,7 @@ class Offsets(message_passing.MessagePassing):
         return x_source[:, 1:] + x_source[:, :1] - x_target[:, :1]
 
     def call(self, x, edge_index, edge_attr=None, pos=None):
-        pairs = zip(pos, x) if isinstance(x, tuple) else [(pos, x)]
+        pairs = zip(pos, x, strict=True) if isinstance(x, tuple) else [(pos, x)]
         x = tuple(tf.concat(pair, axis=1) for pair in pairs)
         return self.propagate(x if len(x) == 2 else x[0], edge_index, edge_attr)
 

@@ -183,7 +183,7 @@ def test_every_epoch_is_a_permutation(batch_size):
     steps = batching.steps_per_epoch(11, batch_size)
     assert steps == {5: 3, 6: 2, 11: 1, 30: 1}[batch_size]
     seen = taken(3 * steps, members, batch_size, seed=4)
-    epochs = [sum(seen[e * steps : (e + 1) * steps], []) for e in range(3)]
+    epochs = [[*itertools.chain(*seen[e * steps : (e + 1) * steps])] for e in range(3)]
     for epoch in epochs:
         assert sorted(epoch) == [-1] * (steps * batch_size - 11) + members
         assert epoch[11:] == [-1] * (steps * batch_size - 11)  # The last batch has the rest.

@@ -60,23 +60,28 @@ def make(run_dir, strategy=None, model_overrides=None, network='gin0', **overrid
     )
 
 
-def test_resume(tmp_path):
-    conformance.check_resume(make, tmp_path, stop_at=6)
+@pytest.fixture(name='trained', scope='module')
+def trained_fixture(tmp_path_factory):
+    return conformance.Trained(make, tmp_path_factory.mktemp('trained'), stop_at=6)
 
 
-def test_xla(tmp_path):
-    conformance.check_xla(make, tmp_path)
+def test_resume(trained, tmp_path):
+    conformance.check_resume(trained, tmp_path)
 
 
-def test_two_devices(tmp_path):
-    conformance.check_two_devices(make, tmp_path)
+def test_xla(trained, tmp_path):
+    conformance.check_xla(trained, tmp_path)
 
 
-def test_bad_checkpoint(tmp_path):
-    conformance.check_bad_checkpoint(make, tmp_path)
+def test_two_devices(trained, tmp_path):
+    conformance.check_two_devices(trained, tmp_path)
 
 
-@pytest.mark.parametrize('name', sorted(graph_networks.NETWORKS))
+# Without what has the operators of others: gin0 is compiled above, gin_eps and sage are here.
+COMPILED = sorted(graph_networks.NETWORKS.keys() - {'gin0', 'sage_without_jk'})
+
+
+@pytest.mark.parametrize('name', COMPILED)
 def test_every_train_step_compiles_with_xla(name):
     """One update on a padded batch, with the same weights after it as without XLA."""
     graphs = batching.Concatenated(tiny_graphs.dataset(12))
@@ -86,14 +91,15 @@ def test_every_train_step_compiles_with_xla(name):
         tf.keras.utils.set_random_seed(1)
         model = graph_classifier.GraphClassifier(graph_networks.NETWORKS[name](), 3, 2, hidden=8)
         model.compile(tf.keras.optimizers.SGD(0.1))
-        tf.function(model.train_step, autograph=False, jit_compile=jit_compile)(data)
+        start = model.weights_of_network()[0].numpy()
+        step = model.train_step
+        if jit_compile:
+            step = tf.function(step, autograph=False, jit_compile=True)
+        step(data)
         weights.append(model.weights_of_network())
-    start = weights[0][0]
+        assert np.abs(start - weights[-1][0]).max() > 0
     for one, other in zip(*weights, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5, err_msg=one.name)
-    tf.keras.utils.set_random_seed(1)
-    fresh = graph_classifier.GraphClassifier(graph_networks.NETWORKS[name](), 3, 2, hidden=8)
-    assert np.abs(start - fresh.weights_of_network()[0]).max() > 0
 
 
 def test_export_answers_as_the_model_does(tmp_path):
@@ -118,7 +124,8 @@ def test_export_answers_as_the_model_does(tmp_path):
     together = {
         'x': np.concatenate([graph.x for graph in graphs]),
         'edge_index': np.concatenate(
-            [graph.edge_index + start for graph, start in zip(graphs, starts)], axis=1
+            [graph.edge_index + start for graph, start in zip(graphs, starts[:-1], strict=True)],
+            axis=1,
         ).astype(np.int32),
         'batch': np.repeat(np.arange(len(graphs)), np.diff(starts)).astype(np.int32),
     }

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import pathlib
 
 import numpy as np
 import pytest
@@ -176,7 +177,7 @@ def test_xla_on_padded_batches_agrees(trained, tmp_path):
 
 def test_export_and_report_are_of_the_first_fold(trained, tmp_path):
     path = trained.export()
-    text = open(trained.report()).read()
+    text = pathlib.Path(trained.report()).read_text()
     for title in ('Embedding of the graphs', 'Curves of the first trial', 'Confusion matrix'):
         assert title in text
     assert 'graphs of class ring' in text

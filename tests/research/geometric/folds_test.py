@@ -17,7 +17,7 @@ def test_parts_of_all_graphs_with_equal_shares_of_the_classes():
         np.testing.assert_array_equal(np.sort(every), np.arange(100))
         assert all(part.dtype == np.int64 and (np.diff(part) > 0).all() for part in fold)
         np.testing.assert_array_equal(fold.validation, found[number - 1].test)
-        for count, whole in zip(np.bincount(LABELS[fold.test]), (50, 31, 19)):
+        for count, whole in zip(np.bincount(LABELS[fold.test]), (50, 31, 19), strict=True):
             assert whole // 10 <= count <= -(-whole // 10)
 
 

@@ -34,7 +34,8 @@ def batch_of(graphs):
     return {
         'x': np.concatenate([graph.x for graph in graphs]),
         'edge_index': np.concatenate(
-            [graph.edge_index + start for graph, start in zip(graphs, starts)], axis=1
+            [graph.edge_index + start for graph, start in zip(graphs, starts[:-1], strict=True)],
+            axis=1,
         ).astype(np.int32),
         'batch': np.repeat(np.arange(len(graphs)), np.diff(starts)).astype(np.int32),
     }

@@ -45,7 +45,7 @@ def brute_ball(points, queries, radius, k):
 
 def brute_farthest(points, count, start):
     taken = []
-    for cloud, first in zip(points.astype(np.float64), start):
+    for cloud, first in zip(points.astype(np.float64), start, strict=True):
         chosen = [first]
         while len(chosen) < count:
             nearest = np.min([np.square(cloud - cloud[c]).sum(-1) for c in chosen], axis=0)

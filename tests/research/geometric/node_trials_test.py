@@ -180,9 +180,11 @@ def test_weight_decay_is_coupled():
         model.compile(tf.keras.optimizers.SGD(1.0))
         before = [v.numpy() for v in model.trainable_variables]
         model.train_step(batch)
-        moved[decay] = [b - v.numpy() for b, v in zip(before, model.trainable_variables)]
+        moved[decay] = [
+            b - v.numpy() for b, v in zip(before, model.trainable_variables, strict=True)
+        ]
     assert len(before) == 2
-    for without, with_decay, weight in zip(moved[0.0], moved[0.1], before):
+    for without, with_decay, weight in zip(moved[0.0], moved[0.1], before, strict=True):
         np.testing.assert_allclose(with_decay, without + 0.1 * weight, rtol=1e-4, atol=1e-6)
         assert np.abs(without).max() > 0
 

@@ -55,20 +55,21 @@ def make(run_dir, strategy=None, model_overrides=None, **overrides):
     )
 
 
-def test_resume(tmp_path):
-    conformance.check_resume(make, tmp_path, stop_at=6)
+@pytest.fixture(name='trained', scope='module')
+def trained_fixture(tmp_path_factory):
+    return conformance.Trained(make, tmp_path_factory.mktemp('trained'), stop_at=6)
 
 
-def test_xla(tmp_path):
-    conformance.check_xla(make, tmp_path)
+def test_resume(trained, tmp_path):
+    conformance.check_resume(trained, tmp_path)
 
 
-def test_two_devices(tmp_path):
-    conformance.check_two_devices(make, tmp_path)
+def test_xla(trained, tmp_path):
+    conformance.check_xla(trained, tmp_path)
 
 
-def test_bad_checkpoint(tmp_path):
-    conformance.check_bad_checkpoint(make, tmp_path)
+def test_two_devices(trained, tmp_path):
+    conformance.check_two_devices(trained, tmp_path)
 
 
 def test_trained_exported_and_reported(tmp_path):
@@ -111,7 +112,8 @@ def test_trained_exported_and_reported(tmp_path):
         answers['predict']['logits'], experiment.model(point_data.normalized(more)), atol=1e-4
     )
     lite = conformance.tflite(path, 'predict', {'points': clouds}, select=True)
-    np.testing.assert_allclose(lite['logits'], expected, atol=1e-4)
+    if lite is not None:
+        np.testing.assert_allclose(lite['logits'], expected, atol=1e-4)
     predict = tf.saved_model.load(path).signatures['predict']
     moved = predict(points=tf.constant(100 * clouds + 7))
     np.testing.assert_allclose(moved['logits'], expected, atol=1e-2)

@@ -46,7 +46,7 @@ def test_an_epoch_has_every_training_object_once_with_points_of_its_own(raw):
     epochs = [[], []]
     for step, (clouds, labels) in enumerate(take(data.train(), 6)):
         assert clouds.shape == (4, DRAWN, 3) and clouds.dtype == np.float32
-        for cloud, label in zip(clouds, labels):
+        for cloud, label in zip(clouds, labels, strict=True):
             row, which = find(data, cloud)
             assert data.labels[row] == label and row in data.members('train')
             assert len(set(which.tolist())) == DRAWN
@@ -86,7 +86,9 @@ def test_evaluation_is_in_order_with_the_first_points(raw):
     data = make()
     batches = take(data.evaluation('test'), -1)
     assert [len(batch) for batch in batches] == [4, 4, 4] and batches[0][0].shape[0] == 6
-    clouds, labels, weights, distinct = (np.concatenate(part) for part in zip(*batches))
+    clouds, labels, weights, distinct = (
+        np.concatenate(part) for part in zip(*batches, strict=True)
+    )
     test = data.members('test')
     assert weights.tolist() == [1] * 16 + [0] * 2
     np.testing.assert_array_equal(clouds[:16], data.points[test, :DRAWN])
@@ -125,7 +127,7 @@ def dataset(sizes=(5, 5), dimensions=3, labels=(0, 0), splits=('train',)):
             class_names=('one',),
             name=f'cloud {place}',
         )
-        for place, (size, label) in enumerate(zip(sizes, labels))
+        for place, (size, label) in enumerate(zip(sizes, labels, strict=True))
     ]
     return graph_dataset.GraphDataset(graphs, ('one',), 'clouds', {name: [0] for name in splits})
 

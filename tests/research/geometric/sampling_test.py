@@ -59,10 +59,12 @@ def test_a_subgraph_holds_what_the_graph_has(sparse):
         graph.node_sets['nodes'][tfgnn.HIDDEN_STATE], dense(whole.x)[numbers]
     )
     np.testing.assert_array_equal(graph.node_sets['nodes']['pos'], whole.pos[numbers])
-    attr = {tuple(edge): value for edge, value in zip(whole.edge_index.T, whole.edge_attr)}
+    attr = {
+        tuple(edge): value for edge, value in zip(whole.edge_index.T, whole.edge_attr, strict=True)
+    }
     sampled = list(map(tuple, edges_of(graph).T))
     assert len(sampled) == len(set(sampled)) > 10
-    for edge, value in zip(sampled, graph.edge_sets['edges']['edge_attr'].numpy()):
+    for edge, value in zip(sampled, graph.edge_sets['edges']['edge_attr'].numpy(), strict=True):
         assert attr[edge] == value  # A real edge, in its direction.
     arrays = graph_tensor.arrays(graph)
     assert arrays.num_graphs == 1 and arrays.edge_index.dtype == tf.int32
@@ -169,13 +171,12 @@ def test_batches():
     assert not np.array_equal(edges_of(seen[0][0]), edges_of(seen[2][0]))
     for epoch in range(3):
         both = seen[2 * epoch : 2 * epoch + 2]
-        real = sum(
-            (
-                [seed for seed, weight in zip(seeds_of(graph), weights) if weight]
-                for graph, _, weights in both
-            ),
-            [],
-        )
+        real = [
+            seed
+            for graph, _, weights in both
+            for seed, weight in zip(seeds_of(graph), weights, strict=True)
+            if weight
+        ]
         assert sorted(real) == [3, 5, 8, 13, 21, 34]
         for graph, y, _ in both:
             np.testing.assert_array_equal(y, GRAPH.y[seeds_of(graph)])
@@ -190,7 +191,9 @@ def test_padded_batches_are_the_same_ones():
     assert all(
         spec.shape.is_fully_defined() for spec in tf.nest.flatten(graph, expand_composites=True)
     )
-    for (plain, *_), (padded, *_) in zip(batches().take(3), batches(padded=True).take(3)):
+    for (plain, *_), (padded, *_) in zip(
+        batches().take(3), batches(padded=True).take(3), strict=True
+    ):
         count, edges = len(ids(plain)), plain.edge_sets['edges'].total_size
         np.testing.assert_array_equal(ids(padded)[:count], ids(plain))
         np.testing.assert_array_equal(

@@ -1,5 +1,6 @@
 import json
 import os
+import pathlib
 import signal
 
 import numpy as np
@@ -129,7 +130,7 @@ def test_one_trial_is_not_averaged(tmp_path):
     result = run.evaluate()
     assert result['test_accuracy_percent'] == 1.0 and result['seed'] == 0
     assert result['confusion_matrix'] == [[0, 1], [0, 2]]
-    assert 'Curves of the first trial' not in open(run.report()).read()
+    assert 'Curves of the first trial' not in pathlib.Path(run.report()).read_text()
 
 
 @pytest.mark.parametrize(
@@ -188,7 +189,7 @@ def test_first_model_is_exported_and_reported(tmp_path):
     run.train()
     run.evaluate()
     assert float(run.model.weight) == 7.0  # The last trial's.
-    text = open(run.report()).read()
+    text = pathlib.Path(run.report()).read_text()
     assert seen == [(5.0, ('no', 'yes'), (1, 2))]
     assert 'Curves of the first trial' in text and 'Confusion matrix' in text
     loaded = tf.saved_model.load(Toy(str(tmp_path)).export())

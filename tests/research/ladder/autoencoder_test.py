@@ -23,7 +23,7 @@ def transcription(p, x_labelled, y, x_unlabelled, noise_labelled, noise_unlabell
 
     def encoder(x, noise):
         h = [x + noise[0]]
-        for l, (w, beta) in enumerate(zip(p['W'], p['beta']), 1):
+        for l, (w, beta) in enumerate(zip(p['W'], p['beta'], strict=True), 1):
             z = normalized(h[-1] @ w) + noise[l]
             h.append(np.maximum(z + beta, 0) if l < len(p['W']) else p['gamma'] * (z + beta))
         return h
@@ -32,7 +32,7 @@ def transcription(p, x_labelled, y, x_unlabelled, noise_labelled, noise_unlabell
     log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
     classification = -log_p[np.arange(len(y)), y].mean()
     h = encoder(x_unlabelled, noise_unlabelled)[len(p['D'])]
-    for i, (w, bias) in enumerate(zip(p['D'], p['d']), 1):
+    for i, (w, bias) in enumerate(zip(p['D'], p['d'], strict=True), 1):
         if i < len(p['D']):
             h = np.maximum(normalized(h @ w) + bias, 0)
         else:
@@ -93,7 +93,9 @@ def test_costs_and_every_gradient(attach_to):
     np.testing.assert_allclose(
         clean.statistics[1][0], (x_unlabelled @ values['W'][0]).mean(0), atol=1e-5
     )
-    by_variable = {v.ref(): g.numpy() for v, g in zip(model.trainable_variables, gradients)}
+    by_variable = {
+        v.ref(): g.numpy() for v, g in zip(model.trainable_variables, gradients, strict=True)
+    }
     seen = []
     measured = parameters(model, lambda v: seen.append(v.ref()) or by_variable[v.ref()])
     assert set(seen) == set(by_variable)  # There is no other trainable variable.

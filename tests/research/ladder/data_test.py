@@ -55,7 +55,7 @@ def _take(dataset, count):
         (labelled, unlabelled, y)
         for (labelled, unlabelled), y in dataset.take(count).as_numpy_iterator()
     ]
-    return tuple(np.concatenate(part) for part in zip(*parts))
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
 
 # two_stream, the function for arrays.
@@ -92,7 +92,7 @@ def test_the_stream_of_all_labels_is_not_that_of_all_images():
 
 def test_started_later_it_is_the_tail():
     whole, tail = _take(_two_stream(), 20), _take(_two_stream(start_step=7), 13)
-    for part, later, size in zip(whole, tail, (4, 6, 4)):
+    for part, later, size in zip(whole, tail, (4, 6, 4), strict=True):
         np.testing.assert_array_equal(part[7 * size :], later)
 
 
@@ -260,7 +260,7 @@ def test_validation_is_set_apart():
         assert set(epoch) == set(experiment_data.train_indices.tolist())
     x, y, weight = (
         np.concatenate(part)
-        for part in zip(*experiment_data.evaluation('validation').as_numpy_iterator())
+        for part in zip(*experiment_data.evaluation('validation').as_numpy_iterator(), strict=True)
     )
     assert _index(x)[weight == 1].tolist() == experiment_data.validation_indices.tolist()
     np.testing.assert_array_equal(_index(x) % 3, y)
@@ -272,7 +272,7 @@ def test_validation_is_set_apart():
 def test_evaluation_takes_every_test_image_once(batch_size):
     dataset = _data().evaluation('test', batch_size)
     assert dataset.element_spec[0] == tf.TensorSpec([batch_size or 10, 4], tf.float32)
-    x, y, weight = (np.concatenate(part) for part in zip(*dataset.as_numpy_iterator()))
+    x, y, weight = (np.concatenate(part) for part in zip(*dataset.as_numpy_iterator(), strict=True))
     assert _index(x)[weight == 1].tolist() == list(range(60, 83))
     np.testing.assert_array_equal(_index(x) % 3, y)
     assert len(weight) == {None: 30, 23: 23, 4: 24}[batch_size]

@@ -49,7 +49,7 @@ def test_values_of_maps_with_parameters_of_each_channel(name):
     for key, parameters in names.items():
         listed = [parameters] if isinstance(parameters, str) else parameters
         drawn = rng.normal(size=(len(listed), 3))
-        for parameter, value in zip(listed, drawn):
+        for parameter, value in zip(listed, drawn, strict=True):
             getattr(denoiser, parameter).assign(value)
         values[key] = drawn[0] if isinstance(parameters, str) else drawn
     z, u = rng.normal(size=(2, 2, 4, 5, 3))

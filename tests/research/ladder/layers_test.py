@@ -86,7 +86,9 @@ def test_convolutional_ladder_and_every_gradient():
         np.testing.assert_allclose(clean.z[l], expected.clean.z[l], atol=1e-5)
     np.testing.assert_allclose(costs['loss'], expected.total, rtol=1e-4)
 
-    by_variable = {v.ref(): g.numpy() for v, g in zip(model.trainable_variables, gradients)}
+    by_variable = {
+        v.ref(): g.numpy() for v, g in zip(model.trainable_variables, gradients, strict=True)
+    }
     seen = []
     measured = turned(
         model_test.parameters(model, names, lambda v: seen.append(v.ref()) or by_variable[v.ref()])

@@ -151,7 +151,9 @@ def test_forward_values_and_every_gradient(name):
         np.testing.assert_allclose(clean.statistics[l][0], expected.clean.mean[l], atol=1e-5)
         np.testing.assert_allclose(clean.statistics[l][1], expected.clean.variance[l], rtol=1e-5)
 
-    by_variable = {v.ref(): g.numpy() for v, g in zip(model.trainable_variables, gradients)}
+    by_variable = {
+        v.ref(): g.numpy() for v, g in zip(model.trainable_variables, gradients, strict=True)
+    }
     assert len(by_variable) == len(model.trainable_variables)
     seen = []
     measured = parameters(model, names, lambda v: seen.append(v.ref()) or by_variable[v.ref()])
@@ -193,7 +195,7 @@ def gamma_model():
 @pytest.mark.parametrize('kind', ['full', 'gamma', 'supervised'])
 def test_training_steps_are_those_of_the_reference(kind):
     """Three steps of the whole: both halves, all costs, gradients, Adam, running averages."""
-    denoiser, transcription, names = DENOISERS['g']
+    _, transcription, names = DENOISERS['g']
     if kind == 'gamma':
         model, numpy_layers = gamma_model()
     else:
@@ -216,7 +218,7 @@ def test_training_steps_are_those_of_the_reference(kind):
     )
 
     model.compile(optimizers.FusedAdam(schedules.ConstantThenLinear(0.02, 1, 3)), run_eagerly=True)
-    for (x_labelled, y, x_unlabelled), step in zip(batches, expected):
+    for (x_labelled, y, x_unlabelled), step in zip(batches, expected, strict=True):
         data = tf.constant(x_labelled), tf.constant(x_unlabelled)
         model.reset_metrics()
         logs = model.train_step((data, tf.constant(y)))
@@ -236,7 +238,9 @@ def test_training_steps_are_those_of_the_reference(kind):
             assert (one is None) == (other is None)
             if one is not None:
                 np.testing.assert_allclose(one, other, atol=2e-4)
-        for rung, mean, variance in zip(model.rungs, step.means[1:], step.variances[1:]):
+        for rung, mean, variance in zip(
+            model.rungs, step.means[1:], step.variances[1:], strict=True
+        ):
             np.testing.assert_allclose(rung.mean, mean, atol=1e-5)
             np.testing.assert_allclose(rung.variance, variance, rtol=1e-5)
 
@@ -250,7 +254,7 @@ def test_training_steps_are_those_of_the_reference(kind):
     ],
 )
 def test_only_what_a_cost_needs_is_built_and_costs_are_the_papers(costs, decoded):
-    denoiser, transcription, names = DENOISERS['g']
+    _, transcription, names = DENOISERS['g']
     model = small_model(costs=costs)
     set_parameters(model, names, np.random.default_rng(3))
     assert {l for l, layer in enumerate(model.denoisers) if layer is not None} == decoded
@@ -353,7 +357,7 @@ def test_from_config_makes_the_same_network():
     model = small_model(denoisers.Gaussian, top_scale=False)
     copy = ladder.LadderNetwork.from_config(model.get_config())
     assert len(copy.trainable_variables) == len(model.trainable_variables)
-    for one, other in zip(model.trainable_variables, copy.trainable_variables):
+    for one, other in zip(model.trainable_variables, copy.trainable_variables, strict=True):
         assert one is not other
         np.testing.assert_array_equal(one, other)
     other_seed = ladder.LadderNetwork.from_config({**model.get_config(), 'seed': 2})

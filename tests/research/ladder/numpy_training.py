@@ -61,7 +61,7 @@ def adam(
     theta = np.array(theta, np.float64)
     m, v = np.zeros_like(theta), np.zeros_like(theta)
     steps = []
-    for t, (gradient, rate) in enumerate(zip(gradients, rates), start=1):
+    for t, (gradient, rate) in enumerate(zip(gradients, rates, strict=True), start=1):
         m = beta1 * m + (1 - beta1) * gradient
         v = beta2 * v + (1 - beta2) * gradient**2
         if epsilon_hat:
@@ -112,8 +112,10 @@ def training_steps(
         result = cost(params)
         clean = result.clean if any(lambdas) else reference.encode(layers, params, batch[0])
         averages = [(0.0, 1.0)] + [
-            tuple(momentum * old + (1 - momentum) * new for old, new in zip(pair, news))
-            for pair, *news in list(zip(averages, clean.mean, clean.variance))[1:]
+            tuple(
+                momentum * old + (1 - momentum) * new for old, new in zip(pair, news, strict=True)
+            )
+            for pair, *news in list(zip(averages, clean.mean, clean.variance, strict=True))[1:]
         ]
         gradients.append(reference.numerical_gradients(lambda p: cost(p).total, params))
         # Adam from the start: its moments are made of all gradients so far.
@@ -122,7 +124,7 @@ def training_steps(
             start,
             *gradients,
         )
-        means, variances = map(list, zip(*averages))
+        means, variances = map(list, zip(*averages, strict=True))
         steps.append(Step(params, means, variances, result))
     return steps
 

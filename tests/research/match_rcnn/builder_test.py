@@ -75,7 +75,7 @@ def _equal(table, expected):
             continue
         if field.name == 'segmentations':
             assert len(one) == len(other)
-            for polygons, others in zip(one, other):
+            for polygons, others in zip(one, other, strict=True):
                 assert [polygon.tolist() for polygon in polygons] == [
                     polygon.tolist() for polygon in others
                 ]
@@ -139,7 +139,7 @@ def test_images_are_read_by_index_byte_for_byte(folder, data_dir):
     batches = tf.data.Dataset.from_tensors(np.array(rows, np.int64)).map(reader)
     assert batches.element_spec == tf.TensorSpec([4], tf.string)
     (encoded,) = batches.as_numpy_iterator()
-    for row, content in zip(rows, encoded):
+    for row, content in zip(rows, encoded, strict=True):
         assert content == (folder / table.paths[row]).read_bytes()
 
 

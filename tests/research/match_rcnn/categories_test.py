@@ -7,7 +7,8 @@ import pytest
 
 from research.match_rcnn import categories
 
-_SAMPLE_1 = [  # The whole outline of a genuine short sleeve top, as landmarks from 1 (two were cut).
+# The whole outline of a genuine short sleeve top, as landmarks from 1 (two were cut).
+_SAMPLE_1 = [
     6,
     5,
     4,
@@ -85,7 +86,11 @@ def test_names_counts_and_offsets():
     assert sum(categories.LANDMARK_COUNTS) == categories.NUM_LANDMARKS == 294
     assert categories.MAX_LANDMARKS == 39
     for category, name, count, offset in zip(
-        categories.CATEGORIES, categories.NAMES, categories.LANDMARK_COUNTS, categories.OFFSETS
+        categories.CATEGORIES,
+        categories.NAMES,
+        categories.LANDMARK_COUNTS,
+        categories.OFFSETS,
+        strict=True,
     ):
         assert (category.name, category.landmarks, category.offset) == (name, count, offset)
 
@@ -163,7 +168,7 @@ def test_contours_and_skeletons_are_their_own_mirror_images(category_id):
     assert {j for edge in edges for j in edge} == set(range(category.landmarks))
 
     def sides(loop):
-        return frozenset(frozenset(pair) for pair in zip(loop, loop[1:] + loop[:1]))
+        return frozenset(frozenset(pair) for pair in zip(loop, loop[1:] + loop[:1], strict=True))
 
     loops = {sides(loop) for loop in category.contour}
     assert {sides(tuple(category.flip[j] for j in loop)) for loop in category.contour} == loops

@@ -1,6 +1,7 @@
 """Match R-CNN against what every model of the house must do."""
 
 import functools
+import pathlib
 
 import numpy as np
 import pytest
@@ -14,30 +15,30 @@ make = tiny.make
 without_scores = functools.partial(make, evaluator=None, monitor_split=None)
 
 
-def test_resume(tmp_path):
-    conformance.check_resume(without_scores, tmp_path, stop_at=3)
+@pytest.fixture(name='trained', scope='module')
+def trained_fixture(tmp_path_factory):
+    return conformance.Trained(make, tmp_path_factory.mktemp('trained'), stop_at=3)
 
 
-def test_xla(tmp_path):
-    conformance.check_xla(without_scores, tmp_path)
+def test_resume(trained, tmp_path):
+    conformance.check_resume(trained, tmp_path)
 
 
-def test_two_devices(tmp_path):
+def test_xla(trained, tmp_path):
+    conformance.check_xla(trained, tmp_path, evaluator=None, monitor_split=None)
+
+
+def test_two_devices(trained, tmp_path):
     """Sampled anchors, RoIs and pairs, statistics of both kinds of batch norm, and the scores."""
-    conformance.check_two_devices(make, tmp_path)
+    conformance.check_two_devices(trained, tmp_path, counted=False)
 
 
-def test_bad_checkpoint(tmp_path):
-    conformance.check_bad_checkpoint(without_scores, tmp_path)
-
-
-def test_export_answers_as_the_model_does(tmp_path):
-    experiment = without_scores(str(tmp_path / 'run'), train_steps=2)
-    experiment.train()
+def test_export_answers_as_the_model_does(trained, tmp_path):
+    experiment = trained.experiment
     path = experiment.export()
     data = experiment.data
     table = data.table('validation')
-    files = [open(file, 'rb').read() for file in table.paths[:3]]
+    files = [pathlib.Path(file).read_bytes() for file in table.paths[:3]]
     with experiment.reported_model() as trained:
         batch = next(iter(data.evaluation('validation')))
         found = trained.detect(batch['images'], batch['sizes'])
@@ -85,9 +86,8 @@ def test_export_answers_as_the_model_does(tmp_path):
 
 
 @pytest.mark.parametrize('field, value', [('match_features', ('mask',)), ('landmark_stream', None)])
-def test_weights_of_another_architecture_are_refused(tmp_path, field, value):
-    run_dir = str(tmp_path / 'run')
-    without_scores(run_dir, train_steps=1, save_every_steps=1).train()
+def test_weights_of_another_architecture_are_refused(trained, tmp_path, field, value):
+    run_dir = trained.copy(tmp_path)
     overrides = {field: value}
     if value is None:
         overrides['match_features'] = ('class',)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from research.match_rcnn import annotations, categories, contours
+from research.match_rcnn import annotation_files, categories, contours
 from tests.research.match_rcnn import genuine
 
 # A vest (category 5), its neck a notch: the numbers are those of its landmarks, from 0.
@@ -43,7 +43,7 @@ VEST = np.array(
 def _area(polygon):
     """Of a polygon, by the trapezoids below its edges."""
     total = 0.0
-    for (x1, y1), (x2, y2) in zip(polygon, [*polygon[1:], polygon[0]]):
+    for (x1, y1), (x2, y2) in zip(polygon, [*polygon[1:], polygon[0]], strict=True):
         total += (x2 - x1) * (y1 + y2) / 2
     return abs(total)
 
@@ -88,7 +88,9 @@ def test_the_skeleton_of_a_vest():
     lines, visible = contours.skeleton(VEST, 5)
     # Around the neck, its back from 1 over 0 to 5, and around the rest of the outline.
     assert len(lines) == 6 + 10
-    found = {tuple(map(tuple, line)): seen for line, seen in zip(lines.tolist(), visible)}
+    found = {
+        tuple(map(tuple, line)): seen for line, seen in zip(lines.tolist(), visible, strict=True)
+    }
     assert not found[(10, 4), (6, 2)] and not found[(14, 2), (10, 4)]  # behind, so occluded
     assert found[(6, 2), (6, 6)] and found[(3, 16), (10, 16)]
     assert not found[(3, 6), (3, 12)] and not found[(3, 12), (3, 16)]
@@ -131,7 +133,7 @@ def test_outwear_is_both_of_its_fronts():
 def test_the_first_stage_of_a_genuine_item(number, least):
     """Of a top, and of trousers that the edge of the image and the top hide the half of: there
     people drew what no landmark tells."""
-    item = annotations.parse(json.dumps(genuine.ANNOTATION), '000001.json').items[number]
+    item = annotation_files.parse(json.dumps(genuine.ANNOTATION), '000001.json').items[number]
     mask = contours.first_stage_mask(item.landmarks, item.category, 624, 468)
     refined = coco_mask.decode(
         coco_mask.merge(

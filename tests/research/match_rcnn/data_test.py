@@ -22,7 +22,11 @@ def test_rows_of_a_batch_are_pairs_of_consumer_and_shop():
     assert batch['images'].shape == (4, 64, 48, 3)
     for pair in range(2):
         users, shops = (
-            {(int(p), int(s)) for p, s in zip(batch['pair_ids'][row], batch['styles'][row]) if s}
+            {
+                (int(p), int(s))
+                for p, s in zip(batch['pair_ids'][row], batch['styles'][row], strict=True)
+                if s
+            }
             for row in (2 * pair, 2 * pair + 1)
         )
         assert users & shops
@@ -33,7 +37,7 @@ def test_every_image_is_evaluated_once():
     seen = [
         int(index)
         for batch in made.evaluation('validation')
-        for index, weight in zip(batch['index'], batch['weights'])
+        for index, weight in zip(batch['index'], batch['weights'], strict=True)
         if weight
     ]
     assert seen == list(range(made.table('validation').num_images))

@@ -53,7 +53,7 @@ def perfect():
         hand_made.found(3, (TOP, RIGHT, 0.6, (7, 7)), truth=[(0.5, 0.5)]),
     ]
     points = table().landmarks
-    for image, rows in zip(detections, ((0, 1), (2, 3), (4,))):
+    for image, rows in zip(detections, ((0, 1), (2, 3), (4,)), strict=True):
         image['landmarks'] = points[list(rows)].copy()
         # Detections have a landmark everywhere, and a score for v.
         image['landmarks'][..., 2] = 0.3

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from research.match_rcnn import annotations, levels
+from research.match_rcnn import annotation_files, levels
 from tests.research.match_rcnn import genuine
 
 
@@ -66,7 +66,7 @@ def test_many_items_at_once():
 
 def test_codes_of_a_genuine_file():
     """Of all six, on an image of a usual size; the sizes of the images are not in the file."""
-    for item in annotations.parse(json.dumps(genuine.ANNOTATION), '000001.json').items:
+    for item in annotation_files.parse(json.dumps(genuine.ANNOTATION), '000001.json').items:
         size, count = (624, 468), len(item.landmarks)
         assert levels.scale(item.box, size) == item.scale
         assert levels.occlusion(item.landmarks, count) == item.occlusion

@@ -33,7 +33,7 @@ def test_boxes_are_of_the_positive_rois_class_and_divided_by_all():
     classes, weights = [3, 0, 1, 0], [1, 1, 1, 0]
     total = 0.0
     for row in (0, 2):
-        for own, target in zip(deltas[row, classes[row] - 1], targets[row]):
+        for own, target in zip(deltas[row, classes[row] - 1], targets[row], strict=True):
             x = abs(float(own) - float(target))
             total += x * x / 2 if x < 1 else x - 0.5
     value = losses.boxes(
@@ -62,7 +62,7 @@ def test_masks():
     targets = GENERATOR.integers(0, 2, (3, 2, 2)).astype(np.float32)
     total = 0.0
     for n in (0, 2):
-        for logit, target in zip(logits[n].ravel().astype(float), targets[n].ravel()):
+        for logit, target in zip(logits[n].ravel().astype(float), targets[n].ravel(), strict=True):
             p = 1 / (1 + math.exp(-logit))
             total -= math.log(p if target else 1 - p) / 4
     value = losses.masks(tf.constant(logits), tf.constant(targets), tf.constant([1.0, 0, 1]))

@@ -127,7 +127,7 @@ def binary_entropy(logits, targets):
 def anchors_of(rpn, canvas):
     """By level, row, column and aspect ratio, which is height over width."""
     found = []
-    for stride, size in zip(rpn.strides, rpn.anchor_sizes):
+    for stride, size in zip(rpn.strides, rpn.anchor_sizes, strict=True):
         for row in range(-(-canvas[0] // stride)):
             for column in range(-(-canvas[1] // stride)):
                 x, y = (column + 0.5) * stride, (row + 0.5) * stride
@@ -196,7 +196,7 @@ class Reference:
         """P2 to P6."""
         backbone, pyramid = self.model.backbone, self.model.pyramid
         x = images[..., ::-1].astype(np.float64) - MEAN_BGR
-        for image, (height, width) in zip(x, sizes):
+        for image, (height, width) in zip(x, sizes, strict=True):
             image[int(height) :], image[:, int(width) :] = 0, 0
 
         def conv_norm(x, layer):
@@ -222,7 +222,9 @@ class Reference:
                 x = np.maximum(conv_norm(np.maximum(conv_norm(x, first), 0), second) + shortcut, 0)
             maps.append(x)
         outputs, above = [], None
-        for x, lateral, output in reversed(list(zip(maps, pyramid.lateral, pyramid.output_convs))):
+        for x, lateral, output in reversed(
+            list(zip(maps, pyramid.lateral, pyramid.output_convs, strict=True))
+        ):
             x = self._conv(x, lateral)
             if above is not None:
                 x = x + above.repeat(2, 1).repeat(2, 2)[:, : x.shape[1], : x.shape[2]]
@@ -247,7 +249,7 @@ class Reference:
         head, found = self.model.rpn.head, ([], [])
         for level in levels:
             x = self._conv(level, head.conv, relu=True)
-            for values, layer in zip(found, (head.objectness, head.deltas)):
+            for values, layer in zip(found, (head.objectness, head.deltas), strict=True):
                 y = self._conv(x, layer)
                 values.append(y.reshape(len(y), -1, layer.kernel.shape[3] // head.num_anchors))
         logits, deltas = (np.concatenate(values, 1) for values in found)
@@ -334,7 +336,7 @@ class Reference:
         anchors = anchors_of(self.model.rpn, canvas)
         logits, deltas = self.rpn_outputs(levels)
         entropy = regression = count = 0
-        for image, (rows, used) in enumerate(zip(draws.anchors, draws.anchors_used)):
+        for image, (rows, used) in enumerate(zip(draws.anchors, draws.anchors_used, strict=True)):
             real = (batch['classes'][image] > 0) & ~batch['crowd'][image]
             truth = batch['boxes'][image][real].astype(np.float64)
             overlaps = iou(anchors, truth)
@@ -354,7 +356,9 @@ class Reference:
 
     def _roi_terms(self, levels, batch, draws, training):
         rois, where, classes, items, overlap = [], [], [], [], []
-        for image, (boxes, used) in enumerate(zip(draws.rois.astype(np.float64), draws.rois_used)):
+        for image, (boxes, used) in enumerate(
+            zip(draws.rois.astype(np.float64), draws.rois_used, strict=True)
+        ):
             real = np.flatnonzero((batch['classes'][image] > 0) & ~batch['crowd'][image])
             overlaps = iou(boxes, batch['boxes'][image][real])
             best = overlaps.argmax(1)
@@ -393,7 +397,7 @@ class Reference:
             np.array(
                 [
                     self.roi_features(levels, images[row], roi, self.model.mask_stream.size)
-                    for row, roi in zip(positive, rois)
+                    for row, roi in zip(positive, rois, strict=True)
                 ]
             )
         )
@@ -460,15 +464,17 @@ class Reference:
             np.array(
                 [
                     self.roi_features(levels, number, box, self.model.mask_stream.size)
-                    for number, box in zip(image, np.asarray(boxes, np.float64))
+                    for number, box in zip(image, np.asarray(boxes, np.float64), strict=True)
                 ]
             )
         )
-        masks = np.array([mask[..., class_ - 1] for mask, class_ in zip(masks, classes)])
+        masks = np.array(
+            [mask[..., class_ - 1] for mask, class_ in zip(masks, classes, strict=True)]
+        )
         ends = np.cumsum(self.model.landmark_counts)
         heat = [
             maps[..., end - self.model.landmark_counts[class_ - 1] : end]
-            for maps, class_, end in zip(heat, classes, ends[np.asarray(classes) - 1])
+            for maps, class_, end in zip(heat, classes, ends[np.asarray(classes) - 1], strict=True)
         ]
         return 1 / (1 + np.exp(-masks)), heat, self.vectors(features, training=False)
 
@@ -479,7 +485,7 @@ class Reference:
             np.array(
                 [
                     self.roi_features(levels, number, box, self.model.box_stream.size)
-                    for number, box in zip(image, np.asarray(boxes, np.float64))
+                    for number, box in zip(image, np.asarray(boxes, np.float64), strict=True)
                 ]
             )
         )
@@ -488,7 +494,7 @@ class Reference:
 def _mask_loss(logits, rois, classes, boxes, masks):
     """He et al. 2017, Sec. 3.1; a cell is the mask's where its centre is."""
     size, cells, losses = logits.shape[1], masks.shape[1], []
-    for logit, roi, class_, box, mask in zip(logits, rois, classes, boxes, masks):
+    for logit, roi, class_, box, mask in zip(logits, rois, classes, boxes, masks, strict=True):
         if not mask.any():
             continue
         targets = np.zeros((size, size))

@@ -20,6 +20,7 @@ def _item(box, class_, landmarks=(), mask='left', pair_id=0, style=0, crowd=Fals
     """Landmarks are (x, y, v), x and y as shares of the box; a mask is half of its box, or ''."""
     x1, y1, x2, y2 = box
     places = np.zeros((max(COUNTS), 3))
+    # Landmarks that are not given stay unlabelled.
     for row, (x, y, mode) in zip(places, landmarks, strict=False):
         # Away from the borders of cells, where the rounding of float32 would decide.
         row[:] = x1 + (x + 0.013) * (x2 - x1), y1 + (y + 0.013) * (y2 - y1), mode
@@ -75,7 +76,7 @@ def _batch():
     }
     batch = {name: values.astype(types.get(name, values.dtype)) for name, values in batch.items()}
     images = np.random.default_rng(0).integers(0, 256, (4, *tiny.SIZE, 3)).astype(np.uint8)
-    for image, (height, width) in zip(images, SIZES.astype(int)):
+    for image, (height, width) in zip(images, SIZES.astype(int), strict=True):
         image[height:], image[:, width:] = 0, 0
     return {
         name: tf.constant(values)
@@ -253,7 +254,7 @@ def test_inference(monkeypatch):
             least=0.0,
             threshold=0.5,
         )
-        scores, classes, places = zip(*expected)
+        scores, classes, places = zip(*expected, strict=True)
         np.testing.assert_allclose(found['scores'][image], scores, rtol=1e-4)
         np.testing.assert_array_equal(found['classes'][image], classes)
         np.testing.assert_allclose(found['boxes'][image], places, rtol=1e-4, atol=1e-3)
@@ -268,7 +269,7 @@ def test_inference(monkeypatch):
         found['embeddings'].reshape(vectors.shape), vectors, rtol=1e-3, atol=1e-4
     )
     for maps, box, places in zip(
-        heat, found['boxes'].reshape(-1, 4), found['landmarks'].reshape(20, -1, 3)
+        heat, found['boxes'].reshape(-1, 4), found['landmarks'].reshape(20, -1, 3), strict=True
     ):
         size, count = maps.shape[0], maps.shape[-1]
         assert not places[count:].any()

@@ -23,7 +23,7 @@ def test_every_real_entry_is_taken_and_put_back(compiled):
     )
     rows, columns = np.where(REAL)
     np.testing.assert_array_equal(back.numpy()[REAL], VALUES[REAL])
-    for row, column in zip(rows, columns):
+    for row, column in zip(rows, columns, strict=True):
         place = places[20 * row + column]
         np.testing.assert_array_equal(taken[place], VALUES[row, column])
         assert images[place] == row

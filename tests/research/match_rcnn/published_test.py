@@ -3,7 +3,7 @@
 import pytest
 
 from research.match_rcnn import published, subsets
-from research.match_rcnn.annotations import LEVELS
+from research.match_rcnn.annotation_files import LEVELS
 from tests.research.match_rcnn import paper_tables
 
 TABLES = {

@@ -276,7 +276,7 @@ def by_the_rules(table, found, must_overlap):
         ]
         for row in range(table.num_images)
     ]
-    of_id = dict(zip(table.image_ids.tolist(), items))
+    of_id = dict(zip(table.image_ids.tolist(), items, strict=True))
     shop_ids = table.image_ids[table.sources == SHOP].tolist()
     shops = {(pair, style) for image in shop_ids for _, _, pair, style in of_id[image]}
     places = []
@@ -286,7 +286,7 @@ def by_the_rules(table, found, must_overlap):
                 continue
             best, place = -1, None
             for n, (image_id, box, found_class, score) in enumerate(
-                zip(found.image_ids, found.boxes.tolist(), found.classes, found.scores)
+                zip(found.image_ids, found.boxes.tolist(), found.classes, found.scores, strict=True)
             ):
                 if image_id != image or found_class != category or score <= best:
                     continue
@@ -303,6 +303,7 @@ def by_the_rules(table, found, must_overlap):
                                     zip(
                                         found.gallery_image_ids[n].tolist(),
                                         found.gallery_boxes[n].tolist(),
+                                        strict=True,
                                     )
                                 )
                                 if any(

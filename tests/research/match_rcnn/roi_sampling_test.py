@@ -41,7 +41,7 @@ def test_who_is_positive():
     drawn = {
         tuple(box): (int(class_), float(weight))
         for box, class_, weight in zip(
-            rois.boxes[0].numpy().tolist(), rois.classes[0], rois.weights[0]
+            rois.boxes[0].numpy().tolist(), rois.classes[0], rois.weights[0], strict=True
         )
         if weight
     }

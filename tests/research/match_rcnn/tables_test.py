@@ -11,7 +11,7 @@ def precision(start):
     values = [start + number / 100 for number in range(13)]
     return {
         column: {'AP': value, 'AP50': value + 0.1, 'AP75': None, 'AR': 0, 'per_class': {}}
-        for column, value in zip(subsets.COLUMNS, values)
+        for column, value in zip(subsets.COLUMNS, values, strict=True)
     }
 
 

@@ -37,7 +37,9 @@ def make(seed=1, data_dir=None, **options):
 
 def take(dataset, number):
     """Columns of `number` batches, or of all (-1), stacked."""
-    return [np.stack(column) for column in zip(*dataset.take(number).as_numpy_iterator())]
+    return [
+        np.stack(column) for column in zip(*dataset.take(number).as_numpy_iterator(), strict=True)
+    ]
 
 
 def context(replicas, pipeline=0, pipelines=1):
@@ -135,7 +137,7 @@ def test_a_batch_has_the_images_of_all_updates_of_the_discriminator():
 
 def test_started_later_it_is_the_tail():
     whole, tail = take(make().train(), 9), take(make().train(start_step=5), 4)
-    for column, later in zip(whole, tail):
+    for column, later in zip(whole, tail, strict=True):
         np.testing.assert_array_equal(column[5:], later)
     assert (take(make(seed=2).train(), 9)[0] != whole[0]).any()
 
@@ -286,10 +288,12 @@ def test_damaged_files_change_nothing_else(tmp_path):
     assert bad.source.skipped['train'].indices == damaged
 
     # Started later, and in two pipelines, it is the same.
-    for column, later in zip((other_pixels, other_labels), take(bad.train(start_step=5), 1)):
+    for column, later in zip(
+        (other_pixels, other_labels), take(bad.train(start_step=5), 1), strict=True
+    ):
         np.testing.assert_array_equal(column[5:], later)
     parts = [take(bad.train(input_context=context(2, which, 2)), 3) for which in range(2)]
-    for column, first, second in zip((other_pixels, other_labels), *parts):
+    for column, first, second in zip((other_pixels, other_labels), *parts, strict=True):
         np.testing.assert_array_equal(np.concatenate([first, second], 1), column[:3])
 
     # In evaluation there are as many images as before, each with the label that it has.
@@ -344,13 +348,15 @@ def test_real_images_have_their_label_though_files_are_damaged(tmp_path):
 def test_photographs(tmp_path):
     """Cuttings of scikit-learn's two photographs, wide and high, as JPEG files of several kinds."""
     random, files = np.random.default_rng(0), {}
-    for name, photograph in zip(('china', 'flower'), datasets.load_sample_images().images):
+    for name, photograph in zip(
+        ('china', 'flower'), datasets.load_sample_images().images, strict=True
+    ):
         os.makedirs(tmp_path / 'train' / name)
         for number in range(10):
             size = [128, int(random.integers(128, 300))][:: random.choice([1, -1])]
             top, left = (
                 int(random.integers(whole - part + 1))
-                for whole, part in zip(photograph.shape, size)
+                for whole, part in zip(photograph.shape, size, strict=True)
             )
             path = str(tmp_path / 'train' / name / f'{number}.jpg')
             Image.fromarray(photograph[top : top + size[0], left : left + size[1]]).save(
@@ -366,7 +372,7 @@ def test_photographs(tmp_path):
 
     pixels, labels, _ = (np.concatenate(column) for column in take(data.evaluation(), -1))
     assert labels.tolist() == [0] * 10 + [1] * 10
-    for path, image in zip(sorted(files), pixels):
+    for path, image in zip(sorted(files), pixels, strict=True):
         expected = files[path]
         # The short side is 128: the central square is not resized.
         top, left = ((side - 128) // 2 for side in expected.shape[:2])

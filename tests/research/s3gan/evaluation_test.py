@@ -1,6 +1,8 @@
 """Scores of a generator against what is computed here by hand, and the check for collapse."""
 
+import gc
 import types
+import weakref
 
 import numpy as np
 import pytest
@@ -52,7 +54,7 @@ def test_scores_of_the_final_evaluation(experiment):
             y.append(label.numpy())
         sets.append(quarters(np.concatenate(images)[:150]).astype(np.float64))
         labels.append(np.concatenate(y)[:150])
-    for variable, value in zip(model.generator.non_trainable_variables, kept):
+    for variable, value in zip(model.generator.non_trainable_variables, kept, strict=True):
         variable.assign(value)
     assert np.abs(sets[0] - sets[1]).max() > 1e-3  # Two sets are not the same samples.
 
@@ -73,7 +75,7 @@ def test_scores_of_the_final_evaluation(experiment):
     np.testing.assert_allclose(scores['inception_score_of_sets'], inception, rtol=1e-4)
 
     within = []
-    for fake, y in zip(sets, labels):
+    for fake, y in zip(sets, labels, strict=True):
         squares = sum(np.square(fake[y == c] - fake[y == c].mean(0)).sum() for c in np.unique(y))
         within.append(squares / (len(y) - len(np.unique(y))) / np.trace(np.cov(real.T)))
     assert scores['diversity'] == pytest.approx(np.mean(within), rel=1e-3)
@@ -170,6 +172,19 @@ def test_during_training_one_set_and_at_the_end_all():
             final=final,
         )
     assert measured == [(0, 80, False), *((index, 160, True) for index in range(3))]
+
+
+def test_the_real_features_are_freed_with_their_evaluation():
+    data = data_lib.GanData(0, source=lambda data_dir: Folders(), evaluation_batch=80)
+    measure = evaluation.GanEvaluation(
+        features=lambda source: Brightness(), num_samples=80, num_sets=1, neighbour_samples=60
+    )
+    measure(model=Given(Folders().pixels), data=data, strategy=STRATEGY, split='test', final=True)
+    real = weakref.ref(measure._real['test'])
+    assert real().manifold(60) is real().manifold(60)
+    del measure
+    gc.collect()
+    assert real() is None
 
 
 @pytest.mark.parametrize('neighbours', [60, 120, 240])

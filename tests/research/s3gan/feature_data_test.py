@@ -64,7 +64,7 @@ def take(data, steps, start=0, context=None):
 def test_one_stream_has_all_images_and_the_other_the_labelled_with_their_labels():
     data = make()
     batches = take(data, 30)  # Three passes over the one, ten over the other.
-    unlabelled, labelled, labels = (np.concatenate(parts) for parts in zip(*batches))
+    unlabelled, labelled, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     assert all(a.shape == (6,) and b.shape == (4,) and y.dtype == np.int32 for a, b, y in batches)
     passes = unlabelled.reshape(3, NUM)
     for one in passes:
@@ -91,7 +91,7 @@ def test_the_labels_are_those_that_the_gan_would_have(seed):
 def test_a_batch_follows_from_seed_and_step():
     whole, again = take(make(), 9), take(make(), 4, start=5)
     for one, other in zip(whole[5:], again, strict=True):
-        for values, same in zip(one, other):
+        for values, same in zip(one, other, strict=True):
             np.testing.assert_array_equal(values, same)
     assert not np.array_equal(take(make(seed=1), 1)[0][0], whole[0][0])
 
@@ -138,7 +138,7 @@ def test_what_is_held_out_is_in_neither_stream():
     data = make(held_out_percent=10)
     assert len(data.validation_indices) == 6
     batches = take(data, 18)
-    unlabelled, labelled, _ = (np.concatenate(parts) for parts in zip(*batches))
+    unlabelled, labelled, _ = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     np.testing.assert_array_equal(np.sort(unlabelled.reshape(2, 54)), [data.train_indices] * 2)
     assert not set(data.validation_indices) & (set(data.train_indices) | set(labelled))
     # What has labels is what has them without a validation set, but for what is held out.
@@ -158,7 +158,7 @@ def test_evaluation_has_every_image_once_in_order(split, number, mark):
     data = make(held_out_percent=10)
     elements = list(data.evaluation(split))
     assert len(elements) == data.evaluation(split).cardinality() == -(-number // 10)
-    images, labels, weights = (np.concatenate(parts) for parts in zip(*elements))
+    images, labels, weights = (np.concatenate(parts) for parts in zip(*elements, strict=True))
     counted = weights == 1
     assert images.shape == (len(elements) * 10, 2, 2, 1)
     np.testing.assert_array_equal(images[counted, 0, 0, 0], np.arange(number))

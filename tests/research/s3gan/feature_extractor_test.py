@@ -294,20 +294,21 @@ def test_keras_can_build_copy_and_save_it(tmp_path):
     assert copy.get_config() == model.get_config()
 
 
-def test_resume(tmp_path):
-    conformance.check_resume(make_experiment, tmp_path, stop_at=5)
+@pytest.fixture(name='trained', scope='module')
+def trained_fixture(tmp_path_factory):
+    return conformance.Trained(make_experiment, tmp_path_factory.mktemp('trained'), stop_at=5)
 
 
-def test_xla(tmp_path):
-    conformance.check_xla(make_experiment, tmp_path)
+def test_resume(trained, tmp_path):
+    conformance.check_resume(trained, tmp_path)
 
 
-def test_two_devices(tmp_path):
-    conformance.check_two_devices(make_experiment, tmp_path)
+def test_xla(trained, tmp_path):
+    conformance.check_xla(trained, tmp_path)
 
 
-def test_bad_checkpoint(tmp_path):
-    conformance.check_bad_checkpoint(make_experiment, tmp_path)
+def test_two_devices(trained, tmp_path):
+    conformance.check_two_devices(trained, tmp_path)
 
 
 def test_export_answers_as_the_model_does(tmp_path):

@@ -166,11 +166,18 @@ def test_clusters_are_the_three_greys(tmp_path):
     three, two = (read(tmp_path, f'clusters_{k}.npz') for k in (3, 2))
     truth = grey_images().train_labels
     assert three.num_labels == 3 and two.num_labels == 2
-    assert len({(c, t) for c, t in zip(three.labels, truth)}) == 3 == len(set(three.labels))
+    assert (
+        len({(c, t) for c, t in zip(three.labels, truth, strict=True)})
+        == 3
+        == len(set(three.labels))
+    )
     assert result['purity_3_percent'] == 100
     # Two of the three share a cluster, of which the commoner counts.
     counts = np.bincount(truth)
-    pairs = [sorted({t for c, t in zip(two.labels, truth) if c == cluster}) for cluster in (0, 1)]
+    pairs = [
+        sorted({t for c, t in zip(two.labels, truth, strict=True) if c == cluster})
+        for cluster in (0, 1)
+    ]
     expected = sum(max(counts[list(members)]) for members in pairs)
     assert result['purity_2_percent'] == pytest.approx(100 * expected / NUM)
     assert 'inferred_error_percent' not in result

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 
 import numpy as np
 import pytest
@@ -132,7 +133,7 @@ def truncate(path):
 
 def flip(path):
     """One wrong byte among the labels, which the archive's checksum finds."""
-    contents = bytearray(open(path, 'rb').read())
+    contents = bytearray(pathlib.Path(path).read_bytes())
     contents[contents.index(SOFT.argmax(1).astype('<i4').tobytes())] ^= 1
     with open(path, 'wb') as file:
         file.write(contents)
@@ -150,7 +151,7 @@ def npy(path):
         flip,
         npy,
         lambda path: open(path, 'wb').close(),
-        lambda path: open(path, 'w', encoding='utf8').write('labels'),
+        lambda path: pathlib.Path(path).write_text('labels'),
         lambda path: (os.remove(path), os.mkdir(path)),
         lambda path: repack(path, hard=None),
         lambda path: repack(path, about=None),

@@ -194,7 +194,7 @@ def test_which_images_are_rotated_does_not_depend_on_the_number_of_replicas(
         found = [
             index + replica * size
             for replica in range(replicas)
-            for index, counted in zip(chosen.indices[replica], chosen.counted[replica])
+            for index, counted in zip(chosen.indices[replica], chosen.counted[replica], strict=True)
             if counted
         ]
         assert found == expected

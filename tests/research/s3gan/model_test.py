@@ -175,7 +175,7 @@ def test_the_average_is_of_the_generator_and_starts_when_it_should():
         if len(weights) <= 2:
             expected = weights[-1]
         else:
-            expected = [0.5 * a + 0.5 * w for a, w in zip(expected, weights[-1])]
+            expected = [0.5 * a + 0.5 * w for a, w in zip(expected, weights[-1], strict=True)]
         for one, other in zip(averages, expected, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-8)
 

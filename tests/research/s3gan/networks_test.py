@@ -1,5 +1,7 @@
 """Generator and discriminator: every tensor of the paper's tables, and what the layers compute."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -55,7 +57,7 @@ def test_every_tensor_of_tables_10_and_11(paper, which, table, total):
 def test_the_outputs_of_tables_6_and_7(paper):
     generator, discriminator = paper
     shapes = []
-    for net, module in ((generator, tf.keras.layers.Layer), (discriminator, tf.keras.layers.Layer)):
+    for net in (generator, discriminator):
         for part in [*net.blocks, net.non_local_block]:
             call = part.call
 
@@ -103,7 +105,7 @@ def _spectrally_normalized(net):
 
 
 def test_everything_but_the_embedding_is_spectrally_normalized(paper):
-    for net, others in zip(paper, ({'generator/embed_y'}, set())):
+    for net, others in zip(paper, ({'generator/embed_y'}, set()), strict=True):
         kernels = {v.name.rsplit('/', 1)[0] for v in net.trainable_variables if 'kernel' in v.name}
         assert kernels - _spectrally_normalized(net) == others
 
@@ -125,7 +127,7 @@ def _parameters(size, ch, classes, channels):
     non_local = lambda c: 2 * c * c // 8 + 2 * c * c // 2 + 1
     first = 16 * widths[0] * ch
     generator = classes * 128 + 20 * first + first
-    for i, o in zip(widths, widths[1:]):
+    for i, o in itertools.pairwise(widths):
         i, o = i * ch, o * ch
         generator += 2 * (20 + 128) * (i + o) + conv(3, i, o) + conv(3, o, o) + conv(1, i, o)
     generator += 2 * widths[-1] * ch + conv(3, widths[-1] * ch, channels)
@@ -291,7 +293,7 @@ def test_only_unfrozen_training_moves_state():
     assert all(same(state(discriminator), before))
     discriminator(images, y, training=True)
     moved = [not kept for kept in same(state(discriminator), before)]
-    # All but the head for rotations, which was not asked, and the u of one output, which is 1 or -1.
+    # All but the head for rotations, which was not asked, and the u of one output: 1 or -1.
     assert moved == [
         'rotation' not in v.name and v.shape != (1, 1)
         for v in discriminator.non_trainable_variables

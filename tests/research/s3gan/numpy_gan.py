@@ -23,7 +23,7 @@ def conv(x, kernel, bias=0.0):
     """A convolution of stride 1 with zeros around the image."""
     size = kernel.shape[0]
     pad = size // 2
-    n, height, width, _ = x.shape
+    _, height, width, _ = x.shape
     x = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
     return bias + sum(
         x[:, row : row + height, column : column + width] @ kernel[row, column]

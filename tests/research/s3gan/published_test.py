@@ -24,7 +24,7 @@ def test_figures_that_the_text_repeats():
 def test_columns_sum_to_what_the_printed_ones_do(number):
     (table,) = (table for table in published.TABLES if table.number == number)
     scores = [published.MEDIANS[method] for _, row in table.rows for method in table.methods(row)]
-    assert tuple(map(sum, zip(*scores))) == pytest.approx(SUMS_OF_TABLES[number])
+    assert tuple(map(sum, zip(*scores, strict=True))) == pytest.approx(SUMS_OF_TABLES[number])
 
 
 def test_means_are_near_the_medians_but_where_a_run_collapsed():
@@ -56,7 +56,7 @@ def test_every_cell_is_the_papers(table):
 
 def test_every_error_is_the_papers():
     assert list(published.ERRORS) == ['features_5', 'features_10', 'features_20']
-    assert tuple(zip(*published.ERRORS.values())) == (printed.TOP_1, printed.TOP_5)
+    assert tuple(zip(*published.ERRORS.values(), strict=True)) == (printed.TOP_1, printed.TOP_5)
 
 
 def test_no_table_is_left_out():

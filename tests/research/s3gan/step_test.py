@@ -181,8 +181,9 @@ def test_a_step_of_both_players(method):
     model.draw = lambda key, number: next(given)
     states, losses = [values(model)], []
     for name in ('_discriminator_step', '_generator_step'):
+        original = getattr(model, name)
 
-        def recorded(*args, original=getattr(model, name)):
+        def recorded(*args, original=original):
             loss, logs = original(*args)
             losses.append(float(loss))
             states.append(values(model))

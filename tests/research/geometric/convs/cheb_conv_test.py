@@ -24,11 +24,12 @@ def reference(lambda_max):
     def formula(weights, x, edge_index, edge_attr):
         identity = np.eye(len(x))
         scaled = 2 * laplacian(edge_index, len(x), edge_attr) / lambda_max - identity
-        polynomials = [identity, scaled]
+        polynomials = [identity, scaled][: len(weights['kernel'])]
         while len(polynomials) < len(weights['kernel']):
             polynomials.append(2 * scaled @ polynomials[-1] - polynomials[-2])
         return weights['bias'] + sum(
-            polynomial @ x @ theta for polynomial, theta in zip(polynomials, weights['kernel'])
+            polynomial @ x @ theta
+            for polynomial, theta in zip(polynomials, weights['kernel'], strict=True)
         )
 
     return formula

@@ -14,7 +14,7 @@ def reference(weights, x, edge_index, edge_attr):
     relation_weights = weights['kernel']
     if 'coefficients' in weights:
         relation_weights = [
-            sum(a * basis for a, basis in zip(row, weights['kernel']))
+            sum(a * basis for a, basis in zip(row, weights['kernel'], strict=True))
             for row in weights['coefficients']
         ]
     out = x @ weights['root_kernel'] + weights['bias']
@@ -22,7 +22,7 @@ def reference(weights, x, edge_index, edge_attr):
         for r, matrix in enumerate(relation_weights):
             near = [
                 source
-                for (source, target), relation in zip(edge_index.T, edge_attr)
+                for (source, target), relation in zip(edge_index.T, edge_attr, strict=True)
                 if target == i and relation == r
             ]
             for j in near:
@@ -102,7 +102,9 @@ def test_without_features_as_with_one_hot_ones(bases):
 def test_adjacency_has_rows_divided_by_relation():
     dense = np.zeros([checks.NODES, 4 * checks.NODES])
     adjacency = sparse_route(4)
-    for (row, column), value in zip(adjacency.indices.numpy(), adjacency.values.numpy()):
+    for (row, column), value in zip(
+        adjacency.indices.numpy(), adjacency.values.numpy(), strict=True
+    ):
         dense[row, column] += value
     blocks = dense.reshape(checks.NODES, 4, checks.NODES)
     for r in range(4):

@@ -38,7 +38,7 @@ def assert_datasets_equal(got, expected):
     """Graphs, class names and splits; the name is where the data are from."""
     assert got.class_names == expected.class_names
     assert len(got) == len(expected)
-    for one, other in zip(got.graphs, expected.graphs):
+    for one, other in zip(got.graphs, expected.graphs, strict=True):
         assert_graphs_equal(one, other)
     assert set(got.splits) == set(expected.splits)
     for name, ids in expected.splits.items():

@@ -25,7 +25,7 @@ def _write(folder, **changes):
 
 
 def _edges(graph):
-    return list(zip(*graph.edge_index.tolist()))
+    return list(zip(*graph.edge_index.tolist(), strict=True))
 
 
 def test_reads_the_files(tmp_path):
@@ -97,7 +97,9 @@ def test_nodes_without_features_or_edges(tmp_path):
     ],
 )
 def test_order_of_the_classes(tmp_path, labels, names):
-    rows = ''.join(f'{node},{label}\n' for node, label in zip(('ann', 'cem', '7'), labels))
+    rows = ''.join(
+        f'{node},{label}\n' for node, label in zip(('ann', 'cem', '7'), labels, strict=True)
+    )
     graph = csv_folder.load(_write(tmp_path, labels=f'id,label\n{rows}'))
     assert graph.class_names == names
     assert tuple(graph.class_names[graph.y[node]] for node in (0, 2, 3)) == labels

@@ -48,7 +48,7 @@ def _write(folder, name='amazon_electronics_photo.npz', **changes):
 )
 def test_standardises_as_its_authors_do(tmp_path, changes):
     graph = npz.read(_write(tmp_path, **changes))
-    assert sorted(zip(*graph.edge_index.tolist())) == [
+    assert sorted(zip(*graph.edge_index.tolist(), strict=True)) == [
         (0, 1),
         (0, 2),
         (1, 0),
@@ -85,13 +85,13 @@ def test_a_graph_without_features(tmp_path):
 
 def test_stored_zeros_are_no_edges(tmp_path):
     graph = npz.read(_write(tmp_path, adj_data=np.array([0.0, 0, 0.5, 1, 1])))
-    assert sorted(zip(*graph.edge_index.tolist())) == [(0, 2), (2, 0), (3, 4), (4, 3)]
+    assert sorted(zip(*graph.edge_index.tolist(), strict=True)) == [(0, 2), (2, 0), (3, 4), (4, 3)]
 
 
 def test_largest_component(tmp_path):
     graph = npz.read(_write(tmp_path), largest_component=True)
     assert graph.num_nodes == 3
-    assert sorted(zip(*graph.edge_index.tolist())) == [(0, 1), (0, 2), (1, 0), (2, 0)]
+    assert sorted(zip(*graph.edge_index.tolist(), strict=True)) == [(0, 1), (0, 2), (1, 0), (2, 0)]
     np.testing.assert_array_equal(graph.x.toarray(), [[1, 0, 0], [0, 1, 0], [0, 0, 1]])
     assert graph.y.tolist() == [0, 2, 1]
     # The same graph, its nodes in another order.
@@ -108,7 +108,7 @@ def test_largest_component(tmp_path):
         largest_component=True,
     )
     assert graph.y.tolist() == [2, 0, 1]
-    assert sorted(zip(*graph.edge_index.tolist())) == [(0, 1), (1, 0), (1, 2), (2, 1)]
+    assert sorted(zip(*graph.edge_index.tolist(), strict=True)) == [(0, 1), (1, 0), (1, 2), (2, 1)]
 
 
 def test_names_of_the_files(tmp_path):
@@ -210,8 +210,8 @@ def test_through_tfds(tmp_path):
         ),
         (
             {'labels': np.array([collections.OrderedDict()] * 5, object)},
-            ', labels: the pickle asks for collections.OrderedDict, which is not among the classes that '
-            'a file of arrays needs, so it is not read.',
+            ', labels: the pickle asks for collections.OrderedDict, which is not among the classes '
+            'that a file of arrays needs, so it is not read.',
         ),
     ],
 )

@@ -78,7 +78,7 @@ def test_assembles_the_files(tmp_path):
     graph = planetoid.load(_write(tmp_path), 'tiny')
     np.testing.assert_array_equal(graph.x.toarray(), [*FEATURES[:6], [0, 0, 0], FEATURES[6]])
     assert graph.y.tolist() == [0, 1, 1, 0, 1, 0, -1, 1]
-    assert sorted(zip(*graph.edge_index.tolist())) == [
+    assert sorted(zip(*graph.edge_index.tolist(), strict=True)) == [
         (0, 1),
         (0, 6),
         (0, 7),
@@ -164,13 +164,13 @@ def test_facts_of_the_files(real, name, entries, isolated, unlabelled, counts):
     assert graph.x.nnz == entries
     source, target = graph.edge_index
     assert (source != target).all()
-    assert set(zip(source, target)) == set(zip(target, source))
-    assert len(set(zip(source, target))) == graph.num_edges
+    assert set(zip(source, target, strict=True)) == set(zip(target, source, strict=True))
+    assert len(set(zip(source, target, strict=True))) == graph.num_edges
     assert len(np.setdiff1d(np.arange(graph.num_nodes), source)) == isolated
     without = graph.y == -1
     assert without.sum() == unlabelled
     assert not graph.x[without].nnz
-    assert dict(zip(graph.class_names, np.bincount(graph.y[~without]))) == counts
+    assert dict(zip(graph.class_names, np.bincount(graph.y[~without]), strict=True)) == counts
     sizes = {split: len(nodes) for split, nodes in graph.splits.items()}
     assert sizes == {'train': 20 * len(counts), 'validation': 500, 'test': 1000}
     assert (np.bincount(graph.y[graph.splits['train']]) == 20).all()

@@ -39,7 +39,7 @@ def test_water():
     ]
     lengths = {
         frozenset(edge): length
-        for edge, length in zip(graph.edge_index.T.tolist(), graph.edge_attr[:, 0])
+        for edge, length in zip(graph.edge_index.T.tolist(), graph.edge_attr[:, 0], strict=True)
     }
     lengths = [lengths[frozenset(edge)] for edge in ((0, 1), (0, 2), (1, 2))]
     np.testing.assert_allclose(

@@ -46,7 +46,7 @@ def planetoid(folder):
     labels, test = arrays['labels'].astype(int), arrays['test'].astype(int)
     sources = np.cumsum(arrays['source_steps'].astype(int))
     graph = {node: [] for node in range(len(labels))}
-    for source, target in zip(sources.tolist(), (sources + arrays['spans']).tolist()):
+    for source, target in zip(sources.tolist(), (sources + arrays['spans']).tolist(), strict=True):
         graph[source].append(target)
     one_hot = np.eye(3, dtype=np.int32)[labels]
     places = np.arange(len(labels))

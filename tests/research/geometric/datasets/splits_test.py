@@ -80,8 +80,8 @@ def test_random_splits_draw_every_node_alike():
         ),
         (
             {'per_class': 20, 'num_validation': 11, 'num_test': 20},
-            'some: a random split asks for 11 validation and 20 test nodes, but 30 with a label are left '
-            'after 60 for training.',
+            'some: a random split asks for 11 validation and 20 test nodes, but 30 with a label '
+            'are left after 60 for training.',
         ),
         (
             {'per_class': 0},

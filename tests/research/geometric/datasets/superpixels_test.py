@@ -45,7 +45,7 @@ def test_seventy_five_of_any_image():
         assert graph.num_nodes == 75
         source, target = graph.edge_index
         assert (source != target).all()
-        pairs = set(zip(source.tolist(), target.tolist()))
+        pairs = set(zip(source.tolist(), target.tolist(), strict=True))
         assert len(pairs) == graph.num_edges
         assert pairs == {(target, source) for source, target in pairs}
         # Every superpixel is reached: the pixels are one connected surface.

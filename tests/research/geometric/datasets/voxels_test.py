@@ -39,7 +39,7 @@ def test_random_grids_have_as_many_faces_as_counted():
     for i, j, k in np.argwhere(grid):
         for step in ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1)):
             beyond = tuple(np.add((i, j, k), step))
-            inside = all(0 <= place < size for place, size in zip(beyond, grid.shape))
+            inside = all(0 <= place < size for place, size in zip(beyond, grid.shape, strict=True))
             exposed += not (inside and grid[beyond])
     mesh = voxels.surface(grid)
     assert len(mesh.faces) == 2 * exposed

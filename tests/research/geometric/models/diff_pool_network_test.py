@@ -60,7 +60,7 @@ def test_gradients_reach_every_weight():
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(tf.square(network(*arrays)))
     for variable, gradient in zip(
-        network.trainable_weights, tape.gradient(loss, network.trainable_weights)
+        network.trainable_weights, tape.gradient(loss, network.trainable_weights), strict=True
     ):
         # Into one node everything is assigned in any case.
         last = network.assignments[-1].trainable_weights

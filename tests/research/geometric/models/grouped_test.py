@@ -34,7 +34,9 @@ def test_kernel_mean_against_loops():
     for target, slots in enumerate(mask):
         for slot in np.flatnonzero(slots):
             edge = target * SLOTS + slot
-            matrix = sum(a * theta.astype(float) for a, theta in zip(coefficients[edge], kernel))
+            matrix = sum(
+                a * theta.astype(float) for a, theta in zip(coefficients[edge], kernel, strict=True)
+            )
             expected[target] += x[source[edge]] @ matrix / slots.sum()
     assert not expected[5].any()
     actual = grouped.kernel_mean(x, source, coefficients, kernel, tf.constant(mask))
@@ -64,7 +66,7 @@ def both_routes(slow, fast, arguments_slow, arguments_fast, sources):
 
 def kernel_arguments(edge_attr):
     """Calls on the edges of any graph, with a target more for slots left over, and on groups."""
-    points, _, indices, mask, _ = balls()
+    _, _, indices, mask, _ = balls()
     targets = lambda x: tf.reshape(tf.reshape(x, [CLOUDS, POINTS, WIDTH])[:, :QUERIES], [-1, WIDTH])
     anyhow = neighbors.edge_index(indices, POINTS, mask)
     groups = neighbors.edge_index(indices, POINTS)

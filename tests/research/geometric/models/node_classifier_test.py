@@ -133,7 +133,7 @@ def test_other_types(route, policy, tolerance):
         return (
             history.history['loss'][0],
             logits,
-            [new.numpy() - old for new, old in zip(model.network.weights, before)],
+            [new.numpy() - old for new, old in zip(model.network.weights, before, strict=True)],
         )
 
     expected = step()

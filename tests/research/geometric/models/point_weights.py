@@ -1,9 +1,11 @@
 """Weights of the networks of Table 3, counted from their widths."""
 
+import itertools
+
 
 def dense(*widths):
     """Weights of dense layers one after the other."""
-    return sum((a + 1) * b for a, b in zip(widths, widths[1:]))
+    return sum((a + 1) * b for a, b in itertools.pairwise(widths))
 
 
 def x_conv_weights(features, channels, k):

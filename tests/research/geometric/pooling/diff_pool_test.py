@@ -62,7 +62,7 @@ def test_gradients():
             loss = tf.add_n(
                 [
                     tf.reduce_sum(value * tf.cast(weight, tf.float32))
-                    for value, weight in zip(result, weights)
+                    for value, weight in zip(result, weights, strict=True)
                 ]
             )
         return tape.gradient(loss, tensors)
@@ -72,7 +72,7 @@ def test_gradients():
         for graph, size in enumerate((8, 3)):
             x, adjacency, logits = (a[graph, :size] for a in arrays)
             values = reference(x, adjacency[:, :size], logits)
-            total += sum(np.sum(v * w[graph]) for v, w in zip(values, weights))
+            total += sum(np.sum(v * w[graph]) for v, w in zip(values, weights, strict=True))
         return total
 
     tensors = [tf.constant(a) for a in arrays]

@@ -158,8 +158,8 @@ def test_rounds():
     plain, compiled = tf.function(match), tf.function(match, jit_compile=True)
     for seed in range(3):
         edges, weight = random_graph(seed=seed)
-        for weight in (weight, np.ones_like(weight)):
-            arguments = tf.constant(edges), tf.constant(weight)
+        for some in (weight, np.ones_like(weight)):
+            arguments = tf.constant(edges), tf.constant(some)
             clusters = [plain(*arguments, random.make_key(key)).numpy() for key in range(4)]
             for cluster in clusters:
                 assert_matching(cluster, edges, 30)

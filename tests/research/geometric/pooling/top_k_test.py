@@ -193,7 +193,7 @@ def test_sizes_that_are_not_known():
 
     x = pooling_checks.features()
     expected = layer(x, EDGES, BATCH, GRAPHS)
-    for one, other in zip(pool(x, EDGES, BATCH), expected):
+    for one, other in zip(pool(x, EDGES, BATCH), expected[:2], strict=True):
         np.testing.assert_allclose(one, other, 1e-6)
 
 

@@ -18,7 +18,7 @@ def clouds(dimensions=3, seed=0):
 def reference(pos, batch, size, start=None):
     """Cluster of each point: the number of its graph's voxel among all that have points."""
     voxels = []
-    for place, graph in zip(pos.astype(np.float64), batch):
+    for place, graph in zip(pos.astype(np.float64), batch, strict=True):
         corner = pos[batch == graph].min(0) if start is None else start
         voxels.append((graph, *np.floor((place - corner) / size).astype(int)))
     known = sorted({voxel for voxel in voxels if voxel[0] >= 0})

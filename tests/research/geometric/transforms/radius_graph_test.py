@@ -18,7 +18,7 @@ def test_against_brute_force(radius):
     near = (radius >= DISTANCES) & ~np.eye(40, dtype=bool)
     assert len(source) == near.sum()
     assert near[target, source].all()
-    assert len(set(zip(source.tolist(), target.tolist()))) == len(source)
+    assert len(set(zip(source.tolist(), target.tolist(), strict=True))) == len(source)
 
 
 def test_order_and_nearest_only():

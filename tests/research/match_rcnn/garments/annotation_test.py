@@ -23,7 +23,7 @@ from research.match_rcnn.garments import stage as stage_lib
 
 def _shoelace(polygon):
     total = 0.0
-    for (x1, y1), (x2, y2) in zip(polygon, np.roll(polygon, -1, axis=0)):
+    for (x1, y1), (x2, y2) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
         total += float(x1) * float(y2) - float(x2) * float(y1)
     return abs(total) / 2
 

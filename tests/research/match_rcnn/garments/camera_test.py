@@ -56,7 +56,7 @@ def test_grid_is_the_inverse_of_project(turn):
 def test_bent_points_are_the_fixed_points():
     camera = camera_lib.Camera(np.eye(3), waves=_WAVES)
     points = np.random.default_rng(0).uniform(-1, 2, [50, 2])
-    for (x, y), (bent_x, bent_y) in zip(points, camera.project(points)):
+    for (x, y), (bent_x, bent_y) in zip(points, camera.project(points), strict=True):
         for ax, ay, fx, fy, phase in _WAVES:
             wave = np.sin(2 * np.pi * (fx * bent_x + fy * bent_y + phase))
             x, y = x - ax * wave, y - ay * wave

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from official.data import detection_table
-from research.match_rcnn import annotations, categories
+from research.match_rcnn import annotation_files, categories
 from research.match_rcnn.garments import cuts, dataset
 
 _SMALL = {'num_identities': {'train': 2, 'validation': 1}, 'users': 1, 'shops': 1, 'size': (64, 64)}
@@ -33,7 +33,7 @@ def _drawn():
     for index in range(26 * 8):
         data, text = dataset.example(_SETTINGS, 'train', index)
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-        examples.append((image, annotations.parse(text, f'{index}.json')))
+        examples.append((image, annotation_files.parse(text, f'{index}.json')))
     return examples
 
 
@@ -152,10 +152,10 @@ def test_everything_occurs(drawn):
         for item in annotation.items:
             found['category'][item.category] += 1
             found['style 0'][item.style == 0] += 1
-            for level in annotations.LEVELS:
+            for level in annotation_files.LEVELS:
                 found[level][getattr(item, level)] += 1
     assert set(found['category']) == set(range(1, 14)) and min(found['category'].values()) >= 8
-    for level in annotations.LEVELS:
+    for level in annotation_files.LEVELS:
         assert set(found[level]) == {1, 2, 3} and min(found[level].values()) >= 12, level
     assert set(found['items']) == {1, 2, 3}
     assert found['source'] == {detection_table.USER: 104, detection_table.SHOP: 104}
@@ -223,7 +223,7 @@ def test_contours_of_whole_items_are_their_masks(drawn):
 
 
 def test_renderings_of_a_style_are_alike(drawn):
-    """Colours in the mask: a consumer's item is nearer to the shops' of its style than to others."""
+    """Colours in the mask: a consumer's item is nearer to the shops' of its style than others."""
     features = {detection_table.USER: [], detection_table.SHOP: []}
     for image, annotation in drawn:
         lab = cv2.cvtColor(image, cv2.COLOR_BGR2LAB)

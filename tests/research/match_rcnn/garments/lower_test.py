@@ -18,7 +18,7 @@ def test_landmarks_are_mirror_images_on_the_edges(category_id):
         garment = lower.build(cuts.sample(category_id, rng), body.Pose())
         np.testing.assert_allclose(garment.landmarks[flip] * [-1, 1], garment.landmarks, atol=1e-9)
         outlines = {piece.part: piece.outline.astype(np.float32) for piece in garment.pieces}
-        for point, home in zip(garment.landmarks, garment.homes):
+        for point, home in zip(garment.landmarks, garment.homes, strict=True):
             for part in home:
                 assert (
                     abs(cv2.pointPolygonTest(outlines[part], tuple(map(float, point)), True)) < 0.02

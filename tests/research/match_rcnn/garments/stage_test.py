@@ -35,9 +35,10 @@ _OUTWEAR = cuts.UpperCut(
     length=1.1,
     closure='zip',
 )
+_UPRIGHT = body.Pose()
 
 
-def _modes(cut_list, pose=body.Pose(), tucked=False):
+def _modes(cut_list, pose=_UPRIGHT, tucked=False):
     """v of the landmarks of each garment that is visible, by category."""
     stage = stage_lib.Stage(330, 200, 2)
     matrix = camera_lib.placing((0, 1.1), (100, 165), 90)

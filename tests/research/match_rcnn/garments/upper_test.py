@@ -32,7 +32,7 @@ def test_landmarks_are_on_the_edges_of_their_pieces(category_id):
     for cut in _samples(category_id):
         garment = upper.build(cut, _POSE)
         outlines = {piece.part: piece.outline.astype(np.float32) for piece in garment.pieces}
-        for point, home in zip(garment.landmarks, garment.homes):
+        for point, home in zip(garment.landmarks, garment.homes, strict=True):
             distances = [
                 abs(cv2.pointPolygonTest(outlines[part], tuple(map(float, point)), True))
                 for part in home

@@ -1,4 +1,4 @@
-"""Tests of research.match_rcnn.annotations."""
+"""Tests of research.match_rcnn.annotation_files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from official.data import problems
-from research.match_rcnn import annotations
+from research.match_rcnn import annotation_files
 from tests.research.match_rcnn import genuine
 
 
@@ -36,7 +36,7 @@ def _text(**changes):
 
 
 def test_every_field_of_an_item():
-    found = annotations.parse(_text(), 'a.json')
+    found = annotation_files.parse(_text(), 'a.json')
     assert (found.source, found.pair_id, len(found.items)) == (2, 7, 1)
     item = found.items[0]
     assert (
@@ -64,13 +64,13 @@ def test_every_field_of_an_item():
 
 def test_items_are_in_the_order_of_their_numbers_whatever_that_of_the_keys():
     items = {f'item{number}': _skirt(style=number) for number in (10, 2, 1)}
-    found = annotations.parse(json.dumps({**items, 'pair_id': 0, 'source': 'user'}), 'a.json')
+    found = annotation_files.parse(json.dumps({**items, 'pair_id': 0, 'source': 'user'}), 'a.json')
     assert (found.source, [item.style for item in found.items]) == (1, [1, 2, 10])
-    assert annotations.parse('{"pair_id": 1, "source": "user"}', 'a.json').items == []
+    assert annotation_files.parse('{"pair_id": 1, "source": "user"}', 'a.json').items == []
 
 
 def test_a_genuine_file():
-    found = annotations.parse(json.dumps(genuine.ANNOTATION), '000001.json')
+    found = annotation_files.parse(json.dumps(genuine.ANNOTATION), '000001.json')
     assert (found.source, found.pair_id) == (1, 1)
     top, trousers = found.items
     assert (top.category, top.style, top.scale, top.occlusion, top.zoom_in, top.viewpoint) == (
@@ -86,17 +86,17 @@ def test_a_genuine_file():
     assert top.landmarks[0].tolist() == [182, 54, 1] and top.landmarks.shape == (25, 3)
     assert [len(polygon) for polygon in top.segmentation] == [25, 7, 7]
     # Written and read as plain JSON it has the file's values, and no others.
-    assert json.loads(annotations.to_json(found)) == genuine.ANNOTATION
+    assert json.loads(annotation_files.to_json(found)) == genuine.ANNOTATION
 
 
 def test_written_annotations_are_read_back_bit_for_bit():
-    found = annotations.parse(_text(), 'a.json')
+    found = annotation_files.parse(_text(), 'a.json')
     random = np.random.Generator(np.random.PCG64(1))
     item = found.items[0]
     item.box = np.array([0.1, 1e-7, 300.123456789, 16777216])
     item.segmentation = [random.normal(0, 1e3, [5, 2])]
     item.landmarks[:, :2] = random.normal(0, 1e3, [8, 2])
-    back = annotations.parse(annotations.to_json(found), 'a.json').items[0]
+    back = annotation_files.parse(annotation_files.to_json(found), 'a.json').items[0]
     for one, other in (
         (back.box, item.box),
         (back.segmentation[0], item.segmentation[0]),
@@ -106,9 +106,9 @@ def test_written_annotations_are_read_back_bit_for_bit():
 
 
 def test_without_landmarks_none_is_labelled():
-    found = annotations.parse(_text(), 'a.json')
+    found = annotation_files.parse(_text(), 'a.json')
     found.items[0].landmarks = None
-    written = json.loads(annotations.to_json(found))['item1']['landmarks']
+    written = json.loads(annotation_files.to_json(found))['item1']['landmarks']
     assert written == [0] * 24 and set(map(type, written)) == {int}
 
 
@@ -134,7 +134,7 @@ def test_without_landmarks_none_is_labelled():
 )
 def test_malformed_files(text, message):
     with pytest.raises(ValueError, match=message):
-        annotations.parse(text, 'a.json')
+        annotation_files.parse(text, 'a.json')
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_malformed_files(text, message):
 )
 def test_malformed_items(changes, message):
     with pytest.raises(ValueError) as error:
-        annotations.parse(_text(item12=_skirt(**changes)), 'annos/5.json')
+        annotation_files.parse(_text(item12=_skirt(**changes)), 'annos/5.json')
     assert str(error.value) == f'annos/5.json, item12: {message}'
 
 
@@ -205,7 +205,7 @@ def test_all_faults_of_a_file_are_named():
         item3=_skirt(bounding_box=[5, 5, 5, 9]),
     )
     with pytest.raises(problems.Malformed) as error:
-        annotations.parse(text, 'a.json')
+        annotation_files.parse(text, 'a.json')
     assert str(error.value).splitlines() == [
         'a.json: source \'seller\' is neither "user" nor "shop".',
         'a.json, item1: style -1 is not a whole number from 0 on.',
@@ -221,7 +221,7 @@ def test_all_faults_of_a_file_are_named():
 
 @pytest.mark.parametrize('segmentation', [[], [[]], [[1, 2, 3, 4], [1, 2, 3, 4, 5, 1]]])
 def test_polygons_that_enclose_nothing_are_the_tables_business(segmentation):
-    (item,) = annotations.parse(_text(item1=_skirt(segmentation=segmentation)), 'a.json').items
+    (item,) = annotation_files.parse(_text(item1=_skirt(segmentation=segmentation)), 'a.json').items
     assert [polygon.ravel().tolist() for polygon in item.segmentation] == segmentation
 
 
@@ -235,7 +235,7 @@ def test_polygons_that_enclose_nothing_are_the_tables_business(segmentation):
 def test_numbers_of_any_length(digits, message):
     text = _text().replace('[10, 19.5, 18, 32]', f'[10, 19.5, {"9" * digits}, 32]')
     with pytest.raises(ValueError, match=message):
-        annotations.parse(text, 'a.json')
+        annotation_files.parse(text, 'a.json')
 
 
 @pytest.mark.parametrize('field', sorted(_skirt()))
@@ -243,12 +243,12 @@ def test_missing_fields(field):
     item = _skirt()
     del item[field]
     with pytest.raises(ValueError) as error:
-        annotations.parse(_text(item1=item), 'a.json')
+        annotation_files.parse(_text(item1=item), 'a.json')
     assert str(error.value) == f'a.json, item1: {field} is missing.'
 
 
 def test_no_such_file(tmp_path):
     with pytest.raises(FileNotFoundError, match='1.json: no such annotation file.$'):
-        annotations.read(tmp_path / '1.json')
+        annotation_files.read(tmp_path / '1.json')
     with pytest.raises(problems.Malformed, match='cannot be read .Is a directory.'):
-        annotations.read(tmp_path)
+        annotation_files.read(tmp_path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools import listing
+from official import listing
 
 
 def write(root, path, text):

@@ -262,8 +262,8 @@ def _landmarks(values, category, where):
     odd = np.flatnonzero((modes != 0) & (modes != 1) & (modes != 2))
     if odd.size:
         raise _malformed(
-            f'{where}: landmarks, number {odd[0] + 1}, {values[3 * odd[0] : 3 * odd[0] + 3]} (x, y, '
-            'v): v is none of 0, 1 and 2.',
+            f'{where}: landmarks, number {odd[0] + 1}, {values[3 * odd[0] : 3 * odd[0] + 3]} (x, '
+            'y, v): v is none of 0, 1 and 2.',
             kind,
         )
     return landmarks

@@ -1,0 +1,20 @@
+"""Gradients of `tf.custom_gradient`, which TensorFlow keeps, with their graphs, for ever."""
+
+from __future__ import annotations
+
+from tensorflow.python.framework import ops
+
+
+def forget_custom_gradients() -> None:
+    """Lets go of the graphs that used `tf.custom_gradient`.
+
+    In a graph, `tf.custom_gradient` registers its gradient under a new name that is never removed.
+    The gradient holds tensors of the graph, and so every training step's graph stays in memory.
+
+    Graphs made so far run as before, gradients that are part of them included. No further gradient
+    can be taken through them.
+    """
+    # There is no public way: tf.RegisterGradient adds only.
+    registry = ops.gradient_registry._registry
+    for name in [name for name in registry if name.startswith('CustomGradient-')]:
+        del registry[name]

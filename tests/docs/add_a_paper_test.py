@@ -16,7 +16,14 @@ from tools import build_files
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 PAGE = (ROOT / 'docs/add_a_paper.md').read_text(encoding='utf-8')
-FILES = ('pyproject.toml', 'research/__init__.py', 'tests/__init__.py')
+FILES = (
+    'pyproject.toml',
+    'research/__init__.py',
+    'tests/__init__.py',
+    'tests/conformance.py',
+    'tests/conftest.py',
+    'tests/slow.txt',
+)
 FOLDERS = ('official', 'tools')
 TESTS = 'tests/research/label_smoothing'
 CONFIG = 'gin_configs/label_smoothing/digits.gin'
@@ -34,7 +41,6 @@ def copy(tmp_path_factory) -> pathlib.Path:
     root = tmp_path_factory.mktemp('copy')
     for folder in FOLDERS:
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns('__pycache__'))
-    shared = [str(path.relative_to(ROOT)) for path in (ROOT / 'tests').glob('con*.py')]
     (root / TESTS).mkdir(parents=True)
     (root / TESTS / '__init__.py').touch()
     (root / 'tests/research/__init__.py').touch()
@@ -42,7 +48,7 @@ def copy(tmp_path_factory) -> pathlib.Path:
         if '/' in path and not path.endswith('BUILD'):
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_text(text, encoding='utf-8')
-    for path in (*FILES, *shared):
+    for path in FILES:
         shutil.copy(ROOT / path, root / path)
     return root
 
@@ -69,7 +75,9 @@ def test_experiment_learns(copy):
 
 
 def test_its_tests_pass(copy):
-    assert re.search(r'^8 passed', run(copy, 'pytest', '-q', '-p', 'no:cacheprovider', TESTS), re.M)
+    assert re.search(
+        r'^8 passed', run(copy, 'pytest', '-q', '-n0', '-p', 'no:cacheprovider', TESTS), re.M
+    )
 
 
 def test_its_golden_values_can_fail(copy, tmp_path):
@@ -79,7 +87,7 @@ def test_its_golden_values_can_fail(copy, tmp_path):
     assert 'return (1 - epsilon)' in text
     path.write_text(text.replace('return (1 - epsilon)', 'return epsilon'))
     with pytest.raises(AssertionError, match='4 failed, 1 passed'):
-        run(tmp_path / 'copy', 'pytest', '-q', f'{TESTS}/model_test.py')
+        run(tmp_path / 'copy', 'pytest', '-q', '-n0', f'{TESTS}/model_test.py')
 
 
 def test_build_files_are_as_printed(copy):

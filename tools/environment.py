@@ -99,6 +99,11 @@ def _find(version: str) -> str | None:
             path = shutil.which(name, path=folder or os.curdir)
             if path and version_of(path) == version:
                 return os.path.abspath(path)
+    # What pyenv has installed is behind a starter that knows of the chosen version only.
+    pyenv = pathlib.Path(os.environ.get('PYENV_ROOT') or pathlib.Path.home() / '.pyenv')
+    for path in sorted(pyenv.glob(f'versions/{version}.*/bin/python')):
+        if version_of(str(path)) == version:
+            return str(path)
     return None
 
 

@@ -20,8 +20,8 @@ _AROUND = ('in user code:', 'Call arguments received by layer')
 _GIN_SUFFIX = ('\n  No values supplied by Gin', '\n  In call to configurable')
 # Packages that an install may lack, and how to get them.
 _MISSING = {
-    'tf_agents': 'DQN needs tf-agents, which no install brings on Python 3.12 and later, as it asks '
-    'for packages that are not to be had there: pip install --no-deps tf-agents==0.19.0.',
+    'tf_agents': 'DQN needs tf-agents, which no install brings on Python 3.12 and later, as it '
+    'asks for packages that are not to be had there: pip install --no-deps tf-agents==0.19.0.',
 }
 
 

@@ -1,7 +1,7 @@
 """Small copies of the repository in which `garden` makes environments without a network.
 
 The locks of a copy pin wheels that `plant` makes: `thing`, with a `pytest` that says how it was
-called, and a `uv`, which counts its installs, does as $FAKE_UV says, and hands over to the real one.
+called, and a `uv`, which counts its installs, does as $FAKE_UV says, and calls the real one.
 """
 
 from __future__ import annotations

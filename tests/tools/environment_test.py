@@ -249,6 +249,7 @@ def test_folder_that_cannot_be_written(ready, monkeypatch):
 def chosen(repository, monkeypatch):
     """Returns version and lock that are chosen with `pythons` on PATH, name -> version."""
     monkeypatch.setattr(environment.sys, '_base_executable', '/nowhere/python')
+    monkeypatch.setenv('PYENV_ROOT', '/nowhere')
 
     def choose(pythons, asked=''):
         environment.version_of.cache_clear()
@@ -304,6 +305,15 @@ def test_starter_in_front_of_a_python_on_path(repository, chosen, monkeypatch, t
     behind.python('python3.12', '3.12')
     monkeypatch.setenv('PATH', f'{repository.bin}:{behind.bin}')
     assert environment._find('3.12') == str(behind.bin / 'python3.12')
+
+
+def test_python_that_pyenv_has_and_does_not_start(repository, chosen, monkeypatch, tmp_path):
+    assert chosen({'python3': '3.10'}) == ('3.11', None, *FIRST)
+    installed = dataclasses.replace(repository, bin=tmp_path / 'versions/3.13.0/bin')
+    installed.bin.mkdir(parents=True)
+    installed.python('python', '3.13')
+    monkeypatch.setenv('PYENV_ROOT', str(tmp_path))
+    assert chosen({'python3': '3.10'}) == ('3.13', 'python', '.venv-3.13', SECOND)
 
 
 @pytest.mark.parametrize('asked, says', [

@@ -55,7 +55,9 @@ def _stack(monkeypatch, tf_keras=True, keras='3.15.1', variable=None, in_use=Non
     """Makes it look as if such packages were installed and in use."""
     monkeypatch.setattr(importlib.util, 'find_spec', lambda name: tf_keras or None)
     monkeypatch.setattr(importlib.metadata, 'version', lambda name: keras)
-    monkeypatch.delenv(legacy_keras.VARIABLE, raising=False)
+    # Set first, so that what the choice sets is undone.
+    monkeypatch.setenv(legacy_keras.VARIABLE, '')
+    monkeypatch.delenv(legacy_keras.VARIABLE)
     if variable is not None:
         monkeypatch.setenv(legacy_keras.VARIABLE, variable)
     monkeypatch.delitem(sys.modules, 'tensorflow', raising=False)

@@ -29,6 +29,8 @@ OTHERS = {
     ('benchmarks/s3gan_torch.py', '_foreach_lerp_'),  # PyTorch
     ('tests/research/geometric/datasets/restricted_pickle_test.py', '_private'),  # NumPy
     ('tests/tools/copies.py', '_base_executable'),  # Python
+    ('tools/environment.py', '_base_executable'),
+    ('tools/installer.py', '_base_executable'),
 }
 NAMED = ('getattr', 'hasattr', 'setattr', 'delattr')  # Functions that take a name.
 
@@ -44,9 +46,13 @@ def _defined(tree):
             yield node.name
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
-        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            if isinstance(node.value, ast.Name) and node.value.id in ('self', 'cls'):
-                yield node.attr
+        elif (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.ctx, ast.Store)
+            and isinstance(node.value, ast.Name)
+            and node.value.id in ('self', 'cls')
+        ):
+            yield node.attr
 
 
 def _imports(node):
@@ -75,10 +81,14 @@ def uses(path, text, ours):
         names = []
         if isinstance(node, ast.Attribute):
             names.append(node.attr)
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            if node.func.id in NAMED and len(node.args) > 1:
-                name = node.args[1]
-                names += [name.value] if isinstance(name, ast.Constant) else []
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in NAMED
+            and len(node.args) > 1
+        ):
+            name = node.args[1]
+            names += [name.value] if isinstance(name, ast.Constant) else []
         for name in names:
             known = name in ours or name in NAMED_TUPLE or (path, name) in OTHERS
             if _is_private(str(name)) and not known:

@@ -27,7 +27,7 @@ pytest.importorskip(
     exc_type=ImportError,
 )
 
-from research.dqn import reverb_actor, reverb_learner, reverb_replay  # noqa: E402
+from research.dqn import reverb_actor, reverb_learner, reverb_replay
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 

@@ -22,7 +22,8 @@ def choose() -> None:
     Raises:
       ImportError: if `tf.keras` is Keras 3 already, or can only become Keras 3.
     """
-    if importlib.util.find_spec('tf_keras') is None:
+    tf_keras = importlib.util.find_spec('tf_keras')
+    if tf_keras is None:
         if _installed_keras().startswith('3.'):
             raise ImportError(
                 'Arboretum is written for Keras 2, and the installed Keras is '
@@ -41,6 +42,11 @@ def choose() -> None:
             'tf.keras is Keras 3 already, and Arboretum is written for Keras 2: import official or '
             f'research before tf.keras is used, or set {VARIABLE}=1 before TensorFlow is imported.'
         )
+    if tensorflow is not None:
+        # `import tensorflow.keras` in other packages looks here, and would find Keras 3.
+        folder = os.path.join(os.path.dirname(tf_keras.origin), 'api', '_v2')
+        if folder not in tensorflow.__path__:
+            tensorflow.__path__ = [folder, *tensorflow.__path__]
 
 
 def _installed_keras() -> str:

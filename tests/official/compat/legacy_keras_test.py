@@ -30,6 +30,9 @@ def _python(code, **environment):
 def test_a_notebook_may_import_tensorflow_before(package):
     done = _python(
         f'import tensorflow as tf\nimport {package}\n'
+        # As packages do that are imported later.
+        'import tensorflow.keras\nfrom tensorflow.keras.layers import Dense\n'
+        'assert issubclass(Dense, tf.keras.layers.Layer)\n'
         'module = tf.keras.layers.Layer.__module__\nprint(module)\n'
         'import sys\n'
         'print(sys.modules[module.split(".")[0]].__version__)'
@@ -53,7 +56,8 @@ def test_keras_3_in_use_is_one_sentence(package):
 
 def _stack(monkeypatch, tf_keras=True, keras='3.15.1', variable=None, in_use=None):
     """Makes it look as if such packages were installed and in use."""
-    monkeypatch.setattr(importlib.util, 'find_spec', lambda name: tf_keras or None)
+    spec = types.SimpleNamespace(origin='/packages/tf_keras/__init__.py') if tf_keras else None
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda name: spec)
     monkeypatch.setattr(importlib.metadata, 'version', lambda name: keras)
     # Set first, so that what the choice sets is undone.
     monkeypatch.setenv(legacy_keras.VARIABLE, '')
@@ -64,7 +68,9 @@ def _stack(monkeypatch, tf_keras=True, keras='3.15.1', variable=None, in_use=Non
     if in_use:
         module = 'keras.src.models.model' if in_use[0] == '3' else 'tf_keras.src.engine.training'
         model = type('Model', (), {'__module__': module})
-        tensorflow = types.SimpleNamespace(keras=types.SimpleNamespace(Model=model))
+        tensorflow = types.SimpleNamespace(
+            keras=types.SimpleNamespace(Model=model), __path__=['/packages/tensorflow']
+        )
         monkeypatch.setitem(sys.modules, 'tensorflow', tensorflow)
         package = types.SimpleNamespace(__version__=in_use)
         monkeypatch.setitem(sys.modules, module.split('.')[0], package)

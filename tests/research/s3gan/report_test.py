@@ -93,7 +93,7 @@ def test_a_path_in_z_begins_and_ends_at_samples_and_stays_as_long_as_they_are(of
     images = SMALL.paths_in_z(model, data, KEY)
     key = random.fold_in(KEY, 2)
     a, b = (model.draw(random.fold_in(key, end), 2)[0].numpy() for end in range(2))
-    middle = (a + b) / np.sqrt(2)
+    middle = (a + b) / 2**0.5
     for row, label in enumerate([0, 4]):
         for column, z in enumerate((a, middle, b)):
             np.testing.assert_allclose(

@@ -15,7 +15,7 @@ and keeps it where a network learns; torch's own, `library`, makes none where it
 Prints one JSON object: 'ms', the mean image batch or step of each block, milliseconds; 'first_s',
 of the first of all, which has the compilation if there is one; 'parameters', 'memory' and
 'libraries'.
-tests/benchmarks/s3gan_test.py compares images, losses and steps with this project's.
+tests/benchmarks/s3gan_torch_test.py compares images, losses and steps with this project's.
 """
 
 from __future__ import annotations

@@ -31,9 +31,18 @@ def modules() -> dict[str, list[str]]:
     return found
 
 
+def pages() -> list[str]:
+    """Returns the files of the repository that are on the site, as paths from the root."""
+    found = [path for pattern in (*PAGES, *PICTURES) for path in sorted(ROOT.glob(pattern))]
+    return [path.relative_to(ROOT).as_posix() for path in found]
+
+
 def api_page(package: str, names: list[str]) -> str:
     """Returns the Markdown of the page of `package`, on which MkDocs puts the docstrings."""
     blocks = [f'::: {name}' for name in names]
+    if names[0] == package:
+        # Under the heading of the page.
+        blocks[0] += '\n    options:\n      show_root_heading: false'
     return '\n\n'.join([f'# {package}', *blocks]) + '\n'
 
 
@@ -58,10 +67,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for file in list(files):
         if file.src_dir == config.docs_dir:
             files.remove(file)
-    for pattern in (*PAGES, *PICTURES):
-        for path in sorted(ROOT.glob(pattern)):
-            name = path.relative_to(ROOT).as_posix()
-            files.append(File(name, str(ROOT), config.site_dir, config.use_directory_urls))
+    for path in pages():
+        files.append(File(path, str(ROOT), config.site_dir, config.use_directory_urls))
     for package, names in modules().items():
         content = api_page(package, names)
         files.append(File.generated(config, api_path(package), content=content))

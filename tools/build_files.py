@@ -29,7 +29,7 @@ VISIBLE_TO = (
         r'//benchmarks:__subpackages__ //gin_configs/\1:__subpackages__ '
         r'//research/\1:__subpackages__ //tests:__subpackages__',
     ),
-    (r'research', '//research:__subpackages__'),
+    (r'research', '//research:__subpackages__ //tests:__subpackages__'),
     (r'gin_configs.*', '//:__pkg__ //gin_configs:__pkg__ //tests:__subpackages__'),
     (r'benchmarks.*', '//benchmarks:__subpackages__ //tests:__subpackages__'),
     (r'tests.*', '//tests:__subpackages__'),

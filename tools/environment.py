@@ -68,9 +68,9 @@ def choose(root: pathlib.Path) -> Choice:
         version = version_of(path)
         if version in STACKS:
             return _choice(root, version, os.path.abspath(path))
-        found = f'is Python {version}' if version else 'cannot be run'
+        is_what = f'is Python {version}' if version else 'cannot be run'
         raise EnvironmentFailure(
-            f'ARBORETUM_PYTHON names {asked}, which {found}; {VERSIONS} is needed.'
+            f'ARBORETUM_PYTHON names {asked}, which {is_what}; {VERSIONS} is needed.'
         )
     first, *_ = STACKS
     choice = _choice(root, first, None)
@@ -78,9 +78,9 @@ def choose(root: pathlib.Path) -> Choice:
     if is_current(choice):
         return choice._replace(python=os.path.realpath(python_of(choice.folder)))
     for version in STACKS:
-        path = _find(version)
-        if path:
-            return _choice(root, version, path)
+        found = _find(version)
+        if found:
+            return _choice(root, version, found)
     return choice
 
 
@@ -90,7 +90,7 @@ def _choice(root: pathlib.Path, version: str, python: str | None) -> Choice:
 
 
 def _find(version: str) -> str | None:
-    """Returns the path of a Python `version`: the running one's, or one on PATH."""
+    """Returns the path of a Python `version`: the running one's, one on PATH or one of pyenv's."""
     if version_of(sys._base_executable) == version:
         return sys._base_executable
     for name in (f'python{version}', 'python3', 'python'):
@@ -99,6 +99,11 @@ def _find(version: str) -> str | None:
             path = shutil.which(name, path=folder or os.curdir)
             if path and version_of(path) == version:
                 return os.path.abspath(path)
+    # What pyenv has installed is behind a starter that knows of the chosen version only.
+    pyenv = pathlib.Path(os.environ.get('PYENV_ROOT') or pathlib.Path.home() / '.pyenv')
+    for installed in sorted(pyenv.glob(f'versions/{version}.*/bin/python')):
+        if version_of(str(installed)) == version:
+            return str(installed)
     return None
 
 
@@ -169,7 +174,7 @@ def make(choice: Choice, tell: Callable[[str], None], hold: tuple[int, ...] = ()
             folder.unlink(missing_ok=True)
         folder.mkdir(parents=True)
         with open(folder / LOG, 'w', encoding='utf-8') as log:
-            _install(choice, tell, installer.Runner(log, hold))
+            _install(choice, tell, installer.Runner(log, hold, choice.lock.parent))
         partial = folder / (STAMP + '.partial')
         partial.write_text('\n'.join([digest, *_top_level(choice), '']))
         partial.replace(folder / STAMP)
@@ -182,11 +187,12 @@ def _install(choice: Choice, tell: Callable[[str], None], run: installer.Runner)
     uv, env, no_index = installer.find(folder.parent / '.uv', lock, run)
     python = choice.python
     if python is None:
-        tell(f'there is no Python {VERSIONS} on PATH; uv gets a Python {choice.version} ...')
+        wanted = choice.version if os.environ.get('ARBORETUM_PYTHON') else VERSIONS
+        tell(f'there is no Python {wanted} on PATH; uv gets a Python {choice.version} ...')
         if not run([uv, 'python', 'install', choice.version], env):
             raise EnvironmentFailure(
-                f'Python {VERSIONS} is needed, there is none on PATH, and uv could not get one'
-                f' ({run.reason()}); {installer.INSTALL}.'
+                f'there is no Python {wanted} on PATH, and uv could not get one ({run.reason()});'
+                f' {installer.INSTALL}.'
             )
         python = choice.version
     # Keeps the log that is in the folder.
@@ -194,7 +200,8 @@ def _install(choice: Choice, tell: Callable[[str], None], run: installer.Runner)
     # The locks override what some packages ask of others: their own pins are not looked at.  What
     # has no wheel is built with the lock's setuptools, not with one that no hash vouches for.
     packages = [uv, 'pip', 'install', '--python', python_of(folder), '--no-deps', *no_index]
-    packages += ['--require-hashes', '--build-constraints', lock, '-r', lock]
+    # By its name: many a uv takes the path to end at a space.
+    packages += ['--require-hashes', '--build-constraints', lock.name, '-r', lock.name]
     packages += ['--compile-bytecode', '--no-progress']
     if not run(venv, env) or not run(packages, env):
         raise EnvironmentFailure(

@@ -31,8 +31,8 @@ import zipfile
 from collections.abc import Iterator
 from typing import NamedTuple, TextIO
 
-# The first with every option that is used here.
-OLDEST_UV = (0, 6)
+# Earlier ones are not tried: some lack options that are used here.
+OLDEST_UV = (0, 8)
 INSTALL = (
     'install a Python with pip (Debian, Ubuntu: apt-get install python3-pip; Fedora: dnf install'
     ' python3.13 python3-pip; Arch: pacman -S python-pip) or uv, and run ./garden again'
@@ -68,11 +68,13 @@ class Runner:
     Args:
         log: receives the commands and what they print.
         hold: file descriptors that the installers keep open.
+        folder: where they run; the user's may hold the uv.toml of another project.
     """
 
-    def __init__(self, log: TextIO, hold: tuple[int, ...] = ()):
+    def __init__(self, log: TextIO, hold: tuple[int, ...] = (), folder: str | os.PathLike = '.'):
         self.log = log
         self.hold = hold
+        self.folder = folder
 
     def __call__(self, command: list, env: dict[str, str]) -> bool:
         """Returns True if `command` succeeded."""
@@ -82,6 +84,7 @@ class Runner:
             child = subprocess.Popen(
                 [str(part) for part in command],
                 env=env,
+                cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=self.log,
                 stderr=subprocess.STDOUT,
@@ -190,7 +193,6 @@ def _download(uv: pathlib.Path, pin: str, env: dict[str, str], run: Runner) -> N
                 reason = run.reason()
         if not list(work.glob('*.whl')):
             reason = _from_index(work, pin, env) or reason
-            run.log.write(f'uv: {reason}\n')
         for wheel in work.glob('*.whl'):
             _unpack(wheel, work / 'uv')
             (work / 'uv').replace(uv)
@@ -287,8 +289,8 @@ def pip_settings(env: dict[str, str]) -> dict[str, list[str]]:
     files = [
         f'{folder}/pip/pip.conf' for folder in env.get('XDG_CONFIG_DIRS', '/etc/xdg').split(':')
     ]
-    files += ['/etc/pip.conf', home / '.pip/pip.conf']
-    files += [pathlib.Path(env.get('XDG_CONFIG_HOME') or home / '.config') / 'pip/pip.conf']
+    files += ['/etc/pip.conf', f'{home}/.pip/pip.conf']
+    files += [f'{env.get("XDG_CONFIG_HOME") or home / ".config"}/pip/pip.conf']
     settings: dict[str, list[str]] = {}
     # A later file is the stronger one, and so is a later section.
     for file in [] if own == os.devnull else [*files, *filter(None, [own])]:

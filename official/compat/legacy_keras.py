@@ -42,7 +42,7 @@ def choose() -> None:
             'tf.keras is Keras 3 already, and Arboretum is written for Keras 2: import official or '
             f'research before tf.keras is used, or set {VARIABLE}=1 before TensorFlow is imported.'
         )
-    if tensorflow is not None:
+    if tensorflow is not None and tf_keras.origin:
         # `import tensorflow.keras` in other packages looks here, and would find Keras 3.
         folder = os.path.join(os.path.dirname(tf_keras.origin), 'api', '_v2')
         if folder not in tensorflow.__path__:

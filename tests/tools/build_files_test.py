@@ -83,30 +83,39 @@ def test_import_without_dependency(tmp_path, text):
     assert tree.problems() == ['official/BUILD: official needs //official/core']
 
 
-def test_code_of_a_package_is_an_import_of_what_is_in_it(tmp_path):
+@pytest.mark.parametrize('text, needed', [
+    ('"""The core."""\n', []),
+    ('"""The core."""\nVERSION = 1\n', ['official/data/BUILD: data needs //official/core']),
+])  # fmt: skip
+def test_docstring_of_a_package_is_no_code(tmp_path, text, needed):
     tree = plant(tmp_path, {
-        'official/__init__.py': 'VERSION = 1\n',
+        'official/core/__init__.py': text,
+        'official/core/a.py': '',
+        'official/core/BUILD': build(
+            'official/core',
+            'py_library(name = "core", srcs = ["__init__.py"])',
+            'py_library(name = "apart", srcs = ["a.py"])',
+        ),
+        'official/data/b.py': 'from official.core import a\n',
+        'official/data/BUILD': build(
+            'official/data',
+            'py_library(name = "data", srcs = ["b.py"], deps = ["//official/core:apart"])',
+        ),
+    })  # fmt: skip
+    assert tree.problems() == needed
+
+
+def test_start_of_a_package_is_a_dependency_of_all_in_it(tmp_path):
+    tree = plant(tmp_path, {
+        'official/__init__.py': '"""What several papers use."""\n',
         'official/BUILD': build(
             'official', 'py_library(name = "official", srcs = ["__init__.py"])'
         ),
         'official/core/a.py': '',
-        'official/core/b.py': 'from official.core import a\n',
+        'official/core/b.py': '',
         'official/core/BUILD': CORE,
     })  # fmt: skip
     assert tree.problems() == ['official/core/BUILD: core needs //official']
-
-
-def test_docstring_of_a_package_is_no_code(tmp_path):
-    tree = plant(tmp_path, {
-        'official/__init__.py': '"""What every paper stands on."""\n',
-        'official/BUILD': build(
-            'official', 'py_library(name = "official", srcs = ["__init__.py"])'
-        ),
-        'official/core/a.py': '',
-        'official/core/b.py': 'from official.core import a\n',
-        'official/core/BUILD': CORE,
-    })  # fmt: skip
-    assert tree.problems() == []
 
 
 def test_gin_file_that_a_test_names_is_a_dependency(tmp_path):

@@ -27,6 +27,5 @@ def ready(made_once, tmp_path):
     shutil.copytree(made_once.wheels, made.wheels, dirs_exist_ok=True)
     for lock in made_once.root.glob('requirements*.lock'):
         shutil.copy(lock, made.root)
-    shutil.copytree(made_once.root / '.uv', made.root / '.uv')
     shutil.copytree(made_once.venv, made.venv, symlinks=True)
     return made

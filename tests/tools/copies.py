@@ -161,6 +161,10 @@ def plant(folder: pathlib.Path) -> Repository:
     made.wheel('thing', '1.0', {'thing/__init__.py': '', 'pytest/__main__.py': pytest_module})
     made.wheel('uv', '1.0', {'uv-1.0.data/scripts/uv': UV})
     made.lock()
+    # As pip would have downloaded it.
+    (root / '.uv').mkdir()
+    (root / '.uv/uv-1.0').write_text(UV)
+    (root / '.uv/uv-1.0').chmod(0o755)
     for name in ('sh', 'dirname', 'readlink'):
         (made.bin / name).symlink_to(shutil.which(name, path='/usr/bin:/bin'))
     made.program(f'python{VERSION}', f'exec {BASE} "$@"\n')

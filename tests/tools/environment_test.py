@@ -30,6 +30,7 @@ def choice(repository, python=BASE):
 
 
 def test_environment_is_made_once(repository):
+    shutil.rmtree(repository.root / '.uv')
     status, _, errors = repository.run('train', GIN)
     assert status == 0
     first, second = errors.splitlines()
@@ -249,6 +250,7 @@ def test_folder_that_cannot_be_written(ready, monkeypatch):
 def chosen(repository, monkeypatch):
     """Returns version and lock that are chosen with `pythons` on PATH, name -> version."""
     monkeypatch.setattr(environment.sys, '_base_executable', '/nowhere/python')
+    monkeypatch.setenv('PYENV_ROOT', '/nowhere')
 
     def choose(pythons, asked=''):
         environment.version_of.cache_clear()
@@ -306,6 +308,15 @@ def test_starter_in_front_of_a_python_on_path(repository, chosen, monkeypatch, t
     assert environment._find('3.12') == str(behind.bin / 'python3.12')
 
 
+def test_python_that_pyenv_has_and_does_not_start(repository, chosen, monkeypatch, tmp_path):
+    assert chosen({'python3': '3.10'}) == ('3.11', None, *FIRST)
+    installed = dataclasses.replace(repository, bin=tmp_path / 'versions/3.13.0/bin')
+    installed.bin.mkdir(parents=True)
+    installed.python('python', '3.13')
+    monkeypatch.setenv('PYENV_ROOT', str(tmp_path))
+    assert chosen({'python3': '3.10'}) == ('3.13', 'python', '.venv-3.13', SECOND)
+
+
 @pytest.mark.parametrize('asked, says', [
     ('python3', 'python3, which is Python 3.10; 3.11, 3.12 or 3.13 is needed.'),
     ('3.14', '3.14, which cannot be run; 3.11, 3.12 or 3.13 is needed.'),
@@ -335,6 +346,7 @@ def test_uv_gets_a_python_where_none_fits(repository, tmp_path, monkeypatch):
     (repository.bin / f'python{VERSION}').unlink()
     for name, value in repository.environ(**python_mirror(tmp_path, VERSION)).items():
         monkeypatch.setenv(name, value)
+    monkeypatch.delenv('ARBORETUM_PYTHON', raising=False)
     told = []
     environment.make(choice(repository, None), told.append)
     assert told == [
@@ -345,7 +357,11 @@ def test_uv_gets_a_python_where_none_fits(repository, tmp_path, monkeypatch):
     assert not (repository.root / '.local/bin').exists()
 
 
-def test_python_that_cannot_be_downloaded(repository, tmp_path, monkeypatch):
+@pytest.mark.parametrize('asked, wanted', [
+    ('', '3.11, 3.12 or 3.13'), (VERSION, VERSION),
+])  # fmt: skip
+def test_python_that_cannot_be_downloaded(repository, tmp_path, monkeypatch, asked, wanted):
+    monkeypatch.setenv('ARBORETUM_PYTHON', asked)
     mirror = python_mirror(tmp_path, VERSION)
     shutil.rmtree(tmp_path / 'mirror')
     for name, value in repository.environ(**mirror).items():
@@ -353,7 +369,7 @@ def test_python_that_cannot_be_downloaded(repository, tmp_path, monkeypatch):
     with pytest.raises(environment.EnvironmentFailure) as failure:
         environment.make(choice(repository, None), lambda sentence: None)
     sentence = str(failure.value)
-    assert sentence.startswith('Python 3.11, 3.12 or 3.13 is needed, there is none on PATH, and uv')
+    assert sentence.startswith(f'there is no Python {wanted} on PATH, and uv could not get one (')
     for word in (
         'No such file',
         'Debian, Ubuntu: apt-get install ',
@@ -385,6 +401,15 @@ def test_machine_without_python(repository, tmp_path):
     assert second.startswith('garden: making the environment')
     # The next one needs none: the environment's own does.
     assert repository.run('train', GIN, UV_PYTHON_DOWNLOADS='never')[2] == ''
+
+
+@pytest.mark.parametrize('name', ['ARBORETUM_PYTHON', 'ARBORETUM_VENV'])
+def test_machine_with_no_python_but_the_named_one(ready, name):
+    (ready.bin / f'python{VERSION}').unlink()
+    moved = ready.root / 'moved'
+    ready.venv.rename(moved)
+    value = BASE if name == 'ARBORETUM_PYTHON' else str(moved)
+    assert ready.run('train', GIN, **{name: value})[0] == 0
 
 
 def test_machine_without_python_and_network(repository, tmp_path):

@@ -34,6 +34,7 @@ def find(repository, monkeypatch, run):
     """Returns a function that finds a uv with the variables of a copy and `more`."""
     repository.wheel('uv', '1.0', {'uv-1.0.data/scripts/uv': PROGRAM})
     repository.lock()
+    shutil.rmtree(repository.root / '.uv')
     (repository.root / 'tools/get_uv').write_text('exit 1\n')
     monkeypatch.setattr(installer, '__file__', str(repository.root / 'tools/installer.py'))
 
@@ -51,7 +52,7 @@ def find(repository, monkeypatch, run):
 
 
 @pytest.mark.parametrize('version, taken', [
-    ('0.13.9', True), ('0.6.0', True), ('1.2', True), ('0.5.31', False), ('', False),
+    ('0.13.9', True), ('0.8.0', True), ('1.2', True), ('0.7.22', False), ('', False),
 ])  # fmt: skip
 def test_uv_on_path_is_taken_where_it_is_recent_enough(find, repository, version, taken):
     mine = repository.program('uv', f'echo "uv {version}"\n')

@@ -169,7 +169,7 @@ def test_pairs(table):
     assert 25 < np.sum(users ^ shops) < 75  # Each by itself.
     for name in 'pair_ids', 'styles':
         np.testing.assert_array_equal(batch[name][::2].max(1), batch[name][1::2].max(1))
-    with pytest.raises(ValueError, match='batch size 3: pairs small.make an even number of images'):
+    with pytest.raises(ValueError, match='batch size 3: pairs make an even number of images'):
         pipeline.train_pairs(3)
     with pytest.raises(
         ValueError, match='batch size 6: 3 pairs of images cannot be divided among 2'

@@ -77,7 +77,7 @@ def test_single_files_start_no_workers(tmp_path):
 @pytest.mark.parametrize('quick', [False, True])
 def test_seconds_are_those_of_all_parameters(slow, quick):
     finder = conftest.FindSlow(quick)
-    for name, seconds in (('d::test[0]', 1.5), ('d::test[1]', 0.6), ('d::other', 1.9)):
+    for name, seconds in (('d::test[0]', 0.7), ('d::test[1]', 0.6), ('d::other', 0.9)):
         finder.pytest_runtest_logreport(types.SimpleNamespace(nodeid=name, duration=seconds))
     before = conftest.SLOW.read_text().splitlines()
     finder.pytest_sessionfinish()

@@ -35,7 +35,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from tools import mutants  # noqa: E402
+from tools import mutants  # noqa: E402  The path comes first.
 
 HAND_WRITTEN = 'tools/mutations.json'
 # Files that decide a paper's numbers; `*` as in pathlib.

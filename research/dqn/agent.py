@@ -38,7 +38,9 @@ class QNetwork(tf_agents_network.Network):
         del step_type
         return self.model(observation, training=training), network_state
 
-    def create_variables(self, input_tensor_spec=None, **kwargs):
+    def create_variables(
+        self, input_tensor_spec: tf.TensorSpec | None = None, **kwargs: Any
+    ) -> tf.TensorSpec:
         """Makes the weights by calling the model on an observation of zeros.
 
         tf-agents draws one from its spec, for uint8 below 255 + 1, which NumPy 2 makes 0.

@@ -122,9 +122,9 @@ class Repository:
     def wheel(self, name: str, version: str, files: dict[str, str]) -> None:
         info = f'{name}-{version}.dist-info'
         texts = {
-            **files,
             f'{info}/METADATA': f'Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n',
             f'{info}/WHEEL': 'Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n',
+            **files,
         }
         texts[f'{info}/RECORD'] = ''.join(f'{path},,\n' for path in [*texts, f'{info}/RECORD'])
         with zipfile.ZipFile(self.wheels / f'{name}-{version}-py3-none-any.whl', 'w') as archive:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ast
+import shutil
 import subprocess
 import time
+import zipfile
 
 import pytest
 
 from official import command
-from tests.tools.copies import BASE, GIN, ROOT, VERSION, one_sentence
-from tools import garden
+from tests.tools.copies import BASE, GIN, ROOT, VERSION, one_sentence, python_mirror
+from tools import garden, installer
 
 # What there is.
 
@@ -123,6 +125,68 @@ def test_arboretum_venv_that_is_none(repository, tmp_path):
         f'garden: ARBORETUM_VENV names {tmp_path}, which is no environment of Python 3.11, 3.12 or'
         ' 3.13.'
     )
+
+
+def machine_without_python(repository):
+    """Leaves on PATH what a machine without Python has, and the real uv's stand-in."""
+    (repository.bin / f'python{VERSION}').unlink()
+    for name in ('mkdir', 'tail'):
+        (repository.bin / name).symlink_to(shutil.which(name, path='/usr/bin:/bin'))
+    with zipfile.ZipFile(repository.wheels / 'uv-1.0-py3-none-any.whl') as archive:
+        repository.program('uv', archive.read('uv-1.0.data/scripts/uv').decode())
+
+
+@pytest.mark.skipif(VERSION != '3.11', reason='The Python that is downloaded is always 3.11.')
+def test_machine_without_python(repository, tmp_path):
+    machine_without_python(repository)
+    mirror = python_mirror(tmp_path, '3.11')
+    status, output, errors = repository.run('train', GIN, **mirror)
+    assert status == 0, errors
+    assert output.startswith('launch|')
+    first, second, _ = errors.splitlines()
+    assert first == 'garden: there is no Python; uv gets a Python 3.11 ...'
+    assert second.startswith('garden: making the environment')
+    # The next one needs none: the environment's own does.
+    assert repository.run('train', GIN, UV_PYTHON_DOWNLOADS='never')[2] == ''
+
+
+@pytest.mark.parametrize('name', ['ARBORETUM_PYTHON', 'ARBORETUM_VENV'])
+def test_machine_with_no_python_but_the_named_one(ready, name):
+    (ready.bin / f'python{VERSION}').unlink()
+    moved = ready.root / 'moved'
+    ready.venv.rename(moved)
+    value = BASE if name == 'ARBORETUM_PYTHON' else str(moved)
+    assert ready.run('train', GIN, **{name: value})[0] == 0
+
+
+def test_machine_without_python_and_network(repository, tmp_path):
+    machine_without_python(repository)
+    mirror = python_mirror(tmp_path, '3.11')
+    shutil.rmtree(tmp_path / 'mirror')
+    status, _, errors = repository.run('train', GIN, **mirror)
+    assert status == 1
+    told, sentence = errors.splitlines()
+    assert told.startswith('garden: there is no Python; uv gets')
+    assert sentence.startswith('garden: there is no Python, and uv could not get one (')
+    assert sentence.endswith(f'; {installer.INSTALL}.')
+
+
+def test_machine_without_python_and_uv(repository):
+    machine_without_python(repository)
+    (repository.bin / 'uv').unlink()
+    (repository.bin / 'rm').symlink_to('/bin/rm')
+    sentence = repository.run('train', GIN)[2].splitlines()[1]
+    assert sentence.startswith('garden: there is no Python, and uv cannot be had (https://')
+    assert ': there is no curl, wget or python3 to download it with); install ' in sentence
+    assert sentence.endswith(f'; {installer.INSTALL}.')
+
+
+@pytest.mark.parametrize('harm', ['ARBORETUM_VENV', 'ARBORETUM_PYTHON'])
+def test_variable_of_the_user_is_checked_before_anything_is_made(repository, harm):
+    status, _, errors = repository.run('train', GIN, **{harm: '/nowhere'})
+    assert status == 1
+    assert one_sentence(errors).startswith(f'garden: {harm} names /nowhere')
+    assert not repository.venv.exists()
 
 
 # What is called.

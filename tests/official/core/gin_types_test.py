@@ -75,7 +75,7 @@ def test_what_does_not(hint, value, expected):
 
 
 class _Base:
-    def __init__(self, width: int = 1, depth: 'Nowhere' = 2):  # noqa: F821
+    def __init__(self, width: int = 1, depth: 'Nowhere' = 2):  # noqa: F821  Names nothing.
         pass
 
 

@@ -356,7 +356,7 @@ def test_photographs(tmp_path):
             size = [128, int(random.integers(128, 300))][:: random.choice([1, -1])]
             top, left = (
                 int(random.integers(whole - part + 1))
-                for whole, part in zip(photograph.shape, size, strict=True)
+                for whole, part in zip(photograph.shape[:2], size, strict=True)
             )
             path = str(tmp_path / 'train' / name / f'{number}.jpg')
             Image.fromarray(photograph[top : top + size[0], left : left + size[1]]).save(

@@ -234,9 +234,9 @@ def reference_facts(name, expected):
     if published:  # 350 epochs of 500 updates; the schedule of the shared part is not used.
         changed |= {
             'KerasExperiment.train_steps': 175_000,
-            'KerasExperiment.optimizer': '@keras.optimizers.SGD',
+            'KerasExperiment.optimizer': '@tensorflow.keras.optimizers.SGD',
             'SGD.momentum': 0.9,
-            'SGD.learning_rate': '@keras.optimizers.schedules.PiecewiseConstantDecay()',
+            'SGD.learning_rate': '@tensorflow.keras.optimizers.schedules.PiecewiseConstantDecay()',
             'PiecewiseConstantDecay.boundaries': (100_000, 125_000, 150_000),
             'PiecewiseConstantDecay.values': (0.05, 0.005, 0.0005, 0.00005),
             'ConstantThenLinear.decay_start': 30_100,

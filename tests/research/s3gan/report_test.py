@@ -133,7 +133,7 @@ def test_a_cluster_shows_its_own_real_images_its_own_samples_and_its_commonest_c
         share = 100 * np.mean(true[members] == common)
         assert title == f'{label}: {share:.0f}\xa0% {common}'
         assert row[2] is None and len(row) == 5
-        for shown, member in zip(row[:2], members, strict=True):
+        for shown, member in zip(row[:2], members[:2], strict=True):
             np.testing.assert_allclose(shown * 255, pixels[member, ..., 0])
         for shown, point in zip(row[3:], own, strict=True):
             np.testing.assert_allclose(shown, image(model, point, label), atol=0.501 / 255 + 1e-4)

@@ -99,11 +99,12 @@ def _find(version: str) -> str | None:
             path = shutil.which(name, path=folder or os.curdir)
             if path and version_of(path) == version:
                 return os.path.abspath(path)
-    # What pyenv has installed is behind a starter that knows of the chosen version only.
-    pyenv = pathlib.Path(os.environ.get('PYENV_ROOT') or pathlib.Path.home() / '.pyenv')
-    for installed in sorted(pyenv.glob(f'versions/{version}.*/bin/python')):
-        if version_of(str(installed)) == version:
-            return str(installed)
+    # pyenv's starters know the versions that are chosen; others are installed beside them.
+    for starters in map(pathlib.Path, os.get_exec_path()):
+        installed = starters.parent.glob(f'versions/{version}.*/bin/python')
+        for python in sorted(installed) if starters.name == 'shims' else ():
+            if version_of(str(python)) == version:
+                return str(python)
     return None
 
 

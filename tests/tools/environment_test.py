@@ -249,7 +249,6 @@ def test_folder_that_cannot_be_written(ready, monkeypatch):
 def chosen(repository, monkeypatch):
     """Returns version and lock that are chosen with `pythons` on PATH, name -> version."""
     monkeypatch.setattr(environment.sys, '_base_executable', '/nowhere/python')
-    monkeypatch.setenv('PYENV_ROOT', '/nowhere')
 
     def choose(pythons, asked=''):
         environment.version_of.cache_clear()
@@ -312,8 +311,9 @@ def test_python_that_pyenv_has_and_does_not_start(repository, chosen, monkeypatc
     installed = dataclasses.replace(repository, bin=tmp_path / 'versions/3.13.0/bin')
     installed.bin.mkdir(parents=True)
     installed.python('python', '3.13')
-    monkeypatch.setenv('PYENV_ROOT', str(tmp_path))
-    assert chosen({'python3': '3.10'}) == ('3.13', 'python', '.venv-3.13', SECOND)
+    monkeypatch.setenv('PATH', f'{repository.bin}:{tmp_path}/shims')
+    assert environment._find('3.13') == str(installed.bin / 'python')
+    assert environment._find('3.12') is None
 
 
 @pytest.mark.parametrize('asked, says', [

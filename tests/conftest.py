@@ -27,6 +27,9 @@ from official.core import distribution  # noqa: E402
 # Test functions that take more than SLOW_SECONDS over all their parameters, one per line.
 SLOW = pathlib.Path(__file__).resolve().with_name('slow.txt')
 SLOW_SECONDS = 1.0
+# Growth of a process, in bytes, after which what a file of tests leaves is collected.
+GROWTH = 100_000_000
+HELD = pytest.StashKey[int]()
 
 distribution.virtual_cpu_devices(2)
 
@@ -102,12 +105,23 @@ def pytest_collection_finish():
     gc.set_threshold(50_000, 20, 20)
 
 
+def resident_bytes() -> int:
+    """Returns the memory that this process holds."""
+    with open('/proc/self/statm', encoding='ascii') as f:
+        return int(f.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item, nextitem):
     """Frees the graphs of a test, which together would fill gigabytes."""
     gradient_registry.forget_custom_gradients()
-    if nextitem is None or nextitem.path != item.path:
-        tf.keras.backend.clear_session()
+    if nextitem is not None and nextitem.path == item.path:
+        return
+    tf.keras.backend.clear_session()
+    held = item.session.stash.get(HELD, 0)
+    # A look at all objects takes a tenth of a second, and most files make few.
+    if resident_bytes() > held + GROWTH:
         gc.collect()
         with contextlib.suppress(AttributeError):  # Only the GNU C library has it.
             ctypes.CDLL(None).malloc_trim(0)
+        item.session.stash[HELD] = resident_bytes()

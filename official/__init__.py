@@ -1,4 +1,4 @@
-"""What several papers use, and the launcher."""
+"""Code that several papers use, and the launcher."""
 
 from official.compat import legacy_keras
 

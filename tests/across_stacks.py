@@ -91,7 +91,7 @@ def _answers(path, questions):
 
 
 def load(folder, paper, name):
-    """What `write` or `read` has kept."""
+    """Returns the answers that `write` or `read` has kept."""
     return np.load(os.path.join(folder, f'{paper}_{name}.npy'), allow_pickle=True).item()
 
 

@@ -1,4 +1,4 @@
-"""What one stack has written the other one reads: SavedModels and checkpoints, both ways.
+"""SavedModels and checkpoints of one stack, read by the other one, both ways.
 
 `ARBORETUM_OTHER_VENV` names an environment of the other stack; without it there is none to ask.
 """

@@ -96,7 +96,7 @@ class FindSlow:
 
 
 def pytest_collection_finish():
-    """What is imported by now stays; the collector need not look at it again.
+    """Keeps what is imported by now, which the collector need not look at again.
 
     Nor need it look so often: tracing a training step makes millions of objects that stay.
     """

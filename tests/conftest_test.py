@@ -1,4 +1,4 @@
-"""Which tests run, in which order and in how many processes.
+"""Tests of the choice, the order and the processes of tests.
 
 The last test reads the source tree itself, which under Bazel is behind the links of the runfiles.
 """

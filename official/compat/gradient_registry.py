@@ -14,7 +14,7 @@ def forget_custom_gradients() -> None:
     Graphs made so far run as before, gradients that are part of them included. No further gradient
     can be taken through them.
     """
-    # There is no public way: tf.RegisterGradient adds only.
+    # There is no public way: tf.RegisterGradient only adds.
     registry = ops.gradient_registry._registry
     for name in [name for name in registry if name.startswith('CustomGradient-')]:
         del registry[name]

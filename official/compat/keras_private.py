@@ -1,4 +1,4 @@
-"""What is used of Keras and has no public name there.
+"""Parts of Keras that are used and have no public name there.
 
 All of it is in Keras 2.15 and in tf-keras 2.16 to 2.21, which is the same code: Keras 2 gets no
 new features.  Keras 3 has none of it.

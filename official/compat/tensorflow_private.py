@@ -1,4 +1,4 @@
-"""What is used of TensorFlow and has no public name there; all of it is in 2.15 to 2.21.
+"""Parts of TensorFlow that are used and have no public name there; all are in 2.15 to 2.21.
 
 And one thing that cannot be asked of it otherwise than by its version.
 """

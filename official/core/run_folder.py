@@ -264,7 +264,7 @@ def _locked(run_dir: str) -> Iterator[None]:
         yield
         return
     try:
-        # The `with` below closes it: an error inside is none of opening.
+        # The `with` below closes it: an error inside is not one of opening.
         file = open(os.path.join(run_dir, _LOCK), 'a+', encoding='utf-8')  # noqa: SIM115
     except OSError as error:
         raise PermissionError(f'{run_dir} cannot be written: {error.strerror}.') from None

@@ -73,7 +73,7 @@ def _is_private_module(name):
 
 
 def uses(path, text, ours):
-    """What a module uses that is private to a package, and is not of `ours`, as 'path:line: it'."""
+    """Yields each use of a package's private name that is not of `ours`, as 'path:line: it'."""
     for node in ast.walk(ast.parse(text)):
         for module in filter(_is_private_module, _imports(node)):
             yield f'{path}:{node.lineno}: {module}'

@@ -1,4 +1,4 @@
-"""What the pictures of a report draw, before it is HTML."""
+"""Contents of the pictures of a report, before it is HTML."""
 
 from official.core import figures
 

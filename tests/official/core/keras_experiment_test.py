@@ -93,6 +93,30 @@ def test_resume_takes_the_same_steps(tmp_path, stop_at, steps_per_execution):
     assert [row['step'] for row in conformance.read_history(tmp_path)] == [4, 8, 10]
 
 
+@pytest.mark.parametrize('stop_at', [None, 4, 5])
+def test_every_step_reads_its_own_data(tmp_path, stop_at):
+    """A later interval, and a run that goes on, read where the step before them ended."""
+
+    class Squares(toy_model.Ones):
+        def train(self, start_step=0, input_context=None):
+            steps = tf.data.Dataset.counter(start_step, dtype=tf.float32)
+            return steps.map(lambda step: (tf.ones([2]), step**2 * tf.ones([2])))
+
+    # A step of 1/2 against the gradient 2 (w - y) sets w to y.
+    make = lambda: toy_model.make(
+        str(tmp_path), data=Squares, optimizer=lambda: tf.keras.optimizers.SGD(0.5)
+    )
+    if stop_at is not None:
+        conformance.train_until(make(), stop_at)
+    experiment = make()
+    experiment.train()
+    assert w(experiment) == 9**2
+    # Before the step n is w = (n - 1)^2, so that the cost is (2 n - 1)^2, and 0 at first.
+    costs = [0, *((2 * n - 1) ** 2 for n in range(1, 10))]
+    losses = [row['loss'] for row in conformance.read_history(tmp_path)]
+    assert losses == pytest.approx([np.mean(costs[:4]), np.mean(costs[4:8]), np.mean(costs[8:])])
+
+
 @pytest.mark.parametrize('signal_step, stopped_at', [(5, 6), (7, 8), (9, 10)])
 def test_a_signal_saves_a_checkpoint_wherever_it_comes(tmp_path, capsys, signal_step, stopped_at):
     """In the middle of an interval, at its last step and at the last step of all."""

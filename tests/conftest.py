@@ -11,6 +11,8 @@ for variable in ('OMP_NUM_THREADS', 'TF_NUM_INTRAOP_THREADS'):
 # As the command garden sets them: no start-up notes, no metadata server asked.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 os.environ.setdefault('NO_GCE_CHECK', 'true')
+# Of XLA's work the passes over its own graphs are tested; LLVM's on each kernel take the time.
+os.environ['XLA_FLAGS'] = f'--xla_backend_optimization_level=0 {os.environ.get("XLA_FLAGS", "")}'
 
 import collections  # noqa: E402  (the environment comes first)
 import contextlib  # noqa: E402

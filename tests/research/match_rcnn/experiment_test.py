@@ -1,6 +1,7 @@
 """From training to the report, on a few drawn garments; a model that knows the answers."""
 
 import dataclasses
+import functools
 import json
 import os
 import shutil
@@ -17,7 +18,6 @@ from research.match_rcnn import (
     pictures,
     report,
     result_files,
-    score,
     sources,
 )
 from tests.research.match_rcnn import tiny
@@ -66,6 +66,17 @@ class _Oracle:
         }
 
 
+@functools.cache
+def _data():
+    return tiny.make_data()
+
+
+@functools.cache
+def _knowing(wrong_class=False):
+    """One for all tests, as it reads the data."""
+    return _Oracle(_data(), wrong_class)
+
+
 @pytest.fixture(name='eager')
 def make_eager():
     tf.config.run_functions_eagerly(True)
@@ -81,7 +92,7 @@ def _top1_by_pixels(data):
     """The share of consumers' items whose nearest shop item, by the pixels, is their garment."""
     table = data.table('validation')
     found = inference.detections(
-        _Oracle(data), data, tf.distribute.get_strategy(), 'validation', raw_pixels=True
+        _knowing(), data, tf.distribute.get_strategy(), 'validation', raw_pixels=True
     )
     pixels = np.concatenate([image['truth_pixels'] for image in found]).astype(np.float64)
     identity = np.stack([table.pair_ids, table.styles], 1)
@@ -96,8 +107,7 @@ def _top1_by_pixels(data):
 
 def test_who_knows_the_answers_has_full_marks(eager):
     """Coordinates go to the canvas and back, masks too, for odd sizes of image."""
-    data = tiny.make_data()
-    result = _measured(_Oracle(data), data)
+    result = _measured(_knowing(), _data())
     for name in (
         'box_ap',
         'landmarks_ap',
@@ -108,13 +118,12 @@ def test_who_knows_the_answers_has_full_marks(eager):
         assert result[name] == pytest.approx(1), name
     # Masks of 28 x 28 cells are not exact at the edges.
     assert result['mask_ap50'] == pytest.approx(1) and result['mask_ap'] > 0.8
-    assert result['pixels_truth_top1'] == _top1_by_pixels(data)
+    assert result['pixels_truth_top1'] == _top1_by_pixels(_data())
     assert result['tables']['box']['overall']['AP'] == pytest.approx(1)
 
 
 def test_the_right_place_with_the_wrong_class_has_none(eager):
-    data = tiny.make_data()
-    result = _measured(_Oracle(data, wrong_class=True), data)
+    result = _measured(_knowing(wrong_class=True), _data())
     assert result['box_ap'] == 0 and result['mask_ap'] == 0
     assert result['retrieval_detected_top20'] == 0 and result['retrieval_truth_top1'] == 1
 
@@ -155,8 +164,7 @@ def test_of_images_without_labels_nothing_is_measured_and_all_is_found(eager, tm
 @pytest.mark.parametrize('knows', [True, False])
 def test_retrieval_by_raw_pixels_goes_by_the_pixels(eager, monkeypatch, knows):
     """Crops that tell the garment find all; crops that are all alike find the gallery's first."""
-    data = tiny.make_data()
-    oracle = _Oracle(data)
+    data, oracle = _data(), _knowing()
 
     def crops(images, boxes):
         of_images = [oracle.batches[image.numpy().tobytes()] for image in images]
@@ -184,11 +192,10 @@ def test_retrieval_by_raw_pixels_goes_by_the_pixels(eager, monkeypatch, knows):
 
 
 def test_uncertain_boxes_of_shops_can_be_left_out_of_the_gallery(eager):
-    data = tiny.make_data()
-    tops = []
+    data, tops = _data(), []
     for least in 0.89, 0.91:  # The oracle's score is 0.9.
         result = measurement.MatchEvaluation(min_gallery_score=least)(
-            _Oracle(data), data, tf.distribute.get_strategy(), 'validation'
+            _knowing(), data, tf.distribute.get_strategy(), 'validation'
         )
         assert result['retrieval_truth_top1'] == 1
         tops.append(result['retrieval_detected_top1'])
@@ -196,14 +203,14 @@ def test_uncertain_boxes_of_shops_can_be_left_out_of_the_gallery(eager):
 
 
 def test_some_rows():
-    table = tiny.make_data().table('validation')
+    table = _data().table('validation')
     assert table.num_images == 12
     assert measurement.some_rows(table, 3).tolist() == [0, 6, 11]
     assert measurement.some_rows(table, 99).tolist() == list(range(12))
 
 
 def test_sigmas_fit_the_landmarks():
-    table = tiny.make_data().table('validation')
+    table = _data().table('validation')
     sigmas, whose = measurement.sigmas_of(table)
     assert (len(sigmas), whose, sigmas[0]) == (294, "DeepFashion2's", 0.012)
 
@@ -256,89 +263,25 @@ def test_landmarks_of_another_set_are_measured(eager, tmp_path):
     assert result['landmarks_ap'] == pytest.approx(1)
 
 
-def test_a_run_from_training_to_the_report(tmp_path):
-    run_dir = str(tmp_path / 'run')
-    experiment = tiny.make(run_dir)
-    experiment.train()
-    result = experiment.evaluate()
-    assert {
-        'validation_box_ap',
-        'validation_landmarks_visible_ap50',
-        'validation_mask_ap75',
-        'validation_retrieval_detected_top5',
-        'validation_pixels_truth_top20',
-        'tables',
-        'problems',
-    } <= result.keys()
-    with open(os.path.join(run_dir, 'history.jsonl'), encoding='utf-8') as file:
-        rows = [json.loads(line) for line in file]
-    assert all('validation_box_ap50' in row for row in rows)
-    table = experiment.data.table('validation')
-    folder = os.path.join(run_dir, 'results')
-    boxes = result_files.read(os.path.join(folder, result_files.BOXES), result_files.BOXES)
-    assert {row['image_id'] for row in boxes} <= set(table.image_ids.tolist()) and len(boxes) > 9
-    retrieved = result_files.read_retrieval(os.path.join(folder, result_files.RETRIEVAL), table)
-    # Every detection in a consumer's image is searched for, whatever the ground truth says of it.
-    users = set(table.image_ids[table.sources == 1].tolist())
-    assert retrieved.image_ids.tolist() == [
-        row['image_id'] for row in boxes if row['image_id'] in users
-    ]
-    # What the files say is what was measured.
-    scored = score.score(folder, table)
-    for kind in 'box', 'mask', 'landmarks', 'landmarks_visible':
-        assert scored[kind]['overall']['AP50'] == pytest.approx(
-            result['tables'][kind]['overall']['AP50'], abs=1e-6
-        )
-    assert scored['retrieval_detected']['overall'] == pytest.approx(
-        result['tables']['retrieval_detected']['overall']
-    )
-    assert result['landmark_sigmas'] == "DeepFashion2's"
-    with open(experiment.report(), encoding='utf-8') as file:
-        page = file.read()
-    for text in (
-        'Table 2',
-        'Table 3',
-        'Table 4',
-        'Table 5',
-        'Figure 6 (a)',
-        'raw pixels',
-        'pose+class',
-    ):
-        assert text in page, text
-    # What the data had to have mended is reported, too.
-    path = os.path.join(run_dir, 'result.json')
-    with open(path, encoding='utf-8') as file:
-        result = json.load(file)
-    result['problems'] = {'train': {'damaged image': {'count': 7, 'files': ['broken_17.jpg']}}}
-    with open(path, 'w', encoding='utf-8') as file:
-        json.dump(result, file)
-    mended = ''.join(
-        section.html for section in experiment.own_sections() if 'mended' in section.title
-    )
-    for text in ('train', 'damaged image', '7', 'broken_17.jpg'):
-        assert text in mended, text
-
-
 def test_the_pictures_of_a_report(eager):
     """Of who knows all there are no failures; of who has all classes wrong there are no queries."""
-    data = tiny.make_data()
+    data = _data()
     made = report.MatchReport(images=2, queries=3, failures=2, matches=4, looked_at=99)
-    sections = made(_Oracle(data), data, None)
+    sections = made(_knowing(), data, None)
     assert [section.title for section in sections] == [
         'Boxes, landmarks and masks (Figure 6 (a), (b))',
         'From landmarks to masks (Section 2.1)',
         'Queries and what was retrieved (Figure 6 (c))',
     ]
     assert [section.html.count('<img') for section in sections] == [4, 8, 3]
-    sections = made(_Oracle(data, wrong_class=True), data, None)
+    sections = made(_knowing(wrong_class=True), data, None)
     assert [section.title for section in sections][2:] == ['Failures of detection (Figure 5 (a))']
     assert sections[2].html.count('<img') == 2
 
 
 def test_of_a_large_set_the_shops_of_the_queries_are_looked_at(eager, monkeypatch):
     """However few images are looked at, what is retrieved for a query has its garment first."""
-    data = tiny.make_data()
-    hits = []
+    data, hits = _data(), []
     retrieved = pictures.retrieved
     monkeypatch.setattr(
         pictures,
@@ -348,7 +291,7 @@ def test_of_a_large_set_the_shops_of_the_queries_are_looked_at(eager, monkeypatc
         ),
     )
     made = report.MatchReport(images=1, queries=2, failures=1, matches=2, looked_at=1)
-    sections = made(_Oracle(data), data, None)
+    sections = made(_knowing(), data, None)
     assert [section.title[:7] for section in sections] == ['Boxes, ', 'From la', 'Queries']
     assert [section.html.count('<img') for section in sections] == [2, 4, 2]
     assert len(hits) == 2 and all(hit[0] for hit in hits)

@@ -1,15 +1,16 @@
-"""Indexing and searching a folder of shop images, through the experiment that the launcher runs."""
+"""Indexing and searching a folder of shop images, through the experiment that the launcher runs.
+
+With an exported Match R-CNN: conformance_test.py.
+"""
 
 import functools
 import os
-import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from research.match_rcnn import gallery
-from tests.research.match_rcnn import tiny
 
 
 class _Model(tf.Module):
@@ -173,49 +174,3 @@ def test_a_query_without_the_class_or_no_image_is_refused(setting, tmp_path):
     broken.write_bytes(b'nothing')
     with pytest.raises(ValueError, match='broken.jpg cannot be read as an image'):
         setting(query=str(broken)).evaluate()
-
-
-def test_with_an_exported_match_rcnn(tmp_path):
-    """The index has what the model itself says of the images."""
-    experiment = tiny.make(
-        str(tmp_path / 'run'), evaluator=None, monitor_split=None, train_steps=1, save_every_steps=1
-    )
-    experiment.train()
-    path = experiment.export()
-    table = experiment.data.table('validation')
-    for row in (0, 1, 2):
-        os.makedirs(tmp_path / 'shop', exist_ok=True)
-        shutil.copy(table.paths[row], tmp_path / 'shop' / f'{row}.jpg')
-    search = gallery.GallerySearch(
-        str(tmp_path / 'search'),
-        data_dir=str(tmp_path / 'shop'),
-        saved_model=path,
-        query=table.paths[1],
-        query_matches=2,
-        query_least_score=0.0,
-    )
-    search.train()
-    result = search.evaluate()
-    index = np.load(tmp_path / 'search' / 'index.npz')
-    with experiment.reported_model() as model:
-        batch = next(iter(experiment.data.evaluation('validation')))
-        found = model.detect(batch['images'][:3], batch['sizes'][:3])
-        kernel, bias = (
-            weight.numpy().astype(np.float64)
-            for weight in model.matching_network.similarity.weights
-        )
-    # Softmax of a dense layer of the squared difference; its second output is a match.
-    vectors = found['embeddings'].numpy().astype(np.float64)
-    logits = np.square(vectors[1, 0] - vectors) @ kernel + bias
-    similar = np.exp(logits[..., 1]) / np.exp(logits).sum(-1)
-    # Of each image the best item, and of the images the best two.
-    best = np.where(found['scores'] > 0, similar, 0).max(1)
-    expected = np.argsort(-best)[:2]
-    assert [match['file'] for match in result['matches']] == [f'{row}.jpg' for row in expected]
-    np.testing.assert_allclose(
-        [match['similarity'] for match in result['matches']], best[expected], rtol=1e-3
-    )
-    assert best[expected].min() > 0.01 and best[expected][1] < best[expected][0]
-    np.testing.assert_allclose(
-        index['embeddings'], np.concatenate(found['embeddings'].numpy()), atol=1e-3
-    )

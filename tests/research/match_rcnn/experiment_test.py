@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from official.vision import image_reader
 from research.match_rcnn import (
     evaluation,
     inference,
@@ -78,7 +79,10 @@ def _knowing(wrong_class=False):
 
 
 @pytest.fixture(name='eager')
-def make_eager():
+def make_eager(monkeypatch):
+    # Each reading of the data would trace the decoder anew.
+    decode = image_reader._traced(3).get_concrete_function()
+    monkeypatch.setattr(image_reader, '_traced', lambda channels: decode)
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)

@@ -129,37 +129,24 @@ def test_terms_of_parts_that_are_left_out_are_missing():
 
 
 def test_fit_evaluate_and_predict_in_a_notebook():
+    """With a number of images that is not known when the graph is made; readme_test has it known."""
     network = tiny.make_model()
     network.compile(optimizers.MomentumSGD(0.01))
-    batches = tiny.make_data().train()
-    history = network.fit(batches, steps_per_epoch=2, verbose=0)
-    assert np.isfinite(history.history['loss'][0])
-    assert np.isfinite(network.evaluate(batches.take(1), return_dict=True, verbose=0)['loss'])
-    found = network.predict(_batch()['images'].numpy(), verbose=0)
-    assert found['boxes'].shape == (4, 5, 4)
-    again = network(_batch()['images'])
-    np.testing.assert_allclose(found['boxes'], again['boxes'], atol=1e-3)
-
-
-def test_fit_with_batches_of_any_size():
-    """A number of images that is not known when the graph is made."""
-    network = tiny.make_model()
-    network.compile(optimizers.MomentumSGD(1e-30))  # Weights stay.
     whole = _batch()
     half = {name: values[:2] for name, values in whole.items()}
-    losses_seen = [
-        network.evaluate(tf.data.Dataset.from_tensors(batch), return_dict=True, verbose=0)[
-            'pair_loss'
-        ]
-        for batch in (whole, half)
-    ]
     examples = tf.data.Dataset.from_tensor_slices(whole)
-    for number, expected in ((4, losses_seen[0]), (2, losses_seen[1])):
+    for number, batch in ((4, whole), (2, half)):
         batches = examples.batch(number).take(1)
         assert batches.element_spec['images'].shape[0] is None
-        again = network.evaluate(batches, return_dict=True, verbose=0)['pair_loss']
-        np.testing.assert_allclose(again, expected, rtol=1e-4)
+        losses_seen = [
+            network.evaluate(given, return_dict=True, verbose=0)['pair_loss']
+            for given in (batches, tf.data.Dataset.from_tensors(batch))
+        ]
+        np.testing.assert_allclose(*losses_seen, rtol=1e-4)
     assert np.isfinite(network.fit(examples.batch(2), verbose=0).history['loss'][0])
+    found = network.predict(whole['images'].numpy(), verbose=0)
+    assert found['boxes'].shape == (4, 5, 4)
+    np.testing.assert_allclose(found['boxes'], network(whole['images'])['boxes'], atol=1e-3)
     with pytest.raises(ValueError, match='A batch of 3 images does not consist of pairs'):
         network.loss_terms({name: values[:3] for name, values in whole.items()}, random.make_key(0))
 

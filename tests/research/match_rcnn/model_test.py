@@ -129,7 +129,7 @@ def test_terms_of_parts_that_are_left_out_are_missing():
 
 
 def test_fit_evaluate_and_predict_in_a_notebook():
-    """With a number of images that is not known when the graph is made; readme_test has it known."""
+    """With a number of images that is not known when the graph is made."""
     network = tiny.make_model()
     network.compile(optimizers.MomentumSGD(0.01))
     whole = _batch()

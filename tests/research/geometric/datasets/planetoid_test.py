@@ -308,9 +308,7 @@ def test_a_pickle_that_asks_for_another_class(tmp_path):
     _write(tmp_path, graph=decimal.Decimal(1))
     with pytest.raises(
         ValueError,
-        match=re.escape(
-            f'{tmp_path}/ind.tiny.graph: the pickle asks for decimal.Decimal, which'
-        ),
+        match=re.escape(f'{tmp_path}/ind.tiny.graph: the pickle asks for decimal.Decimal, which'),
     ):
         planetoid.load(tmp_path, 'tiny')
 

@@ -116,7 +116,13 @@ def test_command_lists_the_gin_files_of_the_wheel(site, tmp_path):
 def test_command_trains_with_a_gin_file_of_the_wheel(site, tmp_path):
     result = run(
         site, tmp_path, 'train', '--gin_file=gin_configs/ladder/digits_100.gin', '--mode=train',
-        '--gin_param=KerasExperiment.train_steps=50', '--gin_param=KerasExperiment.baseline=None',
+        '--gin_param=KerasExperiment.train_steps=2', '--gin_param=KerasExperiment.baseline=None',
+        '--gin_param=KerasExperiment.save_every_steps=2',
+        '--gin_param=KerasExperiment.steps_per_execution=2',
+        '--gin_param=KerasExperiment.calibrate=False',
+        '--gin_param=KerasExperiment.monitor_split=None',
+        '--gin_param=LadderNetwork.encoder=(40, 10)',
+        '--gin_param=LadderNetwork.denoising_costs=(100.0, 1.0, 0.1)',
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith('train: ') and 'gin_configs/ladder/digits_100.gin in runs/' in (

@@ -33,20 +33,23 @@ def orientation(encoded: tf.Tensor) -> tf.Tensor:
     def begins(signature):
         return tf.strings.substr(encoded, 0, len(signature)) == signature
 
-    return tf.case(
+    data = tf.case(
         [
-            (begins(_JPEG), lambda: _of_jpeg(encoded)),
-            (
-                begins(png.SIGNATURE),
-                lambda: _of_tiff(tf.io.decode_raw(png.chunk(encoded, b'eXIf'), tf.uint8)),
-            ),
+            (begins(_JPEG), lambda: _in_jpeg(encoded)),
+            (begins(png.SIGNATURE), lambda: png.chunk(encoded, b'eXIf')),
         ],
-        default=lambda: tf.constant(1),
+        default=lambda: tf.constant(b''),
+    )
+    # Behind the case, and so in the graph once: each pipeline takes its time for each operation.
+    return tf.cond(
+        data == b'',
+        lambda: tf.constant(1),
+        lambda: _of_tiff(tf.io.decode_raw(data, tf.uint8)),
     )
 
 
-def _of_jpeg(encoded: tf.Tensor) -> tf.Tensor:
-    """The orientation in the first Exif segment of a JPEG file."""
+def _in_jpeg(encoded: tf.Tensor) -> tf.Tensor:
+    """The data of the first Exif segment of a JPEG file, a string; empty where there is none."""
     size = tf.strings.length(encoded)
     padded = tf.strings.join([encoded, bytes(4)])
 
@@ -76,11 +79,7 @@ def _of_jpeg(encoded: tf.Tensor) -> tf.Tensor:
         another, following, (start, *head(start)), parallel_iterations=1
     )
     data = tf.strings.substr(encoded, tf.minimum(position + 10, size), tf.maximum(length - 8, 0))
-    return tf.cond(
-        is_exif(position, marker),
-        lambda: _of_tiff(tf.io.decode_raw(data, tf.uint8)),
-        lambda: tf.constant(1),
-    )
+    return tf.where(is_exif(position, marker), data, b'')
 
 
 def _of_tiff(data: tf.Tensor) -> tf.Tensor:

@@ -103,6 +103,7 @@ class Concatenated:
             self._x = _ragged([graph.x for graph in graphs], self.node_counts)
         # An index of -1 takes the graph without nodes that every array ends with.
         self._node_counts = pipeline.on_host(np.append(self.node_counts, 0).astype(np.int32))
+        self._traced: dict = {}
 
     def __len__(self) -> int:
         return len(self.node_counts)
@@ -160,6 +161,14 @@ class Concatenated:
             return batch, y, tf.cast(indices >= 0, tf.float32)
 
         return example
+
+    def traced_example(self, padding: Padding | None, size: int) -> Callable:
+        """`example` as one function for all pipelines; each would trace it for half a second."""
+        key = (padding, size)
+        if key not in self._traced:
+            # None of it is Python to convert, and converting tensorflow_gnn takes seconds.
+            self._traced[key] = tf.function(self.example(padding, size), autograph=False)
+        return self._traced[key]
 
 
 def train_batches(
@@ -255,9 +264,7 @@ def _gathered(graphs, members, wanted, padding):
         raise ValueError(
             f'graph {wrong[0]} is to be in batches, but graphs are 0 to {len(graphs) - 1}.'
         )
-    example = graphs.example(padding, wanted.element_spec.shape[0])
-    # None of it is Python to convert, and converting tensorflow_gnn takes seconds.
-    example = tf.autograph.experimental.do_not_convert(example)
+    example = graphs.traced_example(padding, wanted.element_spec.shape[0])
     return pipeline.finish(wanted.map(example))
 
 

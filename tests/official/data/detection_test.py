@@ -5,7 +5,19 @@ import pytest
 import tensorflow as tf
 
 from official.data import detection, detection_table, problems
+from official.vision import image_reader
 from tests.official.data import small_table as small
+
+
+@pytest.fixture(scope='module', autouse=True)
+def png_reader():
+    """A reader of PNG only; that of all formats takes each pipeline two seconds to begin with.
+
+    `detection_files_test.py` has it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(image_reader, 'decode', lambda data: tf.io.decode_png(data, channels=3))
+        yield
 
 
 @pytest.fixture(scope='module')

@@ -158,6 +158,21 @@ def test_check_fits():
 # Folders.
 
 
+def decoded(seed):
+    return tf.constant(np.asarray(Image.open(io.BytesIO(jpeg(noise(seed))))))
+
+
+def squares(*seeds):
+    """The central squares of images of noise."""
+    return np.stack([tfds_stream.square(decoded(seed), SIZE) for seed in seeds])
+
+
+def cut(seed, key, position, resampling=resizing.antialiased):
+    """The random square of an image at a position of the stream with a key."""
+    key = encoded_images.crop_key(key, tf.constant(position, tf.int64))
+    return encoded_images.distorted_square(decoded(seed), SIZE, key, resampling)
+
+
 def test_a_folder_by_number(folder):
     source = image_sources.FolderSource(str(folder), SIZE)
     assert source.class_names == ('class0', 'class1') and source.channels == 3
@@ -166,17 +181,12 @@ def test_a_folder_by_number(folder):
     pixels, numbers = take(source, [3, 11, 0])
     assert numbers.tolist() == [3, 11, 0]
     # Without a seed: the central square, as for evaluation.
-    for image, seed in zip(pixels, numbers, strict=True):
-        decoded = np.asarray(Image.open(io.BytesIO(jpeg(noise(seed)))))
-        expected = tfds_stream.square(tf.constant(decoded), SIZE)
-        np.testing.assert_array_equal(image, expected)
+    np.testing.assert_array_equal(pixels, squares(3, 11, 0))
     used = np.array([1, 7, 9])
     some, numbers = take(source, [2, 0], used=used)
     assert numbers.tolist() == [2, 0]
-    np.testing.assert_array_equal(some, take(source, [9, 1])[0])
-    test, _ = take(source, [3], 'test')
-    decoded = np.asarray(Image.open(io.BytesIO(jpeg(noise(53)))))
-    np.testing.assert_array_equal(test[0], tfds_stream.square(tf.constant(decoded), SIZE))
+    np.testing.assert_array_equal(some, squares(9, 1))
+    np.testing.assert_array_equal(take(source, [3], 'test')[0], squares(53))
 
 
 def test_crops_belong_to_positions(folder):
@@ -187,12 +197,12 @@ def test_crops_belong_to_positions(folder):
     assert len(np.unique(pixels.reshape(12, -1), axis=0)) >= 10
     later, _ = take(source, numbers[6:], seed=1, positions=range(6, 12))
     np.testing.assert_array_equal(later, pixels[6:])
-    other, _ = take(source, numbers, seed=2, batch=6)
+    np.testing.assert_array_equal(pixels, [cut(5, 1, position) for position in range(12)])
+    other, _ = take(source, numbers, seed=2)
     assert (other != pixels).any(axis=(1, 2, 3)).sum() >= 10
     still = image_sources.FolderSource(str(folder), SIZE, random_crop=False)
     fixed, _ = take(still, numbers, seed=1)
-    np.testing.assert_array_equal(fixed, take(source, numbers)[0])
-    assert (fixed == fixed[0]).all()
+    np.testing.assert_array_equal(fixed, squares(*numbers))
 
 
 def test_damaged_files_are_passed_over_among_those_used(tmp_path, capfd):
@@ -253,17 +263,19 @@ def test_names_that_are_not_utf_8(tmp_path):
     assert take(source, [0])[1].tolist() == [0] and not source.skipped['train'].indices
 
 
-@pytest.mark.parametrize('orientation', range(1, 9))
-def test_photographs_are_upright(orientation, tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = orientation
+def test_photographs_are_upright(tmp_path):
     os.makedirs(tmp_path / 'train' / 'a')
     stored = Image.fromarray(noise(0, 4, 4)).resize((SIDE, SIDE), Image.BICUBIC)
-    stored.save(tmp_path / 'train' / 'a' / '1.jpg', exif=exif)
+    expected = []
+    for orientation in range(1, 9):
+        path, exif = tmp_path / 'train' / 'a' / f'{orientation}.jpg', Image.Exif()
+        exif[0x0112] = orientation
+        stored.save(path, exif=exif)
+        with Image.open(path) as image:
+            expected.append(np.asarray(ImageOps.exif_transpose(image)))
     source = image_sources.FolderSource(str(tmp_path), SIDE, test='train')
-    with Image.open(tmp_path / 'train' / 'a' / '1.jpg') as image:
-        expected = np.asarray(ImageOps.exif_transpose(image))
-    np.testing.assert_array_equal(take(source, [0])[0][0], expected)
+    np.testing.assert_array_equal(take(source, range(8))[0], expected)
+    assert len(np.unique(expected, axis=0)) == 8
 
 
 def test_transparent_pixels_are_white_and_few_colours_right(tmp_path, capfd):
@@ -288,20 +300,13 @@ def test_transparent_pixels_are_white_and_few_colours_right(tmp_path, capfd):
 
 
 def test_resampling_of_crops_and_squares(folder):
-    smooth, plain = (
-        image_sources.FolderSource(str(folder), SIZE, resampling=resampling)
-        for resampling in (resizing.antialiased, resizing.tf1_bilinear)
-    )
-    decoded = tf.constant(np.asarray(Image.open(io.BytesIO(jpeg(noise(3))))))
+    plain = image_sources.FolderSource(str(folder), SIZE, resampling=resizing.tf1_bilinear)
     np.testing.assert_array_equal(
-        take(plain, [3])[0][0], tfds_stream.square(decoded, SIZE, resizing.tf1_bilinear)
+        take(plain, [3])[0][0], tfds_stream.square(decoded(3), SIZE, resizing.tf1_bilinear)
     )
-    key = encoded_images.crop_key(5, tf.constant(0, tf.int64))
-    np.testing.assert_array_equal(
-        take(plain, [3], seed=5)[0][0],
-        encoded_images.distorted_square(decoded, SIZE, key, resizing.tf1_bilinear),
-    )
-    assert (take(smooth, [3], seed=5)[0] != take(plain, [3], seed=5)[0]).mean() > 0.5
+    pixels = take(plain, [3], seed=5)[0][0]
+    np.testing.assert_array_equal(pixels, cut(3, 5, 0, resizing.tf1_bilinear))
+    assert np.mean(cut(3, 5, 0) != pixels) > 0.5  # Antialiased, as in the other tests.
 
 
 # TFDS.

@@ -1,15 +1,13 @@
 """Tests of official.data.pipeline."""
 
 import itertools
-import subprocess
-import sys
-import textwrap
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from official.data import pipeline
+from tests import conformance
 
 
 def _context(pipelines, pipeline_id, replicas):
@@ -168,26 +166,13 @@ def test_finished_pipelines_are_deterministic_and_unsharded(one_thread):
 
 
 def test_distributed_over_two_virtual_devices():
-    # In a process of its own: the number of devices is fixed once TensorFlow runs.
-    script = textwrap.dedent("""
-        import tensorflow as tf
-        from official.data import pipeline
-        cpu = tf.config.list_physical_devices('CPU')[0]
-        tf.config.set_logical_device_configuration(
-            cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-        strategy = tf.distribute.MirroredStrategy(['CPU:0', 'CPU:1'])
-        data = strategy.distribute_datasets_from_function(
-            lambda context: pipeline.finish(pipeline.batch_indices(7, 4, 3, 5, context)))
-        for values, whole in zip(data, pipeline.batch_indices(7, 4, 3, 5).take(6)):
-            first, second = strategy.experimental_local_results(values)
-            tf.debugging.assert_equal(tf.concat([first, second], axis=0), whole)
-        print('equal')
-    """)
-    done = subprocess.run(
-        [sys.executable, '-c', script],
-        capture_output=True,
-        text=True,
-        env={'PYTHONPATH': ':'.join(sys.path), 'TF_CPP_MIN_LOG_LEVEL': '3'},
+    strategy = conformance.two_devices()
+    data = strategy.distribute_datasets_from_function(
+        lambda context: pipeline.finish(pipeline.batch_indices(7, 4, 3, 5, context))
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == 'equal\n'
+    steps = 0
+    for values, whole in zip(data, pipeline.batch_indices(7, 4, 3, 5).take(6), strict=False):
+        first, second = strategy.experimental_local_results(values)
+        np.testing.assert_array_equal(np.concatenate([first, second]), whole)
+        steps += 1
+    assert steps == 6 and strategy.num_replicas_in_sync == 2

@@ -133,8 +133,8 @@ def test_largest_sizes_fit_and_no_smaller_ones():
 
     def batch(chosen, nodes):
         padded = lambda *_: sizes._replace(total_num_nodes={'nodes': nodes})
-        batches = batching.evaluation_batches(concatenated, chosen, 6, padding=padded)
-        return graph_tensor.arrays(next(iter(batches))[0])
+        example = concatenated.example(padded, 6)  # Of which a pipeline is made for seconds.
+        return graph_tensor.arrays(example(tf.constant(chosen, tf.int64))[0])
 
     full = 0
     for chosen in choices:
@@ -226,6 +226,19 @@ def test_evaluation_is_in_order_and_padded_at_the_end():
     assert [ids(batch) for batch in batches] == [[9, 1], [4, 22], [0, -1]]
     assert batches[2][0].node_sets['nodes'].sizes.numpy().tolist() == [GRAPHS[0].num_nodes, 0]
     assert int(batching.evaluation_batches(numbered(), [9, 1, 4], 2).cardinality()) == 2
+
+
+def test_one_function_serves_all_pipelines_of_one_padding():
+    graphs, asked = numbered(), []
+    original = graphs.batch
+    graphs.batch = lambda indices: asked.append(1) or original(indices)
+    for members in ([9, 1, 4], [4, 22, 0]):
+        for padding in (None, batching.largest):
+            batches = batching.evaluation_batches(graphs, members, 3, padding=padding)
+            assert ids(next(iter(batches))) == members
+            sizes = next(iter(batches))[0].node_sets['nodes'].sizes.numpy()
+            assert len(sizes) == (3 if padding is None else 4)
+    assert len(asked) == 2
 
 
 def test_shapes_are_static_with_padding():

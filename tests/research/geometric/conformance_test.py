@@ -22,7 +22,7 @@ def make(run_dir, strategy=None, model_overrides=None, network='gin0', **overrid
 
     def model(seed):
         return graph_classifier.GraphClassifier(
-            graph_networks.NETWORKS[network](),
+            graph_networks.NETWORKS[network](num_layers=2),
             num_features=3,
             num_classes=2,
             hidden=8,
@@ -81,6 +81,18 @@ def test_two_devices(trained, tmp_path):
 COMPILED = sorted(graph_networks.NETWORKS.keys() - {'gin0', 'sage_without_jk'})
 
 
+def shallow(name):
+    """A network with each of its operators as few times as it has them of different shapes."""
+    flat = {'num_layers': 2}
+    return graph_networks.NETWORKS[name](
+        **{
+            'diff_pool': {'num_levels': 3},
+            'graclus': {**flat, 'pool_every': 1},
+            'top_k': {**flat, 'pool_every': 1},
+        }.get(name, flat)
+    )
+
+
 @pytest.mark.parametrize('name', COMPILED)
 def test_every_train_step_compiles_with_xla(name):
     """One update on a padded batch, with the same weights after it as without XLA."""
@@ -89,7 +101,7 @@ def test_every_train_step_compiles_with_xla(name):
     weights = []
     for jit_compile in (False, True):
         tf.keras.utils.set_random_seed(1)
-        model = graph_classifier.GraphClassifier(graph_networks.NETWORKS[name](), 3, 2, hidden=8)
+        model = graph_classifier.GraphClassifier(shallow(name), 3, 2, hidden=8)
         model.compile(tf.keras.optimizers.SGD(0.1))
         start = model.weights_of_network()[0].numpy()
         step = model.train_step
@@ -102,24 +114,14 @@ def test_every_train_step_compiles_with_xla(name):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5, err_msg=one.name)
 
 
-def test_export_answers_as_the_model_does(tmp_path):
-    experiment = make(
-        str(tmp_path / 'run'),
-        train_steps=120,
-        save_every_steps=120,
-        steps_per_execution=40,
-        model_overrides={'dropout': 0.0},
-        optimizer=lambda: optimizers.FusedAdam(0.01),
-    )
-    experiment.train()
+def test_export_answers_as_the_model_does(trained, tmp_path):
+    experiment = trained.make(trained.copy(tmp_path))
     path = experiment.export()
     graphs = experiment.data.dataset.graphs
-    with experiment.reported_model() as trained:
-        expected = np.concatenate(
-            [trained(graph_tensor.to_graph_tensor(graph)) for graph in graphs]
-        )
-    labels = experiment.data.graphs.labels
-    assert (expected.argmax(1) == labels).mean() > 0.8  # Not a model that answers at random.
+    with experiment.reported_model() as model:
+        expected = np.concatenate([model(graph_tensor.to_graph_tensor(graph)) for graph in graphs])
+    # Not a model that says the same of all graphs: it gives both classes to a third or more.
+    assert expected.std(0).min() > 0.05 and np.bincount(expected.argmax(1)).min() >= 12
     starts = np.cumsum([0, *experiment.data.graphs.node_counts])
     together = {
         'x': np.concatenate([graph.x for graph in graphs]),

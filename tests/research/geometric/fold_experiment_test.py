@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -26,7 +27,8 @@ def adam():
 
 
 def model(name='gin0', **arguments):
-    return graph_classifier.GraphClassifier(graph_networks.NETWORKS[name](), hidden=8, **arguments)
+    network = graph_networks.NETWORKS[name](num_layers=2)
+    return graph_classifier.GraphClassifier(network, hidden=8, **arguments)
 
 
 def make(run_dir, seed=3, data=None, **overrides):
@@ -64,9 +66,24 @@ def rows_of(run_dir):
 
 
 @pytest.fixture(scope='module')
-def trained(tmp_path_factory):
+def killed(tmp_path_factory):
+    """The folder of the run `trained` as a kill at the start of its second fold would leave it."""
+    return tmp_path_factory.mktemp('killed') / 'run'
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory, killed):
     experiment = make(tmp_path_factory.mktemp('trained'))
-    experiment.train()
+    run_trial = experiment.run_trial
+
+    def leaving(index):
+        if index == 1:
+            shutil.copytree(experiment.run_dir, killed)
+        return run_trial(index)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(experiment, 'run_trial', leaving)
+        experiment.train()
     return experiment
 
 
@@ -140,21 +157,13 @@ def test_result(trained):
     assert np.sum(result['confusion_matrix']) == 36
 
 
-def test_killed_it_goes_on_with_the_next_fold(trained, tmp_path, monkeypatch):
-    run_trial = fold_experiment.FoldExperiment.run_trial
-
-    def killed(experiment, index):
-        if index == 1:
-            raise KeyboardInterrupt
-        return run_trial(experiment, index)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(fold_experiment.FoldExperiment, 'run_trial', killed)
-        with pytest.raises(KeyboardInterrupt):
-            make(tmp_path).train()
-    assert len(rows_of(tmp_path)) == 1
-    make(tmp_path).train()
-    assert rows_of(tmp_path) == rows_of(trained.run_dir)
+def test_killed_it_goes_on_with_the_next_fold(trained, killed):
+    assert len(rows_of(killed)) == 1
+    again = make(killed)
+    folds, run_trial = [], again.run_trial
+    again.run_trial = lambda index: folds.append(index) or run_trial(index)
+    again.train()
+    assert rows_of(killed) == rows_of(trained.run_dir) and folds == [1, 2]
 
 
 def test_other_settings_are_refused(trained):

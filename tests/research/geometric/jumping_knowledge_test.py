@@ -37,7 +37,7 @@ def attended(weights, xs):
         back = lstm(weights, 'backward', sequence[::-1])[::-1]
         scores = np.array(
             [
-                float(np.concatenate(pair) @ weights['kernel'])
+                (np.concatenate(pair) @ weights['kernel']).item()
                 for pair in zip(ahead, back, strict=True)
             ]
         )

@@ -1,6 +1,7 @@
 """Trials on the karate club: the protocol of Table 1, seed by seed."""
 
 import functools
+import itertools
 import json
 import os
 
@@ -114,9 +115,14 @@ def test_the_protocol_on_the_recorded_curves(tmp_path):
     assert any(stopped)  # Early stopping happened at all.
 
 
-def test_trial_i_is_trial_0_of_seed_i(tmp_path):
-    several = make(tmp_path / 'several', seed=3, num_trials=3)
-    several.train()
+@pytest.fixture(scope='module')
+def several(tmp_path_factory):
+    experiment = make(tmp_path_factory.mktemp('several'), seed=3, num_trials=3)
+    experiment.train()
+    return experiment
+
+
+def test_trial_i_is_trial_0_of_seed_i(several, tmp_path):
     alone = make(tmp_path / 'alone', seed=5, num_trials=1)
     alone.train()
     last, only = rows_of(several)[2], rows_of(alone)[0]
@@ -124,25 +130,25 @@ def test_trial_i_is_trial_0_of_seed_i(tmp_path):
     assert len({json.dumps(without_time({**row, 'trial': 0})) for row in rows_of(several)}) == 3
 
 
-def test_a_run_that_is_begun_again_ends_the_same(tmp_path):
-    whole = make(tmp_path / 'whole', num_trials=3)
-    whole.train()
-    first = make(tmp_path / 'again', num_trials=1)
+def test_a_run_that_is_begun_again_ends_the_same(several, tmp_path):
+    first = make(tmp_path, seed=3, num_trials=1)
     first.train()
-    again = make(tmp_path / 'again', num_trials=3)
+    again = make(tmp_path, seed=3, num_trials=3)
     again.train()
-    assert list(map(without_time, rows_of(again))) == list(map(without_time, rows_of(whole)))
+    assert list(map(without_time, rows_of(again))) == list(map(without_time, rows_of(several)))
     result = again.evaluate()
     assert result['test_accuracy_percent']['values'] == [
-        row['test_accuracy_percent'] for row in rows_of(whole)
+        row['test_accuracy_percent'] for row in rows_of(several)
     ]
 
 
 @pytest.mark.parametrize('network', [gcn, gat])
 def test_xla_on_dense_features_and_edges_agrees(tmp_path, network):
     data = {'sparse_features': False, 'sparse_edges': False}
+    # The routes draw other dropout: of the first, only where the network's is of dense features.
+    first = [(False, {})] if network is gcn else []
     curves = []
-    for jit_compile, routes in ((False, {}), (False, data), (True, data)):
+    for jit_compile, routes in (*first, (False, data), (True, data)):
         experiment = make(
             tmp_path / f'{jit_compile}{len(routes)}',
             network=network,
@@ -159,11 +165,9 @@ def test_xla_on_dense_features_and_edges_agrees(tmp_path, network):
                 for point in history.read(experiment.run_dir)
             ]
         )
-    assert len(curves[0]) == 12
-    # The routes draw other dropout: of the first, only where the network's is of dense features.
-    np.testing.assert_allclose(curves[2], curves[1], rtol=1e-3, atol=1e-4)
-    if network is gcn:
-        np.testing.assert_allclose(curves[1], curves[0], rtol=1e-3, atol=1e-4)
+    assert len(curves[0]) == 12 and len(curves) == len(first) + 2
+    for one, other in itertools.pairwise(curves):
+        np.testing.assert_allclose(other, one, rtol=1e-3, atol=1e-4)
 
 
 def test_weight_decay_is_coupled():

@@ -108,6 +108,11 @@ def test_evaluation():
     model = make()
     model.compile(tf.keras.optimizers.SGD(1.0))
     members = list(range(23))
+    logits = np.concatenate([model(example([i])[0]) for i in members]).astype(np.float64)
+    y = GRAPHS.labels[members]
+    matrix = np.zeros([2, 2])
+    np.add.at(matrix, (y, logits.argmax(1)), 1)
+    right = 100 * np.trace(matrix) / 23
     # Batches of several sizes, the first of them again at the end.
     for size, padding in ((5, None), (5, batching.largest), (4, batching.largest), (5, None)):
         logs = model.evaluate(
@@ -115,13 +120,8 @@ def test_evaluation():
             verbose=0,
             return_dict=True,
         )
-        logits = np.concatenate([model(example([i])[0]) for i in members]).astype(np.float64)
-        y = GRAPHS.labels[members]
-        matrix = np.zeros([2, 2])
-        np.add.at(matrix, (y, logits.argmax(1)), 1)
         np.testing.assert_array_equal(logs['confusion_matrix'], matrix)
         assert logs['loss'] == pytest.approx(cross_entropy(logits, y).mean(), rel=1e-4)
-        right = 100 * np.trace(matrix) / 23
         assert logs['accuracy_percent'] == pytest.approx(right)
         assert logs['error_percent'] == pytest.approx(100 - right)
 

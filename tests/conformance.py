@@ -113,6 +113,11 @@ class Trained:
         _after_execution(self.experiment, leave)
         self.experiment.train()
 
+    @functools.cached_property
+    def result(self) -> dict:
+        """What the evaluation of the run gives."""
+        return self.experiment.evaluate()
+
     def copy(self, folder) -> str:
         """Returns a copy in `folder` of the run's folder, for tests that write into it."""
         return shutil.copytree(self.experiment.run_dir, os.path.join(folder, 'copy'))
@@ -159,13 +164,14 @@ def check_two_devices(trained, tmp_path, rtol=1e-3, atol=1e-4, counted=True):
             row[key] == pytest.approx(other[key], rel=1e-3) for key in row if key != 'train_seconds'
         )
     if counted:
-        totals = [np.sum(experiment.evaluate()['confusion_matrix']) for experiment in (one, two)]
+        totals = [np.sum(of['confusion_matrix']) for of in (trained.result, two.evaluate())]
         assert totals[0] == totals[1] > 0
 
 
-# Reads a line of paths, answers with an empty one, or with the error, and ends with its input.
+# Reads a line of a function's name and arguments, answers with an empty one, or with the error, and
+# ends with its input.
 _CLIENT = """
-import gc, json, sys, traceback
+import contextlib, gc, io, json, sys, traceback
 import numpy as np, tensorflow as tf
 def answer(path, inputs, outputs):
     model = tf.saved_model.load(path)
@@ -177,9 +183,18 @@ def answer(path, inputs, outputs):
     extra = [m for m in sys.modules if m.split('.')[0] in
              ('official', 'research', 'tensorflow_gnn', 'tf_agents', 'tensorflow_addons')]
     assert not extra, extra
+def command_line(*arguments):
+    from tensorflow.python.tools import saved_model_cli
+    sys.argv = ['saved_model_cli', *arguments]
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            saved_model_cli.main()
+    except SystemExit as end:
+        assert not end.code, end.code
 for line in sys.stdin:
     try:
-        answer(*json.loads(line))
+        name, *arguments = json.loads(line)
+        {'answer': answer, 'command_line': command_line}[name](*arguments)
         print(json.dumps(''), flush=True)
     except BaseException:
         print(json.dumps(traceback.format_exc()), flush=True)
@@ -204,6 +219,14 @@ def _client():
     return client
 
 
+def _ask(*request):
+    """Has the client call a function of its own."""
+    client = _client()
+    print(json.dumps(request), file=client.stdin, flush=True)
+    error = json.loads(client.stdout.readline())
+    assert not error, error
+
+
 def check_export(path, inputs, tmp_path):
     """Calls signatures of a SavedModel in another process, which imports TensorFlow only.
 
@@ -217,37 +240,21 @@ def check_export(path, inputs, tmp_path):
     """
     files = [str(tmp_path / 'inputs.npy'), str(tmp_path / 'outputs.npy')]
     np.save(files[0], inputs, allow_pickle=True)
-    client = _client()
-    print(json.dumps([os.path.abspath(path), *files]), file=client.stdin, flush=True)
-    error = json.loads(client.stdout.readline())
-    assert not error, error
+    _ask('answer', os.path.abspath(path), *files)
     return np.load(files[1], allow_pickle=True).item()
 
 
 def saved_model_cli(path, signature, name, array, tmp_path):
-    """Returns the answer of `saved_model_cli run`: output to array."""
+    """Returns the answer of `saved_model_cli run` in that process: output to array."""
     np.save(tmp_path / 'input.npy', array)
-    subprocess.run(
-        [
-            sys.executable,
-            '-m',
-            'tensorflow.python.tools.saved_model_cli',
-            'run',
-            '--dir',
-            path,
-            '--tag_set',
-            'serve',
-            '--signature_def',
-            signature,
-            '--inputs',
-            f'{name}={tmp_path}/input.npy',
-            '--outdir',
-            str(tmp_path / 'cli'),
-        ],
-        check=True,
-        cwd=tmp_path,
-        capture_output=True,
-        env={**os.environ, 'TF_CPP_MIN_LOG_LEVEL': '3'},
+    _ask(
+        'command_line',
+        'run',
+        f'--dir={os.path.abspath(path)}',
+        '--tag_set=serve',
+        f'--signature_def={signature}',
+        f'--inputs={name}={tmp_path}/input.npy',
+        f'--outdir={tmp_path}/cli',
     )
     return {
         file.stem: np.load(file, allow_pickle=True) for file in (tmp_path / 'cli').glob('*.npy')

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -51,6 +52,27 @@ def history(run_dir):
     ]
 
 
+@pytest.fixture(name='short', scope='module')
+def short_fixture(tmp_path_factory):
+    """A run of 200 agent steps, and which compilers its functions asked for."""
+    asked, function = [], tf.function
+
+    def spied(*args, jit_compile=None, **kwargs):
+        asked.append(jit_compile)
+        return function(*args, jit_compile=jit_compile, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tf, 'function', spied)
+        run = tiny.make(tmp_path_factory.mktemp('short') / 'run', train_agent_steps=200)
+        run.train()
+    return run, asked
+
+
+def copy_of(short, tmp_path):
+    """A folder like that of the short run, for tests that write into it."""
+    return pathlib.Path(shutil.copytree(short[0].run_dir, tmp_path / 'copy'))
+
+
 VARIANTS = {
     'as the paper': {'num_games': 1},
     'overlapped': {'overlap': True},
@@ -83,15 +105,14 @@ def test_resume_is_identical(tmp_path, variant, stop_at):
     assert int(whole.agent.train_step_counter) == (whole._training.agent_step - 100) // 4
 
 
+LONG = {'overlap': True, 'train_agent_steps': 2000, 'evaluate_every_agent_steps': 600}
 _RUN = """
 import sys
 import tensorflow as tf
 tf.config.experimental.enable_op_determinism()
 tf.keras.utils.set_random_seed(3)
-from tests.research.dqn import tiny
-experiment = tiny.make(sys.argv[1], overlap=True, train_agent_steps=3000,
-                       evaluate_every_agent_steps=600)
-experiment.train()
+from tests.research.dqn import tiny, training_test
+tiny.make(sys.argv[1], **training_test.LONG).train()
 """
 
 
@@ -106,21 +127,24 @@ def start(run_dir, log):
 
 
 def test_killed_and_interrupted_processes_go_on_identically(tmp_path):
+    """The undisturbed run and the end of the other one are in this process."""
+    killed, whole = tmp_path / 'killed', tiny.make(tmp_path / 'whole', **LONG)
     with open(tmp_path / 'log', 'w+') as log:
-        assert start(tmp_path / 'whole', log).wait() == 0
         for number in (signal.SIGKILL, signal.SIGTERM):
-            process = start(tmp_path / 'killed', log)
-            before = len(saved(tmp_path / 'killed'))
-            while process.poll() is None and len(saved(tmp_path / 'killed')) <= before:
+            process = start(killed, log)
+            before = len(saved(killed))
+            while process.poll() is None and len(saved(killed)) <= before:
                 time.sleep(0.05)
             process.send_signal(number)
             assert process.wait() in (-number, 128 + number)
-        assert start(tmp_path / 'killed', log).wait() == 0
         log.seek(0)
         assert 'Stopped by SIGTERM at step' in log.read()
-    assert history(tmp_path / 'killed') == history(tmp_path / 'whole')
-    runs = [tiny.make(tmp_path / name) for name in ('whole', 'killed')]
-    conformance.assert_same_bits(*map(weights, runs))
+    resumed = tiny.make(killed, **LONG)
+    for run in (resumed, whole):
+        run.train()
+        assert run._training.agent_step >= 2000
+    assert history(killed) == history(tmp_path / 'whole')
+    conformance.assert_same_bits(*map(weights, (whole, resumed)))
 
 
 def saved(run_dir):
@@ -209,21 +233,21 @@ def test_a_weight_that_is_not_finite_is_never_saved(tmp_path):
     assert all(np.isfinite(variable).all() for variable in again.model.variables)
 
 
-def test_two_devices_make_the_same_updates(tmp_path):
-    one = tiny.make(tmp_path / 'one', train_agent_steps=200)
-    two = tiny.make(tmp_path / 'two', train_agent_steps=200, strategy=conformance.two_devices())
+def test_two_devices_make_the_same_updates(short, tmp_path):
+    one = short[0]
+    two = tiny.make(tmp_path, train_agent_steps=200, strategy=conformance.two_devices())
     assert two.strategy.num_replicas_in_sync == 2
-    for run in (one, two):
-        run.train()
+    two.train()
     for a, b in zip(one.model.variables, two.model.variables, strict=True):
         np.testing.assert_allclose(a, b.values[0], rtol=1e-3, atol=1e-5)
-    rows = [history(tmp_path / name)[0]['loss'] for name in ('one', 'two')]
+    rows = [history(run.run_dir)[0]['loss'] for run in (one, two)]
     assert rows[0] == pytest.approx(rows[1], rel=1e-4)
 
 
-def test_xla_makes_the_same_updates(tmp_path, monkeypatch):
-    asked = []
-    function = tf.function
+def test_xla_makes_the_same_updates(short, tmp_path, monkeypatch):
+    plain, asked = short
+    assert asked and True not in asked
+    function, asked = tf.function, []
     monkeypatch.setattr(
         tf,
         'function',
@@ -232,51 +256,45 @@ def test_xla_makes_the_same_updates(tmp_path, monkeypatch):
             function(*args, jit_compile=jit_compile, **kwargs),
         )[1],
     )
-    plain = tiny.make(tmp_path / 'plain', train_agent_steps=200)
-    plain.train()
-    assert True not in asked
-    compiled = tiny.make(tmp_path / 'xla', train_agent_steps=200, jit_compile=True)
+    compiled = tiny.make(tmp_path, train_agent_steps=200, jit_compile=True)
     compiled.train()
     assert True in asked
     for a, b in zip(plain.model.variables, compiled.model.variables, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
 
 
-def test_bad_checkpoints(tmp_path):
-    run = tiny.make(tmp_path, train_agent_steps=200)
-    run.train()
-    folder = run._training._checkpoints.path(run._training._checkpoints.steps()[-1])
-    file = os.path.join(folder, 'weights.data-00000-of-00001')
-    with open(file, 'r+b') as f:
+def test_bad_checkpoints(short, tmp_path):
+    folder = copy_of(short, tmp_path)
+    run = tiny.make(folder, train_agent_steps=200)
+    path = run._training._checkpoints.path(run._training._checkpoints.steps()[-1])
+    with open(os.path.join(path, 'weights.data-00000-of-00001'), 'r+b') as f:
         f.seek(100)
         f.write(b'damage')
     with pytest.raises(checkpoints.CheckpointError, match='SHA-256'):
-        tiny.make(tmp_path, train_agent_steps=400).train()
+        tiny.make(folder, train_agent_steps=400).train()
     with pytest.raises(checkpoints.CheckpointError, match='SHA-256'):
         run.evaluate()
 
 
-def test_a_damaged_replay_memory_is_named(tmp_path):
-    tiny.make(tmp_path, train_agent_steps=200).train()
-    with open(tmp_path / 'replay' / 'frames.bin', 'r+b') as file:
+def test_a_damaged_replay_memory_is_named(short, tmp_path):
+    folder = copy_of(short, tmp_path)
+    with open(folder / 'replay' / 'frames.bin', 'r+b') as file:
         file.seek(20 * 20 * 2 * 30)
         file.write(b'damage')
     with pytest.raises(storage.DamagedReplay, match='slot 30 of the replay memory is damaged'):
-        tiny.make(tmp_path, train_agent_steps=400).train()
+        tiny.make(folder, train_agent_steps=400).train()
 
 
-def test_the_replay_memory_of_another_seed_is_refused(tmp_path):
-    runs = {
-        seed: tiny.make(tmp_path / str(seed), seed=seed, train_agent_steps=200) for seed in (3, 4)
-    }
-    for run in runs.values():
-        run.train()
-    one, other = map(weights, runs.values())
+def test_the_replay_memory_of_another_seed_is_refused(short, tmp_path):
+    folder = copy_of(short, tmp_path)
+    run = tiny.make(tmp_path / 'other', seed=4, train_agent_steps=200)
+    run.train()
+    one, other = map(weights, (short[0], run))
     assert any(np.any(one[name] != other[name]) for name in one if 'q_network' in name)
-    shutil.rmtree(tmp_path / '3' / 'replay')
-    shutil.copytree(tmp_path / '4' / 'replay', tmp_path / '3' / 'replay')
+    shutil.rmtree(folder / 'replay')
+    shutil.copytree(tmp_path / 'other' / 'replay', folder / 'replay')
     with pytest.raises(storage.DamagedReplay, match='of another run'):
-        tiny.make(tmp_path / '3', seed=3, train_agent_steps=400).train()
+        tiny.make(folder, seed=3, train_agent_steps=400).train()
 
 
 def test_behaviour_follows_epsilon_behind_a_uniform_warm_up(tmp_path):
@@ -370,9 +388,8 @@ json.dump(evaluation.play(env, act, episodes=4).scores, open(sys.argv[2], 'w'))
 """
 
 
-def test_an_exported_policy_plays_as_the_agent_does(tmp_path):
-    run = tiny.make(tmp_path, train_agent_steps=1000, evaluate_every_agent_steps=None)
-    run.train()
+def test_an_exported_policy_plays_as_the_agent_does(short, tmp_path):
+    run = tiny.make(copy_of(short, tmp_path), train_agent_steps=200)
     path = run.export()
     subprocess.run(
         [sys.executable, '-c', _CLIENT, path, str(tmp_path / 'scores.json'), ROOT],

@@ -91,17 +91,18 @@ def test_export_answers_as_the_model_does(trained, tmp_path):
         np.testing.assert_allclose(lite['images'], images, atol=1e-5)
 
 
-@pytest.mark.parametrize('field, value', [('ch', 4), ('image_size', 64)])
+@pytest.mark.parametrize('field, value', [('ch', 4), ('image_size', 32)])
 def test_weights_of_another_architecture_are_refused(trained, tmp_path, field, value):
     run_dir = trained.copy(tmp_path)
-    sizes = {'image_size': 32, 'ch': 2, 'channels': 1, 'num_classes': 10, field: value}
-    data = {}
+    sizes = {'ch': 2, 'channels': 1, 'num_classes': 10, field: value}
+    networks, data = (tiny.make_generator, tiny.make_discriminator), {}
     if field == 'image_size':
+        networks = generator.Generator, discriminator.Discriminator
         data = {
             'data': functools.partial(
                 data_lib.GanData,
                 source=functools.partial(
-                    image_sources.ArraySource, load=digits.load, image_size=64, resize=True
+                    image_sources.ArraySource, load=digits.load, image_size=value, resize=True
                 ),
                 batch_size=8,
                 labelling=functools.partial(labelling.partial_labels, percent=20),
@@ -110,8 +111,8 @@ def test_weights_of_another_architecture_are_refused(trained, tmp_path, field, v
     other = without_scores(
         run_dir,
         model_overrides={
-            'generator': functools.partial(generator.Generator, **sizes),
-            'discriminator': functools.partial(discriminator.Discriminator, **sizes),
+            name: functools.partial(network, **sizes)
+            for name, network in zip(('generator', 'discriminator'), networks, strict=True)
         },
         **data,
     )

@@ -18,11 +18,11 @@ ADAM = functools.partial(optimizers.FusedAdam, beta_1=0.0, beta_2=0.999)
 
 
 def make(seed=0, projection=True, num_classes=3, **arguments):
-    small = {'image_size': 32, 'ch': 8, 'num_classes': num_classes, 'channels': 1}
+    small = {'ch': 8, 'num_classes': num_classes, 'channels': 1}
     model = model_lib.S3GAN(
         seed=seed,
-        generator=functools.partial(s3gan.Generator, **small),
-        discriminator=functools.partial(s3gan.Discriminator, projection=projection, **small),
+        generator=functools.partial(tiny.make_generator, **small),
+        discriminator=functools.partial(tiny.make_discriminator, projection=projection, **small),
         **arguments,
     )
     model.compile(ADAM(5e-5), discriminator_optimizer=ADAM(2e-4))
@@ -32,7 +32,7 @@ def make(seed=0, projection=True, num_classes=3, **arguments):
 
 def batch(number, labels=None, seed=0):
     rng = np.random.default_rng(seed)
-    images = rng.integers(0, 256, (number, 32, 32, 1), np.uint8)
+    images = rng.integers(0, 256, (number, tiny.SIZE, tiny.SIZE, 1), np.uint8)
     return tf.constant(images), tf.constant(
         rng.integers(0, 3, number, np.int32) if labels is None else labels
     )
@@ -198,7 +198,8 @@ def test_in_a_notebook():
     """compile and fit, without launcher, gin or flags: what train_step does, three times."""
     model, other = make(rotation_losses=True), make(rotation_losses=True)
     data = batch(32)
-    history = model.fit(tf.data.Dataset.from_tensors(data).repeat(3), verbose=0)
+    images, labels = (np.concatenate([part] * 3) for part in data)
+    history = model.fit(images, labels, batch_size=32, shuffle=False, verbose=0)
     assert int(model.global_step) == 3
     logs = []
     for _ in range(3):
@@ -207,21 +208,24 @@ def test_in_a_notebook():
     assert history.history['loss'][0] == pytest.approx(np.mean(logs), rel=1e-2)
     z, y = model.draw(KEY, 2)
     np.testing.assert_array_equal(model((z, y)), model.generator(z, y))
+    # Labels are looked at in the graph, too.
+    with pytest.raises(tf.errors.InvalidArgumentError, match='label is outside 0 to 2'):
+        model.fit(images, labels + 1, batch_size=32, shuffle=False, verbose=0)
 
 
 def test_labels_of_no_class_are_refused():
     model, (images, _) = make(), batch(8)
-    z = tf.zeros([1, 80])
+    z = tf.zeros([1, 60])
     for label in (3, -1):
         with pytest.raises(ValueError, match=f'label {label} is outside 0 to 2'):
             model((z, [label]))
     with pytest.raises(ValueError, match='label 3 is outside 0 to 2'):
-        model.discriminator(tf.zeros([1, 32, 32, 1]), tf.constant([3]))
+        model.discriminator(tf.zeros([1, 16, 16, 1]), tf.constant([3]))
     with pytest.raises(ValueError, match='1 z and 2 labels'):
         model((z, [0, 1]))
     counted_from_1 = np.arange(8, dtype=np.int32) % 3 + 1
     with pytest.raises(tf.errors.InvalidArgumentError, match='label is outside 0 to 2'):
-        model.fit(images, counted_from_1, batch_size=8, verbose=0)
+        model.update((images, tf.constant(counted_from_1)), KEY)
     unlabelled = np.full(8, -1, np.int32)
     with pytest.raises(tf.errors.InvalidArgumentError, match='label is outside 0 to 2'):
         model.update((images, tf.constant(unlabelled)), KEY)
@@ -234,10 +238,12 @@ def test_keras_can_build_copy_and_save_it(tmp_path):
     model = make(label_loss=0.4, rotation_losses=True, rotated_share=0.25, beta=1.5, seed=3)
     z, y = model.draw(KEY, 2)
     start = model((z, y)).numpy()
-    for copy in (
-        model_lib.S3GAN.from_config(model.get_config()),
-        tf.keras.models.clone_model(model),
-    ):
+    with tiny.sizes():
+        copies = (
+            model_lib.S3GAN.from_config(model.get_config()),
+            tf.keras.models.clone_model(model),
+        )
+    for copy in copies:
         assert copy.get_config() == model.get_config()
         assert (copy.beta, copy.label_loss, copy.rotated_share) == (1.5, 0.4, 0.25)
         np.testing.assert_array_equal(copy((z, y)), start)
@@ -245,7 +251,8 @@ def test_keras_can_build_copy_and_save_it(tmp_path):
     trained = model((z, y)).numpy()
     assert np.abs(trained - start).max() > 0
     model.save(tmp_path / 'whole.keras')
-    loaded = tf.keras.models.load_model(tmp_path / 'whole.keras', compile=False)
+    with tiny.sizes():
+        loaded = tf.keras.models.load_model(tmp_path / 'whole.keras', compile=False)
     np.testing.assert_allclose(loaded((z, y)), trained, atol=1e-6)
     assert int(loaded.global_step) == 1
 
@@ -289,7 +296,7 @@ def test_data_that_do_not_fit_are_refused():
     assert refused(
         {'source': functools.partial(image_sources.ArraySource, load=digits.load)}, num_classes=10
     ) == (
-        "scikit-learn's digits: images of 8 pixels, grey; the networks are for image_size = 32, "
+        "scikit-learn's digits: images of 8 pixels, grey; the networks are for image_size = 16, "
         'grey.'
     )
     assert refused({}, num_classes=3) == (
@@ -321,12 +328,12 @@ def test_data_that_do_not_fit_are_refused():
 @pytest.mark.parametrize(
     'shape, labels, sentence',
     [
-        ((8, 28, 28, 1), (8,), r'images of \(28, 28, 1\); the networks are for \(32, 32, 1\)'),
-        ((8, 32, 32, 3), (8,), r'images of \(32, 32, 3\); the networks are for \(32, 32, 1\)'),
-        ((7, 32, 32, 1), (7,), 'A batch of 7 images cannot be divided among'),
-        ((None, 32, 32, 1), (None,), 'drop_remainder=True'),
-        ((8, 32, 32, 1), (4,), '8 images and 4 labels'),
-        ((8, 32, 32, 1), (8, 4), 'labels of 4 probabilities; the networks have num_classes = 3'),
+        ((8, 28, 28, 1), (8,), r'images of \(28, 28, 1\); the networks are for \(16, 16, 1\)'),
+        ((8, 16, 16, 3), (8,), r'images of \(16, 16, 3\); the networks are for \(16, 16, 1\)'),
+        ((7, 16, 16, 1), (7,), 'A batch of 7 images cannot be divided among'),
+        ((None, 16, 16, 1), (None,), 'drop_remainder=True'),
+        ((8, 16, 16, 1), (4,), '8 images and 4 labels'),
+        ((8, 16, 16, 1), (8, 4), 'labels of 4 probabilities; the networks have num_classes = 3'),
     ],
 )
 def test_a_batch_of_another_form_is_refused(shape, labels, sentence):
@@ -342,8 +349,8 @@ def test_what_is_no_data_of_a_gan_is_refused():
         fits.check_batch(model, images)
     with pytest.raises(ValueError, match='images of type float64; they must be uint8, or float32'):
         fits.check_batch(model, (tf.cast(images, tf.float64), labels))
-    with pytest.raises(ValueError, match='z of 81 numbers; Generator.z_dim = 80'):
-        model((tf.zeros([2, 81]), [0, 1]))
+    with pytest.raises(ValueError, match='z of 61 numbers; Generator.z_dim = 60'):
+        model((tf.zeros([2, 61]), [0, 1]))
     with pytest.raises(NotImplementedError, match='measured by .*GanEvaluation'):
         model.evaluate(images, labels, verbose=0)
 

@@ -23,7 +23,7 @@ import pathlib  # noqa: E402
 import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from official.compat import gradient_registry  # noqa: E402
+from official.compat import kept  # noqa: E402
 from official.core import distribution  # noqa: E402
 
 # Test functions that take more than SLOW_SECONDS over all their parameters, one per line.
@@ -116,9 +116,10 @@ def resident_bytes() -> int:
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item, nextitem):
     """Frees the graphs of a test, which together would fill gigabytes."""
-    gradient_registry.forget_custom_gradients()
+    kept.forget_custom_gradients()
     if nextitem is not None and nextitem.path == item.path:
         return
+    kept.forget_functions_of_strategies()
     tf.keras.backend.clear_session()
     held = item.session.stash.get(HELD, 0)
     # A look at all objects takes a tenth of a second, and most files make few.

@@ -1,7 +1,8 @@
-"""Gradients of `tf.custom_gradient`, which TensorFlow keeps, with their graphs, for ever."""
+"""Graphs that TensorFlow keeps for ever, and how they are let go."""
 
 from __future__ import annotations
 
+from tensorflow.python.distribute import mirrored_run
 from tensorflow.python.framework import ops
 
 
@@ -18,3 +19,12 @@ def forget_custom_gradients() -> None:
     registry = ops.gradient_registry._registry
     for name in [name for name in registry if name.startswith('CustomGradient-')]:
         del registry[name]
+
+
+def forget_functions_of_strategies() -> None:
+    """Lets go of the functions that a `MirroredStrategy` has run, and of all that they hold.
+
+    TensorFlow keeps them in a dictionary of weak keys whose values hold the same keys: strategy,
+    model and graphs stay. A function that is run again is traced again.
+    """
+    mirrored_run._cfer_fn_cache.clear()  # No public name leads there.

@@ -10,6 +10,17 @@ import pytest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 
+# Half the steps, in which epsilon falls in half the time.
+SHORTER = [
+    'DqnReport.agent_steps=300',
+    'DqnExperiment.train_agent_steps=15000',
+    'DqnExperiment.save_every_agent_steps=1500',
+    'DqnExperiment.evaluate_every_agent_steps=7500',
+    'DqnExperiment.film_at_agent_steps=(1500, 15000)',
+    'LinearEpsilon.final_agent_steps=4000',
+]
+
+
 def test_catch_is_learnt_to_its_optimum(tmp_path):
     done = subprocess.run(
         [
@@ -18,7 +29,7 @@ def test_catch_is_learnt_to_its_optimum(tmp_path):
             'official.launch',
             '--gin_file=gin_configs/dqn/catch.gin',
             f'--model_dir={tmp_path}/run',
-            '--gin_param=DqnReport.agent_steps=300',
+            *(f'--gin_param={binding}' for binding in SHORTER),
         ],
         cwd=ROOT,
         text=True,
@@ -28,9 +39,9 @@ def test_catch_is_learnt_to_its_optimum(tmp_path):
     assert 'Warning' not in done.stderr and 'gymnasium' not in done.stderr.lower()
     result = json.loads((tmp_path / 'run' / 'result.json').read_text())
     rows = [json.loads(row) for row in (tmp_path / 'run' / 'history.jsonl').open()]
-    # The optimum is 10, chance 1.3 to 1.7. Measured: score 9.93 and 10.0 (seed 0, one thread and
-    # two), 9.9 (seed 1); the last hundred episodes of the training 9.76, 9.84, 9.91. With epsilon 1
-    # for ever the score is 10.0, too, and the training's 1.7: behaviour has to follow epsilon.
+    # The optimum is 10, chance 1.3 to 1.8. Measured for seeds 0 to 2: score 10.0, 9.97 and 9.97;
+    # the last hundred episodes of the training 9.44, 8.99 and 9.24. With epsilon 1 for ever the
+    # score is 10.0, too, and the training's 1.7: behaviour has to follow epsilon.
     assert result['score'] >= 8.5
     assert result['random_10hz_score'] < 3
     assert rows[-1]['train_score'] >= 8

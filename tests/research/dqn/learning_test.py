@@ -16,7 +16,7 @@ SHORTER = [
     'DqnExperiment.train_agent_steps=15000',
     'DqnExperiment.save_every_agent_steps=1500',
     'DqnExperiment.evaluate_every_agent_steps=7500',
-    'DqnExperiment.film_at_agent_steps=(1500, 15000)',
+    'DqnExperiment.film_at_agent_steps=(1500, 6000, 15000)',
     'LinearEpsilon.final_agent_steps=4000',
 ]
 

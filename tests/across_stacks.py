@@ -34,7 +34,7 @@ def _geometric_questions(experiment):
 
 def _s3gan_questions(experiment):
     z, labels = s3gan.z_and_labels(5, experiment.model.generator.z_dim)
-    images = np.random.default_rng(0).random((5, 32, 32, 1), np.float32)
+    images = np.random.default_rng(0).random((5, s3gan.SIZE, s3gan.SIZE, 1), np.float32)
     return {
         'generate': {'z': z, 'label': labels},
         'discriminate': {'images': images, 'label': labels},

@@ -29,7 +29,7 @@ from official.core import distribution  # noqa: E402
 # Test functions that take more than SLOW_SECONDS over all their parameters, one per line.
 SLOW = pathlib.Path(__file__).resolve().with_name('slow.txt')
 SLOW_SECONDS = 1.0
-# Growth of a process, in bytes, after which what a file of tests leaves is collected.
+# Growth of a process, in bytes, after which what a test leaves is collected.
 GROWTH = 100_000_000
 HELD = pytest.StashKey[int]()
 
@@ -120,12 +120,11 @@ def resident_bytes() -> int:
 def pytest_runtest_teardown(item, nextitem):
     """Frees the graphs of a test, which together would fill gigabytes."""
     kept.forget_custom_gradients()
-    if nextitem is not None and nextitem.path == item.path:
-        return
     kept.forget_functions_of_strategies()
-    tf.keras.backend.clear_session()
+    if nextitem is None or nextitem.path != item.path:
+        tf.keras.backend.clear_session()
     held = item.session.stash.get(HELD, 0)
-    # A look at all objects takes a tenth of a second, and most files make few.
+    # A look at all objects takes a tenth of a second, and most tests make few.
     if resident_bytes() > held + GROWTH:
         gc.collect()
         with contextlib.suppress(AttributeError):  # Only the GNU C library has it.

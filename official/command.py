@@ -24,7 +24,7 @@ LAUNCHED = {
     'export': ('export', 'write the SavedModel of a run'),
     'report': ('report', 'write the report.html of a run'),
 }
-LIST = {'list': 'every gin file and what it is for'}
+LIST = {'list': 'the experiments and tables; with words, such as dqn pong, the gin files that match'}
 # The launcher's flags, all with a value; a test compares them with official/launch.py.
 FLAGS = {
     'gin_file': 'the gin file that wires the experiment',
@@ -113,13 +113,26 @@ def answer(
         print(usage(called, others), end='')
         return None
     if verb == 'list':
-        if rest:
-            raise UsageError('list takes no arguments')
-        print(listing.table(listing.entries(ROOT)), end='')
+        print(listing.table(_listed(rest)), end='')
         return None
     if verb in LAUNCHED:
         check_flags(called, rest)
     return verb, rest
+
+
+def _listed(words: list[str]) -> list[tuple[str, str]]:
+    """Returns the gin files that `list WORDS` shows: without words one line per table.
+
+    Raises:
+        UsageError: no file matches.
+    """
+    rows = listing.entries(ROOT)
+    if not words:
+        return listing.overview(rows)
+    found = listing.matching(rows, words)
+    if not found:
+        raise UsageError(f'no gin file matches {" ".join(words)!r}; list without words shows tables')
+    return found
 
 
 def check_flags(called: str, arguments: list[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+import os
 import pathlib
 
 
@@ -27,6 +29,29 @@ def entries(root: pathlib.Path) -> list[tuple[str, str]]:
         (path.relative_to(root).as_posix(), purpose(path))
         for path in files
         if not path.name.startswith('_')
+    ]
+
+
+def overview(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Returns the rows of files directly in a paper's folder: single experiments and whole tables.
+
+    The files of `gin_configs/dqn/nature/` are the cells of `gin_configs/dqn/nature.gin`; their number
+    is added to its purpose.
+    """
+    cells = collections.Counter(os.path.dirname(path) + '.gin' for path, _ in rows)
+    return [
+        (path, f'{text} ({cells[path]} files)' if cells[path] else text)
+        for path, text in rows
+        if path.count('/') == 2
+    ]
+
+
+def matching(rows: list[tuple[str, str]], words: list[str]) -> list[tuple[str, str]]:
+    """Returns the rows whose path and purpose contain every one of `words`, in any case."""
+    return [
+        (path, text)
+        for path, text in rows
+        if all(word.casefold() in f'{path} {text}'.casefold() for word in words)
     ]
 
 

@@ -58,9 +58,13 @@ class Config:
 
     @property
     def name(self) -> str:
-        """`ladder/digits_100` for `gin_configs/ladder/digits_100.gin`."""
-        folder, file = os.path.split(os.path.abspath(self.path))
-        return os.path.join(os.path.basename(folder), os.path.splitext(file)[0])
+        """The path below the innermost folder `gin_configs`, such as `dqn/nature/pong`.
+
+        A file elsewhere has the name of its folder and its own.
+        """
+        parts = os.path.splitext(os.path.abspath(self.path))[0].split(os.sep)
+        below = [index + 1 for index, part in enumerate(parts[:-2]) if part == 'gin_configs']
+        return os.path.join(*parts[below[-1] if below else -2 :])
 
     def identity(self) -> dict[str, str]:
         """Full name and value of every binding; two experiments are the same if these are.

@@ -4,13 +4,18 @@ Everything that can be wrong before TensorFlow is imported is found here, in mil
 result is flat: includes are merged and overrides applied, every name is also known by its full
 path, so that two files that wire the same experiment are seen to be the same.
 
-An include may not include. A name that the file imports twice, a parameter bound twice in one file
-and a scope that no reference opens are errors: all three are slips that gin itself lets pass.
+A file may include several others, and these others again; a file that several include is read once.
+What a file binds replaces what it includes, and a later include an earlier one. A file has the imports
+of those that it includes; gin itself wants them, and the line of dynamic registration, in every file.
+
+A name that the file imports twice, a parameter bound twice in one file and a scope that no reference
+opens are errors: all three are slips that gin itself lets pass.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import os
 import pkgutil
@@ -91,12 +96,14 @@ class Source:
       head: its first comment lines, each with its `#`.
       imports: symbol -> gin's import statement.
       bindings: full name -> binding, in the order of the files.
+      included: real paths of the included files.
     """
 
     path: str
     head: list[str] = dataclasses.field(default_factory=list)
     imports: dict[str, config_parser.ImportStatement] = dataclasses.field(default_factory=dict)
     bindings: dict[str, Binding] = dataclasses.field(default_factory=dict)
+    included: set[str] = dataclasses.field(default_factory=set)
 
     def full(self, selector: str, place: str) -> str:
         """The whole module path of `selector`.
@@ -149,7 +156,7 @@ def read(gin_file: str, gin_params: tuple[str, ...] = ()) -> Source:
     """
     path = find(gin_file)
     source = Source(path)
-    _read_into(source, path, included=False)
+    _read_into(source, path, ())
     for text in gin_params:
         _override(source, text)
     _check_macros(source)
@@ -222,39 +229,31 @@ def _statements(text: str, place) -> Iterator[Any]:
         raise ValueError(f'{place(error.lineno)}: cannot read {line!r} ({error.msg}).') from None
 
 
-def _read_into(source: Source, path: str, included: bool) -> None:
-    with open(path, 'rb') as f:
-        content = f.read()
-    try:
-        text = content.decode('utf-8-sig')  # Some editors put a byte order mark first.
-    except UnicodeDecodeError as error:
-        raise ValueError(f'{path} is not a text file in UTF-8 ({error}).') from None
-    if not included:
-        lines = text.splitlines()
-        source.head = lines[
-            : next((i for i, line in enumerate(lines) if not line.startswith('#')), len(lines))
-        ]
+def _read_into(source: Source, path: str, includers: tuple[str, ...]) -> bool:
+    """Adds a file to `source`; returns True if it, or what it includes, registers dynamically.
+
+    Args:
+      source: what was read before.
+      path: the file.
+      includers: the files that lead here, the one asked for first.
+    """
+    text = _text(path)
+    if not includers:
+        source.head = list(itertools.takewhile(lambda line: line.startswith('#'), text.splitlines()))
     mine: dict[str, str] = {}
-    dynamic, includes = False, 0
+    dynamic = False
     for statement in _statements(text, lambda line: f'{path}:{line}'):
         place = f'{path}:{statement.location.line_num}'
+        if isinstance(statement, config_parser.IncludeStatement):
+            if mine:
+                raise ValueError(f'{place}: an include must stand before the first binding.')
+            dynamic |= _include(source, statement.filename, place, (*includers, path))
+            continue
         if isinstance(statement, config_parser.ImportStatement):
             if statement.module == '__gin__.dynamic_registration':
                 dynamic = True
                 continue
             _import(source, statement, place)
-        elif isinstance(statement, config_parser.IncludeStatement):
-            includes += 1
-            if included:
-                raise ValueError(
-                    f'{place}: includes {statement.filename!r}, but is itself included; includes '
-                    f'do not nest.'
-                )
-            if includes > 1:
-                raise ValueError(f'{place}: a second include; a gin file has at most one.')
-            if mine:
-                raise ValueError(f'{place}: the include must stand before the first binding.')
-            _read_into(source, find(statement.filename, place), included=True)
         elif isinstance(statement, config_parser.BindingStatement):
             binding = _binding(source, statement, place)
             if binding.key in mine:
@@ -265,8 +264,29 @@ def _read_into(source: Source, path: str, included: bool) -> None:
             # A file's own binding comes after, and in place of, the one it included.
             source.bindings.pop(binding.key, None)
             source.bindings[binding.key] = binding
-        if not dynamic and not isinstance(statement, config_parser.IncludeStatement):
-            raise ValueError(f'{place}: the first statement must be "{_FIRST}".')
+        if not dynamic:
+            raise ValueError(f'{place}: the first statement must be "{_FIRST}" or an include.')
+    return dynamic
+
+
+def _include(source: Source, name: str, place: str, includers: tuple[str, ...]) -> bool:
+    path = find(name, place)
+    same = os.path.realpath(path)
+    if same in map(os.path.realpath, includers):
+        raise ValueError(f'{place}: {name} includes itself.')
+    if same in source.included:
+        return True
+    source.included.add(same)
+    return _read_into(source, path, includers)
+
+
+def _text(path: str) -> str:
+    with open(path, 'rb') as file:
+        content = file.read()
+    try:
+        return content.decode('utf-8-sig')  # Some editors put a byte order mark first.
+    except UnicodeDecodeError as error:
+        raise ValueError(f'{path} is not a text file in UTF-8 ({error}).') from None
 
 
 def _import(source: Source, statement: config_parser.ImportStatement, place: str) -> None:

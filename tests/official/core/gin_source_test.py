@@ -113,7 +113,7 @@ def test_blocks_and_macros(tmp_path):
             'toy.Model.units = %gin.REQUIRED\n',
             'toy.gin:8: a value is needed: --gin_param=toy.Model.units=...',
         ),
-        ("include 'other.gin'\n", 'toy.gin:8: the include must stand before the first binding.'),
+        ("include 'other.gin'\n", 'toy.gin:8: an include must stand before the first binding.'),
     ],
 )
 def test_mistakes_in_a_file(tmp_path, text, expected):
@@ -163,26 +163,54 @@ def test_packages_without_init(tmp_path, monkeypatch):
     )
 
 
-def test_one_include(tmp_path):
+def write(folder, name, text):
+    path = folder / name
+    path.write_text(text)
+    return str(path)
+
+
+def values(path):
+    bindings = gin_source.read(path).bindings
+    return {key.removeprefix('tests.official.core.'): b.value for key, b in bindings.items()}
+
+
+def test_a_file_replaces_what_it_includes_and_a_later_include_an_earlier_one(tmp_path):
     base = toy.write_gin(tmp_path, 'toy.Model.units = 3\ntoy.Model.noise_std = 0.1\n', 'base.gin')
-    path = tmp_path / 'x.gin'
-    head = f"# Purpose.\nfrom __gin__ import dynamic_registration\ninclude '{base}'\n"
-    path.write_text(head + 'from tests.official.core import toy as t\nt.Model.units = 5\n')
-    source = gin_source.read(str(path))
-    assert source.bindings['tests.official.core.toy.Model.units'].value == 5
-    assert source.bindings['tests.official.core.toy.Model.noise_std'].value == 0.1
-    assert source.head == ['# Purpose.']
-    assert 'include' not in source.text()
-    path.write_text(head + f"include '{base}'\n")
-    with pytest.raises(ValueError, match='x.gin:4: a second include; a gin file has at most one'):
-        gin_source.read(str(path))
-    outer = tmp_path / 'outer.gin'
-    outer.write_text(f"from __gin__ import dynamic_registration\ninclude '{path}'\n")
-    with pytest.raises(ValueError, match='x.gin:3: includes .*base.gin.* includes do not nest'):
-        gin_source.read(str(outer))
-    outer.write_text("from __gin__ import dynamic_registration\ninclude 'nowhere.gin'\n")
+    wide = write(tmp_path, 'wide.gin', f"# Wide.\ninclude '{base}'\ntoy.Model.units = 8\n")
+    quiet = write(tmp_path, 'quiet.gin', f"include '{base}'\ntoy.Model.noise_std = 0.0\n")
+    both = write(tmp_path, 'both.gin', f"# Both.\ninclude '{wide}'\ninclude '{quiet}'\n")
+    # base.gin, which both include, is read once: it does not take the 8 back.
+    assert values(both)['toy.Model.units'] == 8 and values(both)['toy.Model.noise_std'] == 0.0
+    loud = write(tmp_path, 'loud.gin', f"include '{base}'\ntoy.Model.noise_std = 2.0\n")
+    last = f"include '{quiet}'\ninclude '{loud}'\n"
+    assert values(write(tmp_path, 'last.gin', last))['toy.Model.noise_std'] == 2.0
+    own = write(tmp_path, 'own.gin', f"include '{both}'\ntoy.Model.noise_std = 1.0\n")
+    assert values(own)['toy.Model.noise_std'] == 1.0 and values(own)['toy.Model.units'] == 8
+    source = gin_source.read(own)
+    assert source.head == [] and gin_source.read(both).head == ['# Both.']
+    assert 'include' not in source.text() and source.text().startswith('from __gin__ import')
+
+
+def test_a_file_may_import_what_it_includes_too(tmp_path):
+    base = toy.write_gin(tmp_path, 'toy.Model.units = 3\n', 'base.gin')
+    text = f"include '{base}'\nfrom tests.official.core import toy as t\nt.Model.units = 5\n"
+    assert values(write(tmp_path, 'x.gin', text))['toy.Model.units'] == 5
+
+
+def test_includes_that_cannot_be_read(tmp_path):
+    first = write(tmp_path, 'first.gin', f"include '{tmp_path}/second.gin'\n")
+    second = write(tmp_path, 'second.gin', f"# Second.\ninclude '{tmp_path}/first.gin'\n")
+    with pytest.raises(ValueError, match='second.gin:2: .*first.gin includes itself.'):
+        gin_source.read(first)
+    with pytest.raises(ValueError, match='first.gin:1: .*second.gin includes itself.'):
+        gin_source.read(second)
+    outer = write(tmp_path, 'outer.gin', "# Outer.\ninclude 'nowhere.gin'\n")
     with pytest.raises(FileNotFoundError, match='outer.gin:2: nowhere.gin does not exist'):
-        gin_source.read(str(outer))
+        gin_source.read(outer)
+    bare = write(tmp_path, 'bare.gin', 'toy.Model.units = 3\n')
+    outer = write(tmp_path, 'outer.gin', f"include '{bare}'\n")
+    with pytest.raises(ValueError, match='bare.gin:1: '):
+        gin_source.read(outer)
 
 
 @pytest.mark.parametrize(

@@ -79,9 +79,17 @@ class Rule:
             return []
         if isinstance(value, ast.Call) and value.func.id == 'glob':
             patterns = ast.literal_eval(value.args[0])
-            paths = map(pathlib.PurePath, files)
-            return [path.name for path in paths if any(map(path.match, patterns))]
+            return [
+                name
+                for name in files
+                if any(_matches(pathlib.PurePath(name), pattern) for pattern in patterns)
+            ]
         return ast.literal_eval(value)
+
+
+def _matches(path: pathlib.PurePath, pattern: str) -> bool:
+    deep = pattern.startswith('**/')
+    return (deep or len(path.parts) == 1) and path.match(pattern.removeprefix('**/'))
 
 
 def absolute_label(label: str, package: str) -> str:
@@ -112,8 +120,12 @@ class Tree:
         for top in ROOTS:
             for path in sorted((root / top).rglob('*')):
                 if path.suffix in ('.py', '.gin') and '__pycache__' not in path.parts:
-                    package = path.parent.relative_to(root).as_posix()
-                    self.files.setdefault(package, []).append(path.name)
+                    package = path.parent.relative_to(root)
+                    if top == 'gin_configs':
+                        # A paper's files are one package, whatever folders they are in.
+                        package = pathlib.PurePath(*package.parts[:2])
+                    name = path.relative_to(root / package).as_posix()
+                    self.files.setdefault(package.as_posix(), []).append(name)
         if (root / 'gin_configs').exists():
             self.files.setdefault('gin_configs', [])
 
@@ -174,7 +186,7 @@ class Tree:
                 found += self._files_of(module, name)
         if path.startswith('tests/'):
             # What a test names, it runs: a gin file, or a module as in python -m official.launch.
-            named = re.findall(r'gin_configs/\w+/\w+\.gin', text)
+            named = re.findall(r'gin_configs/\w+/[\w/]+\.gin', text)
             modules = re.findall(r"""['"]((?:official|research)\.[\w.]+)['"]""", text)
             named += [module.replace('.', '/') + '.py' for module in modules]
             found += [name for name in named if (self.root / name).exists()]
@@ -312,7 +324,7 @@ class Tree:
         elif known:
             self._set(known, 'srcs', sorted({*known.sources, name}))
         elif suffix == 'gin':
-            data = 'data = glob(["*.gin"])'
+            data = 'data = glob(["**/*.gin"])'
             self._append(package, f'py_library(\n    name = "{library}",\n    {data},\n)')
         else:
             only = '    testonly = True,\n' if package.split('/')[0] == 'tests' else ''

@@ -61,7 +61,7 @@ def check(run_dir: str, identity: Identity, starts: bool = True) -> None:
     if RUN not in names:
         if not starts:
             raise FileNotFoundError(f'{run_dir} holds no run; train it first.')
-        if any(name != _LOCK and not name.endswith(files.PARTIAL) for name in names):
+        if any(not _may_be_there(run_dir, name) for name in names):
             raise FileExistsError(
                 f'{run_dir} is not empty and not a run folder: it has no {RUN}. {_OTHER_FOLDER}'
             )
@@ -171,6 +171,18 @@ def _names(run_dir: str) -> list[str]:
             return []
         return [name.rstrip('/') for name in tf.io.gfile.listdir(run_dir)]
     return os.listdir(run_dir) if os.path.isdir(run_dir) else []
+
+
+def _may_be_there(run_dir: str, name: str) -> bool:
+    """Returns True if a run folder may begin beside this entry.
+
+    The cells of a table have their run folders in that of the table, whichever was first.
+    """
+    return (
+        name == _LOCK
+        or name.endswith(files.PARTIAL)
+        or RUN in _names(os.path.join(run_dir, name))
+    )
 
 
 def _make(run_dir: str) -> None:

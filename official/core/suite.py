@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import signal
@@ -33,7 +34,8 @@ class Suite(experiment.Experiment):
       seed: of every experiment.
       data_dir: see `Experiment`; one folder for all.
       strategy: one device.
-      files: paths of gin files, as `--gin_file` takes them.
+      files: paths of gin files, as `--gin_file` takes them. One with `*` names all that match, in
+        order, but those that are parts of others, whose names begin with an underscore.
       gin_params: what replaces values in every file, as `--gin_param` takes it.
       at_once: experiments that run beside each other, each with its share of the processors; what
         they print is then in `<run_dir>/<name>.log`. Small trainings leave processors idle.
@@ -64,12 +66,10 @@ class Suite(experiment.Experiment):
                 'files by themselves on several.'
             )
         self.files: dict[str, str] = {}
-        for path in files:
+        for path in matching(files):
             name = os.path.splitext(os.path.basename(path))[0]
             if name in self.files:
                 raise ValueError(f'Suite.files names {name} twice: {self.files[name]} and {path}.')
-            if not os.path.exists(os.path.join(gin_source.ROOT, path)):
-                raise FileNotFoundError(f'Suite.files: {path} does not exist.')
             self.files[name] = path
         checks.positive('Suite', at_once=at_once)
         self._children: set[subprocess.Popen] = set()
@@ -232,6 +232,22 @@ class Suite(experiment.Experiment):
         """
         del found
         return []
+
+
+def matching(files: Sequence[str]) -> list[str]:
+    """Returns the gin files that `files` name; see `Suite`.
+
+    Raises:
+      FileNotFoundError: if there is no such file.
+    """
+    found = []
+    for pattern in files:
+        paths = sorted(glob.glob(pattern, root_dir=gin_source.ROOT))
+        paths = [path for path in paths if not os.path.basename(path).startswith('_')]
+        if not paths:
+            raise FileNotFoundError(f'Suite.files: {pattern} does not exist.')
+        found += paths
+    return found
 
 
 HEADER = ('experiment', 'cell', 'runs', 'measured', 'paper', 'difference')

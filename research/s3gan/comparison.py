@@ -20,7 +20,7 @@ _OTHERS = {'precision': 'test_precision', 'recall': 'test_recall', 'diversity': 
 class Comparison(experiment.Experiment):
     """Trains several methods and lays out Tables 2 to 5 and 12 to 14, Figures 7, 8 and 21.
 
-    Each has the run folder that it has when it is trained by itself, beside this one. One that has
+    Each has the run folder that it has when it is trained by itself, inside this one. One that has
     been trained is not trained again, so trainings may be spread over machines, and this makes the
     page of them.
 
@@ -35,14 +35,14 @@ class Comparison(experiment.Experiment):
       seed: of every run.
       data_dir: see `Experiment`.
       strategy: one device.
-      files: of one data set, named <data set>_<method>.gin; the method says which cell is its.
+      files: gin files of one folder, that of a data set, named <method>.gin; see
+        `official.core.suite.Suite` for `*`. The method says which cell is its.
       first: gin files of the feature extractors whose labels the others read. They run before.
       gin_params: what replaces values in every one of `files`, as `--gin_param` takes it.
       at_once: see `official.core.suite.Suite`.
       title: heading of the report.
-      runs_dir: where the run folders of `files` are; by default the folder that `run_dir` is in.
-      first_dir: where those of `first` are; by default where the launcher puts them and
-        `label_file.inferred_labels` is told to look: `runs/<folder of the gin file>`.
+      first_dir: folder of the run folders of `first`; by default where the launcher puts them and
+        `label_file.inferred_labels` looks for them: `runs/s3gan/<data set>`.
       as_published: whether data set and features are the paper's, ImageNet at 128 pixels and
         Inception; if not, the report says that only orders may be compared.
 
@@ -63,30 +63,26 @@ class Comparison(experiment.Experiment):
         gin_params: Sequence[str] = (),
         at_once: int = 1,
         title: str = '',
-        runs_dir: str | None = None,
         first_dir: str | None = None,
         as_published: bool = False,
     ):
         super().__init__(run_dir, seed, data_dir, strategy or tf.distribute.get_strategy())
-        runs_dir = runs_dir or os.path.dirname(os.path.abspath(run_dir))
-        first_dir = first_dir or os.path.join(
-            gin_source.ROOT, 'runs', os.path.basename(os.path.dirname(first[0] if first else ''))
-        )
+        folders = sorted({os.path.dirname(path) for path in (*files, *first)})
+        if len(folders) != 1:
+            raise ValueError(
+                'Comparison.files must be of one data set, or their scores cannot be '
+                f'compared; they are in {", ".join(folders) or "none"}.'
+            )
+        self.data_set = os.path.basename(folders[0])
+        first_dir = first_dir or os.path.join(gin_source.ROOT, 'runs', 's3gan', self.data_set)
         self.runs = suite.Suite(
-            runs_dir, seed, data_dir, strategy, files=files, gin_params=gin_params, at_once=at_once
+            run_dir, seed, data_dir, strategy, files=files, gin_params=gin_params, at_once=at_once
         )
         self.first = suite.Suite(first_dir, seed, data_dir, strategy, files=first, at_once=at_once)
         self.title = title or os.path.basename(os.path.normpath(run_dir))
         self.as_published = as_published
-        split = {name: published.split_name(name) for name in (*self.runs.files, *self.first.files)}
-        self.methods = {name: method for name, (_, method) in split.items()}
-        data_sets = sorted({data_set for data_set, _ in split.values()})
-        if len(data_sets) != 1:
-            raise ValueError(
-                'Comparison.files must be of one data set, or their scores cannot be '
-                f'compared; they are of {", ".join(data_sets) or "none"}.'
-            )
-        self.data_set = data_sets[0]
+        for method in (*self.runs.files, *self.first.files):
+            published.heading(method)  # Raises where it is none.
 
     def train(self) -> None:
         self.first.train()
@@ -135,10 +131,10 @@ class Comparison(experiment.Experiment):
     def report(self) -> str:
         result = run_folder.read_json(os.path.join(self.run_dir, run_folder.RESULT))
         found, errors = (
-            {self.methods[name]: one for name, one in result[part].items()}
+            result[part]
             for part in ('experiments', 'first')
         )
-        collapsed = {self.methods[name] for name in result['collapsed']}
+        collapsed = {name for name in result['collapsed']}
         sections = [
             page.Section('Runs', self._runs(result)),
             page.Section('Order of the methods', tables.order(found)),
@@ -197,7 +193,7 @@ class Comparison(experiment.Experiment):
             rows.append(
                 [
                     page.Link(f'{beside}/{name}/report.html', name),
-                    published.heading(self.methods[name]),
+                    published.heading(name),
                     one.get('num_seeds', 1),
                     one.get('step'),
                     *(page.Numeral(tables.shown(one, key, True)) for key in tables.KEYS),
@@ -228,10 +224,10 @@ class Comparison(experiment.Experiment):
                             at_step.setdefault(row['step'], []).append(row[key])
                 for step, scores in at_step.items():
                     values.setdefault(step, {'step': step})[
-                        published.heading(self.methods[name])
+                        published.heading(name)
                     ] = statistics.fmean(scores)
                 if at_step:
-                    headings.append(published.heading(self.methods[name]))
+                    headings.append(published.heading(name))
             if headings:
                 records = [values[step] for step in sorted(values)]
                 charts.append(

@@ -60,7 +60,12 @@ def write(
 
 
 def inferred_labels(
-    labels: np.ndarray, num_classes: int, seed: int, path: str, soft: bool = False
+    labels: np.ndarray,
+    num_classes: int,
+    seed: int,
+    path: str,
+    folder: str = '',
+    soft: bool = False,
 ) -> labelling.Labelling:
     """Every image with the label that a file holds for it; for `GanData.labelling`.
 
@@ -68,8 +73,9 @@ def inferred_labels(
       labels: true labels, int [n], of which only the fingerprint is compared.
       num_classes: not used: the number of labels is the file's.
       seed: not used.
-      path: of the file. If `runs/<name>/...` does not exist, the message names the command that
-        makes it, the training of `gin_configs/<name>.gin`.
+      path: path of the file below `folder`. If `runs/<name>/...` does not exist, the message names
+        the command that makes it, the training of `gin_configs/<name>.gin`.
+      folder: folder of the data set's runs.
       soft: probabilities in place of the most probable label (Table 5).
 
     Raises:
@@ -78,6 +84,7 @@ def inferred_labels(
       ValueError: if it is damaged, belongs to other images, or has no probabilities.
     """
     del num_classes, seed
+    path = os.path.join(folder, path)
     if not os.path.exists(path):
         raise FileNotFoundError(f'{path}: no such file of inferred labels.{_how_to_make(path)}')
     try:

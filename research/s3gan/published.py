@@ -1,6 +1,6 @@
 """The figures that Lucic et al. 2019 print, by method, and their tables as printed.
 
-A method is named as gin files are: `gin_configs/s3gan/<data set>_<method>.gin`.
+A method is named as gin files are: `gin_configs/s3gan/<data set>/<method>.gin`.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ MEDIANS = {
     's2gan_soft_10': Scores(12.9, 49.8),
     's2gan_soft_20': Scores(10.4, 62.1),
 }
+
+_SECTIONS = {'biggan': 'Sec. 5', 's3gan_2_5': 'Sec. 5.4'}
 
 # Tables 12 to 14: FID and Inception Score.
 MEANS = {
@@ -198,18 +200,38 @@ def heading(method: str) -> str:
     raise ValueError(f'{method!r} is not the name of a method, such as s3gan_10.')
 
 
-def split_name(name: str) -> tuple[str, str]:
-    """Data set and method of a gin file's name: 'mnist_s3gan_10' gives 'mnist', 's3gan_10'.
+def reference(method: str) -> dict[str, str | float]:
+    """The figures that are printed for a method on ImageNet at 128 pixels, for `reference`.
+
+    Args:
+      method: name of a method in MEDIANS or ERRORS.
+
+    Returns:
+      {'cell': where they are printed, '<metric>': value, ...}.
 
     Raises:
-      ValueError: if it is not <data set>_<method>.
+      ValueError: if nothing is printed for `method`.
     """
-    words = name.split('_')
-    for first in range(1, len(words)):
-        method = '_'.join(words[first:])
-        try:
-            heading(method)
-        except ValueError:
-            continue
-        return '_'.join(words[:first]), method
-    raise ValueError(f'{name!r} is not <data set>_<method>, such as mnist_s3gan_10.')
+    if method in ERRORS:
+        top1, top5 = ERRORS[method]
+        percent = method.removeprefix('features_')
+        return {
+            'cell': f'Table 3, {percent} % labels',
+            'test_error_percent': top1,
+            'test_top5_error_percent': top5,
+        }
+    if method not in MEDIANS:
+        raise ValueError(f'published.reference.method = {method!r}: nothing is printed for it.')
+    numbers = [
+        table.number
+        for table in TABLES
+        if not table.means and any(method in table.methods(row) for _, row in table.rows)
+    ]
+    # BigGAN and S3GAN with 2.5 % of the labels stand in the text.
+    place = f'Table {numbers[0]}' if numbers else _SECTIONS[method]
+    fid, inception_score = MEDIANS[method]
+    return {
+        'cell': f'{place}, {heading(method)}',
+        'test_fid': fid,
+        'test_inception_score': inception_score,
+    }

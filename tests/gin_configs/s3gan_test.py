@@ -16,7 +16,7 @@ from official.data import image_sources
 from research.s3gan import data as data_lib
 from research.s3gan import label_file
 
-# A file that this test names, so that its folder comes along: gin_configs/s3gan/mnist_biggan.gin
+# A file that this test names, so that its folder comes along: gin_configs/s3gan/mnist/biggan.gin
 FOLDER = os.path.join(gin_source.ROOT, 'gin_configs', 's3gan')
 PATHS = {os.path.basename(path)[:-4]: path for path in glob.glob(os.path.join(FOLDER, '*.gin'))}
 NAMES = sorted(name for name in PATHS if not name.startswith('_'))

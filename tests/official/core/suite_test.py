@@ -125,7 +125,7 @@ def test_bad_input(tmp_path):
 THREE = (
     FILE,
     'gin_configs/ladder/mnist_50_full.gin',
-    'gin_configs/ladder/table1_mnist_all_gamma.gin',
+    'gin_configs/ladder/table1/mnist_all_gamma.gin',
 )
 
 

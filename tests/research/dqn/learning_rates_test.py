@@ -86,8 +86,8 @@ def links(path):
 def test_the_links_of_a_suite_and_of_its_reports_live(tmp_path):
     """As `table3.gin` and `table4.gin` link to the reports of their 25 experiments."""
     files = [
-        'gin_configs/dqn/table4_breakout_linear.gin',
-        'gin_configs/dqn/table4_enduro_linear.gin',
+        'gin_configs/dqn/table4/breakout.gin',
+        'gin_configs/dqn/table4/enduro.gin',
     ]
     table = suite.Suite(str(tmp_path), files=files)
     for name in table.files:

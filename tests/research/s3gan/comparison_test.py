@@ -13,7 +13,7 @@ import pytest
 from official.core import config, gin_source, run_folder
 from research.s3gan import comparison
 
-# Files that this test names, so that their folder comes along: gin_configs/s3gan/mnist_biggan.gin
+# Files that this test names, so that their folder comes along: gin_configs/s3gan/mnist/biggan.gin
 FOLDER = 'gin_configs/s3gan'
 METHODS = ('biggan', 's3gan_10', 's2gan_10', 'single_label', 'biggan_10', 'clustering_100')
 

@@ -211,8 +211,8 @@ def test_a_file_of_another_data_set_is_refused(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match='labels.npz is damaged'):
         label_file.inferred_labels(truth, CLASSES, 0, path)
     monkeypatch.chdir(tmp_path)  # Where there are no runs.
-    with pytest.raises(FileNotFoundError, match='gin_configs/s3gan/mnist_features_10.gin'):
-        label_file.inferred_labels(truth, CLASSES, 0, 'runs/s3gan/mnist_features_10/labels.npz')
+    with pytest.raises(FileNotFoundError, match='gin_configs/s3gan/mnist/features_10.gin'):
+        label_file.inferred_labels(truth, CLASSES, 0, 'runs/s3gan/mnist/features_10/labels.npz')
 
 
 @pytest.mark.parametrize(

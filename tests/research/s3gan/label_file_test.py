@@ -78,10 +78,10 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
 def test_how_to_make_a_missing_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError) as error:
-        read('./runs/s3gan/imagenet_features_10/labels.npz')
+        read('./runs/s3gan/imagenet/features_10/labels.npz')
     assert str(error.value) == (
-        './runs/s3gan/imagenet_features_10/labels.npz: no such file of inferred labels. Make it by '
-        './garden train --gin_file=gin_configs/s3gan/imagenet_features_10.gin, with the same '
+        './runs/s3gan/imagenet/features_10/labels.npz: no such file of inferred labels. Make it by '
+        './garden train --gin_file=gin_configs/s3gan/imagenet/features_10.gin, with the same '
         '--data_dir.'
     )
     for path in '/elsewhere/s3gan/x/labels.npz', 'runs/labels.npz', 'labels.npz':

@@ -30,5 +30,5 @@ def test_files_are_there():
         assert (ROOT / path).exists(), path
     for path in re.findall(r'\]\((?!http)([^)#]+)\)', text):
         assert (CARD.parent / path).exists(), path
-    # gin_configs/s3gan/mnist_biggan.gin is one of those that are counted here.
+    # gin_configs/s3gan/mnist/biggan.gin is one of those that are counted here.
     assert len(glob.glob(os.path.join(ROOT, 'gin_configs', 's3gan', 'mnist_*.gin'))) > 40

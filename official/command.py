@@ -24,7 +24,9 @@ LAUNCHED = {
     'export': ('export', 'write the SavedModel of a run'),
     'report': ('report', 'write the report.html of a run'),
 }
-LIST = {'list': 'the experiments and tables; with words, such as dqn pong, the gin files that match'}
+LIST = {
+    'list': 'the experiments and tables; with words, such as dqn pong, the gin files that match'
+}
 # The launcher's flags, all with a value; a test compares them with official/launch.py.
 FLAGS = {
     'gin_file': 'the gin file that wires the experiment',
@@ -131,7 +133,9 @@ def _listed(words: list[str]) -> list[tuple[str, str]]:
         return listing.overview(rows)
     found = listing.matching(rows, words)
     if not found:
-        raise UsageError(f'no gin file matches {" ".join(words)!r}; list without words shows tables')
+        raise UsageError(
+            f'no gin file matches {" ".join(words)!r}; list without words shows tables'
+        )
     return found
 
 

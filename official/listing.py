@@ -35,8 +35,8 @@ def entries(root: pathlib.Path) -> list[tuple[str, str]]:
 def overview(rows: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Returns the rows of files directly in a paper's folder: single experiments and whole tables.
 
-    The files of `gin_configs/dqn/nature/` are the cells of `gin_configs/dqn/nature.gin`; their number
-    is added to its purpose.
+    The files of `gin_configs/dqn/nature/` are the cells of `gin_configs/dqn/nature.gin`, to whose
+    purpose their number is added.
     """
     cells = collections.Counter(os.path.dirname(path) + '.gin' for path, _ in rows)
     return [

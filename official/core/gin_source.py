@@ -4,12 +4,12 @@ Everything that can be wrong before TensorFlow is imported is found here, in mil
 result is flat: includes are merged and overrides applied, every name is also known by its full
 path, so that two files that wire the same experiment are seen to be the same.
 
-A file may include several others, and these others again; a file that several include is read once.
-What a file binds replaces what it includes, and a later include an earlier one. A file has the imports
-of those that it includes; gin itself wants them, and the line of dynamic registration, in every file.
+A file may include several others, and these others again. A file that several include is read once.
+A file's own bindings replace those that it includes, and a later include replaces an earlier one. The
+imports of an included file hold in the including one, too; gin itself wants them in every file.
 
-A name that the file imports twice, a parameter bound twice in one file and a scope that no reference
-opens are errors: all three are slips that gin itself lets pass.
+A name that the file imports twice, a parameter bound twice in one file and a scope that no
+reference opens are errors: all three are slips that gin itself lets pass.
 """
 
 from __future__ import annotations
@@ -239,7 +239,9 @@ def _read_into(source: Source, path: str, includers: tuple[str, ...]) -> bool:
     """
     text = _text(path)
     if not includers:
-        source.head = list(itertools.takewhile(lambda line: line.startswith('#'), text.splitlines()))
+        source.head = list(
+            itertools.takewhile(lambda line: line.startswith('#'), text.splitlines())
+        )
     mine: dict[str, str] = {}
     dynamic = False
     for statement in _statements(text, lambda line: f'{path}:{line}'):

@@ -179,9 +179,7 @@ def _may_be_there(run_dir: str, name: str) -> bool:
     The cells of a table have their run folders in that of the table, whichever was first.
     """
     return (
-        name == _LOCK
-        or name.endswith(files.PARTIAL)
-        or RUN in _names(os.path.join(run_dir, name))
+        name == _LOCK or name.endswith(files.PARTIAL) or RUN in _names(os.path.join(run_dir, name))
     )
 
 

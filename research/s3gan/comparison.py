@@ -130,11 +130,8 @@ class Comparison(experiment.Experiment):
 
     def report(self) -> str:
         result = run_folder.read_json(os.path.join(self.run_dir, run_folder.RESULT))
-        found, errors = (
-            result[part]
-            for part in ('experiments', 'first')
-        )
-        collapsed = {name for name in result['collapsed']}
+        found, errors = (result[part] for part in ('experiments', 'first'))
+        collapsed = set(result['collapsed'])
         sections = [
             page.Section('Runs', self._runs(result)),
             page.Section('Order of the methods', tables.order(found)),
@@ -185,14 +182,13 @@ class Comparison(experiment.Experiment):
 
     def _runs(self, result) -> str:
         rows = []
-        beside = os.path.relpath(self.runs.run_dir, self.run_dir)
         for name, one in result['experiments'].items():
             seconds = (
                 one.get('train_seconds') and tables.statistics_of(one, 'train_seconds')['mean']
             )
             rows.append(
                 [
-                    page.Link(f'{beside}/{name}/report.html', name),
+                    page.Link(f'{name}/report.html', name),
                     published.heading(name),
                     one.get('num_seeds', 1),
                     one.get('step'),
@@ -223,9 +219,9 @@ class Comparison(experiment.Experiment):
                         if row.get(key) is not None:
                             at_step.setdefault(row['step'], []).append(row[key])
                 for step, scores in at_step.items():
-                    values.setdefault(step, {'step': step})[
-                        published.heading(name)
-                    ] = statistics.fmean(scores)
+                    values.setdefault(step, {'step': step})[published.heading(name)] = (
+                        statistics.fmean(scores)
+                    )
                 if at_step:
                     headings.append(published.heading(name))
             if headings:

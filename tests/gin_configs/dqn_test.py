@@ -2,11 +2,12 @@
 
 import glob
 import os
+import re
 
 import gin
 import pytest
 
-from official.core import config, gin_source, runner
+from official.core import config, gin_source, runner, suite
 from research.dqn import games
 
 # Its folder comes along with a file that is named here: gin_configs/dqn/catch.gin
@@ -143,14 +144,14 @@ def check(name, game, title, **overrides):
 
 @pytest.mark.parametrize('game', games.GAMES)
 def test_nature_files_are_the_papers_setting(game):
-    check(f'{game}_nature', game, games.table()[game].name)
+    check(f'nature/{game}', game, games.table()[game].name)
 
 
 def test_figure_2():
     """Space Invaders and Seaquest, epsilon = 0.05 for 520 000 frames."""
     for game in ('space_invaders', 'seaquest'):
         check(
-            f'figure2_{game}',
+            f'figure2/{game}',
             game,
             f'{games.table()[game].name}, Figure 2',
             **{
@@ -160,21 +161,33 @@ def test_figure_2():
         )
 
 
-def test_every_game_has_both_files():
-    for kind in ('nature', 'two_cores'):
-        assert names(f'[!_]*_{kind}.gin') == {f'{game}_{kind}' for game in games.GAMES}
+@pytest.mark.parametrize('kind', ['nature', 'double_three_step'])
+def test_every_game_has_both_files(kind):
+    assert names(f'{kind}/[!_]*.gin') == set(games.GAMES)
+    for game in games.GAMES:
+        assert values(f'{kind}/{game}')['AtariGame.rom'] == game
 
 
-@pytest.mark.parametrize('kind', ['nature', 'two_cores'])
-def test_heads_have_the_papers_figures(kind):
+def test_purposes_have_the_papers_figures():
+    """Extended Data Table 2: the scores of DQN, of random play and of the human."""
     for game, row in games.table().items():
-        with open(os.path.join(FOLDER, f'{game}_{kind}.gin'), encoding='utf-8') as file:
-            text = file.read()
-        assert text.startswith(f'# {row.name}')
-        assert f'{row.dqn:g} +- {row.dqn_std:g}.' in text
-        assert f'random: {row.random:g})' in text.splitlines()[0]
-        assert f'gin_configs/dqn/{game}_{kind}.gin\n' in text
-        assert values(f'{game}_{kind}')['AtariGame.rom'] == game
+        with open(os.path.join(FOLDER, 'nature', f'{game}.gin'), encoding='utf-8') as file:
+            first = file.readline()
+        assert first.startswith(f'# {row.name}, ')
+        numbers = re.search(r'paper: (\S+) \+- (\S+); random: (\S+); human: (\S+)\)', first)
+        assert [float(number) for number in numbers.groups()] == [
+            row.dqn, row.dqn_std, row.random, row.human,
+        ]  # fmt: skip
+
+
+def test_double_three_step_says_that_it_is_another_algorithm():
+    bound = values('double_three_step/pong')
+    assert bound['DqnAgent.double'] is True and bound['FrameReplay.n_step'] == 3
+    assert bound['DqnExperiment.optimizer'].selector == 'optimizers.FusedAdam'
+    for name in ('double_three_step', '_double_three_step'):
+        with open(os.path.join(FOLDER, f'{name}.gin'), encoding='utf-8') as file:
+            assert file.readline().startswith('# Another algorithm')
+    assert bound['DqnExperiment.title'] == 'Pong, double, three-step'
 
 
 @pytest.mark.parametrize('game', TABLES_3_AND_4)
@@ -182,7 +195,7 @@ def test_extended_data_tables_3_and_4(game):
     """10 million frames, three learning rates, episodes that are not cut at 5 minutes."""
     variants = [
         (
-            f'table3_{game}_{replay}_{target}',
+            f'table3/{game}_{replay}_{target}',
             {'replay': 'with replay', 'no_replay': 'without replay'}[replay]
             + ', '
             + {'target': 'with target Q', 'no_target': 'without target Q'}[target],
@@ -190,7 +203,7 @@ def test_extended_data_tables_3_and_4(game):
         for replay in ('replay', 'no_replay')
         for target in ('target', 'no_target')
     ]
-    variants.append((f'table4_{game}_linear', 'linear'))
+    variants.append((f'table4/{game}', 'linear'))
     title = games.table()[game].name
     for (name, cell), score in zip(variants, TABLES_3_AND_4[game], strict=True):
         table = name[5]
@@ -217,31 +230,24 @@ def test_extended_data_tables_3_and_4(game):
         check(name, game, f'{title}, {"linear network" if cell == "linear" else cell}', **overrides)
 
 
-@pytest.mark.parametrize(
-    'suite, pattern',
-    [
-        ('table2', '[!_]*_nature.gin'),
-        ('table3', 'table3_*.gin'),
-        ('table4', 'table4_*.gin'),
-        ('figure2', 'figure2_*.gin'),
-    ],
-)
-def test_suites_run_every_file_of_their_table(suite, pattern):
-    bound = values(suite)
-    kind = 'GamesSuite' if suite == 'table2' else 'Suite'  # Figure 3 is in its report.
+@pytest.mark.parametrize('name', ['nature', 'double_three_step', 'table3', 'table4', 'figure2'])
+def test_suites_run_every_file_of_their_table(name):
+    bound = values(name)
+    kind = 'Suite' if name[:5] in ('table', 'figur') else 'GamesSuite'  # Figure 3 is in its report.
     assert bound['Run.experiment'].selector.endswith(f'.{kind}')
-    files = [os.path.basename(path)[:-4] for path in bound[f'{kind}.files']]
-    assert set(files) == names(pattern) and len(files) == len(set(files))
+    files = suite.matching(bound[f'{kind}.files'])
+    assert {os.path.basename(path)[:-4] for path in files} == names(f'{name}/[!_]*.gin')
+    assert len(files) == len(set(files))
 
 
 @pytest.mark.parametrize(
     'name',
     [
         'catch',
-        'breakout_nature',
-        'pong_two_cores',
-        'table3_enduro_no_replay_no_target',
-        'table4_seaquest_linear',
+        'nature/breakout',
+        'double_three_step/pong',
+        'table3/enduro_no_replay_no_target',
+        'table4/seaquest',
     ],
 )
 def test_experiments_can_be_made(name, tmp_path):
@@ -254,9 +260,9 @@ def test_experiments_can_be_made(name, tmp_path):
             optimizer = made.agent._optimizer
             assert float(optimizer.learning_rate) == pytest.approx(0.0005)
             assert optimizer.epsilon == 0.01 / 32**2
-        if name == 'breakout_nature':
+        if name == 'nature/breakout':
             assert made.model.count_params() == 1_686_180
             assert float(made.agent._optimizer.learning_rate) == pytest.approx(0.00025)
-        assert made.data.name == name.split('_')['table' in name]
+        assert made.data.name == name.split('/')[-1].split('_')[0]
     finally:
         config.clear()

@@ -1,11 +1,10 @@
 """What the tests of the gin files of research/geometric read in them."""
 
-import ast
 import functools
 import glob
 import os
 
-from official.core import gin_source
+from official.core import gin_source, suite
 
 FOLDER = os.path.join(gin_source.ROOT, 'gin_configs', 'geometric')
 
@@ -33,16 +32,22 @@ def values(name):
 def bindings(name):
     """scope/Class.parameter to value of all that a file binds, its includes too.
 
-    A reference is as the file spells it, '@module.Name()'.
+    A reference is as the file spells it, '@module.Name()'; a macro has its value.
     """
 
+    macros = {b.scope: b.value for b in source(name).bindings.values() if not b.selector}
+
     def plain(value):
+        if isinstance(value, gin_source.Macro):
+            return plain(macros[value.name])
         if isinstance(value, gin_source.Reference):
             return repr(value)
         return tuple(map(plain, value)) if isinstance(value, tuple) else value
 
     found = {}
     for binding in source(name).bindings.values():
+        if not binding.selector:
+            continue
         scope = f'{binding.scope}/' if binding.scope else ''
         owner = binding.full.rpartition('.')[2]
         found[f'{scope}{owner}.{binding.parameter}'] = plain(binding.value)
@@ -50,12 +55,16 @@ def bindings(name):
 
 
 def there(pattern):
-    """Names of the files that match."""
-    return {os.path.basename(file)[:-4] for file in glob.glob(os.path.join(FOLDER, pattern))}
+    """Names of the listed files that match, such as 'table1/cora_gcn_fixed'."""
+    found = glob.glob(os.path.join(FOLDER, pattern))
+    return {
+        os.path.relpath(file, FOLDER)[:-4]
+        for file in found
+        if not os.path.basename(file).startswith('_')
+    }
 
 
 def of_suite(name):
     """Names of the files that the suite `name` runs, in order."""
-    files = values(name)['Suite.files']
-    files = ast.literal_eval(files) if isinstance(files, str) else files
-    return [os.path.basename(file)[:-4] for file in files]
+    files = suite.matching(values(name)['Suite.files'])
+    return [os.path.relpath(file, 'gin_configs/geometric')[:-4] for file in files]

@@ -12,40 +12,40 @@ from research.ladder import denoisers
 # Test error % and standard deviation as the paper prints them; None: not printed (one run).
 PAPER = {
     # Table 1, rows, by number of labels.
-    'table1_mnist_100_baseline': (21.74, 1.77),
-    'table1_mnist_1000_baseline': (5.70, 0.20),
-    'table1_mnist_all_baseline': (0.80, 0.03),
-    'table1_mnist_100_gamma': (4.34, 2.31),
-    'table1_mnist_1000_gamma': (1.71, 0.07),
-    'table1_mnist_all_gamma': (0.79, 0.05),
-    'table1_mnist_100_bottom': (1.38, 0.49),
-    'table1_mnist_1000_bottom': (1.07, 0.06),
-    'table1_mnist_all_bottom': (0.61, 0.05),
-    'table1_mnist_100_full': (1.13, 0.04),
-    'table1_mnist_1000_full': (1.00, 0.06),
+    'table1/mnist_100_baseline': (21.74, 1.77),
+    'table1/mnist_1000_baseline': (5.70, 0.20),
+    'table1/mnist_all_baseline': (0.80, 0.03),
+    'table1/mnist_100_gamma': (4.34, 2.31),
+    'table1/mnist_1000_gamma': (1.71, 0.07),
+    'table1/mnist_all_gamma': (0.79, 0.05),
+    'table1/mnist_100_bottom': (1.38, 0.49),
+    'table1/mnist_1000_bottom': (1.07, 0.06),
+    'table1/mnist_all_bottom': (0.61, 0.05),
+    'table1/mnist_100_full': (1.13, 0.04),
+    'table1/mnist_1000_full': (1.00, 0.06),
     # Section 4.1.1.
     'mnist_50_full': (1.39, 0.55),
     # Table 2.
-    'table2_mnist_100_conv_small_baseline': (6.43, 0.84),
-    'table2_mnist_all_conv_small_baseline': (0.36, None),
-    'table2_mnist_100_conv_fc': (0.91, 0.14),
-    'table2_mnist_100_conv_small_gamma': (0.86, 0.41),
+    'table2/mnist_100_conv_small_baseline': (6.43, 0.84),
+    'table2/mnist_all_conv_small_baseline': (0.36, None),
+    'table2/mnist_100_conv_fc': (0.91, 0.14),
+    'table2/mnist_100_conv_small_gamma': (0.86, 0.41),
     # Table 3, the first as published by Springenberg et al.
-    'table3_cifar10_all_conv_pool_cnn_c': (9.31, None),
-    'table3_cifar10_4000_baseline': (23.33, 0.61),
-    'table3_cifar10_all_baseline': (9.27, None),
-    'table3_cifar10_4000_gamma': (20.09, 0.46),
+    'table3/cifar10_all_conv_pool_cnn_c': (9.31, None),
+    'table3/cifar10_4000_baseline': (23.33, 0.61),
+    'table3/cifar10_all_baseline': (9.27, None),
+    'table3/cifar10_4000_gamma': (20.09, 0.46),
     # Table 5.
-    'table5_mnist_100_g': (1.11, 0.07),
-    'table5_mnist_1000_g': (1.11, 0.06),
-    'table5_mnist_100_g2': (2.03, 0.09),
-    'table5_mnist_1000_g2': (1.70, 0.08),
-    'table5_mnist_100_g3': (1.49, 0.10),
-    'table5_mnist_1000_g3': (1.30, 0.08),
-    'table5_mnist_100_g4': (2.90, 1.19),
-    'table5_mnist_1000_g4': (2.11, 0.45),
-    'table5_mnist_100_g5': (1.06, 0.07),
-    'table5_mnist_1000_g5': (1.03, 0.06),
+    'table5/mnist_100_g': (1.11, 0.07),
+    'table5/mnist_1000_g': (1.11, 0.06),
+    'table5/mnist_100_g2': (2.03, 0.09),
+    'table5/mnist_1000_g2': (1.70, 0.08),
+    'table5/mnist_100_g3': (1.49, 0.10),
+    'table5/mnist_1000_g3': (1.30, 0.08),
+    'table5/mnist_100_g4': (2.90, 1.19),
+    'table5/mnist_1000_g4': (2.11, 0.45),
+    'table5/mnist_100_g5': (1.06, 0.07),
+    'table5/mnist_1000_g5': (1.03, 0.06),
 }
 ONE_RUN = {name for name, (_, std) in PAPER.items() if std is None}
 # Not compared with a cell of their own: the autoencoders have the supervised network's.
@@ -53,8 +53,8 @@ OTHERS = {
     'digits_100',
     'validation_mnist_100_full',
     'validation_cifar10_4000_gamma',
-    'appendix_b_mnist_100_autoencoder',
-    'appendix_b_mnist_1000_autoencoder',
+    'appendix_b/mnist_100_autoencoder',
+    'appendix_b/mnist_1000_autoencoder',
 }
 
 MLP = (1000, 500, 250, 250, 250, 10)
@@ -62,47 +62,47 @@ FULL = (1000, 10, 0.1, 0.1, 0.1, 0.1, 0.1)
 # Multipliers of the denoising cost and hidden noise: Table 1 by the authors' code of July 2015.
 SETTINGS = {
     'mnist_50_full': ((2000, 20, 0.01, 0.01, 0.01, 0.01, 0.05), 0.3),
-    'table1_mnist_100_full': (FULL, 0.3),
-    'table1_mnist_1000_full': (FULL, 0.2),
-    'table1_mnist_100_bottom': ((4000, 0, 0, 0, 0, 0, 0), 0.3),
-    'table1_mnist_1000_bottom': ((1000, 0, 0, 0, 0, 0, 0), 0.3),
-    'table1_mnist_all_bottom': ((500, 0, 0, 0, 0, 0, 0), 0.3),
-    'table1_mnist_100_gamma': ((0, 0, 0, 0, 0, 0, 1), 0.3),
-    'table1_mnist_1000_gamma': ((0, 0, 0, 0, 0, 0, 5), 0.3),
-    'table1_mnist_all_gamma': ((0, 0, 0, 0, 0, 0, 1), 0.3),
-    **{f'table1_mnist_{n}_baseline': ((0,) * 7, 0.5) for n in ('100', '1000', 'all')},
-    'table2_mnist_100_conv_fc': ((1000, 10, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1), 0.3),
-    'table2_mnist_100_conv_small_gamma': ((0,) * 9 + (1,), 0.3),
-    'table2_mnist_100_conv_small_baseline': ((0,) * 10, 0.45),
-    'table3_cifar10_4000_gamma': ((0,) * 12 + (4,), 0.3),
-    'table3_cifar10_4000_baseline': ((0,) * 13, 0.3),
+    'table1/mnist_100_full': (FULL, 0.3),
+    'table1/mnist_1000_full': (FULL, 0.2),
+    'table1/mnist_100_bottom': ((4000, 0, 0, 0, 0, 0, 0), 0.3),
+    'table1/mnist_1000_bottom': ((1000, 0, 0, 0, 0, 0, 0), 0.3),
+    'table1/mnist_all_bottom': ((500, 0, 0, 0, 0, 0, 0), 0.3),
+    'table1/mnist_100_gamma': ((0, 0, 0, 0, 0, 0, 1), 0.3),
+    'table1/mnist_1000_gamma': ((0, 0, 0, 0, 0, 0, 5), 0.3),
+    'table1/mnist_all_gamma': ((0, 0, 0, 0, 0, 0, 1), 0.3),
+    **{f'table1/mnist_{n}_baseline': ((0,) * 7, 0.5) for n in ('100', '1000', 'all')},
+    'table2/mnist_100_conv_fc': ((1000, 10, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1), 0.3),
+    'table2/mnist_100_conv_small_gamma': ((0,) * 9 + (1,), 0.3),
+    'table2/mnist_100_conv_small_baseline': ((0,) * 10, 0.45),
+    'table3/cifar10_4000_gamma': ((0,) * 12 + (4,), 0.3),
+    'table3/cifar10_4000_baseline': ((0,) * 13, 0.3),
     **{
-        f'table5_mnist_{n}_{g}': (FULL, 0.3)
+        f'table5/mnist_{n}_{g}': (FULL, 0.3)
         for n in (100, 1000)
         for g in ('g', 'g2', 'g3', 'g4', 'g5')
     },
-    'table5_mnist_1000_g5': ((2000, 20, 0.1, 0.1, 0.1, 0.1, 0.1), 0.3),
+    'table5/mnist_1000_g5': ((2000, 20, 0.1, 0.1, 0.1, 0.1, 0.1), 0.3),
     'validation_mnist_100_full': (FULL, 0.3),
     'validation_cifar10_4000_gamma': ((0,) * 12 + (4,), 0.3),
     # The authors' code of November 2015, with g5.
-    'authors_later_mnist_50_full': ((2000, 20, 0.1, 0.1, 0.1, 0.1, 0.1), 0.3),
-    'authors_later_mnist_100_bottom': ((5000, 0, 0, 0, 0, 0, 0), 0.3),
-    'authors_later_mnist_100_gamma': ((0, 0, 0, 0, 0, 0, 0.5), 0.3),
-    'authors_later_mnist_1000_full': ((2000, 20, 0.1, 0.1, 0.1, 0.1, 0.1), 0.2),
-    'authors_later_mnist_1000_bottom': ((2000, 0, 0, 0, 0, 0, 0), 0.3),
-    'authors_later_mnist_1000_gamma': ((0, 0, 0, 0, 0, 0, 10), 0.3),
-    'authors_later_mnist_all_full': ((1000, 1, 0.01, 0.01, 0.01, 0.01, 0.01), 0.3),
-    'authors_later_mnist_all_bottom': ((2000, 0, 0, 0, 0, 0, 0), 0.3),
-    'authors_later_mnist_all_gamma': ((0, 0, 0, 0, 0, 0, 2), 0.3),
+    'authors_later/mnist_50_full': ((2000, 20, 0.1, 0.1, 0.1, 0.1, 0.1), 0.3),
+    'authors_later/mnist_100_bottom': ((5000, 0, 0, 0, 0, 0, 0), 0.3),
+    'authors_later/mnist_100_gamma': ((0, 0, 0, 0, 0, 0, 0.5), 0.3),
+    'authors_later/mnist_1000_full': ((2000, 20, 0.1, 0.1, 0.1, 0.1, 0.1), 0.2),
+    'authors_later/mnist_1000_bottom': ((2000, 0, 0, 0, 0, 0, 0), 0.3),
+    'authors_later/mnist_1000_gamma': ((0, 0, 0, 0, 0, 0, 10), 0.3),
+    'authors_later/mnist_all_full': ((1000, 1, 0.01, 0.01, 0.01, 0.01, 0.01), 0.3),
+    'authors_later/mnist_all_bottom': ((2000, 0, 0, 0, 0, 0, 0), 0.3),
+    'authors_later/mnist_all_gamma': ((0, 0, 0, 0, 0, 0, 2), 0.3),
 }
 LATER = {name for name in SETTINGS if name.startswith('authors_later')}
 OTHERS |= LATER
 # Epochs, and how many of them before the learning rate falls; else 150 and 100.
 EPOCHS = {
-    'table2_mnist_100_conv_small_baseline': (20, 10),
-    'table3_cifar10_4000_gamma': (70, 60.2),
+    'table2/mnist_100_conv_small_baseline': (20, 10),
+    'table3/cifar10_4000_gamma': (70, 60.2),
     'validation_cifar10_4000_gamma': (70, 60.2),
-    'table3_cifar10_4000_baseline': (20, 10),
+    'table3/cifar10_4000_baseline': (20, 10),
 }
 DENOISERS = {
     'g2': denoisers.NoAugmentedTerm,

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official import listing
 from official.compat import keras_private
-from official.core import config, gin_source, keras_experiment, runner
+from official.core import config, gin_source, keras_experiment, runner, suite
 from official.data import images
 from research.ladder import architectures, autoencoder, conv_pool_cnn_c, data
 from research.ladder import model as ladder
@@ -32,8 +31,14 @@ from tests.gin_configs.ladder_facts import (
 
 # A file that this test names, so that its folder comes along: gin_configs/ladder/digits_100.gin
 FOLDER = os.path.join(gin_source.ROOT, 'gin_configs', 'ladder')
-PATHS = {os.path.basename(path)[:-4]: path for path in glob.glob(os.path.join(FOLDER, '*.gin'))}
-NAMES = sorted(name for name in PATHS if not name.startswith('_'))
+PATHS = {
+    os.path.relpath(path, FOLDER)[:-4]: path
+    for path in glob.glob(os.path.join(FOLDER, '**', '*.gin'), recursive=True)
+}
+SUITES = {os.path.dirname(name) for name in PATHS} - {''}
+NAMES = sorted(
+    name for name in PATHS if not os.path.basename(name).startswith('_') and name not in SUITES
+)
 
 
 @functools.cache
@@ -81,43 +86,20 @@ def test_reference_is_the_papers(name):
     reference = bound(name, 'KerasExperiment.reference')
     error, std = PAPER[name]
     assert reference['test_error_percent'] == error and reference.get('std') == std
-    table, _, labels, *_ = re.split('_', name) if name.startswith('table') else ('', '', '50', '')
+    table, _, labels, *_ = re.split('[_/]', name) if name.startswith('table') else ('', '', '50')
     assert reference['cell'].startswith(f'Table {table[-1]}, ' if table else 'Sec. 4.1.1, ')
     said = 'all labels' if labels == 'all' else f'{int(labels):,} labels'.replace(',', ' ')
     assert reference['cell'].replace('1000', '1 000').endswith(f', {said}')
-    assert f'{error:.2f} %' in '\n'.join(source(name).head)
-    if std is not None:
-        assert f'{error:.2f} % (+-{std:.2f})' in '\n'.join(source(name).head)
-    if name == 'table1_mnist_100_gamma':
+    if name == 'table1/mnist_100_gamma':
         assert reference['median_test_error_percent'] == 2.61
 
 
-@pytest.mark.parametrize('name', NAMES)
-def test_head(name):
-    head = source(name).head
-    purpose = listing.purpose(PATHS[name])
-    assert head[0] == f'# {purpose}' and len(purpose) <= 100 and purpose.endswith('.')
-    text = '\n'.join(head)
-    command = re.search(
-        r'# Command: \./garden train --gin_file=(\S+)( \\\n# +(--data_dir=.*))?', text
-    )
-    assert command[1] == f'gin_configs/ladder/{name}.gin'
-    if name != 'digits_100':
-        assert command[3]
-        assert ('Run.num_seeds=1' in command[3]) == (name not in ONE_RUN)
-    for word in ('Paper: Rasmus et al. 2015', 'Hardware: ', 'Time: ', 'Result: '):
-        assert word.removesuffix('Rasmus et al. 2015') in text
-    assert 'Rasmus et al. 2015' in text
-
-
-def test_shared_files_are_no_experiments():
-    listed = {
-        os.path.basename(path)[:-4]
-        for path, _ in listing.entries(listing.pathlib.Path(gin_source.ROOT))
-        if path.startswith('gin_configs/ladder/')
-    }
-    assert listed == set(NAMES)
-    assert set(PATHS) - set(NAMES) == {'_mnist', '_cifar10'}
+@pytest.mark.parametrize('name', sorted(SUITES))
+def test_suites_run_every_cell(name):
+    files = suite.matching(bound(name, 'Suite.files'))
+    assert sorted(os.path.relpath(path, 'gin_configs/ladder')[:-4] for path in files) == [
+        cell for cell in NAMES if cell.startswith(f'{name}/')
+    ]
 
 
 @functools.cache
@@ -170,15 +152,15 @@ def experiment(name, tmp_path):
 CONSTRUCTED = sorted(
     {
         'digits_100',
-        'appendix_b_mnist_100_autoencoder',
+        'appendix_b/mnist_100_autoencoder',
         'mnist_50_full',
-        'table1_mnist_100_baseline',
-        'table1_mnist_all_bottom',
-        'table1_mnist_1000_gamma',
+        'table1/mnist_100_baseline',
+        'table1/mnist_all_bottom',
+        'table1/mnist_1000_gamma',
         'validation_mnist_100_full',
         'validation_cifar10_4000_gamma',
-        'authors_later_mnist_1000_full',
-        *(f'table5_mnist_1000_{g}' for g in DENOISERS),
+        'authors_later/mnist_1000_full',
+        *(f'table5/mnist_1000_{g}' for g in DENOISERS),
         *(name for name in PAPER if name.startswith(('table2', 'table3'))),
     }
 )
@@ -220,7 +202,7 @@ def _check_steps(name, made):
     assert an_epoch % bound(name, 'KerasExperiment.steps_per_execution') == 0
     optimizer = made.model.optimizer
     rate = lambda step: float(keras_private.learning_rate(optimizer)(tf.constant(step, tf.int64)))
-    if name == 'table3_cifar10_all_conv_pool_cnn_c':
+    if name == 'table3/cifar10_all_conv_pool_cnn_c':
         assert made.train_steps == 350 * an_epoch and optimizer.momentum == 0.9
         rates = [rate(epochs * an_epoch + 1) for epochs in (0, 199, 200, 250, 300)]
         assert rates == pytest.approx([0.05, 0.05, 0.005, 0.0005, 0.00005])
@@ -261,7 +243,7 @@ def _check_ladder(name, model):
 
 
 def test_attach_to_is_a_parameter():
-    config.load(config.read(PATHS['appendix_b_mnist_100_autoencoder'], ['Autoencoder.attach_to=4']))
+    config.load(config.read(PATHS['appendix_b/mnist_100_autoencoder'], ['Autoencoder.attach_to=4']))
     model = gin.get_configurable(autoencoder.Autoencoder)()
     config.clear()
     assert model.attach_to == 4 and len(model.decoder) == 4
@@ -274,7 +256,7 @@ def test_validation_file_is_what_its_head_says():
     last = next(i for i, line in enumerate(lines) if 'validation_size' in line)
     params = [line.partition('.')[2].replace(' = ', '=') for line in lines[: last + 1]]
     assert len(params) == 7
-    changed = config.read(PATHS['table5_mnist_1000_g5'], params).source.bindings
+    changed = config.read(PATHS['table5/mnist_1000_g5'], params).source.bindings
     own = source('validation_mnist_100_full').bindings
     for param in params:
         key = next(key for key in own if key.endswith('.' + param.partition('=')[0]))

@@ -10,16 +10,24 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official import listing
-from official.core import config, gin_source, runner
+from official.core import config, gin_source, runner, suite
 from official.data import image_sources
 from research.s3gan import data as data_lib
 from research.s3gan import label_file
 
 # A file that this test names, so that its folder comes along: gin_configs/s3gan/mnist/biggan.gin
 FOLDER = os.path.join(gin_source.ROOT, 'gin_configs', 's3gan')
-PATHS = {os.path.basename(path)[:-4]: path for path in glob.glob(os.path.join(FOLDER, '*.gin'))}
-NAMES = sorted(name for name in PATHS if not name.startswith('_'))
+# 'mnist_biggan' -> the path of mnist/biggan.gin.
+PATHS = {
+    os.path.relpath(path, FOLDER)[:-4].replace(os.sep, '_'): path
+    for path in glob.glob(os.path.join(FOLDER, '**', '*.gin'), recursive=True)
+}
+COMPARISONS = ('imagenet', 'mnist')
+NAMES = sorted(
+    name
+    for name, path in PATHS.items()
+    if not os.path.basename(path).startswith('_') and name not in COMPARISONS
+)
 
 LABELS = {'2_5': 2.5, '5': 5, '10': 10, '20': 20}
 CLUSTERS = (50, 100, 200, 500, 1000)
@@ -63,7 +71,7 @@ GANS = [
     for name in NAMES
     if name != 'imagenet_folder_biggan'
     and re.fullmatch(
-        '(imagenet|imagenet256|mnist|cifar10|svhn|fashion_mnist|digits)_(?!features|comparison).*',
+        '(imagenet|imagenet256|mnist|cifar10|svhn|fashion_mnist|digits)_(?!features).*',
         name,
     )
 ]
@@ -84,6 +92,12 @@ def bound(name, key, default=None, scope=''):
     return values[0] if values else default
 
 
+def labels_file(name):
+    """Path of the inferred labels that a file reads, or None."""
+    path = bound(name, 'inferred_labels.path')
+    return path and os.path.join(bound(name, 'inferred_labels.folder'), path)
+
+
 def left_by(name, file):
     """Where the launcher, told nothing else, has an experiment leave a file."""
     return os.path.join('runs', config.read(PATHS[name], ()).name, file)
@@ -97,10 +111,15 @@ def test_every_method_has_a_file(size):
 
 @pytest.mark.parametrize('name', sorted(PAPER))
 def test_figures_are_the_papers(name):
-    reference = bound(f'imagenet_{name}', 'KerasExperiment.reference')
+    config.load(config.read(PATHS[f'imagenet_{name}']))
+    try:
+        reference = gin.query_parameter(
+            'keras_experiment.KerasExperiment.reference'
+        ).scoped_configurable_fn()
+    finally:
+        config.clear()
     fid, score = PAPER[name]
     assert reference['test_fid'] == fid and reference['test_inception_score'] == score
-    assert f'FID {fid}, IS {score}' in '\n'.join(source(f'imagenet_{name}').head)
 
 
 def test_no_other_file_claims_a_figure():
@@ -122,7 +141,8 @@ def test_settings_are_the_methods(name):
     assert ss == (method.startswith('s3gan') or method.endswith('_ss'))
     co = '_co' in method
     lambda_ = 0.2 if name.startswith('imagenet') else 0.4  # From {.1, .2, .4}.
-    assert bound(name, 'S3GAN.label_loss') == (lambda_ if co else None)
+    assert repr(bound(name, 'S3GAN.label_loss')) == ('%label_loss' if co else 'None')
+    assert [b.value for b in source(name).bindings.values() if b.scope == 'label_loss'] == [lambda_]
     assert bound(name, 'S3GAN.beta', 0.5) == (1.0 if method.startswith('s3gan_co') else 0.5)
     assert bound(name, 'Discriminator.projection', True) == (not method.startswith('single_label'))
     assert bound(name, 'GanData.empirical_prior', False) == method.startswith('clustering')
@@ -134,11 +154,9 @@ def test_settings_are_the_methods(name):
     folder = 'imagenet' if name.startswith('imagenet') else 'mnist'
     clusters = re.match(r'clustering_(\d+)', method)
     if share and not co and not method.startswith('biggan'):
-        assert bound(name, 'inferred_labels.path') == left_by(
-            f'{folder}_features_{share[1]}', 'labels.npz'
-        )
+        assert labels_file(name) == left_by(f'{folder}_features_{share[1]}', 'labels.npz')
     elif clusters:
-        assert bound(name, 'inferred_labels.path') == left_by(
+        assert labels_file(name) == left_by(
             f'{folder}_features_rotation', f'clusters_{clusters[1]}.npz'
         )
     # As many labels as there are classes or clusters, and 1 where they are not used.
@@ -252,7 +270,8 @@ def papers(name):
         )
         found['', 'Generator.z_dim'] = 140
     if '_co_' in name:  # lambda is from {.1, .2, .4}.
-        found['', 'S3GAN.label_loss'] = 0.2
+        found['', 'S3GAN.label_loss'] = '%label_loss'
+        found['label_loss', 'label_loss'] = 0.2
         found['', 'S3GAN.separate_means'] = False
         found['', 'GanData.labelling'] = '@labelling.partial_labels'
         if '_s3gan_co' in name:
@@ -285,18 +304,25 @@ def test_settings_are_the_papers(name):
         assert (repr(value) if reference else value) == expected, parameter
 
 
-@pytest.mark.parametrize('name', GANS)
-def test_head(name):
-    head = source(name).head
-    assert head[0] == f'# {listing.purpose(PATHS[name])}' and all(len(line) <= 100 for line in head)
-    text = '\n'.join(head)
-    assert f'# Command: ./garden train --gin_file=gin_configs/s3gan/{name}.gin' in text
-    for word in ('# Paper: Lucic et al. 2019', '# Hardware: ', '# Time: ', '# Result: '):
-        assert word in text
-    if bound(name, 'inferred_labels.path'):
-        first = re.search('# First: (gin_configs/s3gan/.*[.]gin)', text)[1]
-        folder = os.path.basename(os.path.dirname(bound(name, 'inferred_labels.path')))
-        assert first == f'gin_configs/s3gan/{folder}.gin'
+@pytest.mark.parametrize('name', COMPARISONS)
+def test_comparisons_are_of_files_that_are_there(name):
+    """All methods on ImageNet; on MNIST seven. What infers their labels runs first."""
+    methods = suite.matching(bound(name, 'Comparison.files'))
+    first = suite.matching(bound(name, 'Comparison.first'))
+    found = {
+        os.path.relpath(path, 'gin_configs/s3gan')[:-4].replace(os.sep, '_') for path in methods
+    }
+    everything = {gan for gan in GANS if gan.startswith(f'{name}_')}
+    assert len(methods) == len(found) and found <= everything
+    assert len(found) == (len(METHODS) if name == 'imagenet' else 7)
+    folder = os.path.dirname(PATHS[f'{name}_biggan'])
+    needed = {
+        os.path.basename(os.path.dirname(labels_file(method)))
+        for method in found
+        if labels_file(method)
+    }
+    there = {os.path.basename(path)[:-4] for path in first}
+    assert needed <= there and all(os.path.dirname(path) in folder for path in first)
 
 
 class Blank(image_sources.ImageSource):
@@ -335,7 +361,7 @@ def blank_data(name, tmp_path, seed, data_dir):
     channels = 1 if re.match('mnist|fashion|digits', name) else 3
     blank = Blank(classes, size, channels)
     made = gin.get_configurable(data_lib.GanData)
-    labels = bound(name, 'inferred_labels.path')
+    labels = labels_file(name)
     arguments = {}
     if labels:
         number = int(re.search(r'clusters_(\d+)|$', labels)[1] or classes)
@@ -360,11 +386,7 @@ def blank_data(name, tmp_path, seed, data_dir):
 
 @pytest.mark.parametrize(
     'name',
-    [
-        name
-        for name in NAMES
-        if name.startswith('imagenet') and not re.search('_features|_comparison', name)
-    ],
+    [name for name in NAMES if name.startswith('imagenet') and '_features' not in name],
 )
 def test_imagenet_is_resized_as_in_the_authors_code(name):
     kind = 'FolderSource' if name == 'imagenet_folder_biggan' else 'TfdsSource'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import pathlib
+import re
 import sys
 
 import pytest
@@ -72,10 +73,26 @@ def test_verb_runs_the_launcher_with_the_same_python(arboretum, verb):
     assert arboretum(verb, GIN) == (sys.executable, launched)
 
 
-def test_list_has_every_gin_file(arboretum):
+def test_list_has_a_line_for_every_table_and_single_experiment(arboretum):
     status, output = arboretum('list')
-    files = [p for p in (ROOT / 'gin_configs').rglob('*.gin') if not p.name.startswith('_')]
+    files = [p for p in (ROOT / 'gin_configs').glob('*/*.gin') if not p.name.startswith('_')]
+    assert status == 0 and len(output.splitlines()) == len(files) < 60
+    assert re.search(r'^gin_configs/dqn/nature.gin +.* \(49 files\)$', output, re.MULTILINE)
+
+
+def test_list_of_words_has_every_file_that_matches(arboretum):
+    status, output = arboretum('list', 'DQN')
+    files = [p for p in (ROOT / 'gin_configs/dqn').rglob('*.gin') if not p.name.startswith('_')]
     assert status == 0 and len(output.splitlines()) == len(files)
+    status, output = arboretum('list', 'dqn', 'pong')
+    assert [line.split()[0] for line in output.splitlines()] == [
+        'gin_configs/dqn/double_three_step/pong.gin',
+        'gin_configs/dqn/nature/pong.gin',
+    ]
+    assert arboretum('list', 'dqn', 'cora') == (
+        2,
+        "arboretum: no gin file matches 'dqn cora'; list without words shows tables\n",
+    )
 
 
 @pytest.mark.parametrize('arguments, says', [

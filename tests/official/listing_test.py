@@ -42,3 +42,24 @@ def test_table_has_two_columns():
     assert listing.table([('a.gin', 'One.'), ('long.gin', 'Two.'), ('c.gin', '')]) == (
         'a.gin     One.\nlong.gin  Two.\nc.gin\n'
     )
+
+
+ROWS = [
+    ('gin_configs/dqn/nature.gin', 'All games.'),
+    ('gin_configs/dqn/nature/pong.gin', 'Pong.'),
+    ('gin_configs/dqn/nature/qbert.gin', 'Q*Bert.'),
+    ('gin_configs/ladder/digits.gin', 'Digits.'),
+]
+
+
+def test_overview_has_a_line_for_a_table_and_says_how_many_files_it_has():
+    assert listing.overview(ROWS) == [
+        ('gin_configs/dqn/nature.gin', 'All games. (2 files)'),
+        ('gin_configs/ladder/digits.gin', 'Digits.'),
+    ]
+
+
+def test_words_match_path_and_purpose_in_any_case():
+    assert listing.matching(ROWS, ['DQN', 'bert']) == [ROWS[2]]
+    assert listing.matching(ROWS, ['games']) == [ROWS[0]]
+    assert listing.matching(ROWS, ['dqn', 'digits']) == []

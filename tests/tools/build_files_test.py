@@ -215,6 +215,7 @@ def test_fix_makes_everything(tmp_path):
         'official/core/a.py': '',
         'research/ladder/__init__.py': 'from research.ladder.model import Ladder\n',
         'research/ladder/model.py': 'from official.core import a\n',
+        'gin_configs/ladder/table1/cell.gin': '',
         'gin_configs/ladder/digits.gin': 'from research.ladder import model\nmodel.Ladder.x = 1\n',
         'tests/conftest.py': '',
         'tests/research/ladder/helper.py': '',
@@ -235,7 +236,7 @@ def test_fix_makes_everything(tmp_path):
 
         py_library(
             name = "ladder",
-            data = glob(["*.gin"]),
+            data = glob(["**/*.gin"]),
             deps = ["//research/ladder"],
         )
         """)

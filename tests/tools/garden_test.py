@@ -64,7 +64,7 @@ def test_list_from_another_folder_through_a_link(repository, tmp_path):
         'no gin file gin_configs/ladder/digit_100.gin; did you mean '
         'gin_configs/ladder/digits_100.gin?',
     ),
-    (('list', 'all'), 'list takes no arguments'),
+    (('list', 'no such'), "no gin file matches 'no such'; list without words shows tables"),
     (('train', '--flagfile=missing'), '--flagfile=missing names no file'),
 ])  # fmt: skip
 def test_mistake_is_answered_before_an_environment_is_made(repository, arguments, says):

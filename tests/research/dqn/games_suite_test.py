@@ -8,7 +8,7 @@ import pytest
 
 from research.dqn import games, games_suite
 
-FILES = [f'gin_configs/dqn/{game}_nature.gin' for game in ('pong', 'breakout', 'tennis')]
+FILES = [f'gin_configs/dqn/nature/{game}.gin' for game in ('pong', 'breakout', 'tennis')]
 
 
 def made(run_dir, results):
@@ -28,12 +28,12 @@ def test_figure_3_has_every_game_of_the_suite(tmp_path):
     text = made(
         tmp_path,
         {
-            'pong_nature': {'game': 'pong', 'score': 9.3, 'score_std': 1.0},
-            'breakout_nature': {
+            'pong': {'game': 'pong', 'score': 9.3, 'score_std': 1.0},
+            'breakout': {
                 'game': 'breakout',
                 'score': {'mean': breakout, 'std': 2.0, 'values': [1, 2]},
             },
-            'tennis_nature': {'game': 'tennis', 'score': -23.8, 'score_std': 0.0},
+            'tennis': {'game': 'tennis', 'score': -23.8, 'score_std': 0.0},
         },
     )
     assert re.findall(r'\w+ measured: \d+ %', text) == [
@@ -49,9 +49,9 @@ def test_figure_3_has_every_game_of_the_suite(tmp_path):
 
 
 def test_a_suite_that_has_begun(tmp_path):
-    text = made(tmp_path, {'pong_nature': {'game': 'pong', 'score': 9.3, 'score_std': 1.0}})
+    text = made(tmp_path, {'pong': {'game': 'pong', 'score': 9.3, 'score_std': 1.0}})
     assert re.findall(r'\w+ measured: \d+ %', text) == ['Pong measured: 100 %']
-    assert 'Not run: breakout_nature, tennis_nature.' in text
+    assert 'Not run: breakout, tennis.' in text
     empty = made(tmp_path / 'empty', {})
     assert 'No experiment of a game of Extended Data Table 2 has a result yet.' in empty
 

@@ -43,7 +43,7 @@ def test_exported_policy(tmp_path, monkeypatch):
     core_export.save(
         model,
         export.signatures(model, Pong),
-        str(tmp_path / 'runs' / 'dqn' / 'pong_two_cores' / 'saved_model'),
+        str(tmp_path / 'runs' / 'dqn' / 'double_three_step/pong' / 'saved_model'),
     )
     monkeypatch.chdir(tmp_path)
     *setup, call = examples()[1].strip().splitlines()
@@ -56,7 +56,7 @@ def test_exported_policy(tmp_path, monkeypatch):
     assert answer['action_name'].numpy()[0].decode() in Pong.action_names
 
 
-@pytest.mark.parametrize('file', ['pong_nature', 'breakout_two_cores'])
+@pytest.mark.parametrize('file', ['nature/pong', 'double_three_step/breakout'])
 def test_parameters_that_the_card_names(file, tmp_path):
     rows = re.findall(r'^\| `(\w+\.\w+=[^`]+)` \|', CARD.read_text(), re.MULTILINE)
     params = [shlex.split(row)[0] for row in rows]  # As a shell hands them over.

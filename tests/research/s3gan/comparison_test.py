@@ -59,7 +59,7 @@ def seeds(*values):
 
 def make(tmp_path, data_set='mnist', methods=METHODS, first=(), **settings):
     def files(names):
-        return [f'{FOLDER}/{data_set}_{name}.gin' for name in names]
+        return [f'{FOLDER}/{data_set}/{name}.gin' for name in names]
 
     (tmp_path / 'comparison').mkdir(exist_ok=True)
     return comparison.Comparison(
@@ -78,20 +78,27 @@ def make(tmp_path, data_set='mnist', methods=METHODS, first=(), **settings):
 @pytest.fixture(name='made')
 def _made(tmp_path):
     write(
-        tmp_path / 'mnist_biggan',
+        tmp_path / 'comparison' / 'biggan',
         20.04,
         9.5,
         scores(200.0, 50.0, 21.0),
         measured_on='5 sets, features of a small classifier',
     )
-    write(tmp_path / 'mnist_s3gan_10', seeds(22.0, 23.0, 30.0), seeds(9.1, 9.2, 9.3), num_seeds=3)
-    for seed, last in enumerate((24.0, 28.0)):
-        write(tmp_path / 'mnist_s3gan_10' / f'seed_{seed}', rows=scores(300.0, last))
-    write(tmp_path / 'mnist_s2gan_10', 21.0, 9.4)
-    write(tmp_path / 'mnist_single_label', 40.0, 8.0)
-    write(tmp_path / 'mnist_biggan_10', rows=scores(50.0, 40.0, 900.0, 901.0), finished=False)
     write(
-        tmp_path / 'first' / 'mnist_features_10',
+        tmp_path / 'comparison' / 's3gan_10',
+        seeds(22.0, 23.0, 30.0),
+        seeds(9.1, 9.2, 9.3),
+        num_seeds=3,
+    )
+    for seed, last in enumerate((24.0, 28.0)):
+        write(tmp_path / 'comparison' / 's3gan_10' / f'seed_{seed}', rows=scores(300.0, last))
+    write(tmp_path / 'comparison' / 's2gan_10', 21.0, 9.4)
+    write(tmp_path / 'comparison' / 'single_label', 40.0, 8.0)
+    write(
+        tmp_path / 'comparison' / 'biggan_10', rows=scores(50.0, 40.0, 900.0, 901.0), finished=False
+    )
+    write(
+        tmp_path / 'first' / 'features_10',
         test_error_percent=3.125,
         test_top5_error_percent=0.5,
         fid=0,
@@ -120,8 +127,8 @@ def tables(page):
 def test_every_number_stands_in_its_row_and_column(made):
     result = made.evaluate()
     assert result == run_folder.read_json(os.path.join(made.run_dir, 'result.json'))
-    assert result['missing'] == ['mnist_clustering_100']
-    assert result['collapsed'] == {'mnist_biggan_10': 'The generator has collapsed at step 400.'}
+    assert result['missing'] == ['clustering_100']
+    assert result['collapsed'] == {'biggan_10': 'The generator has collapsed at step 400.'}
     with open(made.report()) as file:
         page = file.read()
     found = tables(page)
@@ -174,7 +181,7 @@ def test_every_number_stands_in_its_row_and_column(made):
         ['BigGAN-20%', 'Sec. 5.2', 'collapses after 60k to 120k steps', '', '', ''],
     ]
     assert found['Runs'][2] == [
-        'mnist_s3gan_10',
+        's3gan_10',
         'S3GAN 10 %',
         '3',
         '500',
@@ -185,9 +192,9 @@ def test_every_number_stands_in_its_row_and_column(made):
         '',
         '2 min 5 s',
     ]
-    assert '<a href="../mnist_s3gan_10/report.html">' in page
-    assert 'Not run: mnist_clustering_100.' in page
-    assert 'mnist_biggan_10: The generator has collapsed at step 400.' in page
+    assert '<a href="s3gan_10/report.html">' in page
+    assert 'Not run: clustering_100.' in page
+    assert 'biggan_10: The generator has collapsed at step 400.' in page
     assert '<h1>Seven &amp; more</h1>' in page
 
 
@@ -260,7 +267,7 @@ def test_curves_are_means_of_the_seeds(made):
 @pytest.mark.parametrize('published', [False, True])
 def test_what_may_be_compared_is_said(tmp_path, published):
     data_set = 'imagenet' if published else 'mnist'
-    write(tmp_path / f'{data_set}_biggan', 20.0, 9.5, measured_on='7 sets')
+    write(tmp_path / 'comparison' / 'biggan', 20.0, 9.5, measured_on='7 sets')
     made = make(tmp_path, data_set, ['biggan'], as_published=published)
     made.evaluate()
     with open(made.report()) as file:
@@ -284,15 +291,15 @@ mkdir -p $folder && cd $folder && {what}
 
 
 def test_features_are_trained_first_and_what_has_run_is_not_run_again(tmp_path, monkeypatch):
-    write(tmp_path / 'mnist_biggan', 20.0, 9.5)
+    write(tmp_path / 'comparison' / 'biggan', 20.0, 9.5)
     script(tmp_path, monkeypatch, 'echo \'{"test_fid": 5.0}\' > result.json')
     made = make(tmp_path, methods=('biggan', 's3gan_10'), first=('features_10',))
     made.train()
     assert (tmp_path / 'trained').read_text().split() == [
-        str(tmp_path / 'first' / 'mnist_features_10'),
-        str(tmp_path / 'mnist_s3gan_10'),
+        str(tmp_path / 'first' / 'features_10'),
+        str(tmp_path / 'comparison' / 's3gan_10'),
     ]
-    assert set(made.evaluate()['experiments']) == {'mnist_biggan', 'mnist_s3gan_10'}
+    assert set(made.evaluate()['experiments']) == {'biggan', 's3gan_10'}
 
 
 @pytest.mark.parametrize('fids, fails', [((50.0, 40.0, 900.0, 901.0), False), ((50.0, 40.0), True)])
@@ -301,19 +308,19 @@ def test_a_run_that_fails_is_an_error_unless_it_has_collapsed(tmp_path, monkeypa
     script(tmp_path, monkeypatch, f"printf '{lines}\\n' > history.jsonl; exit 1")
     made = make(tmp_path, methods=('biggan_10',))
     if fails:
-        with pytest.raises(RuntimeError, match='failed.*mnist_biggan_10'):
+        with pytest.raises(RuntimeError, match='failed.*biggan_10'):
             made.train()
     else:
         made.train()
-    assert made.evaluate()['missing'] == (['mnist_biggan_10'] if fails else [])
+    assert made.evaluate()['missing'] == (['biggan_10'] if fails else [])
 
 
 def test_nothing_has_run(tmp_path):
     made = make(tmp_path, methods=('biggan', 's3gan_10'))
-    assert made.evaluate()['missing'] == ['mnist_biggan', 'mnist_s3gan_10']
+    assert made.evaluate()['missing'] == ['biggan', 's3gan_10']
     with open(made.report()) as file:
         page = text_of(file.read())
-    assert 'Not run: mnist_biggan, mnist_s3gan_10.' in page
+    assert 'Not run: biggan, s3gan_10.' in page
     assert 'No run has recorded scores.' in page and 'Fewer than two methods' in page
 
 
@@ -325,26 +332,29 @@ def test_bad_files(tmp_path):
             str(tmp_path / 'comparison'), files=[f'{FOLDER}/{name}.gin' for name in names]
         )
 
-    with pytest.raises(ValueError, match='of one data set.*they are of imagenet, mnist'):
-        files('mnist_biggan', 'imagenet_s3gan_10')
-    with pytest.raises(ValueError, match="'digits_s3gan_co' is not <data set>_<method>"):
+    with pytest.raises(ValueError, match='of one data set.*in gin_configs/s3gan/imagenet, gin_con'):
+        files('mnist/biggan', 'imagenet/s3gan_10')
+    with pytest.raises(ValueError, match="'digits_s3gan_co' is not the name of a method"):
         files('digits_s3gan_co')
 
 
-@pytest.mark.parametrize('name', ['mnist_comparison', 'imagenet_comparison'])
+@pytest.mark.parametrize('name', ['mnist', 'imagenet'])
 def test_the_gin_files_name_what_there_is(name, tmp_path):
     bindings = config.read(f'{FOLDER}/{name}.gin').source.bindings
     files, first = (
         bindings[f'research.s3gan.comparison.Comparison.{key}'].value for key in ('files', 'first')
     )
     made = comparison.Comparison(str(tmp_path / name), files=files, first=first)
-    assert made.data_set == name.split('_')[0]
-    assert made.runs.run_dir == str(tmp_path)
-    assert made.first.run_dir == os.path.join(gin_source.ROOT, 'runs', 's3gan')
+    assert made.data_set == name
+    # Where the launcher puts a method that is trained by itself.
+    assert made.runs.run_dir == str(tmp_path / name)
+    assert made.first.run_dir == os.path.join(gin_source.ROOT, 'runs', 's3gan', name)
     # Every file of labels that one of them reads is left by one of the features'.
     wanted = set()
-    for path in files:
+    for path in made.runs.files.values():
         for key, binding in config.read(path).source.bindings.items():
             if key.endswith('inferred_labels.path'):
-                wanted.add(binding.value.split('/')[2])
-    assert wanted and wanted == set(made.first.files)
+                wanted.add(binding.value.split('/')[0])
+            if key.endswith('inferred_labels.folder'):
+                assert binding.value == f'runs/s3gan/{name}'
+    assert wanted and wanted <= set(made.first.files)

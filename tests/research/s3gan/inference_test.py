@@ -312,7 +312,7 @@ def test_gin_files_with_labels(size, name):
 
 
 def test_settings_for_imagenet_are_the_papers():
-    bound = bindings('imagenet_features_10')
+    bound = bindings('imagenet/features_10')
     unlabelled, labelled = (
         bound[f'FeatureData.{part}_batch'] for part in ('unlabelled', 'labelled')
     )

@@ -67,23 +67,49 @@ def test_no_table_is_left_out():
 
 
 @pytest.mark.parametrize(
-    'name, data_set, heading',
+    'method, heading',
     [
-        ('mnist_s3gan_10', 'mnist', 'S3GAN 10 %'),
-        ('imagenet_s3gan_co_2_5', 'imagenet', 'S3GAN-CO 2.5 %'),
-        ('fashion_mnist_biggan', 'fashion_mnist', 'BigGAN'),
-        ('mnist_biggan_2_5', 'mnist', 'BigGAN-2.5%'),
-        ('imagenet_clustering_50', 'imagenet', 'CLUSTERING'),
-        ('imagenet_clustering_50_ss', 'imagenet', 'CLUSTERING (SS)'),
-        ('imagenet_clustering_500_ss', 'imagenet', 'CLUSTERING, 500 clusters (SS)'),
-        ('mnist_single_label_ss', 'mnist', 'SINGLE LABEL (SS)'),
-        ('mnist_s2gan_soft_20', 'mnist', 'S2GAN SOFT 20 %'),
-        ('mnist_features_10', 'mnist', 'features, 10 %'),
+        ('s3gan_10', 'S3GAN 10 %'),
+        ('s3gan_co_2_5', 'S3GAN-CO 2.5 %'),
+        ('biggan', 'BigGAN'),
+        ('biggan_2_5', 'BigGAN-2.5%'),
+        ('clustering_50', 'CLUSTERING'),
+        ('clustering_50_ss', 'CLUSTERING (SS)'),
+        ('clustering_500_ss', 'CLUSTERING, 500 clusters (SS)'),
+        ('single_label_ss', 'SINGLE LABEL (SS)'),
+        ('s2gan_soft_20', 'S2GAN SOFT 20 %'),
+        ('features_10', 'features, 10 %'),
     ],
 )
-def test_names_of_gin_files(name, data_set, heading):
-    found, method = published.split_name(name)
-    assert (found, published.heading(method)) == (data_set, heading)
+def test_names_of_gin_files(method, heading):
+    assert published.heading(method) == heading
+
+
+@pytest.mark.parametrize(
+    'method, cell',
+    [
+        ('biggan', 'Sec. 5, BigGAN'),
+        ('s3gan_2_5', 'Sec. 5.4, S3GAN 2.5 %'),
+        ('s2gan_10', 'Table 4, S2GAN 10 %'),
+        ('s2gan_soft_5', 'Table 5, S2GAN SOFT 5 %'),
+        ('clustering_50_ss', 'Table 2, CLUSTERING (SS)'),
+    ],
+)
+def test_reference_names_the_cell(method, cell):
+    fid, score = published.MEDIANS[method]
+    assert published.reference(method) == {
+        'cell': cell, 'test_fid': fid, 'test_inception_score': score,
+    }  # fmt: skip
+
+
+def test_reference_of_the_feature_extractors():
+    assert published.reference('features_10') == {
+        'cell': 'Table 3, 10 % labels',
+        'test_error_percent': 36.74,
+        'test_top5_error_percent': 16.04,
+    }
+    with pytest.raises(ValueError, match="method = 'biggan_5': nothing is printed for it"):
+        published.reference('biggan_5')
 
 
 def test_every_published_method_has_a_heading_of_its_own():
@@ -96,7 +122,5 @@ def test_every_published_method_has_a_heading_of_its_own():
 
 
 def test_names_that_are_none():
-    with pytest.raises(ValueError, match="'mnist_s4gan_10' is not <data set>_<method>"):
-        published.split_name('mnist_s4gan_10')
     with pytest.raises(ValueError, match="'gan' is not the name of a method"):
         published.heading('gan')

@@ -5,8 +5,8 @@ result is flat: includes are merged and overrides applied, every name is also kn
 path, so that two files that wire the same experiment are seen to be the same.
 
 A file may include several others, and these others again. A file that several include is read once.
-A file's own bindings replace those that it includes, and a later include replaces an earlier one. The
-imports of an included file hold in the including one, too; gin itself wants them in every file.
+A file's own bindings replace those that it includes, and a later include replaces an earlier one.
+The imports of an included file hold in the including one; gin itself wants them in every file.
 
 A name that the file imports twice, a parameter bound twice in one file and a scope that no
 reference opens are errors: all three are slips that gin itself lets pass.

@@ -64,8 +64,8 @@ def inferred_labels(
     num_classes: int,
     seed: int,
     path: str,
-    folder: str = '',
     soft: bool = False,
+    folder: str = '',
 ) -> labelling.Labelling:
     """Every image with the label that a file holds for it; for `GanData.labelling`.
 
@@ -75,8 +75,8 @@ def inferred_labels(
       seed: not used.
       path: path of the file below `folder`. If `runs/<name>/...` does not exist, the message names
         the command that makes it, the training of `gin_configs/<name>.gin`.
-      folder: folder of the data set's runs.
       soft: probabilities in place of the most probable label (Table 5).
+      folder: folder of the data set's runs.
 
     Raises:
       FileNotFoundError: if there is no such file.

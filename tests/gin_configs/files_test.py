@@ -67,7 +67,7 @@ def test_a_cell_says_what_is_its_own():
             own = [line for line in code if not line.startswith(('include ', 'from ', 'import '))]
             assert len(own) <= 20, cell
         lines = sum(len(text(cell).splitlines()) for cell in cells)
-        assert lines / len(cells) <= 21, folder
+        assert lines / len(cells) <= 25, folder
 
 
 def test_no_file_repeats_an_import_of_what_it_includes():
@@ -85,3 +85,16 @@ def test_no_file_repeats_an_import_of_what_it_includes():
 def test_generated_files_are_what_their_table_generates():
     assert gin_files.differences(ROOT) == []
     assert len(gin_files.generated(ROOT)) == 2 * 49
+
+
+def test_every_file_that_a_page_names_is_there():
+    """In the README, the model cards and the guides; the change log names what there was."""
+    pages = [page for page in ROOT.rglob('*.md') if page.name != 'CHANGELOG.md']
+    pages = [page for page in pages if not set(page.parts) & {'.venv', 'runs'}]
+    named = {
+        name
+        for page in pages
+        for name in re.findall(r'gin_configs/[\w/]+\.gin', page.read_text(encoding='utf-8'))
+        if 'label_smoothing' not in name  # The guide's example makes it.
+    }
+    assert len(named) > 10 and sorted(name for name in named if name not in FILES) == []

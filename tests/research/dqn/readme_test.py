@@ -76,7 +76,7 @@ def test_parameters_that_the_card_names(file, tmp_path):
 
 def test_files_that_the_card_names_are_there():
     text = CARD.read_text()
-    for name in re.findall(r'gin_configs/dqn/(\w+)\.gin', text):
+    for name in re.findall(r'gin_configs/dqn/([\w/]+)\.gin', text):
         assert (ROOT / 'gin_configs' / 'dqn' / f'{name}.gin').exists(), name
     for name in re.findall(r'`(\w+\.py)`', text):
         assert (CARD.parent / name).exists(), name

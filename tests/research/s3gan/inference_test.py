@@ -15,7 +15,7 @@ from official.data import digits, image_sources
 from official.data import images as images_lib
 from official.modeling import schedules
 from official.vision import resnet_v2
-from research.s3gan import feature_data, feature_extractor, inference, label_file
+from research.s3gan import feature_data, feature_extractor, inference, label_file, published
 from tests import conformance
 
 SIZE, CLASSES, NUM = 4, 3, 40
@@ -298,17 +298,16 @@ def bindings(name):
 @pytest.mark.parametrize('size', ['imagenet', 'mnist'])
 @pytest.mark.parametrize('name', PERCENT)
 def test_gin_files_with_labels(size, name):
-    bound = bindings(f'{size}_features_{name}')
+    bound = bindings(f'{size}/features_{name}')
     assert bound['FeatureData.percent'] == PERCENT[name]
     assert bound['FeatureExtractor.num_classes'] == {'imagenet': 1000, 'mnist': 10}[size]
     reference = bound.get('KerasExperiment.reference')
     if size == 'mnist' or name == '2_5':
         assert reference is None
     else:
-        assert TABLE_3[name] == (
-            reference['test_error_percent'],
-            reference['test_top5_error_percent'],
-        )
+        assert repr(reference) == '@published.reference()'
+        printed = published.reference(bound['reference.method'])
+        assert TABLE_3[name] == (printed['test_error_percent'], printed['test_top5_error_percent'])
 
 
 def test_settings_for_imagenet_are_the_papers():
@@ -332,7 +331,7 @@ def test_settings_for_imagenet_are_the_papers():
 
 @pytest.mark.parametrize('size', ['imagenet', 'mnist'])
 def test_gin_files_of_clusters(size):
-    bound = bindings(f'{size}_features_rotation')
+    bound = bindings(f'{size}/features_rotation')
     assert {50, 100, 200, 500, 1000} <= set(bound['FeatureExperiment.clusters'])
     assert 'FeatureData.percent' not in bound and 'FeatureExtractor.num_classes' not in bound
     if size == 'imagenet':

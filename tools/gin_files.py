@@ -4,8 +4,8 @@ A folder of generated files holds `cell.template`. Its `$column` are filled from
 table, a CSV file; the file is named by the row's column 'game'.
 
 Usage:
-  ./garden python tools/gin_files.py          # names the files that differ; status 1 if any does
-  ./garden python tools/gin_files.py --fix    # writes them, and removes those that no row makes
+  ./garden python -m tools.gin_files          # names the files that differ; status 1 if any does
+  ./garden python -m tools.gin_files --fix    # writes them, and removes those that no row makes
 """
 
 from __future__ import annotations

@@ -189,7 +189,9 @@ def main() -> int:
         fix(ROOT)
         return 0
     found = differences(ROOT)
-    print('\n'.join([*found, 'Run ./garden python -m tools.cards --fix.'] if found else ['The pages are in step.']))
+    if found:
+        found.append('Run ./garden python -m tools.cards --fix.')
+    print('\n'.join(found) or 'The pages are in step.')
     return bool(found)
 
 

@@ -85,7 +85,8 @@ def _metric(value: Any, place: str) -> Metric:
         return Metric(_number(value, place))
     unknown = sorted(set(value) - set(_OF_SEVERAL))
     if unknown:
-        raise ValueError(f'{place} has the field {unknown[0]!r}; there are {", ".join(_OF_SEVERAL)}.')
+        known = ', '.join(_OF_SEVERAL)
+        raise ValueError(f'{place} has the field {unknown[0]!r}; there are {known}.')
     if 'values' in value:
         if set(value) != {'values'} or not isinstance(value['values'], list) or not value['values']:
             raise ValueError(f'{place} must have values, a list of numbers, and nothing else.')

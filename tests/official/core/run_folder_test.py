@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import multiprocessing
 import os
@@ -107,6 +108,19 @@ def test_a_folder_that_is_not_a_runs(tmp_path):
         FileExistsError,
         f'{tmp_path} is not empty and not a run folder: it has no run.json.',
     )
+
+
+def test_a_table_begins_in_the_folder_of_cells_that_were_run_by_themselves(tmp_path):
+    with run_folder.claim(str(tmp_path / 'cora_gcn'), _ONE):
+        pass
+    (tmp_path / 'cora_gcn' / 'result.json').write_text('{}')
+    other = dataclasses.replace(_ONE, bindings={'suite.Suite.title': "'Table 1'"})
+    with run_folder.claim(str(tmp_path), other):
+        pass
+    assert (tmp_path / 'cora_gcn' / 'result.json').read_text() == '{}'
+    os.remove(tmp_path / 'run.json')
+    (tmp_path / 'photographs').mkdir()
+    _refused(str(tmp_path), other, FileExistsError, f'{tmp_path} is not empty and not a run folder')
 
 
 def test_what_a_kill_left_of_the_first_write_is_no_obstacle(tmp_path):

@@ -122,6 +122,20 @@ def test_bad_input(tmp_path):
     assert os.path.exists(os.path.join(gin_source.ROOT, FILE))
 
 
+def test_a_pattern_names_all_that_match_but_parts():
+    found = suite.matching(['gin_configs/ladder/table3/*.gin', FILE])
+    assert found == [
+        'gin_configs/ladder/table3/cifar10_4000_baseline.gin',
+        'gin_configs/ladder/table3/cifar10_4000_gamma.gin',
+        'gin_configs/ladder/table3/cifar10_all_baseline.gin',
+        'gin_configs/ladder/table3/cifar10_all_conv_pool_cnn_c.gin',
+        FILE,
+    ]
+    assert not any('/_' in path for path in suite.matching(['gin_configs/ladder/*.gin']))
+    with pytest.raises(FileNotFoundError, match='gin_configs/ladder/_m.*does not exist'):
+        suite.matching(['gin_configs/ladder/_m*.gin'])
+
+
 THREE = (
     FILE,
     'gin_configs/ladder/mnist_50_full.gin',

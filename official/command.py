@@ -29,7 +29,7 @@ LIST = {
 }
 # The launcher's flags, all with a value; a test compares them with official/launch.py.
 FLAGS = {
-    'gin_file': 'the gin file that wires the experiment',
+    'gin_file': 'the gin file of the experiment; a run that was begun needs only --model_dir',
     'gin_param': "a binding that overrides the file's, such as 'Class.argument = 3' (repeatable)",
     'mode': 'train, evaluate, train_and_evaluate, export or report, in place of the verb',
     'model_dir': "the run's folder",
@@ -162,7 +162,7 @@ def check_flags(called: str, arguments: list[str]) -> None:
             if not rest:
                 raise UsageError(f'--{name} needs a value: --{name}=VALUE')
             value = rest.pop(0)
-        named = named or name in ('gin_file', 'flagfile')
+        named = named or name in ('gin_file', 'flagfile', 'model_dir')
         if name == 'gin_file':
             _check_gin_file(value, hint)
         if name == 'flagfile' and not os.path.isfile(os.path.expanduser(value)):

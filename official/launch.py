@@ -1,5 +1,7 @@
 """Runs the experiment that a gin file wires: python -m official.launch --gin_file=<file>.
 
+A run that was begun needs no more than its folder: --model_dir=<run folder>.
+
 What can be wrong with flags, gin file and run folder is found before TensorFlow is imported. Bad
 input ends in one sentence: exit code 2 for a flag, 1 for what it names.
 """
@@ -19,7 +21,11 @@ from official.compat import start_up
 from official.core import config, distribution, errors, run_folder, runner
 
 _LARGEST_SEED = 2**32 - 1  # Of NumPy's.
-flags.DEFINE_string('gin_file', None, 'The gin file that wires the experiment.')
+flags.DEFINE_string(
+    'gin_file',
+    None,
+    'The gin file that wires the experiment; by default that of the run in --model_dir.',
+)
 flags.DEFINE_multi_string(
     'gin_param', [], 'Class.parameter=value, in place of what the gin file says; may be repeated.'
 )
@@ -32,7 +38,11 @@ flags.DEFINE_enum(
 flags.DEFINE_string(
     'model_dir', None, 'The run folder; by default runs/<folder>/<name> of the gin file.'
 )
-flags.DEFINE_string('data_dir', None, 'The folder of the data, where it comes with no package.')
+flags.DEFINE_string(
+    'data_dir',
+    None,
+    'The folder of the data, where it comes with no package; by default that of the run so far.',
+)
 flags.DEFINE_enum('strategy', 'one_device', distribution.STRATEGIES, 'What to run on.')
 flags.DEFINE_string('tpu', None, "Name or address of the TPU, or 'local'; needs --strategy=tpu.")
 flags.DEFINE_float(
@@ -41,7 +51,11 @@ flags.DEFINE_float(
     'How long to wait for the other workers, 60 by default; needs --strategy=multi_worker.',
 )
 flags.DEFINE_integer(
-    'seed', 0, 'The seed, or the first of Run.num_seeds.', lower_bound=0, upper_bound=_LARGEST_SEED
+    'seed',
+    None,
+    'The seed, or the first of Run.num_seeds; by default that of the run in --model_dir, else 0.',
+    lower_bound=0,
+    upper_bound=_LARGEST_SEED,
 )
 
 _NOISE = (
@@ -67,7 +81,7 @@ def parse_flags(arguments: list[str]) -> list[str]:
     if len(rest) > 1:
         hint = f'; did you mean --gin_file={rest[1]}?' if rest[1].endswith('.gin') else '.'
         _stop(f'{rest[1]!r} is no flag{hint}', 2)
-    if not flags.FLAGS.gin_file:
+    if not flags.FLAGS.gin_file and not flags.FLAGS.model_dir:
         _stop('--gin_file is needed, as in --gin_file=gin_configs/ladder/digits_100.gin.', 2)
     if not flags.FLAGS['verbosity'].present:  # TensorFlow tells much of an export at INFO.
         logging.set_verbosity(logging.WARNING)
@@ -75,17 +89,20 @@ def parse_flags(arguments: list[str]) -> list[str]:
 
 
 def launch(
-    gin_file: str,
+    gin_file: str | None = None,
     gin_params: tuple[str, ...] = (),
     mode: str = 'train_and_evaluate',
     model_dir: str | None = None,
     data_dir: str | None = None,
     strategy: str = 'one_device',
     tpu: str | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     wait_minutes: float | None = None,
 ) -> dict | None:
     """Runs what a gin file wires; the arguments are the flags.
+
+    Without `gin_file` the run in `model_dir` goes on: its configuration, seed and data folder are
+    those that it was begun with, where nothing else is said.
 
     Returns:
       The result, where the mode evaluates.
@@ -100,6 +117,9 @@ def launch(
             'The current folder was removed; change to one that exists.'
         ) from None
     distribution.check(strategy, tpu, wait_minutes)
+    if gin_file is None:
+        gin_file, seed, data_dir = _of_run(model_dir, seed, data_dir)
+    seed = seed or 0
     configuration = config.read(os.path.expanduser(gin_file), gin_params)
     run_dir = os.path.expanduser(model_dir or os.path.join('runs', configuration.name))
     if data_dir is not None:
@@ -114,8 +134,9 @@ def launch(
             f'last would be beyond {_LARGEST_SEED}.'
         )
     if strategy != 'multi_worker' or distribution.cluster_task()[-1]:
+        # Which bindings decide is known when their classes are imported; see `Run`.
         identity = run_folder.Identity(
-            seed, bool(several and several.value != 1), configuration.identity()
+            seed, bool(several and several.value != 1), configuration.bindings(), others=None
         )
         run_folder.check(run_dir, identity, starts='train' in mode)
     print(f'{mode}: {configuration.path} in {run_dir}', flush=True)
@@ -125,6 +146,21 @@ def launch(
     made = distribution.make_strategy(strategy, tpu, wait_minutes)
     config.load(configuration)
     return gin.get_configurable(runner.Run)()(mode, run_dir, seed, data_dir, made)
+
+
+def _of_run(
+    model_dir: str | None, seed: int | None, data_dir: str | None
+) -> tuple[str, int, str | None]:
+    """Returns gin file, seed and data folder of the run in a folder; arguments win."""
+    if model_dir is None:
+        raise ValueError('--gin_file or --model_dir is needed.')
+    run_dir = os.path.expanduser(model_dir)
+    there = run_folder.read(run_dir)
+    path = os.path.join(run_dir, run_folder.CONFIG)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'{path} does not exist; name the run by --gin_file.')
+    found = there['seed'] if seed is None else seed
+    return path, found, there.get('data_dir') if data_dir is None else data_dir
 
 
 def main(arguments: list[str]) -> None:

@@ -26,7 +26,7 @@ import dataclasses
 import importlib
 import inspect
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gin
@@ -66,19 +66,46 @@ class Config:
         below = [index + 1 for index, part in enumerate(parts[:-2]) if part == 'gin_configs']
         return os.path.join(*parts[below[-1] if below else -2 :])
 
-    def identity(self) -> dict[str, str]:
-        """Full name and value of every binding; two experiments are the same if these are.
+    def bindings(self) -> dict[str, str]:
+        """Returns full name and value of every binding."""
+        return {key: _canonical(binding.value) for key, binding in self.source.bindings.items()}
 
-        `Run.num_seeds` and any `num_trials` are left out: five seeds become ten in the same folder;
-        and any parameter that begins with `query`: one index answers many.
+    def deciding(self) -> dict[str, str]:
+        """Returns the bindings that decide what is trained; two runs are the same if these are.
+
+        They are those of `Run` and of all that its references lead to. The parameters that a class
+        names in its attribute `changeable`, and what only they lead to, may change after the
+        training: reporter, evaluator, more steps. Call `load` before, which imports the classes.
         """
-        return {
-            key: _canonical(binding.value)
-            for key, binding in self.source.bindings.items()
-            if key != f'{RUN}.num_seeds'
-            and binding.parameter != 'num_trials'
-            and not binding.parameter.startswith('query')
-        }
+        found: dict[str, str] = {}
+        of: dict[str, list[gin_source.Binding]] = {}
+        for binding in self.source.bindings.values():
+            of.setdefault(binding.full, []).append(binding)
+        todo, seen = [(RUN, frozenset[str]())], set()
+        while todo:
+            full, scopes = node = todo.pop()
+            if node in seen:
+                continue
+            seen.add(node)
+            for binding in of.get(full, ()):
+                named = _resolve(self.source, binding.selector, binding.place)
+                open_here = not binding.scope or set(binding.scope.split('/')) <= scopes
+                if not open_here or binding.parameter in getattr(named, 'changeable', ()):
+                    continue
+                found[binding.key] = _canonical(binding.value)
+                for part in self._parts(binding.value, found):
+                    # A factory that is called inside another one inherits its scope.
+                    todo.append((part.full, scopes | set(part.scopes)))
+        return {key: found[key] for key in self.source.bindings if key in found}
+
+    def _parts(self, value: Any, found: dict[str, str]) -> Iterator[gin_source.Reference]:
+        """Yields the references in a value, through macros, which are added to `found`."""
+        for part in gin_source.parts(value):
+            if isinstance(part, gin_source.Macro):
+                found[part.name] = _canonical(self.source.bindings[part.name].value)
+                yield from self._parts(self.source.bindings[part.name].value, found)
+            elif isinstance(part, gin_source.Reference):
+                yield part
 
     def text(self) -> str:
         """The configuration as one gin file: the head of the file asked for, includes merged,

@@ -9,7 +9,9 @@ from typing import Any
 class Experiment(abc.ABC):
     """One experiment in one run folder.
 
-    Gin names a subclass; the launcher calls it with these arguments, gin binds the rest.
+    Gin names a subclass; the launcher calls it with these arguments, gin binds the rest. A finished
+    run may go on, or be evaluated and reported anew, with other values of the parameters that
+    `changeable` names: they do not decide the bits of what was trained.
 
     Args:
       run_dir: folder of everything the experiment leaves.
@@ -17,6 +19,8 @@ class Experiment(abc.ABC):
       data_dir: folder of the data, or None for data that comes with a package.
       strategy: the `tf.distribute` strategy to build models under.
     """
+
+    changeable: tuple[str, ...] = ()
 
     def __init__(self, run_dir: str, seed: int, data_dir: str | None, strategy: Any):
         self.run_dir = run_dir

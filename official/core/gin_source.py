@@ -125,7 +125,7 @@ class Source:
     def references(self) -> Iterator[tuple[Reference, Binding]]:
         """Every reference with the binding it stands in."""
         for binding in self.bindings.values():
-            for part in _parts(binding.value):
+            for part in parts(binding.value):
                 if isinstance(part, Reference):
                     yield part, binding
 
@@ -346,7 +346,7 @@ def _binding(source: Source, statement: config_parser.BindingStatement, place: s
         scope, selector, full = f'{scope + "/" if scope else ""}{selector}', '', ''
     else:
         full = source.full(selector, place)
-    for part in _parts(value):
+    for part in parts(value):
         if isinstance(part, Reference):
             part.full = source.full(part.selector, place)
         elif isinstance(part, float) and not math.isfinite(part):
@@ -397,7 +397,7 @@ def _used(source: Source, selector: str, place: str) -> str:
 def _check_macros(source: Source) -> None:
     defined = [b.scope for b in source.bindings.values() if not b.selector]
     for binding in source.bindings.values():
-        for part in _parts(binding.value):
+        for part in parts(binding.value):
             if not isinstance(part, Macro) or part.name in defined:
                 continue
             if part.name == 'gin.REQUIRED':
@@ -422,13 +422,13 @@ def _check_scopes(source: Source) -> None:
             )
 
 
-def _parts(value: Any) -> Iterator[Any]:
+def parts(value: Any) -> Iterator[Any]:
     """Every value inside nested dicts, lists and tuples."""
     if isinstance(value, dict):
         for pair in value.items():
-            yield from _parts(pair)
+            yield from parts(pair)
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from _parts(item)
+            yield from parts(item)
     else:
         yield value

@@ -73,6 +73,15 @@ class KerasExperiment(model_experiment.ModelExperiment):
         `patience_steps` is asked without a monitor, or model and data do not fit.
     """
 
+    # Noise and data of a step do not depend on how many steps there are.
+    changeable = (
+        *model_experiment.ModelExperiment.changeable,
+        'train_steps',
+        'evaluator',
+        'split',
+        'monitor_split',
+    )
+
     def __init__(
         self,
         run_dir: str,
@@ -211,6 +220,11 @@ class KerasExperiment(model_experiment.ModelExperiment):
 
     def train(self) -> None:
         self._restore(best=False)
+        if self._step > self.train_steps:
+            raise ValueError(
+                f'{self.run_dir} is at step {self._step} already, beyond '
+                f'KerasExperiment.train_steps = {self.train_steps}.'
+            )
         if self.is_chief:
             tf.io.gfile.makedirs(self.run_dir)
         rows = history.History(self.run_dir, self._step, write=self.is_chief)

@@ -36,6 +36,8 @@ class ModelExperiment(experiment.Experiment):
       ValueError: if an argument is of another kind.
     """
 
+    changeable = ('signatures', 'reporter', 'reference', 'title')
+
     def __init__(
         self,
         run_dir: str,

@@ -32,13 +32,18 @@ class Identity:
 
     Attributes:
       seed: the seed, or the first of several.
-      several_seeds: whether the folder holds a run folder for each of several seeds.
-      bindings: name -> value, as text, of everything that gin binds.
+      several_seeds: True if the folder holds a run folder for each of several seeds.
+      bindings: name -> value, as text, of the gin bindings that decide what is trained.
+      others: the same of the bindings that may change afterwards. None where the two are not told
+        apart yet: `bindings` are all, of which those count that the folder says decide.
+      data_dir: folder of the data, for later evaluations.
     """
 
     seed: int
     several_seeds: bool = False
     bindings: dict[str, str] = dataclasses.field(default_factory=dict)
+    others: dict[str, str] | None = dataclasses.field(default_factory=dict)
+    data_dir: str | None = None
 
 
 def check(run_dir: str, identity: Identity, starts: bool = True) -> None:
@@ -100,9 +105,21 @@ def claim(
         # Once more: another process may have been here since.
         check(run_dir, identity, starts)
         _remove_partial(run_dir)
-        if RUN not in _names(run_dir) or _difference(_read(run_dir), identity):
-            _write(run_dir, {**dataclasses.asdict(identity), 'finished': False})
+        _note(run_dir, identity, starts)
         yield
+
+
+def _note(run_dir: str, identity: Identity, starts: bool) -> None:
+    """Writes run.json where it is missing or says something else."""
+    there = _read(run_dir) if RUN in _names(run_dir) else {}
+    wanted = dataclasses.asdict(identity)
+    if identity.data_dir is None:
+        wanted['data_dir'] = there.get('data_dir')
+    if not there or _difference(there, identity):
+        _write(run_dir, {**wanted, 'finished': False})
+    elif any(there.get(name) != value for name, value in wanted.items()):
+        # More steps or another reporter: what was finished is to be done again.
+        _write(run_dir, {**wanted, 'finished': there['finished'] and not starts})
 
 
 def name_of(run_dir: str) -> str | None:
@@ -135,6 +152,18 @@ def check_part(path: str, named: object, run_dir: str) -> None:
         raise ValueError(
             f'{path} belongs to another run ({named}), not to that of {run_dir} ({ours}).'
         )
+
+
+def read(run_dir: str) -> dict:
+    """Returns what run.json in a folder says.
+
+    Raises:
+      FileNotFoundError: there is no run.json.
+      ValueError: run.json is damaged.
+    """
+    if RUN not in _names(run_dir):
+        raise FileNotFoundError(f'{run_dir} holds no run; train it first.')
+    return _read(run_dir)
 
 
 def holder(run_dir: str) -> str | None:
@@ -227,7 +256,8 @@ def _write(run_dir: str, contents: dict) -> None:
 def _difference(there: dict, identity: Identity) -> str:
     """The first binding, or the seed, in which a folder's run.json and an experiment differ."""
     theirs, ours = there.get('bindings', {}), identity.bindings
-    for name in [*ours, *theirs]:
+    names = [*ours, *theirs] if identity.others is not None else theirs
+    for name in names:
         if theirs.get(name) != ours.get(name):
             return (
                 f'{name} is {theirs.get(name, "not bound")} there and '

@@ -21,6 +21,9 @@ MODES = {
 class Run:
     """The top of a gin configuration: which experiment, and how often.
 
+    `changeable`, here and in experiments, names the parameters that may change after the training:
+    five seeds become ten in the same folder.
+
     Args:
       experiment: subclass of `official.core.experiment.Experiment`, or a function, called as
         experiment(run_dir=, seed=, data_dir=, strategy=).
@@ -32,6 +35,8 @@ class Run:
     Raises:
       ValueError: if `num_seeds` is not a positive integer, or `deterministic` not True or False.
     """
+
+    changeable = ('num_seeds',)
 
     def __init__(self, experiment: Callable, num_seeds: int = 1, deterministic: bool = True):
         checks.called('Run', experiment=experiment)
@@ -73,10 +78,16 @@ class Run:
             tf.config.experimental.enable_op_determinism()
         several = self.num_seeds > 1
         bound = config.active()
-        bindings = bound.identity() if bound else {}
+        deciding = bound.deciding() if bound else {}
+        others = {
+            key: value
+            for key, value in (bound.bindings() if bound else {}).items()
+            # A seed is finished however many there are.
+            if key not in deciding and key != f'{config.RUN}.num_seeds'
+        }
 
         def claim(folder, seed, several):
-            identity = run_folder.Identity(seed, several, bindings)
+            identity = run_folder.Identity(seed, several, deciding, others, data_dir)
             return run_folder.claim(folder, identity, starts='train' in mode, write=chief)
 
         def run(folder, seed):

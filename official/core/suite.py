@@ -47,6 +47,9 @@ class Suite(experiment.Experiment):
       FileNotFoundError: if a file is missing.
     """
 
+    # Each experiment has an identity of its own.
+    changeable = ('files', 'gin_params', 'at_once', 'title')
+
     def __init__(
         self,
         run_dir: str,

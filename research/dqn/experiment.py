@@ -64,6 +64,15 @@ class DqnExperiment(play.AgentExperiment):
         strategy is of several workers.
     """
 
+    # Where its replay memory is gone, a training that goes on fills a new one.
+    changeable = (
+        *play.AgentExperiment.changeable,
+        'train_agent_steps',
+        'replay_dir',
+        'keep_replay',
+        'film_at_agent_steps',
+    )
+
     def __init__(
         self,
         run_dir: str,

@@ -37,6 +37,8 @@ class LearningRates(experiment.Experiment):
       ValueError: there is no rate, one twice, or one that is not a number above 0.
     """
 
+    changeable = ('reference',)
+
     def __init__(
         self,
         run_dir: str,

@@ -45,6 +45,12 @@ class AgentExperiment(model_experiment.ModelExperiment):
       exploration: what the agent's behaviour reads epsilon from.
     """
 
+    changeable = (
+        *model_experiment.ModelExperiment.changeable,
+        'final_evaluation',
+        'random_hertz',
+    )
+
     def __init__(
         self,
         run_dir: str,

@@ -53,6 +53,8 @@ class Trials(model_experiment.ModelExperiment):
       ValueError: if there is no trial to run, or no seed for the last one.
     """
 
+    changeable = (*model_experiment.ModelExperiment.changeable, 'num_trials')
+
     unit = 'seed'  # What a trial is, for the report.
 
     def __init__(

@@ -27,8 +27,7 @@ class GallerySearch(experiment.Experiment):
     `train` looks at the images below the folder `data_dir` with an exported model and keeps every
     detection's box, class and embedding in `<run_dir>/index.npz`; images that are in it already are
     not looked at again. `evaluate` searches it for the most certain item of the query, or that of a
-    class; the picture of what it finds is `matches.png` and in the report. Arguments that begin
-    with `query` may change from search to search in one run folder.
+    class; the picture of what it finds is `matches.png` and in the report.
 
     Args:
       run_dir: see `Experiment`.
@@ -45,6 +44,9 @@ class GallerySearch(experiment.Experiment):
       FileNotFoundError: the model, the folder, the query or an indexed image is missing.
       ValueError: nothing can be found in the query; the model has no embeddings.
     """
+
+    # One index answers many queries.
+    changeable = ('query', 'query_class', 'query_matches', 'query_least_score')
 
     def __init__(
         self,

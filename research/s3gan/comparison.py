@@ -51,6 +51,8 @@ class Comparison(experiment.Experiment):
         an argument.
     """
 
+    changeable = ('files', 'first', 'gin_params', 'at_once', 'title', 'first_dir', 'as_published')
+
     def __init__(
         self,
         run_dir: str,

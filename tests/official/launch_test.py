@@ -181,6 +181,25 @@ def test_launch_from_python(tmp_path):
         _launch(tmp_path, mode='evaluate', seed=3)
 
 
+def test_a_run_that_was_begun_needs_only_its_folder(tmp_path):
+    run_dir = str(tmp_path / 'run')
+    _launch(tmp_path, 'toy.Toy.bias = 3.0\n', seed=2, gin_params=("Toy.notes='a'",))
+    os.remove(tmp_path / 'toy.gin')
+    assert launch.launch(mode='evaluate', model_dir=run_dir)['test_error_percent'] == 23.0
+    launch.launch(mode='report', model_dir=run_dir, gin_params=("Toy.notes='b'",))
+    with open(tmp_path / 'run' / 'run.json') as file:
+        assert json.load(file)['others'] == {'tests.official.core.toy.Toy.notes': "'b'"}
+    with pytest.raises(ValueError, match='seed is 2 there and 3 here'):
+        launch.launch(mode='evaluate', model_dir=run_dir, seed=3)
+    with pytest.raises(FileNotFoundError, match='none holds no run; train it first'):
+        launch.launch(mode='evaluate', model_dir=str(tmp_path / 'none'))
+    os.remove(tmp_path / 'run' / 'config.gin')
+    with pytest.raises(FileNotFoundError, match='config.gin does not exist; name the run by --gin'):
+        launch.launch(mode='evaluate', model_dir=run_dir)
+    with pytest.raises(ValueError, match='--gin_file or --model_dir is needed'):
+        launch.launch()
+
+
 def test_nothing_to_evaluate(tmp_path):
     with pytest.raises(FileNotFoundError, match='run holds no run; train it first.'):
         _launch(tmp_path, mode='evaluate')

@@ -219,8 +219,9 @@ small/toy.Model.inner = @toy.Forwarding()
     saved = tmp_path / 'config.gin'
     saved.write_text(asked.text())
     again = config.read(str(saved))
-    assert again.identity() == asked.identity()
+    assert again.bindings() == asked.bindings()
     config.load(again)
+    assert again.deciding() == asked.deciding()
     model = gin.get_configurable(toy.Model)()
     assert model.units == 3 and model.layers['a'] == (1, -0.0025, None)
     assert asked.text().splitlines()[:5] == [
@@ -244,22 +245,57 @@ def test_identity_is_the_same_under_other_names_and_for_other_seeds_only(tmp_pat
     path = tmp_path / 'renamed.gin'
     path.write_text(renamed)
     second = config.read(str(path), ('Run.num_seeds=5',))
+    config.load(second)
     assert (
-        first.identity()
-        == second.identity()
+        first.deciding()
+        == second.deciding()
         == {
             'official.core.runner.Run.experiment': '@tests.official.core.toy.Toy',
             'tests.official.core.toy.Toy.model': '@tests.official.core.toy.Model',
             'tests.official.core.toy.Model.layers': '(@tests.official.core.toy.Kept)',
         }
     )
-    more = ('Toy.num_trials=5', 'Run.num_seeds=5')
-    assert config.read(str(path), more).identity() == first.identity()
-    assert config.read(str(path), ('Toy.bias=2',)).identity() != first.identity()
-    # What is asked of a finished run.
-    asked = ('Toy.query="a"', 'Toy.query_matches=3')
-    assert config.read(str(path), asked).identity() == first.identity()
-    assert config.read(str(path), ('Toy.unquery=3',)).identity() != first.identity()
+    assert second.bindings() == {**second.deciding(), 'official.core.runner.Run.num_seeds': '5'}
+    assert config.read(str(path), ('Toy.bias=2',)).deciding() != first.deciding()
+
+
+def test_what_may_change_and_what_only_that_leads_to_decide_nothing(tmp_path):
+    """`Toy.notes` may change; so may the model that nothing but the notes has."""
+    text = """
+toy.Toy.notes = @only/toy.Forwarding
+only/toy.Forwarding.width = 3
+toy.Forwarding.units = %units
+toy.Model.units = 5
+toy.Model.inner = @inner/toy.Kept
+inner/toy.Kept.model = @toy.Forwarding
+units = 7
+"""
+    asked = config.read(toy.write_gin(tmp_path, text))
+    config.load(asked)
+    prefix = 'tests.official.core.toy.'
+    assert asked.deciding() == {
+        'official.core.runner.Run.experiment': f'@{prefix}Toy',
+        f'{prefix}Toy.model': f'@{prefix}Model',
+        f'{prefix}Forwarding.units': '%units',
+        f'{prefix}Model.units': '5',
+        f'{prefix}Model.inner': f'@inner/{prefix}Kept',
+        f'inner/{prefix}Kept.model': f'@{prefix}Forwarding',
+        'units': '7',
+    }
+    # Without the model inside, nothing that decides leads to the other class.
+    less = config.read(
+        toy.write_gin(
+            tmp_path,
+            """
+toy.Toy.notes = @only/toy.Forwarding
+only/toy.Forwarding.width = 3
+toy.Forwarding.units = %units
+units = 7
+""",
+        )
+    )
+    config.load(less)
+    assert set(less.deciding()) == {'official.core.runner.Run.experiment', f'{prefix}Toy.model'}
 
 
 def test_the_name_of_a_configuration(tmp_path):

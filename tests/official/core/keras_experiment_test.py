@@ -93,6 +93,23 @@ def test_resume_takes_the_same_steps(tmp_path, stop_at, steps_per_execution):
     assert [row['step'] for row in conformance.read_history(tmp_path)] == [4, 8, 10]
 
 
+def test_a_finished_run_goes_on_to_more_steps(tmp_path):
+    """The steps after the end are those of a run that was to have more from the beginning."""
+    toy_model.make(str(tmp_path / 'a'), train_steps=6).train()
+    longer = toy_model.make(str(tmp_path / 'a'), train_steps=10)
+    longer.train()
+    whole = toy_model.make(str(tmp_path / 'b'), train_steps=10)
+    whole.train()
+    assert w(longer) == w(whole) == 1 - 0.5**10
+    assert [row['step'] for row in conformance.read_history(tmp_path / 'a')] == [4, 6, 8, 10]
+    with pytest.raises(ValueError, match='is at step 10 already, beyond .*train_steps = 6'):
+        toy_model.make(str(tmp_path / 'a'), train_steps=6).train()
+    assert set(type(whole).changeable) == {
+        'train_steps', 'evaluator', 'split', 'monitor_split',
+        'signatures', 'reporter', 'reference', 'title',
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize('stop_at', [None, 4, 5])
 def test_every_step_reads_its_own_data(tmp_path, stop_at):
     """A later interval, and a run that goes on, read where the step before them ended."""

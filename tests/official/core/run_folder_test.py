@@ -54,6 +54,8 @@ def test_a_new_folder_is_made_and_marked(tmp_path):
         'seed': 0,
         'several_seeds': False,
         'bindings': _ONE.bindings,
+        'others': {},
+        'data_dir': None,
         'finished': False,
     }
 

@@ -75,7 +75,8 @@ def test_configurations_are_saved(tmp_path):
     assert 'toy.Model.seed' not in used
     saved = _json(run_dir, 'run.json')
     assert saved['seed'] == 0 and saved['finished'] is False
-    assert saved['bindings'] == config.active().identity()
+    assert saved['bindings'] == config.active().deciding()
+    assert saved['others'] == {}
 
 
 def test_the_configuration_is_saved_when_training_fails(tmp_path, monkeypatch):
@@ -208,3 +209,22 @@ def test_the_report_of_the_seeds_together_is_made_again(tmp_path, monkeypatch):
     os.remove(os.path.join(run_dir, 'seed_1', 'result.json'))
     with pytest.raises(FileNotFoundError, match='seed_1/result.json does not exist'):
         run('report', run_dir)
+
+
+def test_a_finished_run_goes_on_with_what_may_change(tmp_path):
+    """Other notes: the run is done again and keeps its name; another model: it is refused."""
+    run_dir = str(tmp_path / 'run')
+    _run(tmp_path, "toy.Toy.notes = 'a'\n")('train_and_evaluate', run_dir, data_dir='/data')
+    name = run_folder.name_of(run_dir)
+    assert run_folder.is_finished(run_dir)
+    run = _run(tmp_path, "toy.Toy.notes = 'b'\n")
+    run('evaluate', run_dir)
+    assert run_folder.is_finished(run_dir) and run_folder.name_of(run_dir) == name
+    saved = _json(run_dir, 'run.json')
+    assert saved['others'] == {'tests.official.core.toy.Toy.notes': "'b'"}
+    assert saved['data_dir'] == '/data'
+    run = _run(tmp_path, "toy.Toy.notes = 'c'\n")
+    run('train', run_dir)
+    assert not run_folder.is_finished(run_dir) and run_folder.name_of(run_dir) == name
+    with pytest.raises(ValueError, match='belongs to another experiment: .*Toy.bias is not bound'):
+        _run(tmp_path, 'toy.Toy.bias = 3.0\n')('train', run_dir)

@@ -57,8 +57,11 @@ class Forwarding(Model):
 class Toy(experiment.Experiment):
     """Its error in percent is 10 x seed + bias."""
 
-    def __init__(self, run_dir, seed, data_dir, strategy, *, model, bias=1.0):
+    changeable = ('notes',)
+
+    def __init__(self, run_dir, seed, data_dir, strategy, *, model, bias=1.0, notes=None):
         super().__init__(run_dir, seed, data_dir, strategy)
+        self.notes = notes
         self.model = model(seed=seed)
         self.bias = bias
 

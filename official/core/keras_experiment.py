@@ -11,7 +11,16 @@ from typing import Any
 
 import tensorflow as tf
 
-from official.core import callbacks, checkpoints, checks, distribution, history, model_experiment
+from official.core import (
+    callbacks,
+    checkpoints,
+    checks,
+    compiled,
+    distribution,
+    history,
+    model_experiment,
+)
+from official.core import model as core_model
 
 
 class _Progress(tf.Module):
@@ -24,7 +33,7 @@ class _Progress(tf.Module):
 
 
 class KerasExperiment(model_experiment.ModelExperiment):
-    """Drives `fit` of an `official.core.model.Model`.
+    """Drives `fit` of an `official.core.model.Model`, or of any other compiled Keras model.
 
     A run that is stopped at any moment and started again ends with the same weights: a checkpoint
     holds model, optimizer, averaged weights and progress, and noise and data of a step are
@@ -35,7 +44,8 @@ class KerasExperiment(model_experiment.ModelExperiment):
       seed: see `Experiment`.
       data_dir: see `Experiment`.
       strategy: see `Experiment`.
-      model: called as model(seed=seed).
+      model: called as model(seed=seed), gives an `official.core.model.Model`, or a `tf.keras.Model`
+        that is built and compiled with its loss and metrics; see `official.core.compiled`.
       optimizer: called without arguments; of a model with two players the generator's.
       discriminator_optimizer: called without arguments; of a model with two players.
       data: called as data(seed=seed, data_dir=data_dir); gives
@@ -184,7 +194,10 @@ class KerasExperiment(model_experiment.ModelExperiment):
                     optimizers['discriminator_optimizer'] = discriminator_optimizer()
                 for made in optimizers.values():
                     _check_rate(made)
-                self._create(model(seed=seed), optimizers, steps_per_execution, jit_compile)
+                made = model(seed=seed)
+                if not isinstance(made, core_model.Model):
+                    made = compiled.Compiled(made, seed)
+                self._create(made, optimizers, steps_per_execution, jit_compile)
         finally:
             tf.keras.mixed_precision.set_global_policy(previous)
         # After the model, which takes seconds to tell what is wrong, and data may take minutes.

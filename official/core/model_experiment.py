@@ -36,7 +36,7 @@ class ModelExperiment(experiment.Experiment):
       ValueError: if an argument is of another kind.
     """
 
-    changeable = ('signatures', 'reporter', 'reference', 'title')
+    changeable: tuple[str, ...] = ('signatures', 'reporter', 'reference', 'title')
 
     def __init__(
         self,

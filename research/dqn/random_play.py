@@ -1,4 +1,7 @@
-"""The random players of all games, beside the paper's."""
+"""The random players of all games, beside the paper's.
+
+./garden python -m research.dqn.random_play --output_dir=runs/dqn/random_play
+"""
 
 from __future__ import annotations
 
@@ -7,48 +10,47 @@ import json
 import os
 from collections.abc import Callable, Sequence
 
-import tensorflow as tf
 import tqdm
+from absl import app, flags
 
-from official.core import checks, experiment, page, run_folder
-from research.dqn import evaluation
+from official.core import checks, page, run_folder
+from research.dqn import atari, evaluation
+from research.dqn import environment as environment_lib
 from research.dqn import games as games_lib
 
 _SCORES = 'scores.json'
 
 
-class RandomPlay(experiment.Experiment):
+class RandomPlay:
     """Plays games at random, 10 and 60 times a second (Mnih et al. 2015, "Evaluation procedure").
 
-    A game that has been played is not played again when a run goes on.
+    A game that has been played is not played again.
 
     Args:
-      run_dir: see `Experiment`.
-      seed: of the games and the actions.
-      data_dir: None; the games come with packages.
-      strategy: without meaning.
+      output_dir: folder of the scores, of `result.json` and of `report.html`.
+      seed: seed of the games and the actions.
+      games: names of the games; by default those of Extended Data Table 2.
+      hertz: rates of the players.
+      episodes: episodes of each game and player.
       environment: makes a `GameEnvironment`, called with game=, num_games=, seed= and more.
       game: called as game(name, seed=), gives a game.
-      games: names; by default those of Extended Data Table 2.
-      hertz: rates of the players.
-      episodes: of each game and player.
+
+    Raises:
+      ValueError: a game is unknown, or a number is out of range.
     """
 
     def __init__(
         self,
-        run_dir: str,
+        output_dir: str,
         seed: int = 0,
-        data_dir: str | None = None,
-        strategy: tf.distribute.Strategy | None = None,
         *,
-        environment: Callable,
-        game: Callable,
         games: Sequence[str] = games_lib.GAMES,
         hertz: Sequence[int] = (10, 60),
         episodes: int = 30,
+        environment: Callable = environment_lib.GameEnvironment,
+        game: Callable = atari.AtariGame,
     ):
-        checks.no_data_dir('a game', data_dir)
-        super().__init__(run_dir, seed, data_dir, strategy or tf.distribute.get_strategy())
+        self.output_dir, self.seed = output_dir, seed
         for name in games:
             games_lib.check_game(name)
         for rate in hertz:
@@ -62,13 +64,14 @@ class RandomPlay(experiment.Experiment):
 
     @property
     def _path(self) -> str:
-        return os.path.join(self.run_dir, _SCORES)
+        return os.path.join(self.output_dir, _SCORES)
 
     def _scores(self) -> dict[str, dict]:
         return run_folder.read_json(self._path) if os.path.exists(self._path) else {}
 
-    def train(self) -> None:
-        """Plays what has not been played."""
+    def play(self) -> None:
+        """Plays the games that have not been played."""
+        os.makedirs(self.output_dir, exist_ok=True)
         scores = self._scores()
         for name in tqdm.tqdm(self.games, unit='game'):
             if name in scores:
@@ -80,8 +83,8 @@ class RandomPlay(experiment.Experiment):
             }
             run_folder.write_text(self._path, json.dumps(scores, indent=2) + '\n')
 
-    def evaluate(self) -> dict:
-        """Writes `result.json`: of each rate the scores, and how far the paper's table is.
+    def result(self) -> dict:
+        """Writes `result.json`: the scores of each rate, and the distance from the paper's table.
 
         Returns:
           For each rate '<hertz>hz': {game: score}; with 10 Hz, 'games_within_5_points', how many
@@ -110,15 +113,12 @@ class RandomPlay(experiment.Experiment):
                     name: change for name, change in changes.items() if abs(change) > 5
                 }
         run_folder.write_text(
-            os.path.join(self.run_dir, run_folder.RESULT), json.dumps(result, indent=2) + '\n'
+            os.path.join(self.output_dir, run_folder.RESULT), json.dumps(result, indent=2) + '\n'
         )
         return result
 
-    def export(self) -> str:
-        return ''  # A random player has nothing to export.
-
     def report(self) -> str:
-        """A table of the games, the paper's random player beside those here."""
+        """Writes `report.html`, the paper's random player beside those here; returns its path."""
         scores, rows = self._scores(), []
         for name in self.games:
             row = games_lib.table().get(name)
@@ -172,7 +172,7 @@ class RandomPlay(experiment.Experiment):
             ),
         )
         return page.write_report(
-            os.path.join(self.run_dir, 'report.html'), 'Random players', '', [section]
+            os.path.join(self.output_dir, 'report.html'), 'Random players', '', [section]
         )
 
 
@@ -183,3 +183,30 @@ def _change(game: str, random_10hz: float, random_60hz: float) -> float:
         100 * (row.dqn - random) / (row.human - random) for random in (random_10hz, random_60hz)
     )
     return fast - slow
+
+
+def _define_flags() -> None:
+    flags.DEFINE_string('output_dir', 'runs/dqn/random_play', 'Folder of the scores.')
+    flags.DEFINE_integer('seed', 0, 'Seed of the games and the actions.', lower_bound=0)
+    flags.DEFINE_list('games', list(games_lib.GAMES), 'Games to play.')
+    flags.DEFINE_integer('episodes', 30, 'Episodes of each game and player.')
+
+
+def main(arguments: list[str]) -> None:
+    """Plays the games and writes result and report, as the flags say."""
+    del arguments
+    values = flags.FLAGS
+    try:
+        run = RandomPlay(
+            values.output_dir, values.seed, games=values.games, episodes=values.episodes
+        )
+        run.play()
+        run.result()
+        print(run.report())
+    except (OSError, ValueError) as error:
+        raise SystemExit(f'error: {error}') from None
+
+
+if __name__ == '__main__':
+    _define_flags()
+    app.run(main)

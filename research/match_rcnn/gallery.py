@@ -1,17 +1,24 @@
-"""Indexes a folder of shop images and searches it with a photo (Ge et al. 2019, Sec. 2.2)."""
+"""Indexes a folder of shop images and searches it with a photo (Ge et al. 2019, Sec. 2.2).
+
+    ./garden python -m research.match_rcnn.gallery --images_dir=<folder of shop images> \
+        --saved_model=runs/match_rcnn/garments/saved_model --query=photo.jpg
+
+The answer is printed, and in matches.png and report.html in --index_dir. The index is kept there
+for the next photo.
+"""
 
 from __future__ import annotations
 
 import io
-import json
 import os
 import sys
 
 import numpy as np
 import tensorflow as tf
 import tqdm
+from absl import app, flags
 
-from official.core import checks, experiment, figures, page, report, run_folder
+from official.core import checks, figures, page
 from official.data import image_files
 from official.vision import image_reader
 from research.match_rcnn import pictures
@@ -21,62 +28,30 @@ _COLUMNS = ('images', 'boxes', 'classes', 'scores', 'embeddings')
 _AT_ONCE = 20000  # Similarities in one call.
 
 
-class GallerySearch(experiment.Experiment):
-    """Training makes the index of a gallery, evaluation searches it with one photo.
+class Gallery:
+    """The items in a folder of shop images, found by a photo.
 
-    `train` looks at the images below the folder `data_dir` with an exported model and keeps every
-    detection's box, class and embedding in `<run_dir>/index.npz`; images that are in it already are
-    not looked at again. `evaluate` searches it for the most certain item of the query, or that of a
-    class; the picture of what it finds is `matches.png` and in the report.
+    `update` looks at the images below a folder with an exported model and keeps every detection's
+    box, class and embedding in `<index_dir>/index.npz`. Images that are in it already are not
+    looked at again. `search` finds the items that match one in a photo.
 
     Args:
-      run_dir: see `Experiment`.
-      seed: see `Experiment`; nothing here is random.
-      data_dir: folder of the gallery's images, and of folders of such.
-      strategy: see `Experiment`; not used.
+      index_dir: folder of the index, of `matches.png` and of `report.html`.
+      images_dir: folder of the gallery's images, and of folders of such.
       saved_model: folder of an exported `MatchRCNN` with a matching network.
-      query: path of a photo.
-      query_class: name of the class of the item that is searched; None: the most certain item.
-      query_matches: how many to show, the best item of an image each.
-      query_least_score: detections in the gallery that are less certain are not shown.
 
     Raises:
-      FileNotFoundError: the model, the folder, the query or an indexed image is missing.
-      ValueError: nothing can be found in the query; the model has no embeddings.
+      FileNotFoundError: the model or the folder is missing.
     """
 
-    # One index answers many queries.
-    changeable = ('query', 'query_class', 'query_matches', 'query_least_score')
-
-    def __init__(
-        self,
-        run_dir: str,
-        seed: int = 0,
-        data_dir: str | None = None,
-        strategy: tf.distribute.Strategy | None = None,
-        *,
-        saved_model: str = 'runs/match_rcnn/garments/saved_model',
-        query: str | None = None,
-        query_class: str | None = None,
-        query_matches: int = 5,
-        query_least_score: float = 0.3,
-    ):
-        super().__init__(run_dir, seed, data_dir, strategy)
-        checks.positive('GallerySearch', query_matches=query_matches)
-        checks.within('GallerySearch', 0, 1, query_least_score=query_least_score)
-        if data_dir is None:
-            raise FileNotFoundError('--data_dir is needed: the folder of the shop images.')
-        if not os.path.isdir(data_dir):
-            raise FileNotFoundError(f'--data_dir={data_dir} is not a folder.')
+    def __init__(self, index_dir: str, images_dir: str, saved_model: str):
+        if not os.path.isdir(images_dir):
+            raise FileNotFoundError(f'--images_dir={images_dir} is not a folder.')
         if not os.path.exists(os.path.join(saved_model, 'saved_model.pb')):
             raise FileNotFoundError(
-                f'GallerySearch.saved_model = {saved_model}: there is no '
-                'exported model; train one first.'
+                f'--saved_model={saved_model}: there is no exported model; train one first.'
             )
-        if query is not None and not os.path.isfile(query):
-            raise FileNotFoundError(f'GallerySearch.query = {query}: there is no such file.')
-        self.saved_model, self.query, self.query_class = saved_model, query, query_class
-        self.query_matches, self.query_least_score = query_matches, query_least_score
+        self.index_dir, self.images_dir, self.saved_model = index_dir, images_dir, saved_model
         self._model = None
 
     def _signature(self, name):
@@ -84,7 +59,7 @@ class GallerySearch(experiment.Experiment):
             self._model = tf.saved_model.load(self.saved_model)
         if 'similarity' not in self._model.signatures:
             raise ValueError(
-                f'GallerySearch.saved_model = {self.saved_model} has no embeddings: '
+                f'--saved_model={self.saved_model} has no embeddings: '
                 'it was trained without a matching network.'
             )
         return self._model.signatures[name]
@@ -106,31 +81,36 @@ class GallerySearch(experiment.Experiment):
 
     # The index.
 
-    def train(self) -> None:
+    def update(self) -> None:
+        """Looks at the images that the index does not have.
+
+        Raises:
+          ValueError: the model has no embeddings, or no image can be read.
+        """
         stamp = os.stat(os.path.join(self.saved_model, 'saved_model.pb'))
         stamp = f'{stamp.st_mtime_ns} {stamp.st_size}'
         old = self._read_index()
         known = {}
         if old and old['model'] == stamp:
             known = dict(zip(old['files'], _rows_of_images(old), strict=True))
-        (files, others), new, damaged = _image_files(self.data_dir), [], []
+        (files, others), new, damaged = _image_files(self.images_dir), [], []
         if others:
             suffixes = ', '.join(image_files.SUFFIXES)
             _tell(
-                f'{self.data_dir}: left out, as hidden or none of {suffixes}: '
+                f'{self.images_dir}: left out, as hidden or none of {suffixes}: '
                 f'{len(others)} x, {", ".join(others[:3])}{", ..." * (len(others) > 3)}'
             )
         there = set(files)
         if old and not there & set(old['files']):
             _tell(
-                f'{self.run_dir}: the index is of other images, or of changed ones, and is made '
+                f'{self.index_dir}: the index is of other images, or of changed ones, and is made '
                 'anew.'
             )
         missing = [file for file in files if file not in known]
         # Where its output goes to a file, one line a while is enough.
         for file in tqdm.tqdm(missing, 'index', unit='image', disable=not sys.stderr.isatty()):
             try:
-                new.append((file, self._detect(os.path.join(self.data_dir, _name(file)))))
+                new.append((file, self._detect(os.path.join(self.images_dir, _name(file)))))
             except tf.errors.InvalidArgumentError:
                 damaged.append(_name(file))
                 _tell(f'{damaged[-1]} cannot be read as an image and is skipped.')
@@ -141,7 +121,7 @@ class GallerySearch(experiment.Experiment):
         }
         files = [file for file in files if file in of_file]
         if not files:
-            raise ValueError(f'--data_dir={self.data_dir} has no image that can be read.')
+            raise ValueError(f'--images_dir={self.images_dir} has no image that can be read.')
         columns = {
             name: np.concatenate([of_file[file][name] for file in files]) for name in _COLUMNS[1:]
         }
@@ -157,14 +137,14 @@ class GallerySearch(experiment.Experiment):
     def _write_index(self, **arrays):
         data = io.BytesIO()
         np.savez(data, **arrays)
-        os.makedirs(self.run_dir, exist_ok=True)
-        path = os.path.join(self.run_dir, _INDEX)
+        os.makedirs(self.index_dir, exist_ok=True)
+        path = os.path.join(self.index_dir, _INDEX)
         with open(path + '.partial', 'wb') as file:
             file.write(data.getvalue())
         os.replace(path + '.partial', path)
 
     def _read_index(self) -> dict | None:
-        path = os.path.join(self.run_dir, _INDEX)
+        path = os.path.join(self.index_dir, _INDEX)
         if not os.path.exists(path):
             return None
         with np.load(path, allow_pickle=False) as file:
@@ -173,29 +153,37 @@ class GallerySearch(experiment.Experiment):
 
     # The search.
 
-    def evaluate(self) -> dict:
+    def search(
+        self, query: str, query_class: str | None = None, matches: int = 5, least_score: float = 0.3
+    ) -> dict:
+        """Searches the index for an item of a photo; the picture is `matches.png`.
+
+        Args:
+          query: path of the photo.
+          query_class: name of the class of the item; None: the most certain item.
+          matches: number of images to find, the best item of each.
+          least_score: score below which items of the gallery are not found.
+
+        Returns:
+          {'images', 'items', 'damaged': of the index, 'query', 'query_class', 'query_box',
+          'matches': [{'file', 'box', 'score', 'similarity'}, ...], the best first}.
+
+        Raises:
+          FileNotFoundError: the index, the photo or an indexed image is missing.
+          ValueError: nothing can be found in the photo, or in the gallery.
+        """
+        checks.positive('search', matches=matches)
+        checks.within('search', 0, 1, least_score=least_score)
+        if not os.path.isfile(query):
+            raise FileNotFoundError(f'--query={query}: there is no such file.')
         index = self._read_index()
         if index is None:
-            raise FileNotFoundError(f'{self.run_dir} has no index: train first.')
-        result = {
-            'images': len(index['files']),
-            'items': len(index['scores']),
-            'damaged': index['damaged'].tolist(),
-        }
-        if self.query is not None:
-            result |= self._search(index)
-        run_folder.write_text(
-            os.path.join(self.run_dir, run_folder.RESULT), json.dumps(result, indent=2) + '\n'
-        )
-        return result
-
-    def _search(self, index):
-        item = self._item()
-        wanted = np.flatnonzero(index['scores'] >= self.query_least_score)
+            raise FileNotFoundError(f'{self.index_dir} has no index; update it first.')
+        item = self._item(query, query_class)
+        wanted = np.flatnonzero(index['scores'] >= least_score)
         if not len(wanted):
             raise ValueError(
-                f'{self.data_dir}: no item is as certain as '
-                f'GallerySearch.query_least_score = {self.query_least_score}.'
+                f'{self.images_dir}: no item is as certain as --least_score={least_score}.'
             )
         vectors = index['embeddings'][wanted]
         similar = np.concatenate(
@@ -205,13 +193,13 @@ class GallerySearch(experiment.Experiment):
             ]
         )
         # Of an image only the best item: the others are seen beside it.
-        matches, images = [], set()
+        found, images = [], set()
         for row in wanted[np.argsort(-similar, kind='stable')]:
             image = int(index['images'][row])
             if image not in images:
                 images.add(image)
-                matches.append((row, float(similar[np.searchsorted(wanted, row)])))
-            if len(matches) == self.query_matches:
+                found.append((row, float(similar[np.searchsorted(wanted, row)])))
+            if len(found) == matches:
                 break
         rows = [
             {
@@ -220,50 +208,49 @@ class GallerySearch(experiment.Experiment):
                 'score': float(index['scores'][row]),
                 'similarity': probability,
             }
-            for row, probability in matches
+            for row, probability in found
         ]
-        query = _read(self.query)
-        picture = pictures.retrieved(
-            query, item['box'], [(self._image(row['file']), row['box'], None) for row in rows]
-        )
-        path = os.path.join(self.run_dir, 'matches.png')
+        shown = [(self._image(row['file']), row['box'], None) for row in rows]
+        picture = pictures.retrieved(_read(query), item['box'], shown)
+        path = os.path.join(self.index_dir, 'matches.png')
         figures.write_png(path, picture / 255)
-        print(f'{self.query}, {item["name"]}; probability of a match:')
+        print(f'{query}, {item["name"]}; probability of a match:')
         for row in rows:
             print(f'  {row["similarity"]:.3f}  {row["file"]}')
         print(path, flush=True)
         return {
-            'query': self.query,
+            'images': len(index['files']),
+            'items': len(index['scores']),
+            'damaged': index['damaged'].tolist(),
+            'query': query,
             'query_class': item['name'],
             'query_box': item['box'],
             'matches': rows,
         }
 
     def _image(self, name):
-        path = os.path.join(self.data_dir, name)
+        path = os.path.join(self.images_dir, name)
         if not os.path.exists(path):
-            raise FileNotFoundError(f'{path} is in the index and no longer there: train again.')
+            raise FileNotFoundError(f'{path} is in the index and no longer there; update it.')
         return _read(path)
 
-    def _item(self):
-        """What is searched in the query."""
+    def _item(self, query, query_class):
+        """The item of the photo that is searched."""
         try:
-            found = self._detect(self.query)
+            found = self._detect(query)
         except tf.errors.InvalidArgumentError:
-            raise ValueError(
-                f'GallerySearch.query = {self.query} cannot be read as an image.'
-            ) from None
+            raise ValueError(f'--query={query} cannot be read as an image.') from None
         names = [name.decode() for name in found['names']]
         for row, name in enumerate(names):  # The most certain first.
-            if self.query_class in (None, name):
+            if query_class in (None, name):
                 return {
                     'name': name,
                     'box': [float(value) for value in found['boxes'][row]],
                     'embedding': found['embeddings'][row],
                 }
-        what = 'item' if self.query_class is None else self.query_class
+        what = 'item' if query_class is None else query_class
         raise ValueError(
-            f'GallerySearch.query = {self.query}: no {what} is found in it'
+            f'--query={query}: no {what} is found in it'
             + (f'; there is {", ".join(dict.fromkeys(names))}.' if names else '.')
         )
 
@@ -272,28 +259,24 @@ class GallerySearch(experiment.Experiment):
         answer = self._signature('similarity')(v1=tf.constant(repeated), v2=tf.constant(vectors))
         return answer['probability'].numpy()
 
-    def export(self) -> str:
-        """There is no other model than the one that was given: its path."""
-        return self.saved_model
+    def report(self, found: dict) -> str:
+        """Writes `report.html` of a search and returns its path.
 
-    def report(self) -> str:
-        result = report.read_result(os.path.join(self.run_dir, run_folder.RESULT))
-        sections = []
-        if 'matches' in result:
-            rows = [(match['file'], match['similarity']) for match in result['matches']]
-            picture = np.asarray(_read(os.path.join(self.run_dir, 'matches.png')))
-            sections.append(
-                page.Section(
-                    'What was found',
-                    figures.image_grid([[picture / 255]], [''], [''], large=True)
-                    + page.table(rows, ('file', 'probability of a match')),
-                )
-            )
+        Args:
+          found: the answer of `search`.
+        """
+        rows = [(match['file'], match['similarity']) for match in found['matches']]
+        picture = np.asarray(_read(os.path.join(self.index_dir, 'matches.png')))
+        section = page.Section(
+            'What was found',
+            figures.image_grid([[picture / 255]], [''], [''], large=True)
+            + page.table(rows, ('file', 'probability of a match')),
+        )
         summary = page.paragraph(
-            f'{page.number(result["items"])} items in {page.number(result["images"])} images.'
+            f'{page.number(found["items"])} items in {page.number(found["images"])} images.'
         )
         return page.write_report(
-            os.path.join(self.run_dir, 'report.html'), 'Search in a gallery', summary, sections
+            os.path.join(self.index_dir, 'report.html'), 'Search in a gallery', summary, [section]
         )
 
 
@@ -331,3 +314,38 @@ def _rows_of_images(index) -> list[np.ndarray]:
 def _read(path: str) -> np.ndarray:
     with open(path, 'rb') as file:
         return image_reader.decode(file.read()).numpy()
+
+
+def _define_flags() -> None:
+    flags.DEFINE_string('images_dir', None, 'Folder of the shop images.', required=True)
+    flags.DEFINE_string(
+        'saved_model', 'runs/match_rcnn/garments/saved_model', 'Folder of an exported Match R-CNN.'
+    )
+    flags.DEFINE_string(
+        'index_dir', 'runs/match_rcnn/gallery', 'Folder of the index and of what is found.'
+    )
+    flags.DEFINE_string('query', None, 'Photo to search with; without one the index is updated.')
+    flags.DEFINE_string('query_class', None, 'Class of the item in the photo.')
+    flags.DEFINE_integer('matches', 5, 'Number of images to find.')
+    flags.DEFINE_float('least_score', 0.3, 'Score below which items are not found.')
+
+
+def main(arguments: list[str]) -> None:
+    """Updates the index and searches it, as the flags say."""
+    del arguments
+    values = flags.FLAGS
+    try:
+        gallery = Gallery(values.index_dir, values.images_dir, values.saved_model)
+        gallery.update()
+        if values.query is not None:
+            found = gallery.search(
+                values.query, values.query_class, values.matches, values.least_score
+            )
+            print(gallery.report(found))
+    except (FileNotFoundError, ValueError) as error:
+        raise SystemExit(f'error: {error}') from None
+
+
+if __name__ == '__main__':
+    _define_flags()
+    app.run(main)

@@ -1,18 +1,21 @@
 """The random players of several games."""
 
+import functools
 import json
+import os
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
-from research.dqn import atari, environment, evaluation, games, random_play
+from official.core import gin_source
+from research.dqn import evaluation, games, random_play
 
 
 def make(run_dir, **arguments):
     return random_play.RandomPlay(
         str(run_dir),
-        environment=environment.GameEnvironment,
-        game=atari.AtariGame,
         episodes=2,
         **{'games': ('pong', 'breakout'), **arguments},
     )
@@ -20,8 +23,8 @@ def make(run_dir, **arguments):
 
 def test_games_are_played_once_and_reported(tmp_path, monkeypatch):
     run = make(tmp_path)
-    run.train()
-    result = run.evaluate()
+    run.play()
+    result = run.result()
     assert set(result['10hz']) == set(result['60hz']) == {'pong', 'breakout'}
     assert result['10hz']['pong'] < -18 and 0 <= result['10hz']['breakout'] < 10
     # Pong's two episodes are within 1.5 points of the paper's -20.7: 5 % of the human's distance.
@@ -34,7 +37,7 @@ def test_games_are_played_once_and_reported(tmp_path, monkeypatch):
         raise AssertionError('It was played again.')
 
     monkeypatch.setattr(evaluation, 'random_play', refuse)
-    make(tmp_path).train()
+    make(tmp_path).play()
 
 
 def test_the_sentence_of_the_six_games(tmp_path):
@@ -55,7 +58,7 @@ def test_the_sentence_of_the_six_games(tmp_path):
             }
         )
     )
-    changes = run.evaluate()['dqn_changes_60hz']
+    changes = run.result()['dqn_changes_60hz']
     # Pong: 100 (18.9 + 20.6) / (9.3 + 20.6) is 0.1 more than with -20.7.
     assert set(changes) == {'breakout'}
     # 100 (401.2 - 16.75) / (31.8 - 16.75) - 100 (401.2 - 1.7) / (31.8 - 1.7).
@@ -79,3 +82,17 @@ def test_the_sentence_of_the_six_games(tmp_path):
 def test_an_unknown_game_is_named_before_any_is_played(tmp_path):
     with pytest.raises(ValueError, match='no game pongg; did you mean pong'):
         make(tmp_path, games=('breakout', 'pongg'))
+
+
+def test_the_command(tmp_path):
+    """The flags arrive, and a mistake is one sentence."""
+    command = [sys.executable, '-m', 'research.dqn.random_play', f'--output_dir={tmp_path}']
+    environ = {**os.environ, 'PYTHONPATH': gin_source.ROOT}
+    run = functools.partial(subprocess.run, env=environ, capture_output=True, text=True)
+    done = run([*command, '--games=pong', '--episodes=1', '--seed=5'])
+    assert done.stdout.splitlines()[-1] == str(tmp_path / 'report.html'), done.stderr
+    result = json.loads((tmp_path / 'result.json').read_text())
+    assert result['seed'] == 5 and set(result['10hz']) == {'pong'}
+    assert run([*command, '--games=pongg']).stderr.splitlines()[-1].startswith(
+        'error: ale-py has no game pongg; did you mean pong'
+    )  # fmt: skip

@@ -100,16 +100,9 @@ def test_a_gallery_of_the_exported_model(trained, exported, tmp_path):
     for row in (0, 1, 2):
         os.makedirs(tmp_path / 'shop', exist_ok=True)
         shutil.copy(table.paths[row], tmp_path / 'shop' / f'{row}.jpg')
-    search = gallery.GallerySearch(
-        str(tmp_path / 'search'),
-        data_dir=str(tmp_path / 'shop'),
-        saved_model=exported,
-        query=table.paths[1],
-        query_matches=2,
-        query_least_score=0.0,
-    )
-    search.train()
-    result = search.evaluate()
+    search = gallery.Gallery(str(tmp_path / 'search'), str(tmp_path / 'shop'), exported)
+    search.update()
+    result = search.search(table.paths[1], matches=2, least_score=0.0)
     index = np.load(tmp_path / 'search' / 'index.npz')
     with experiment.reported_model() as model:
         batch = next(iter(experiment.data.evaluation('validation')))

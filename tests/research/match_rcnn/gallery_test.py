@@ -1,15 +1,18 @@
-"""Indexing and searching a folder of shop images, through the experiment that the launcher runs.
+"""Indexing and searching a folder of shop images.
 
 With an exported Match R-CNN: conformance_test.py.
 """
 
 import functools
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from official.core import gin_source
 from research.match_rcnn import gallery
 
 
@@ -68,14 +71,16 @@ def make_setting(tmp_path):
         _write(where / f'{name}.png', color)
     _write(tmp_path / 'query.png', (255, 0, 0))
     return functools.partial(
-        gallery.GallerySearch,
+        gallery.Gallery,
         str(tmp_path / 'run'),
-        data_dir=str(tmp_path / 'shop'),
+        images_dir=str(tmp_path / 'shop'),
         saved_model=str(tmp_path / 'model'),
-        query=str(tmp_path / 'query.png'),
-        query_matches=3,
-        query_least_score=0.05,
     )
+
+
+def search_of(setting, tmp_path, **arguments):
+    query = str(tmp_path / 'query.png')
+    return setting().search(**{'query': query, 'matches': 3, 'least_score': 0.05, **arguments})
 
 
 def test_the_nearest_come_first(setting, tmp_path, capsys):
@@ -84,12 +89,12 @@ def test_the_nearest_come_first(setting, tmp_path, capsys):
     os.makedirs(tmp_path / 'shop' / '.thumbnails')
     _write(tmp_path / 'shop' / '.thumbnails' / 'red.png', (255, 0, 0))
     search = setting()
-    search.train()
+    search.update()
     assert (
         'left out, as hidden or none of .jpg, .jpeg, .png, .bmp: 2 x, more/._red.png, '
         'more/moving.gif\n'
     ) in capsys.readouterr().err
-    result = search.evaluate()
+    result = search_of(setting, tmp_path)
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].endswith('query.png, vest; probability of a match:')
     assert printed[1].endswith(f'{result["matches"][0]["similarity"]:.3f}  more/red.png')
@@ -102,75 +107,101 @@ def test_the_nearest_come_first(setting, tmp_path, capsys):
     )
     assert result['items'] == 5 and 'black.png' not in files  # Its score is too low.
     assert os.path.getsize(tmp_path / 'run' / 'matches.png') > 500
-    with open(search.report(), encoding='utf-8') as page:
+    with open(search.report(result), encoding='utf-8') as page:
         assert 'more/red.png' in page.read()
-    assert search.export() == str(tmp_path / 'model')
 
 
 def test_only_new_images_are_looked_at(setting, tmp_path, monkeypatch):
-    setting().train()
+    setting().update()
     _write(tmp_path / 'shop' / 'pink.png', (255, 5, 5))
     os.remove(tmp_path / 'shop' / 'green.png')
     search = setting()
     looked_at = []
     detect = search._detect
     monkeypatch.setattr(search, '_detect', lambda path: looked_at.append(path) or detect(path))
-    search.train()
+    search.update()
     assert [os.path.basename(path) for path in looked_at] == ['pink.png']
-    result = search.evaluate()
+    result = search_of(setting, tmp_path)
     assert [match['file'] for match in result['matches']][:2] == ['pink.png', 'more/red.png']
     assert result['images'] == 5
 
 
 def test_an_index_of_other_images_is_made_anew(setting, tmp_path, capsys):
-    setting().train()
+    setting().update()
     (tmp_path / 'other').mkdir()
     _write(tmp_path / 'other' / 'pink.png', (255, 5, 5))
-    search = setting(data_dir=str(tmp_path / 'other'))
+    search = setting(images_dir=str(tmp_path / 'other'))
     assert 'anew' not in capsys.readouterr().err
-    search.train()
+    search.update()
     assert 'the index is of other images, or of changed ones' in capsys.readouterr().err
-    assert search.evaluate()['images'] == 1
+    assert search.search(str(tmp_path / 'query.png'))['images'] == 1
 
 
 def test_an_image_that_has_gone_is_named(setting, tmp_path):
-    setting().train()
+    setting().update()
     os.remove(tmp_path / 'shop' / 'dark_red.png')
     with pytest.raises(FileNotFoundError, match='dark_red.png is in the index and no longer there'):
-        setting().evaluate()
+        search_of(setting, tmp_path)
 
 
 def test_damaged_images_are_skipped_and_named(setting, tmp_path, capsys):
     (tmp_path / 'shop' / 'broken.jpg').write_bytes(b'\xff\xd8\xff nothing')
     search = setting()
-    search.train()
+    search.update()
     assert 'broken.jpg cannot be read' in capsys.readouterr().err
-    assert search.evaluate()['damaged'] == ['broken.jpg']
+    assert search_of(setting, tmp_path)['damaged'] == ['broken.jpg']
 
 
 @pytest.mark.parametrize(
     'arguments, message',
     [
-        ({'data_dir': None}, '--data_dir is needed'),
-        ({'data_dir': 'nowhere'}, '--data_dir=nowhere is not a folder'),
-        ({'saved_model': 'nowhere'}, 'GallerySearch.saved_model = nowhere'),
-        ({'query': 'nowhere.jpg'}, 'GallerySearch.query = nowhere.jpg: there is no such file'),
-        ({'query_least_score': 2}, 'GallerySearch.query_least_score = 2'),
+        ({'images_dir': 'nowhere'}, '--images_dir=nowhere is not a folder'),
+        ({'saved_model': 'nowhere'}, '--saved_model=nowhere: there is no exported model'),
     ],
 )
 def test_what_is_missing_is_named(setting, arguments, message):
-    with pytest.raises((FileNotFoundError, ValueError), match=message):
+    with pytest.raises(FileNotFoundError, match=message):
         setting(**arguments)
 
 
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        ({'query': 'nowhere.jpg'}, '--query=nowhere.jpg: there is no such file'),
+        ({'least_score': 2}, r'search.least_score = 2 is outside \[0, 1\]'),
+        ({'matches': 0}, 'search.matches = 0 must be a whole number of at least 1'),
+    ],
+)
+def test_what_cannot_be_searched_is_named(setting, tmp_path, arguments, message):
+    with pytest.raises((FileNotFoundError, ValueError), match=message):
+        search_of(setting, tmp_path, **arguments)
+
+
 def test_a_query_without_the_class_or_no_image_is_refused(setting, tmp_path):
-    search = setting(query_class='skirt')
-    with pytest.raises(FileNotFoundError, match='has no index: train first'):
-        search.evaluate()
-    search.train()
+    with pytest.raises(FileNotFoundError, match='has no index; update it first'):
+        search_of(setting, tmp_path, query_class='skirt')
+    setting().update()
     with pytest.raises(ValueError, match='no skirt is found in it; there is vest'):
-        search.evaluate()
+        search_of(setting, tmp_path, query_class='skirt')
     broken = tmp_path / 'broken.jpg'
     broken.write_bytes(b'nothing')
     with pytest.raises(ValueError, match='broken.jpg cannot be read as an image'):
-        setting(query=str(broken)).evaluate()
+        search_of(setting, tmp_path, query=str(broken))
+
+
+def test_the_command(setting, tmp_path):
+    """The flags arrive, and a mistake is one sentence."""
+    del setting
+    command = [
+        sys.executable, '-m', 'research.match_rcnn.gallery', f'--images_dir={tmp_path}/shop',
+        f'--saved_model={tmp_path}/model', f'--index_dir={tmp_path}/run',
+    ]  # fmt: skip
+    environ = {**os.environ, 'PYTHONPATH': gin_source.ROOT}
+    run = functools.partial(subprocess.run, env=environ, capture_output=True, text=True)
+    done = run([*command, f'--query={tmp_path}/query.png', '--matches=1'])
+    lines = done.stdout.splitlines()
+    assert lines[1].endswith('  more/red.png') and len(lines) == 4, done.stderr
+    assert lines[-1] == str(tmp_path / 'run' / 'report.html')
+    assert run([*command, '--query=none.jpg']).stderr.splitlines()[-1] == (
+        'error: --query=none.jpg: there is no such file.'
+    )

@@ -75,6 +75,9 @@ class Figures:
 
     def __init__(self, root: pathlib.Path):
         self.root = root
+        # Kept here and not on the class, which would keep every tree.
+        self._result = functools.cache(self._read_result)
+        self._reference = functools.cache(self._read_reference)
 
     def here(self, name: str, metric: str | None = None, digits: int = 2, of: int = 0) -> str:
         """Returns a measured figure, or 'not run' where there is no result.
@@ -126,8 +129,7 @@ class Figures:
     def _path(self, name: str) -> pathlib.Path:
         return self.root / 'results' / f'{name}.json'
 
-    @functools.cache  # noqa: B019
-    def _result(self, name: str) -> result.Result:
+    def _read_result(self, name: str) -> result.Result:
         return result.read(self._path(name))
 
     def _metric(self, name: str, metric: str | None) -> result.Metric:
@@ -137,8 +139,7 @@ class Figures:
             raise ValueError(f'{self._path(name)} has no metric {metric!r}.')
         return metrics[metric]
 
-    @functools.cache  # noqa: B019
-    def _reference(self, name: str) -> dict[str, Any]:
+    def _read_reference(self, name: str) -> dict[str, Any]:
         # Late: reading a file takes milliseconds, importing what it names takes seconds.
         import gin
 

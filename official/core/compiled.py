@@ -53,7 +53,8 @@ class Compiled(core_model.Model):
             loss = self.network.compiled_loss(
                 y, predicted, weight, regularization_losses=self.network.losses
             )
-        self.apply_gradients(tape, loss)
+        # Keras has divided its loss by the replicas already, whose gradients the optimizer adds up.
+        self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
         self.network.compiled_metrics.update_state(y, predicted, weight)
         return loss, self._results()
 

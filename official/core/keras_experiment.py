@@ -83,7 +83,7 @@ class KerasExperiment(model_experiment.ModelExperiment):
         `patience_steps` is asked without a monitor, or model and data do not fit.
     """
 
-    # Noise and data of a step do not depend on how many steps there are.
+    # Noise and data of a step are functions of seed and step, whatever the number of steps.
     changeable = (
         *model_experiment.ModelExperiment.changeable,
         'train_steps',

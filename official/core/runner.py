@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from official.core import checks, config, distribution, results, run_folder
+from official.core import checks, config, distribution, files, results, run_folder
 
 MODES = {
     'train': ('train',),
@@ -86,8 +86,13 @@ class Run:
             if key not in deciding and key != f'{config.RUN}.num_seeds'
         }
 
+        # Whole, as a later evaluation may be started in another folder.
+        given = data_dir
+        if data_dir is not None and not files.is_remote(data_dir):
+            given = os.path.abspath(data_dir)
+
         def claim(folder, seed, several):
-            identity = run_folder.Identity(seed, several, deciding, others, data_dir)
+            identity = run_folder.Identity(seed, several, deciding, others, given)
             return run_folder.claim(folder, identity, starts='train' in mode, write=chief)
 
         def run(folder, seed):

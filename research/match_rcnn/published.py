@@ -269,3 +269,42 @@ RELEASE_RETRIEVAL = {
         strict=True,
     )
 }
+
+
+def reference(table: str) -> dict[str, str | float]:
+    """The overall figures of a table under the names of a result, for `reference`.
+
+    Args:
+      table: 'detection' (Tables 2 and 4), 'landmarks' (Table 3), or one of FEATURES (Table 5).
+
+    Returns:
+      {'cell': where they are printed, 'validation_<metric>': value, ...}.
+
+    Raises:
+      ValueError: if there is no such table.
+    """
+    if table in RETRIEVAL:
+        figures = RETRIEVAL[table]
+        return {
+            'cell': 'Table 5, all queries',
+            **{
+                f'validation_retrieval_{boxes}_{k}': figures[boxes][k]
+                for boxes in ('detected', 'truth')
+                for k in reversed(TOP)
+            },
+        }
+    if table == 'detection':
+        return {'cell': 'Tables 2 and 4, overall', **_overall(box=BOX, mask=MASK)}
+    if table == 'landmarks':
+        parts = _overall(landmarks_visible=LANDMARKS_VISIBLE, landmarks=LANDMARKS)
+        return {'cell': 'Table 3, overall', **parts}
+    names = ', '.join(('detection', 'landmarks', *FEATURES))
+    raise ValueError(f'published.reference.table = {table!r} must be one of {names}.')
+
+
+def _overall(**tables: dict[str, dict[str, float]]) -> dict[str, float]:
+    return {
+        f'validation_{part}_{metric.lower()}': row['overall']
+        for part, table in tables.items()
+        for metric, row in table.items()
+    }

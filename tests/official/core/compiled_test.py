@@ -12,22 +12,21 @@ Y = (X @ np.float32([1.0, -2.0, 0.5]) + 0.25)[:, np.newaxis]
 
 
 class Data:
-    """Four rows at a time, in turn."""
+    """Four rows at a time, in turn, divided between the replicas."""
 
     def __init__(self, seed, data_dir=None):
         del seed, data_dir
 
     def train(self, start_step=0, input_context=None):
-        del input_context
         steps = tf.data.Dataset.counter(start_step)
         first = lambda step: 4 * (step % 2)
-        return steps.map(
-            lambda step: (tf.gather(X, first(step) + tf.range(4, dtype=tf.int64)),
-                          tf.gather(Y, first(step) + tf.range(4, dtype=tf.int64)))
-        )  # fmt: skip
+        size = input_context.get_per_replica_batch_size(4)
+        rows = steps.map(lambda step: first(step) + tf.range(4, dtype=tf.int64)).unbatch()
+        return rows.batch(size).map(lambda row: (tf.gather(X, row), tf.gather(Y, row)))
 
     def evaluation(self, split, input_context=None):
-        return tf.data.Dataset.from_tensor_slices((X, Y)).batch(4)
+        size = input_context.get_per_replica_batch_size(4) if input_context else 4
+        return tf.data.Dataset.from_tensor_slices((X, Y)).batch(size)
 
 
 def sequential(seed):
@@ -41,9 +40,10 @@ def sequential(seed):
     return network
 
 
-def make(run_dir, train_steps=10, model=sequential):
+def make(run_dir, train_steps=10, model=sequential, strategy=None):
     return keras_experiment.KerasExperiment(
         str(run_dir),
+        strategy=strategy,
         model=model,
         optimizer=lambda: tf.keras.optimizers.SGD(0.1),
         data=Data,
@@ -63,11 +63,11 @@ def by_hand(steps):
     return w, b
 
 
-@pytest.mark.parametrize('stop_at', [None, 4])
-def test_steps_metrics_and_export(tmp_path, stop_at):
+@pytest.mark.parametrize('devices, stop_at', [(1, None), (1, 4), (2, None)])
+def test_steps_metrics_and_export(tmp_path, devices, stop_at):
     if stop_at is not None:
         conformance.train_until(make(tmp_path), stop_at)
-    experiment = make(tmp_path)
+    experiment = make(tmp_path, strategy=conformance.two_devices() if devices == 2 else None)
     experiment.train()
     w, b = by_hand(10)
     kernel, bias = experiment.model.network.get_weights()

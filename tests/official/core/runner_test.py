@@ -214,7 +214,7 @@ def test_the_report_of_the_seeds_together_is_made_again(tmp_path, monkeypatch):
 def test_a_finished_run_goes_on_with_what_may_change(tmp_path):
     """Other notes: the run is done again and keeps its name; another model: it is refused."""
     run_dir = str(tmp_path / 'run')
-    _run(tmp_path, "toy.Toy.notes = 'a'\n")('train_and_evaluate', run_dir, data_dir='/data')
+    _run(tmp_path, "toy.Toy.notes = 'a'\n")('train_and_evaluate', run_dir, data_dir='data')
     name = run_folder.name_of(run_dir)
     assert run_folder.is_finished(run_dir)
     run = _run(tmp_path, "toy.Toy.notes = 'b'\n")
@@ -222,7 +222,7 @@ def test_a_finished_run_goes_on_with_what_may_change(tmp_path):
     assert run_folder.is_finished(run_dir) and run_folder.name_of(run_dir) == name
     saved = _json(run_dir, 'run.json')
     assert saved['others'] == {'tests.official.core.toy.Toy.notes': "'b'"}
-    assert saved['data_dir'] == '/data'
+    assert saved['data_dir'] == os.path.abspath('data')
     run = _run(tmp_path, "toy.Toy.notes = 'c'\n")
     run('train', run_dir)
     assert not run_folder.is_finished(run_dir) and run_folder.name_of(run_dir) == name

@@ -105,3 +105,8 @@ def test_the_release():
         assert list(row) == ['top1', 'top5', 'top10', 'top15', 'top20']
         for k in published.TOP:
             assert row[k] < published.RETRIEVAL[features]['detected'][k]
+
+
+def test_a_table_that_is_none_is_named():
+    with pytest.raises(ValueError, match=r"table = 'pose\+mask' must be one of detection, landmar"):
+        published.reference('pose+mask')
